@@ -1,0 +1,218 @@
+//! Unions of sketches.
+
+use std::num::NonZeroU64;
+
+use super::{Hll, State, Token, raise};
+use crate::semigroup::{Commutative, Idempotent, Monoid, Semigroup};
+
+/// Up to this many tokens are inserted one by one: cheaper than a pass over both lists.
+const FEW: usize = 4;
+
+/// Merges `theirs` into `mine`, both ascending with one token a slot, from the back so that no second list is needed.
+fn merge_tokens(mine: &mut Vec<Token>, theirs: &[Token]) {
+    let (mut i, mut j) = (mine.len(), theirs.len());
+    mine.extend_from_slice(theirs);
+    let mut free = mine.len();
+    while let Some(&b) = theirs[..j].last() {
+        free -= 1;
+        match mine[..i].last() {
+            Some(&a) if a.slot() > b.slot() => {
+                mine[free] = a;
+                i -= 1;
+            }
+            Some(&a) if a.slot() == b.slot() => {
+                mine[free] = a.max(b);
+                (i, j) = (i - 1, j - 1);
+            }
+            _ => {
+                mine[free] = b;
+                j -= 1;
+            }
+        }
+    }
+    // Slots in both lists left a gap between what never moved and what did.
+    mine.drain(i..free);
+}
+
+impl<const P: u8> Hll<P> {
+    fn add_tokens(&mut self, theirs: &[Token]) {
+        match &mut self.state {
+            State::Dense(registers) => theirs.iter().for_each(|t| raise(registers, *t)),
+            State::Sparse(_) if theirs.len() <= FEW => theirs.iter().for_each(|t| self.add_token(*t)),
+            State::Sparse(mine) => {
+                merge_tokens(mine, theirs);
+                self.settle();
+            }
+        }
+    }
+
+    fn add_token(&mut self, token: Token) {
+        match &mut self.state {
+            // The tokens before this one may have made the sketch dense.
+            State::Dense(registers) => raise(registers, token),
+            State::Sparse(_) => self.insert_sparse(token),
+        }
+    }
+}
+
+/// The union of the sets of items.
+impl<const P: u8> Semigroup for Hll<P> {
+    fn combine(&mut self, other: &Self) {
+        match (&mut self.state, &other.state) {
+            (_, State::Sparse(tokens)) => self.add_tokens(tokens),
+            // A plain maximum of bytes, without indices: compiles to SIMD.
+            (State::Dense(mine), State::Dense(theirs)) => {
+                mine.iter_mut().zip(theirs).for_each(|(a, b)| *a = (*a).max(*b));
+            }
+            (State::Sparse(tokens), State::Dense(theirs)) => {
+                let mut registers = theirs.clone();
+                tokens.iter().for_each(|t| raise(&mut registers, *t));
+                self.state = State::Dense(registers);
+            }
+        }
+    }
+
+    /// Adds the smaller to the larger: the union is commutative, and the larger has the buffers.
+    fn combine_owned(&mut self, mut other: Self) {
+        let other_is_larger = match (&self.state, &other.state) {
+            (State::Sparse(a), State::Sparse(b)) => a.len() < b.len(),
+            (State::Sparse(_), State::Dense(_)) => true,
+            (State::Dense(_), _) => false,
+        };
+        if other_is_larger {
+            std::mem::swap(self, &mut other);
+        }
+        self.combine(&other);
+    }
+
+    /// Gathers the tokens of many small sketches and sorts them once; pairwise sums would copy the growing list each time.
+    fn sum_all<'a, I>(items: I) -> Option<Self>
+    where
+        I: IntoIterator<Item = &'a Self>,
+        Self: 'a,
+    {
+        let mut items = items.into_iter();
+        let mut sum = items.next()?.clone();
+        let mut gathered: Vec<Token> = Vec::new();
+        for item in items {
+            match (&item.state, &sum.state) {
+                (State::Sparse(tokens), State::Sparse(_)) => {
+                    gathered.extend_from_slice(tokens);
+                    // Bounds the memory, and finds out early that the sum is dense.
+                    if gathered.len() > Self::MAX_TOKENS {
+                        sum.add_unsorted(&mut gathered);
+                    }
+                }
+                _ => sum.combine(item),
+            }
+        }
+        sum.add_unsorted(&mut gathered);
+        Some(sum)
+    }
+
+    /// Itself: idempotent.
+    fn times(self, _: NonZeroU64) -> Self {
+        self
+    }
+}
+
+impl<const P: u8> Hll<P> {
+    /// Adds tokens in any order and empties the list.
+    fn add_unsorted(&mut self, tokens: &mut Vec<Token>) {
+        // Descending: of one slot, the highest rank comes first and stays.
+        tokens.sort_unstable_by(|a, b| b.cmp(a));
+        tokens.dedup_by_key(|t| t.slot());
+        tokens.reverse();
+        self.add_tokens(tokens);
+        tokens.clear();
+    }
+}
+
+impl<const P: u8> Monoid for Hll<P> {
+    fn zero() -> Self {
+        Self::default()
+    }
+    fn is_zero(&self) -> bool {
+        matches!(&self.state, State::Sparse(tokens) if tokens.is_empty())
+    }
+}
+
+impl<const P: u8> Commutative for Hll<P> {}
+impl<const P: u8> Idempotent for Hll<P> {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const P: u8 = 6;
+
+    fn tokens(sketch: &Hll<P>) -> &[Token] {
+        let State::Sparse(tokens) = &sketch.state else {
+            panic!("dense")
+        };
+        tokens
+    }
+
+    /// Canonical rule: one token a slot, the highest rank, ascending, however tokens come in. Few slots, so that they
+    /// collide all the time; a real hash does it too rarely to show a mistake.
+    #[test]
+    fn colliding_slots_keep_the_highest_rank() {
+        let mut seed = 1u32;
+        let mut random = |n: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) % n
+        };
+        for _ in 0..2_000 {
+            let mut dealt = [const { Vec::new() }; 3];
+            let mut highest: BTreeMap<u32, u32> = BTreeMap::new();
+            for _ in 0..random(40) {
+                let (slot, rank) = (random(Hll::<P>::MAX_TOKENS as u32), 1 + random(39));
+                dealt[random(3) as usize].push(Token(slot << 6 | rank));
+                let highest = highest.entry(slot).or_default();
+                *highest = rank.max(*highest);
+            }
+            let expected: Vec<Token> = highest.iter().map(|(slot, rank)| Token(slot << 6 | rank)).collect();
+
+            let [mut a, mut b, mut c] = [const {
+                Hll::<P> {
+                    state: State::Sparse(Vec::new()),
+                }
+            }; 3];
+            dealt[0].iter().for_each(|t| a.add_token(*t));
+            dealt[1].iter().for_each(|t| b.add_token(*t));
+            c.add_unsorted(&mut dealt[2]);
+            let all_at_once = Hll::sum_all([&a, &b, &c]).unwrap();
+            a.combine(&b);
+            a.combine_owned(c);
+            assert_eq!(tokens(&a), expected);
+            assert_eq!(tokens(&all_at_once), expected);
+        }
+    }
+
+    /// Registers do not depend on when a sketch became dense: before a token of a register's slots, or after.
+    #[test]
+    fn folding_to_registers_commutes_with_merging() {
+        let sparse = |tokens: &[(u32, u32)]| {
+            let mut sketch = Hll::<P>::zero();
+            tokens
+                .iter()
+                .for_each(|(slot, rank)| sketch.add_token(Token(slot << 6 | rank)));
+            sketch
+        };
+        // Slots 5 and 5 + 2^P share a register.
+        let many: Vec<(u32, u32)> = (0..=Hll::<P>::MAX_TOKENS as u32).map(|slot| (slot, 2)).collect();
+        let few = [(5, 1), (5 + (1 << P), 30)];
+        let (dense, small) = (sparse(&many), sparse(&few));
+        let whole = sparse(&[many.as_slice(), &few].concat());
+        for (mut a, b) in [(dense.clone(), &small), (small.clone(), &dense)] {
+            a.combine(b);
+            assert_eq!(a, whole);
+        }
+        let State::Dense(registers) = &whole.state else {
+            panic!("sparse")
+        };
+        assert_eq!((registers[4], registers[5], registers[63]), (2, 30, 0));
+    }
+}

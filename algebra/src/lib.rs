@@ -1,0 +1,39 @@
+//! Semigroups, sketches, their laws, and their canonical bytes. Useful alone: it knows nothing of the rest of Rufous,
+//! does no I/O and knows no clock.
+//!
+//! Modules in reading order:
+//! - [`semigroup`]: the ladder of laws ([`Semigroup`], [`Monoid`], [`Group`], the markers) and [`Absorb`];
+//! - [`codec`]: canonical bytes, a schema text, and a readable form of every value;
+//! - [`plain`]: numbers, text, options, tuples, lists and maps; [`extremum`]: [`Min`] and [`Max`];
+//! - [`hash`]: the one hash that persisted sketches use; [`hll`]: distinct counts; [`quantiles`]: a signed log-histogram;
+//! - [`laws`]: the laws as functions that you run on your own types.
+//!
+//! ```
+//! use rufous_algebra::{Absorb, Hll, Max, Monoid, Semigroup};
+//! let mut a = (1u64, Max::of(3i64));
+//! a.combine(&(2, Max::of(1)));
+//! assert_eq!(a, (3, Max::of(3)));
+//!
+//! let mut seen = Hll::<12>::zero();
+//! for user in ["ann", "bob", "ann"] { seen.absorb(user) }
+//! assert_eq!(seen.estimate().value.round(), 2.0);
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod codec;
+#[doc(hidden)]
+pub mod derive_support;
+pub mod extremum;
+pub mod hash;
+pub mod hll;
+pub mod laws;
+pub mod plain;
+pub mod quantiles;
+pub mod semigroup;
+
+pub use codec::{Codec, DecodeError};
+pub use extremum::{Max, Min};
+pub use hash::HashBytes;
+pub use hll::{Estimate, Hll};
+pub use quantiles::{Bounded, Quantiles};
+pub use semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};

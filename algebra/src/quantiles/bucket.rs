@@ -1,0 +1,140 @@
+//! Which values share a count.
+
+/// A quantile with its proof: the exact one lies in `low..=high`, and `value` is within 1/129 of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounded {
+    /// The centre of the bucket; the value itself for integers up to 128 in magnitude.
+    pub value: f64,
+    /// The least number of the bucket.
+    pub low: f64,
+    /// The greatest number of the bucket.
+    pub high: f64,
+}
+
+/// Bits of an `f64` below a bucket: 52 of the mantissa less 6.
+const LOW_BITS: u32 = 46;
+const HALF: u64 = 1 << (LOW_BITS - 1);
+/// The least normal number.
+const FIRST: i32 = (f64::MIN_POSITIVE.to_bits() >> LOW_BITS) as i32;
+const INFINITE: i32 = (f64::INFINITY.to_bits() >> LOW_BITS) as i32;
+
+/// The top of the bits of an `f64`, rounded to nearest; negative for negative values. Ordered as the values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Bucket(i32);
+
+impl Bucket {
+    #[inline]
+    pub(super) fn of(value: f64) -> Self {
+        let size = value.abs();
+        let key = if size < f64::MIN_POSITIVE {
+            0
+        } else {
+            // A carry out of the mantissa counts the exponent up, as rounding should; but finite values stay finite.
+            let rounded = ((size.to_bits() + HALF) >> LOW_BITS) as i32;
+            if size.is_finite() {
+                rounded.min(INFINITE - 1)
+            } else {
+                INFINITE
+            }
+        };
+        Self(if value < 0.0 { -key } else { key })
+    }
+
+    /// The bucket of a decoded number; `None` when no value has it.
+    pub(super) fn from_key(key: i64) -> Option<Self> {
+        let key = i32::try_from(key).ok()?;
+        let size = key.checked_abs()?;
+        (size == 0 || (FIRST..=INFINITE).contains(&size)).then_some(Self(key))
+    }
+
+    pub(super) fn key(self) -> i32 {
+        self.0
+    }
+
+    pub(super) fn bounded(self) -> Bounded {
+        let key = self.0.abs();
+        let centre = u64::from(key.unsigned_abs()) << LOW_BITS;
+        let (low, high) = match key {
+            0 | INFINITE => (centre, centre),
+            // The values that would have rounded to infinity.
+            k if k == INFINITE - 1 => (centre - HALF, f64::MAX.to_bits()),
+            _ => (centre - HALF, centre + HALF - 1),
+        };
+        let [value, low, high] = [centre, low, high].map(f64::from_bits);
+        if self.0 < 0 {
+            Bounded {
+                value: -value,
+                low: -high,
+                high: -low,
+            }
+        } else {
+            Bounded { value, low, high }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bound: each value lies in its bucket's bounds, and the centre is within 1/129 of it.
+    #[test]
+    fn centres_are_within_the_bound() {
+        let mut x = f64::MIN_POSITIVE;
+        while x < 1.7e308 {
+            for v in [x, -x] {
+                let b = Bucket::of(v).bounded();
+                assert!(b.low <= v && v <= b.high, "{v} in {b:?}");
+                assert!((b.value - v).abs() <= v.abs() / 129.0 * (1.0 + 1e-12), "{v} near {b:?}");
+            }
+            x *= 1.000_37;
+        }
+    }
+
+    /// Bounds are tight: the ends of a bucket belong to it, the numbers next to them do not, and order is kept.
+    #[test]
+    fn buckets_meet_without_gap_or_overlap() {
+        for key in (FIRST + 1..INFINITE).step_by(7).chain(INFINITE - 2..INFINITE) {
+            let bucket = Bucket(key);
+            let b = bucket.bounded();
+            assert_eq!([b.low, b.value, b.high].map(Bucket::of), [bucket; 3]);
+            assert_eq!(
+                [b.low.next_down(), b.high.next_up()].map(Bucket::of),
+                [Bucket(key - 1), Bucket(key + 1)]
+            );
+        }
+    }
+
+    /// Integers up to 128 are exact; the special values have buckets of their own.
+    #[test]
+    fn small_integers_are_exact() {
+        for i in -128..=128 {
+            assert_eq!(Bucket::of(f64::from(i)).bounded().value, f64::from(i));
+        }
+        assert_eq!(Bucket::of(-0.0), Bucket(0));
+        assert_eq!(Bucket::of(f64::MIN_POSITIVE / 2.0), Bucket(0));
+        assert_eq!(Bucket::of(f64::NEG_INFINITY).bounded().high, f64::NEG_INFINITY);
+        assert!(Bucket::of(f64::MAX) < Bucket::of(f64::INFINITY));
+        assert_eq!(Bucket::of(f64::MAX).bounded().high, f64::MAX);
+    }
+
+    /// Only keys that a value has are decoded.
+    #[test]
+    fn foreign_keys_are_refused() {
+        for key in [
+            1,
+            -1,
+            i64::from(FIRST) - 1,
+            i64::from(INFINITE) + 1,
+            i64::from(i32::MIN),
+            i64::MIN,
+            i64::MAX,
+        ] {
+            assert_eq!(Bucket::from_key(key), None, "{key}");
+        }
+        for value in [0.0, -1.0, f64::MIN_POSITIVE, f64::MAX, f64::NEG_INFINITY] {
+            let bucket = Bucket::of(value);
+            assert_eq!(Bucket::from_key(i64::from(bucket.key())), Some(bucket));
+        }
+    }
+}
