@@ -1,0 +1,80 @@
+//! `#[derive(Monoid, Semigroup, Codec, Key, Record)]`: everything is done field by field, so a struct of monoids is a
+//! monoid, and a struct of keys is a key.
+//!
+//! - [`macro@Monoid`] and [`macro@Semigroup`] make values that can be summed, with every law that all fields have;
+//! - [`macro@Codec`] gives them the canonical bytes that a store keeps;
+//! - [`macro@Key`] makes keys, [`macro@Record`] reads records by field name.
+//!
+//! Errors point at the field that lacks something. Enums are refused with what to write instead. Generated code names
+//! everything by absolute paths through the `rufous` crate, so a user's own names cannot get in its way.
+
+mod algebra;
+mod codec;
+mod input;
+mod key;
+mod record;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+use input::Struct;
+
+/// Reads the struct and writes the impls, or the error.
+fn derive(
+    input: TokenStream,
+    read: impl FnOnce(DeriveInput) -> syn::Result<Struct>,
+    write: impl FnOnce(&Struct) -> proc_macro2::TokenStream,
+) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    read(input)
+        .map_or_else(|error| error.to_compile_error(), |s| write(&s))
+        .into()
+}
+
+/// `Semigroup` field by field; `Commutative` and `Idempotent` when every field is.
+///
+/// For structs with a field that has no zero; otherwise derive `Monoid`, which includes this.
+#[proc_macro_derive(Semigroup)]
+pub fn semigroup(input: TokenStream) -> TokenStream {
+    derive(input, |input| algebra::read(input, "Semigroup"), algebra::semigroup)
+}
+
+/// `Semigroup` and `Monoid` field by field; `Commutative`, `Idempotent` and `Group` when every field is.
+///
+/// ```ignore
+/// #[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+/// struct Visits { count: u64, last: Max<Timestamp>, users: Hll<12> }
+/// ```
+///
+/// `Visits` is commutative, since its fields are; it is no group, since a maximum cannot be taken back.
+#[proc_macro_derive(Monoid)]
+pub fn monoid(input: TokenStream) -> TokenStream {
+    derive(input, |input| algebra::read(input, "Monoid"), algebra::monoid)
+}
+
+/// `Codec` field by field: the bytes of the fields one after the other, in the order of declaration.
+///
+/// The schema text has the names of the struct and its fields: `Visits{count:u64,...}`. So renaming a field, as well as
+/// adding, removing or moving one, is a change that a store refuses at open. JSON is an object of the fields (of a tuple
+/// struct: an array). The first field is the magnitude, by which `top` orders.
+#[proc_macro_derive(Codec)]
+pub fn codec(input: TokenStream) -> TokenStream {
+    derive(input, codec::read, codec::write)
+}
+
+/// `Key` from the fields' keys: the same bytes and the same order as a tuple of the fields, or, for one field, as the field.
+///
+/// Also needs `Clone`, `PartialEq`, `Eq`, `PartialOrd` and `Ord`: derive these, so that the order is that of the fields, too.
+#[proc_macro_derive(Key)]
+pub fn key(input: TokenStream) -> TokenStream {
+    derive(input, key::read, key::write)
+}
+
+/// `Record`: a struct read from JSON fields or columns with the names of its fields.
+///
+/// `#[record(rename = "column")]` on a field reads another name. An `Option` may be missing or null; anything else must
+/// be there. Also needs `Clone`.
+#[proc_macro_derive(Record, attributes(record))]
+pub fn record(input: TokenStream) -> TokenStream {
+    derive(input, record::read, record::write)
+}

@@ -1,0 +1,221 @@
+//! Batches: the unit that the two layers hand over. A batch is an offset range of one partition (rule P1), so both layers
+//! find the same one in the same log without talking.
+
+use std::fmt;
+
+use crate::time::{DAY_MS, HOUR_MS, Timestamp};
+
+/// The number of a batch. Inside one partition it never goes down in offset order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct BatchId(pub i64);
+
+impl BatchId {
+    /// Before every batch: where a partition stands that no record has been read of.
+    pub const MIN: Self = Self(i64::MIN);
+    /// After every batch: the end of a bounded input.
+    pub const MAX: Self = Self(i64::MAX);
+}
+
+/// Maps time to batches; or offsets to batches, for logs without any time (P8a).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Batcher(Rule);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Rule {
+    Milliseconds(u64),
+    Offsets(u64),
+    AllInOne,
+}
+
+impl Batcher {
+    /// Batches of `n` hours of UTC. 0 counts as 1.
+    pub const fn of_hours(n: u32) -> Self {
+        Self(Rule::Milliseconds(HOUR_MS * if n == 0 { 1 } else { n as u64 }))
+    }
+    /// Batches of `n` days of UTC. 0 counts as 1.
+    pub const fn of_days(n: u32) -> Self {
+        Self(Rule::Milliseconds(DAY_MS * if n == 0 { 1 } else { n as u64 }))
+    }
+    /// Batches of `n` offsets (bytes, for the local log). 0 counts as 1.
+    pub const fn of_offsets(n: u64) -> Self {
+        Self(Rule::Offsets(if n == 0 { 1 } else { n }))
+    }
+    /// One batch for everything: it is never sealed by a log, only by the end of a bounded input.
+    pub const fn all_in_one() -> Self {
+        Self(Rule::AllInOne)
+    }
+    /// Whether the batch is a function of the offset alone.
+    pub const fn is_by_offset(&self) -> bool {
+        matches!(self.0, Rule::Offsets(_))
+    }
+    /// The batch of an instant; `None` when batches are by offset.
+    pub fn batch_of(&self, t: Timestamp) -> Option<BatchId> {
+        match self.0 {
+            Rule::Milliseconds(ms) => Some(BatchId(t.0.div_euclid(ms as i64))),
+            Rule::AllInOne => Some(BatchId(0)),
+            Rule::Offsets(_) => None,
+        }
+    }
+    /// The first instant of a batch; `None` when batches have no times.
+    pub fn start_of(&self, b: BatchId) -> Option<Timestamp> {
+        match self.0 {
+            Rule::Milliseconds(ms) => b.0.checked_mul(ms as i64).map(Timestamp),
+            _ => None,
+        }
+    }
+    /// A batch for people: its first instant, or its number.
+    pub fn show(&self, b: BatchId) -> String {
+        match (b, self.start_of(b)) {
+            (BatchId::MIN, _) => "the beginning".into(),
+            (BatchId::MAX, _) => "the end of the input".into(),
+            (_, Some(t)) => t.to_string(),
+            (_, None) => match self.0 {
+                Rule::Offsets(n) => format!("offset {}", i128::from(b.0) * i128::from(n)),
+                _ => format!("batch {}", b.0),
+            },
+        }
+    }
+    /// The default of [`CutSpec::max_step`]: seven days in batches.
+    fn week(&self) -> Option<u64> {
+        match self.0 {
+            Rule::Milliseconds(ms) => Some((7 * DAY_MS).div_ceil(ms)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Batcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |n: u64| if n == 1 { "" } else { "s" };
+        match self.0 {
+            Rule::Milliseconds(ms) if ms % DAY_MS == 0 => write!(f, "{} day{}", ms / DAY_MS, plural(ms / DAY_MS)),
+            Rule::Milliseconds(ms) if ms % HOUR_MS == 0 => write!(f, "{} hour{}", ms / HOUR_MS, plural(ms / HOUR_MS)),
+            Rule::Milliseconds(ms) => write!(f, "{ms} ms"),
+            Rule::Offsets(n) => write!(f, "{n} offsets"),
+            Rule::AllInOne => f.write_str("everything"),
+        }
+    }
+}
+
+/// Which time cuts batches (P2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// The log's own timestamp: no user code takes part in cutting.
+    Log,
+    /// The event time that the source declares.
+    Event,
+}
+
+/// All that decides where a log is cut (P8). Both layers store its text and refuse another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutSpec {
+    /// Which time counts.
+    pub clock: Clock,
+    /// How time becomes a batch.
+    pub batcher: Batcher,
+    /// One record raises the batch by at most this many batches (P3); `None`: by any number.
+    pub max_step: Option<u64>,
+}
+
+impl CutSpec {
+    /// With the default step of seven days.
+    pub fn new(clock: Clock, batcher: Batcher) -> Self {
+        Self {
+            clock,
+            batcher,
+            max_step: batcher.week(),
+        }
+    }
+    /// The text that is persisted and compared: format version, clock, batcher, step, isolation level.
+    pub fn text(&self) -> String {
+        let clock = if self.batcher.is_by_offset() {
+            "offset"
+        } else {
+            match self.clock {
+                Clock::Log => "log",
+                Clock::Event => "event",
+            }
+        };
+        let step = self.max_step.map_or("any".to_string(), |n| n.to_string());
+        format!(
+            "cut/1 clock={clock} batch={} max_step={step} isolation=read_committed",
+            self.batcher
+        )
+    }
+}
+
+/// The running batch of one partition: the whole state of cutting (P1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunningBatch {
+    /// The batch of the last record; [`BatchId::MIN`] before the first.
+    pub batch: BatchId,
+}
+
+impl RunningBatch {
+    /// The state after a prefix whose last record has this batch.
+    pub fn at(batch: BatchId) -> Self {
+        Self { batch }
+    }
+
+    /// The batch of the next record: `max(batch before, Batcher(time))`, raised by at most `max_step` (P1, P3). A record
+    /// without a readable time takes the running batch. The second value says that `max_step` held the record back.
+    #[inline]
+    pub fn advance(&mut self, spec: &CutSpec, time: Option<Timestamp>, offset: u64) -> (BatchId, bool) {
+        let wanted = match (spec.batcher.0, time) {
+            (Rule::Offsets(n), _) => BatchId((offset / n).min(i64::MAX as u64) as i64),
+            (Rule::Milliseconds(ms), Some(t)) => BatchId(t.0.div_euclid(ms as i64)),
+            (Rule::AllInOne, _) => BatchId(0),
+            (Rule::Milliseconds(_), None) => return (self.batch, false),
+        };
+        if wanted <= self.batch {
+            return (self.batch, false);
+        }
+        let mut held = false;
+        self.batch = match spec.max_step {
+            Some(step) if self.batch != BatchId::MIN => {
+                let most = BatchId(self.batch.0.saturating_add(step.min(i64::MAX as u64) as i64));
+                held = wanted > most;
+                wanted.min(most)
+            }
+            _ => wanted,
+        };
+        (self.batch, held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P1, P3: against the definition written out over a list.
+    #[test]
+    fn the_batch_is_a_running_maximum() {
+        let spec = CutSpec {
+            max_step: Some(3),
+            ..CutSpec::new(Clock::Log, Batcher::of_hours(1))
+        };
+        let hour = |h: i64| Some(Timestamp(h * HOUR_MS as i64));
+        let mut run = RunningBatch::at(BatchId::MIN);
+        let got: Vec<_> = [hour(5), hour(4), None, hour(6), hour(1_000), hour(7), hour(9)]
+            .into_iter()
+            .zip(0..)
+            .map(|(t, o)| run.advance(&spec, t, o).0.0)
+            .collect();
+        assert_eq!(got, [5, 5, 5, 6, 9, 9, 9]);
+        assert!(RunningBatch::at(BatchId(0)).advance(&spec, hour(4), 0).1);
+        assert_eq!(RunningBatch::at(BatchId::MIN).advance(&spec, None, 0).0, BatchId::MIN);
+    }
+
+    #[test]
+    fn offsets_cut_without_time() {
+        let spec = CutSpec::new(Clock::Log, Batcher::of_offsets(10));
+        let mut run = RunningBatch::at(BatchId::MIN);
+        assert_eq!([0, 9, 10, 35].map(|o| run.advance(&spec, None, o).0.0), [0, 0, 1, 3]);
+        assert_eq!(
+            spec.text(),
+            "cut/1 clock=offset batch=10 offsets max_step=any isolation=read_committed"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! Text keys: escaped and end-marked, so that they keep their order and a shorter text never reads a longer one.
+
+use compact_str::CompactString;
+use serde_json::Value;
+
+use super::parts::next;
+use super::{AsKey, Key, KeyError, KeyOf};
+
+/// The byte that ends a text.
+const END: u8 = 0;
+/// The byte that begins an escape; `ESCAPE, b + 1` stands for `b` in {0, 1}.
+const ESCAPE: u8 = 1;
+
+impl AsKey for str {
+    type Key = String;
+    #[inline]
+    fn encode_key(&self, out: &mut Vec<u8>) {
+        let mut rest = self.as_bytes();
+        while let Some(at) = memchr::memchr2(END, ESCAPE, rest) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(&[ESCAPE, rest[at] + 1]);
+            rest = &rest[at + 1..];
+        }
+        out.extend_from_slice(rest);
+        out.push(END);
+    }
+}
+
+impl AsKey for String {
+    type Key = String;
+    #[inline]
+    fn encode_key(&self, out: &mut Vec<u8>) {
+        self.as_str().encode_key(out);
+    }
+}
+
+impl AsKey for CompactString {
+    type Key = String;
+    #[inline]
+    fn encode_key(&self, out: &mut Vec<u8>) {
+        self.as_str().encode_key(out);
+    }
+}
+
+impl KeyOf<&str> for String {}
+impl KeyOf<String> for String {}
+impl KeyOf<&String> for String {}
+impl KeyOf<CompactString> for String {}
+impl KeyOf<&CompactString> for String {}
+
+impl Key for String {
+    fn decode_key(bytes: &mut &[u8]) -> Result<Self, KeyError> {
+        let mut text = Vec::new();
+        loop {
+            let at = memchr::memchr2(END, ESCAPE, bytes).ok_or_else(|| KeyError::new("text key without an end"))?;
+            text.extend_from_slice(&bytes[..at]);
+            let mark = bytes[at];
+            *bytes = &bytes[at + 1..];
+            if mark == END {
+                break;
+            }
+            match bytes.split_first() {
+                Some((&b @ 1..=2, rest)) => {
+                    text.push(b - 1);
+                    *bytes = rest;
+                }
+                _ => return Err(KeyError::new("text key with a broken escape")),
+            }
+        }
+        String::from_utf8(text).map_err(|_| KeyError::new("text key is not UTF-8"))
+    }
+    fn schema() -> String {
+        "text".into()
+    }
+    fn parts(&self, out: &mut Vec<Value>) {
+        out.push(Value::String(self.clone()));
+    }
+    fn parse_parts(parts: &mut &[&str]) -> Result<Self, KeyError> {
+        next(parts, "text").map(str::to_string)
+    }
+}

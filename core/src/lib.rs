@@ -1,0 +1,65 @@
+//! What a job says, without I/O: time and batches, ports, producers, the graph and its plan. It knows no clock, no thread,
+//! no async runtime and no platform.
+//!
+//! Modules in reading order:
+//! - [`time`], [`batch`], [`frontier`]: instants, the unit that layers hand over, how far the offline layer reaches;
+//! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`decode`]: how records come in;
+//! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
+//! - [`data`], [`erased`]: chunks, and steps that see them without types; [`plan`]: the graph in running order;
+//! - [`evidence`]: what stores and clients know of types; [`platform`]: who runs jobs; [`error`]: the one error type.
+//!
+//! ```
+//! use rufous_core::{Job, Source, Store};
+//!
+//! const LINES: Source<str> = Source::new("lines");
+//! const COUNTS: Store<String, u64> = Store::new("counts");
+//!
+//! let counts = LINES.read()
+//!     .keyed(|line, out| for word in line.split_whitespace() { out.emit(word, 1) })
+//!     .sum_by_key(COUNTS);
+//! let plan = Job::new("word-count", counts).plan()?;
+//! assert_eq!(plan.stores()[0].schema(), "text -> u64");
+//! # Ok::<(), rufous_core::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod columns;
+pub mod data;
+pub mod decode;
+pub mod erased;
+pub mod error;
+pub mod evidence;
+pub mod frontier;
+mod graph;
+pub mod job;
+mod json;
+pub mod key;
+pub mod log;
+pub mod plan;
+pub mod platform;
+pub mod port;
+pub mod producer;
+pub mod record;
+pub mod time;
+
+pub use batch::{BatchId, Batcher, Clock, CutSpec, RunningBatch};
+pub use columns::{Column, ColumnBatch, ColumnData};
+pub use data::{Chunk, Data, KeyedChunk, TextChunk};
+pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
+pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, Out};
+pub use error::{Error, ErrorKind, Result};
+pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
+pub use frontier::{Cut, Frontier, SourcePartition};
+pub use job::{Job, Tails};
+pub use key::{AsKey, Key, KeyError, KeyOf, PrefixOf};
+pub use log::{Entry, RecordBatch, Span};
+pub use plan::Plan;
+pub use platform::{Platform, Runs};
+pub use port::{Sink, Source, Store};
+pub use producer::{Anywhere, KeyedProducer, Producer, Summed, Written};
+pub use record::{Field, FieldType, FieldValue, Record, RecordError, Row};
+pub use time::{TimeBucket, Timestamp};
+
+/// Text in a record: short ones (to 24 bytes) are stored inline, without allocation.
+pub type Text = compact_str::CompactString;

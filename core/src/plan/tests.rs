@@ -1,0 +1,103 @@
+//! The plan against plain collections, and what it refuses.
+
+use std::collections::BTreeMap;
+
+use crate::*;
+use rufous_algebra::Codec;
+
+const LINES: Source<str> = Source::new("lines");
+const COUNTS: Store<String, u64> = Store::new("counts");
+const LENGTHS: Store<u64, u64> = Store::new("lengths");
+
+fn totals(job: &Job, lines: &[&str]) -> BTreeMap<String, BTreeMap<Vec<u8>, u64>> {
+    let plan = job.plan().unwrap();
+    let mut run = plan.instantiate();
+    let mut chunk = TextChunk::default();
+    for (i, line) in lines.iter().enumerate() {
+        chunk.push(line);
+        let meta = ChunkMeta {
+            source: 0,
+            partition: i as u32 % 2,
+            batch: BatchId(i as i64 / 3),
+        };
+        run.push(&meta, &mut chunk).unwrap();
+        assert_eq!(Chunk::<str>::len(&chunk), 0);
+    }
+    let mut all = BTreeMap::new();
+    for (i, store) in plan.stores().iter().enumerate() {
+        let deltas = run.swap(i, None).unwrap();
+        let sums: &mut BTreeMap<Vec<u8>, u64> = all.entry(store.name.to_string()).or_default();
+        let mut last = None;
+        deltas
+            .for_each(&mut |d| {
+                let here = Some((d.batch, d.key.to_vec(), d.source, d.partition));
+                assert!(last < here, "sorted, each cell once");
+                last = here;
+                *sums.entry(d.key.to_vec()).or_default() += u64::decode_all(d.value).unwrap();
+                Ok(())
+            })
+            .unwrap();
+    }
+    all
+}
+
+#[test]
+fn a_diamond_runs_once_and_a_self_merge_doubles() {
+    let words = LINES.read().keyed(|line, out| {
+        for w in line.split(' ') {
+            out.emit(w, 1)
+        }
+    });
+    let lengths = words
+        .clone()
+        .pairs()
+        .keyed(|(w, _), out| out.emit(w.len() as u64, 1))
+        .merge(words.clone().pairs().keyed(|(w, _), out| out.emit(w.len() as u64, 1)));
+    let job = Job::new("diamond", (words.sum_by_key(COUNTS), lengths.sum_by_key(LENGTHS)));
+    let lines = ["a bb a", "bb", "ccc a", "a", "bb a"];
+    let got = totals(&job, &lines);
+    let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut by_length: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for w in lines.iter().flat_map(|l| l.split(' ')) {
+        *counts.entry([w.as_bytes(), &[0]].concat()).or_default() += 1;
+        *by_length.entry((w.len() as u64).to_be_bytes().to_vec()).or_default() += 2;
+    }
+    assert_eq!(got["counts"], counts);
+    assert_eq!(got["lengths"], by_length);
+}
+
+#[test]
+fn one_port_one_type() {
+    let other: Store<String, i64> = Store::new("counts");
+    let both = (
+        LINES.read().keyed(|l, out| out.emit(l, 1)).sum_by_key(COUNTS),
+        LINES.read().keyed(|l, out| out.emit(l, 1)).sum_by_key(other),
+    );
+    let e = Job::new("twice", both).plan().err().unwrap();
+    assert_eq!(
+        e.to_string(),
+        "store `counts` is declared twice with different types: one port, one type"
+    );
+    let e = Job::new(
+        "Bad name",
+        LINES.read().keyed(|l, out| out.emit(l, 1)).sum_by_key(COUNTS),
+    )
+    .plan()
+    .err()
+    .unwrap();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+}
+
+#[test]
+fn the_fingerprint_sees_graph_arguments_and_version() {
+    let job = |n: u32, args: &str| {
+        let lines = LINES.read();
+        let lines = if n > 1 { lines.named("x") } else { lines };
+        Job::new("j", lines.keyed(|l, out| out.emit(l, 1)).sum_by_key(COUNTS)).arguments(args)
+    };
+    let print = |j: Job| j.plan().unwrap().fingerprint().to_string();
+    assert_eq!(print(job(1, "a")), print(job(1, "a")));
+    assert_ne!(print(job(1, "a")), print(job(2, "a")));
+    assert_ne!(print(job(1, "a")), print(job(1, "b")));
+    assert_ne!(print(job(1, "a")), print(job(1, "a").version(2)));
+}

@@ -1,0 +1,149 @@
+//! Ports: typed names. A job reads and writes them, platforms bind them to places, the client asks them.
+
+use std::marker::PhantomData;
+
+use rufous_algebra::Codec;
+
+use crate::batch::{Batcher, Clock};
+use crate::decode::SourceRecord;
+use crate::key::Key;
+use crate::producer::Producer;
+use crate::time::Timestamp;
+
+/// Names become directories, metrics and settings: checked when the constant is compiled.
+const fn checked(name: &'static str) -> &'static str {
+    let b = name.as_bytes();
+    assert!(!b.is_empty(), "a port needs a name");
+    let mut i = 0;
+    while i < b.len() {
+        assert!(
+            matches!(b[i], b'a'..=b'z' | b'0'..=b'9' | b'-'),
+            "port names are made of a-z, 0-9 and '-'"
+        );
+        i += 1;
+    }
+    name
+}
+
+/// Where records come from. Batches and event time are declared here, once, so that both layers agree on them.
+pub struct Source<T: ?Sized> {
+    pub(crate) name: &'static str,
+    pub(crate) time: Option<fn(&T) -> Timestamp>,
+    pub(crate) clock: Clock,
+    pub(crate) batcher: Batcher,
+}
+
+impl<T: ?Sized> Clone for Source<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: ?Sized> Copy for Source<T> {}
+
+impl<T: ?Sized> Source<T> {
+    /// A source with batches of one hour, cut by the log's own timestamps.
+    ///
+    /// # Panics
+    /// At compile time for constants: when the name has other characters than `a-z`, `0-9` and `-`.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: checked(name),
+            time: None,
+            clock: Clock::Log,
+            batcher: Batcher::of_hours(1),
+        }
+    }
+    /// The record's own event time. It serves keys and windows; it cuts batches only with [`Clock::Event`], or where the
+    /// log has no timestamps (files).
+    #[must_use]
+    pub const fn timed_by(mut self, time: fn(&T) -> Timestamp) -> Self {
+        self.time = Some(time);
+        self
+    }
+    /// Which time cuts batches (P2).
+    #[must_use]
+    pub const fn batch_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+    /// How time, or the offset, becomes a batch.
+    #[must_use]
+    pub const fn batches(mut self, batcher: Batcher) -> Self {
+        self.batcher = batcher;
+        self
+    }
+    /// The port's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl<T: SourceRecord + ?Sized> Source<T> {
+    /// The records of this source.
+    pub fn read(self) -> Producer<T> {
+        Producer::source(self)
+    }
+}
+
+/// Where totals live: one value per key, merged by the value's semigroup.
+pub struct Store<K, V> {
+    name: &'static str,
+    _of: PhantomData<(fn() -> K, fn() -> V)>,
+}
+
+impl<K, V> Clone for Store<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Store<K, V> {}
+
+impl<K: Key, V: Codec> Store<K, V> {
+    /// A store of this name. The declaration is where a missing derive on key or value shows.
+    ///
+    /// # Panics
+    /// At compile time for constants: when the name has other characters than `a-z`, `0-9` and `-`.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: checked(name),
+            _of: PhantomData,
+        }
+    }
+}
+
+impl<K, V> Store<K, V> {
+    /// The port's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// Where records go.
+pub struct Sink<T> {
+    name: &'static str,
+    _of: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Sink<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Sink<T> {}
+
+impl<T> Sink<T> {
+    /// A sink of this name.
+    ///
+    /// # Panics
+    /// At compile time for constants: when the name has other characters than `a-z`, `0-9` and `-`.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: checked(name),
+            _of: PhantomData,
+        }
+    }
+    /// The port's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}

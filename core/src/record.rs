@@ -1,0 +1,252 @@
+//! Records: structs read from JSON fields or columns by field name, without allocation.
+
+use compact_str::CompactString;
+use std::fmt;
+
+use crate::columns::ColumnBatch;
+use crate::time::Timestamp;
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// true or false
+    Bool,
+    /// any integer
+    Integer,
+    /// a floating-point number
+    Float,
+    /// text
+    Text,
+    /// an instant: text in RFC 3339 or ISO 8601, or milliseconds since 1970
+    Timestamp,
+}
+
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bool => "bool",
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Text => "text",
+            Self::Timestamp => "timestamp",
+        })
+    }
+}
+
+/// A field of a record type: the name of a JSON field or a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name in the input.
+    pub name: &'static str,
+    /// What it holds.
+    pub ty: FieldType,
+    /// Whether it may be missing or null.
+    pub optional: bool,
+}
+
+/// A type that is read from named fields. Use `#[derive(Record)]`.
+pub trait Record: Clone + Send + 'static {
+    /// The fields in the order in which [`from_row`](Self::from_row) asks for them.
+    const FIELDS: &'static [Field];
+    /// Builds the record from one row.
+    ///
+    /// # Errors
+    /// When a field is missing or of another kind; the message names it.
+    fn from_row(row: &Row<'_>) -> Result<Self, RecordError>;
+}
+
+/// One field's value in the input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// missing or null
+    Null,
+    /// true or false
+    Bool(bool),
+    /// an integer
+    Integer(i64),
+    /// an integer above `i64::MAX`
+    Unsigned(u64),
+    /// a floating-point number
+    Float(f64),
+    /// text
+    Text(&'a str),
+    /// an instant
+    Time(Timestamp),
+}
+
+/// The values of one record, in the order of [`Record::FIELDS`].
+pub struct Row<'a> {
+    pub(crate) fields: &'static [Field],
+    pub(crate) values: Values<'a>,
+}
+
+pub(crate) enum Values<'a> {
+    Slots(&'a [Value<'a>]),
+    Columns(&'a ColumnBatch, usize),
+}
+
+impl Row<'_> {
+    /// Field `i` as a `T`.
+    ///
+    /// # Errors
+    /// When it is missing or of another kind.
+    #[inline]
+    pub fn get<T: FieldValue>(&self, i: usize) -> Result<T, RecordError> {
+        let value = match self.values {
+            Values::Slots(slots) => slots[i],
+            Values::Columns(columns, row) => columns.value(i, row),
+        };
+        T::from_value(value).map_err(|found| RecordError::new(&self.fields[i], found))
+    }
+}
+
+/// A record could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordError(CompactString);
+
+impl RecordError {
+    #[cold]
+    fn new(field: &Field, found: String) -> Self {
+        if found.is_empty() {
+            Self(compact_str::format_compact!("field `{}` is missing", field.name))
+        } else {
+            Self(compact_str::format_compact!(
+                "field `{}` is {found}, not {}",
+                field.name,
+                field.ty
+            ))
+        }
+    }
+    /// With a reason of one's own, in lower case.
+    #[cold]
+    pub fn because(reason: impl fmt::Display) -> Self {
+        Self(compact_str::format_compact!("{reason}"))
+    }
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+/// A type that a record's field may have.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a record",
+    note = "fields are bool, integers, floats, `Text`, `String`, `Timestamp`, or an `Option` of these"
+)]
+pub trait FieldValue: Sized {
+    /// What it holds.
+    const TYPE: FieldType;
+    /// Whether it may be missing.
+    const OPTIONAL: bool = false;
+    /// Converts; an error describes what was found (empty: nothing).
+    ///
+    /// # Errors
+    /// When the value is of another kind or out of range.
+    fn from_value(value: Value<'_>) -> Result<Self, String>;
+}
+
+#[cold]
+fn found(value: Value<'_>) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(b) => b.to_string(),
+        Value::Integer(n) => n.to_string(),
+        Value::Unsigned(n) => n.to_string(),
+        Value::Float(n) => n.to_string(),
+        Value::Text(t) => format!("\"{}\"", t.chars().take(40).collect::<String>()),
+        Value::Time(t) => t.to_string(),
+    }
+}
+
+macro_rules! integer_fields {
+    ($($t:ty)*) => {$(
+        impl FieldValue for $t {
+            const TYPE: FieldType = FieldType::Integer;
+            #[inline]
+            fn from_value(value: Value<'_>) -> Result<Self, String> {
+                match value {
+                    Value::Integer(n) => <$t>::try_from(n).map_err(|_| found(value)),
+                    Value::Unsigned(n) => <$t>::try_from(n).map_err(|_| found(value)),
+                    _ => Err(found(value)),
+                }
+            }
+        }
+    )*};
+}
+integer_fields!(u8 u16 u32 u64 i8 i16 i32 i64);
+
+impl FieldValue for bool {
+    const TYPE: FieldType = FieldType::Bool;
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        if let Value::Bool(b) = value {
+            Ok(b)
+        } else {
+            Err(found(value))
+        }
+    }
+}
+
+impl FieldValue for f64 {
+    const TYPE: FieldType = FieldType::Float;
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        match value {
+            Value::Float(x) => Ok(x),
+            Value::Integer(n) => Ok(n as f64),
+            Value::Unsigned(n) => Ok(n as f64),
+            _ => Err(found(value)),
+        }
+    }
+}
+
+impl FieldValue for CompactString {
+    const TYPE: FieldType = FieldType::Text;
+    #[inline]
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        if let Value::Text(t) = value {
+            Ok(CompactString::new(t))
+        } else {
+            Err(found(value))
+        }
+    }
+}
+
+impl FieldValue for String {
+    const TYPE: FieldType = FieldType::Text;
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        if let Value::Text(t) = value {
+            Ok(t.to_string())
+        } else {
+            Err(found(value))
+        }
+    }
+}
+
+impl FieldValue for Timestamp {
+    const TYPE: FieldType = FieldType::Timestamp;
+    #[inline]
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        match value {
+            Value::Time(t) => Ok(t),
+            Value::Integer(ms) => Ok(Timestamp(ms)),
+            Value::Text(t) => crate::time::parse_fast(t).ok_or_else(|| found(value)),
+            _ => Err(found(value)),
+        }
+    }
+}
+
+impl<T: FieldValue> FieldValue for Option<T> {
+    const TYPE: FieldType = T::TYPE;
+    const OPTIONAL: bool = true;
+    #[inline]
+    fn from_value(value: Value<'_>) -> Result<Self, String> {
+        if value == Value::Null {
+            Ok(None)
+        } else {
+            T::from_value(value).map(Some)
+        }
+    }
+}
