@@ -1,0 +1,60 @@
+//! The data directory:
+//!
+//! ```text
+//! <data>/<instance>/jobs/<job>/manifests/<n>.json
+//! <data>/<instance>/jobs/<job>/realtime/<namespace>/
+//! <data>/<instance>/jobs/<job>/offline/<store>/
+//! <data>/<instance>/archive/<source>/
+//! <data>/<instance>/sources/<source>/
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use rufous_core::{Error, Result};
+
+/// Where the state of an instance lives.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The directory of `instance` (`a-z`, `0-9`, `-`) below `data`.
+    ///
+    /// # Errors
+    /// When the instance's name has other characters.
+    pub fn new(data: &Path, instance: &str) -> Result<Self> {
+        if instance.is_empty() || !instance.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+            return Err(Error::invalid(format!(
+                "instance `{instance}`: names are made of a-z, 0-9 and '-'"
+            )));
+        }
+        Ok(Self {
+            root: data.join(instance),
+        })
+    }
+    /// The instance's directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// The manifests of a job.
+    pub fn manifests(&self, job: &str) -> PathBuf {
+        self.root.join("jobs").join(job).join("manifests")
+    }
+    /// A realtime namespace of a job.
+    pub fn realtime(&self, job: &str, namespace: &str) -> PathBuf {
+        self.root.join("jobs").join(job).join("realtime").join(namespace)
+    }
+    /// The generations of a job: one directory a store below it.
+    pub fn offline(&self, job: &str) -> PathBuf {
+        self.root.join("jobs").join(job).join("offline")
+    }
+    /// The archive of a source; it serves all jobs that read it.
+    pub fn archive(&self, source: &str) -> PathBuf {
+        self.root.join("archive").join(source)
+    }
+    /// What is remembered of a source itself: which file is which partition.
+    pub fn source(&self, source: &str) -> PathBuf {
+        self.root.join("sources").join(source)
+    }
+}

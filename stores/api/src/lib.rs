@@ -1,0 +1,28 @@
+//! What stores are to the rest of Rufous: small blocking traits that take many keys at once, and the persisted records that
+//! the two layers share. The rules (P1 ...) are those of the hand-over protocol; see `ARCHITECTURE.md`.
+//!
+//! Modules in reading order:
+//! - [`progress`]: how far a realtime shard is, and the check that both layers divide the log alike (P28);
+//! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them;
+//! - [`manifest`]: the numbered record that names one generation; [`offline`]: its files;
+//! - [`archive`]: the archive's files and index;
+//! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
+//! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store must pass.
+#![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod conformance;
+pub mod exclusive;
+pub mod layout;
+pub mod manifest;
+pub mod offline;
+pub mod progress;
+pub mod realtime;
+pub mod wire;
+
+pub use archive::{Archive, ArchivedFile, IndexEntry};
+pub use layout::Layout;
+pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
+pub use offline::{GenerationStore, RunWriter};
+pub use progress::{Hole, Misalignment, Progress};
+pub use realtime::{Advance, Cell, Commit, Committed, RealtimeReader, RealtimeStore, Repair, Snapshot};

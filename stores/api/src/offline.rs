@@ -1,0 +1,53 @@
+//! The files of a generation: immutable sorted runs of (key, value).
+
+use rufous_core::{Result, StoreFace};
+
+use crate::manifest::{RunFile, StoreGeneration};
+
+/// Where the generations of a job's stores live.
+pub trait GenerationStore: Send + Sync {
+    /// Begins a run. Nothing is visible before a manifest names it; a run that is dropped unfinished leaves nothing.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    fn begin_run(&self, store: &StoreFace) -> Result<Box<dyn RunWriter>>;
+
+    /// For each key, in order, its value in the generation: the sum over its runs, `None` when surely absent.
+    ///
+    /// # Errors
+    /// `CorruptData` that names the file when a run is torn or altered; `TryAgain` when it is gone, for a newer manifest may
+    /// have replaced it (P25).
+    fn get(&self, store: &StoreFace, generation: &StoreGeneration, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
+
+    /// Calls `f` with every key that begins with `prefix` and its value, in key order.
+    ///
+    /// # Errors
+    /// The first error of `f`, or as [`get`](Self::get).
+    fn scan(
+        &self,
+        store: &StoreFace,
+        generation: &StoreGeneration,
+        prefix: &[u8],
+        f: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
+    ) -> Result<()>;
+
+    /// Reads every byte of the generation's files and compares checksums and counts.
+    ///
+    /// # Errors
+    /// `CorruptData` that names the first file that is not what the manifest says.
+    fn verify(&self, store: &StoreFace, generation: &StoreGeneration) -> Result<()>;
+}
+
+/// A run that is being written.
+pub trait RunWriter {
+    /// Appends a pair. Keys must ascend strictly.
+    ///
+    /// # Errors
+    /// When it cannot be written, or keys do not ascend (a bug).
+    fn push(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
+    /// Syncs the file and gives it its final name. `None` when no pair was pushed: an empty run has no file.
+    ///
+    /// # Errors
+    /// When it cannot be synced.
+    fn finish(self: Box<Self>) -> Result<Option<RunFile>>;
+}

@@ -1,0 +1,170 @@
+//! The realtime store: cells (key, partition, batch) and progress rows, changed together in one atomic write.
+
+use std::collections::BTreeMap;
+
+use rufous_core::{BatchId, Deltas, Frontier, Result, SourcePartition, Timestamp};
+
+use crate::progress::{Hole, Progress};
+
+/// The realtime value of one (key, partition, batch).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Its partition: an index into [`Snapshot::partitions`].
+    pub partition: u32,
+    /// Its batch.
+    pub batch: BatchId,
+    /// The value's canonical bytes.
+    pub value: Vec<u8>,
+}
+
+/// What becomes of a shard when it is acquired (P10a, section 8 of the protocol).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// The cells stay; the row is replaced by this one.
+    Keep(Progress),
+    /// All cells of the partition are deleted and the row is replaced: a rebuild (P32).
+    Replace(Progress),
+}
+
+/// One partition's step in a commit: `[from, to)` was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The partition.
+    pub partition: SourcePartition,
+    /// The owner's epoch.
+    pub epoch: u64,
+    /// Where the chunk begins; must equal the row's `next`.
+    pub from: u64,
+    /// Where it ends.
+    pub to: u64,
+    /// The running batch at `to`.
+    pub batch: BatchId,
+    /// Where batches began inside the chunk, ascending.
+    pub cuts: Vec<(BatchId, u64)>,
+    /// Ranges that turned out lost.
+    pub holes: Vec<Hole>,
+    /// The leader epoch of the last record, -1 for none.
+    pub leader_epoch: i32,
+    /// The greatest time among the records.
+    pub last_time: Option<Timestamp>,
+}
+
+/// A chunk to commit (P11): all of it or nothing.
+pub struct Commit<'a> {
+    /// The partitions' steps.
+    pub advances: &'a [Advance],
+    /// Names of the plan's sources: [`Delta::source`](rufous_core::Delta) is an index into it.
+    pub sources: &'a [&'a str],
+    /// What each store adds.
+    pub deltas: &'a [(&'a str, &'a dyn Deltas)],
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It is durable as far as the store promises.
+    Done,
+    /// Another owner or an earlier attempt was there; nothing was written (P12, P13).
+    Refused {
+        /// Whose check failed.
+        partition: SourcePartition,
+        /// The row as it stands, if any.
+        found: Option<(u64, u64)>,
+    },
+}
+
+/// A namespace that can be written by its owner.
+pub trait RealtimeStore: RealtimeReader {
+    /// Acquires `p` for `store` (P10a): in one transaction the epoch goes up by one, `repair` sees the row (if there is one)
+    /// and says what becomes of the shard, and the row is written back. Returns the row as written.
+    ///
+    /// # Errors
+    /// What `repair` returns, with nothing written; or the store's own.
+    fn acquire(
+        &self,
+        store: &str,
+        p: &SourcePartition,
+        repair: &mut dyn FnMut(Option<&Progress>) -> Result<Repair>,
+    ) -> Result<Progress>;
+
+    /// Commits a chunk: for every partition checks `next == from` and the epoch in the rows of all stores, then merges all
+    /// deltas and moves the rows, in one atomic write (P11).
+    ///
+    /// # Errors
+    /// When the outcome is unknown or the write failed: acquire again (P12).
+    fn commit(&self, commit: &Commit<'_>) -> Result<Committed>;
+
+    /// Raises `retained_from` of `p` to `batch` and deletes the cells below, in one atomic write (P26).
+    ///
+    /// # Errors
+    /// The store's own.
+    fn drop_below(&self, p: &SourcePartition, batch: BatchId) -> Result<()>;
+}
+
+/// A namespace that can be read, by its owner or from outside.
+pub trait RealtimeReader: Send + Sync {
+    /// Rows and cells of one point in time.
+    ///
+    /// # Errors
+    /// `TryAgain` when the owner does not answer.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>>;
+}
+
+/// Progress rows and cells from one point in time.
+pub trait Snapshot: Send {
+    /// The namespace it was taken of.
+    fn namespace(&self) -> &str;
+    /// The progress rows of a store, in a fixed order; empty when nothing was ever read.
+    ///
+    /// # Errors
+    /// The store's own.
+    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>>;
+    /// For each key, in order, its cells with `batch >= from.of(p).batch`, ascending by batch and partition.
+    ///
+    /// # Errors
+    /// The store's own.
+    fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>>;
+    /// Calls `f` with every cell whose key begins with `prefix` and whose batch is in the frontier's reach, ascending by
+    /// batch and key.
+    ///
+    /// # Errors
+    /// The first error of `f`, or the store's own.
+    fn scan(
+        &self,
+        store: &str,
+        prefix: &[u8],
+        from: &Frontier,
+        f: &mut dyn FnMut(&[u8], Cell) -> Result<()>,
+    ) -> Result<()>;
+}
+
+/// The batch from which each partition of a list is read: what [`Snapshot::cells`] filters by.
+pub fn floors(partitions: &[(SourcePartition, Progress)], from: &Frontier) -> Vec<BatchId> {
+    partitions.iter().map(|(p, _)| from.of(p).batch).collect()
+}
+
+/// Applies the steps of a commit to rows, or says which check failed. Stores share it so that P11 is written once.
+pub fn apply_advances(rows: &mut BTreeMap<SourcePartition, Progress>, advances: &[Advance]) -> Committed {
+    for a in advances {
+        let found = rows.get(&a.partition).map(|r| (r.next, r.epoch));
+        if found != Some((a.from, a.epoch)) {
+            return Committed::Refused {
+                partition: a.partition.clone(),
+                found,
+            };
+        }
+    }
+    for a in advances {
+        if let Some(row) = rows.get_mut(&a.partition) {
+            row.next = a.to;
+            row.batch = a.batch;
+            row.cuts.extend_from_slice(&a.cuts);
+            row.holes.extend_from_slice(&a.holes);
+            row.last_time = row.last_time.max(a.last_time);
+            if a.leader_epoch >= 0 {
+                row.leader_epoch = a.leader_epoch;
+            }
+        }
+    }
+    Committed::Done
+}

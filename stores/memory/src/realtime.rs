@@ -1,0 +1,208 @@
+//! Cells and progress rows in ordered maps.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition, StoreFace, ValueFace};
+use rufous_store_api::realtime::apply_advances;
+use rufous_store_api::{Cell, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+
+type Rows = BTreeMap<SourcePartition, Progress>;
+type CellKey = (BatchId, Vec<u8>, SourcePartition);
+
+#[derive(Clone)]
+struct StoreState {
+    value: ValueFace,
+    rows: Rows,
+    cells: BTreeMap<CellKey, Vec<u8>>,
+}
+
+type State = BTreeMap<String, StoreState>;
+
+/// A namespace in memory. Clones share it.
+#[derive(Clone)]
+pub struct MemoryRealtime {
+    namespace: Arc<str>,
+    state: Arc<Mutex<Arc<State>>>,
+}
+
+impl MemoryRealtime {
+    /// An empty namespace with these stores.
+    pub fn new(namespace: &str, stores: &[StoreFace]) -> Self {
+        let empty = |s: &StoreFace| {
+            (
+                s.name.to_string(),
+                StoreState {
+                    value: s.value,
+                    rows: Rows::new(),
+                    cells: BTreeMap::new(),
+                },
+            )
+        };
+        Self {
+            namespace: namespace.into(),
+            state: Arc::new(Mutex::new(Arc::new(stores.iter().map(empty).collect()))),
+        }
+    }
+
+    /// Changes of the state are made by code that cannot fail half-way, so a poisoned lock guards a whole state.
+    fn lock(&self) -> MutexGuard<'_, Arc<State>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of<'a>(state: &'a State, namespace: &str, store: &str) -> Result<&'a StoreState> {
+    state.get(store).ok_or_else(|| {
+        Error::invalid(format!(
+            "namespace {namespace} has no store `{store}`: bind it when the namespace is opened"
+        ))
+    })
+}
+
+impl RealtimeStore for MemoryRealtime {
+    fn acquire(
+        &self,
+        store: &str,
+        p: &SourcePartition,
+        repair: &mut dyn FnMut(Option<&Progress>) -> Result<Repair>,
+    ) -> Result<Progress> {
+        let mut state = self.lock();
+        let found = of(&state, &self.namespace, store)?.rows.get(p);
+        let epoch = found.map_or(0, |r| r.epoch) + 1;
+        let (mut row, replace) = match repair(found)? {
+            Repair::Keep(row) => (row, false),
+            Repair::Replace(row) => (row, true),
+        };
+        row.epoch = epoch;
+        if let Some(s) = Arc::make_mut(&mut state).get_mut(store) {
+            if replace {
+                s.cells.retain(|(_, _, of), _| of != p);
+            }
+            s.rows.insert(p.clone(), row.clone());
+        }
+        Ok(row)
+    }
+
+    fn commit(&self, commit: &Commit<'_>) -> Result<Committed> {
+        let mut state = self.lock();
+        let mut moved: Vec<(String, Rows)> = Vec::new();
+        for (name, s) in state.iter() {
+            let mut rows = s.rows.clone();
+            if let refused @ Committed::Refused { .. } = apply_advances(&mut rows, commit.advances) {
+                return Ok(refused);
+            }
+            moved.push((name.clone(), rows));
+        }
+        let mut sums: Vec<(&str, CellKey, Vec<u8>)> = Vec::new();
+        for (store, deltas) in commit.deltas {
+            let s = of(&state, &self.namespace, store)?;
+            deltas.for_each(&mut |d| {
+                let source = commit
+                    .sources
+                    .get(d.source as usize)
+                    .ok_or_else(|| Error::bug(format!("store `{store}`: a delta of source number {}", d.source)))?;
+                let key = (d.batch, d.key.to_vec(), SourcePartition::new(*source, d.partition));
+                let mut sum = Vec::new();
+                let parts = s.cells.get(&key).map(Vec::as_slice).into_iter().chain([d.value]);
+                s.value.sum(&mut { parts }, &mut sum).map_err(|e| {
+                    Error::corrupt(format!("store `{store}`, partition {}, batch {}: {e}", key.2, key.0.0))
+                })?;
+                sums.push((store, key, sum));
+                Ok(())
+            })?;
+        }
+        let state = Arc::make_mut(&mut state);
+        for (store, key, sum) in sums {
+            if let Some(s) = state.get_mut(store) {
+                s.cells.insert(key, sum);
+            }
+        }
+        for (store, rows) in moved {
+            if let Some(s) = state.get_mut(&store) {
+                s.rows = rows;
+            }
+        }
+        Ok(Committed::Done)
+    }
+
+    fn drop_below(&self, p: &SourcePartition, batch: BatchId) -> Result<()> {
+        let mut state = self.lock();
+        for s in Arc::make_mut(&mut state).values_mut() {
+            let Some(row) = s.rows.get_mut(p) else { continue };
+            row.retained_from = row.retained_from.max(batch);
+            let kept = row.retained_from;
+            row.cuts.retain(|(b, _)| *b >= kept);
+            s.cells.retain(|(b, _, of), _| of != p || *b >= kept);
+        }
+        Ok(())
+    }
+}
+
+impl RealtimeReader for MemoryRealtime {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+        Ok(Box::new(MemorySnapshot {
+            namespace: self.namespace.clone(),
+            state: self.lock().clone(),
+        }))
+    }
+}
+
+#[derive(Clone)]
+struct MemorySnapshot {
+    namespace: Arc<str>,
+    state: Arc<State>,
+}
+
+impl MemorySnapshot {
+    /// Every cell of a store that the frontier lets through, in order, until `f` fails.
+    fn each(&self, store: &str, from: &Frontier, f: &mut dyn FnMut(&[u8], Cell) -> Result<()>) -> Result<()> {
+        let s = of(&self.state, &self.namespace, store)?;
+        for ((batch, key, p), value) in &s.cells {
+            let Some(partition) = s.rows.keys().position(|of| of == p) else {
+                continue;
+            };
+            if *batch >= from.of(p).batch.max(s.rows[p].retained_from) {
+                f(
+                    key,
+                    Cell {
+                        partition: partition as u32,
+                        batch: *batch,
+                        value: value.clone(),
+                    },
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Snapshot for MemorySnapshot {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+        let rows = &of(&self.state, &self.namespace, store)?.rows;
+        Ok(rows.iter().map(|(p, r)| (p.clone(), r.clone())).collect())
+    }
+    fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>> {
+        let mut by_key: BTreeMap<&[u8], Vec<Cell>> = keys.iter().map(|k| (k.as_slice(), Vec::new())).collect();
+        self.each(store, from, &mut |key, cell| {
+            if let Some(cells) = by_key.get_mut(key) {
+                cells.push(cell);
+            }
+            Ok(())
+        })?;
+        Ok(keys.iter().map(|k| by_key[k.as_slice()].clone()).collect())
+    }
+    fn scan(
+        &self,
+        store: &str,
+        prefix: &[u8],
+        from: &Frontier,
+        f: &mut dyn FnMut(&[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        self.each(store, from, &mut |key, cell| {
+            if key.starts_with(prefix) { f(key, cell) } else { Ok(()) }
+        })
+    }
+}
