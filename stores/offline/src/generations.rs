@@ -1,0 +1,271 @@
+//! The runs of a job's stores, added up.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rufous_core::{Error, Result, StoreFace};
+use rufous_store_api::{GenerationStore, RunFile, RunWriter, StoreGeneration};
+
+use crate::run::{Reader, Scan, Writer};
+
+/// Open runs that are kept; one costs a file handle and its index.
+const OPEN_RUNS: usize = 256;
+
+/// The generations of a job: one directory a store.
+///
+/// Runs stay open between reads, the least recently used of them is closed when there are too many. A deleted file is
+/// closed when the next run is opened.
+pub struct Generations {
+    dir: PathBuf,
+    open: Mutex<OpenRuns>,
+}
+
+#[derive(Default)]
+struct OpenRuns {
+    /// Each with the time of its last use.
+    readers: HashMap<PathBuf, (Arc<Reader>, u64)>,
+    /// Counts uses.
+    now: u64,
+}
+
+impl Generations {
+    /// In this directory, which the first run creates.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            open: Mutex::default(),
+        }
+    }
+
+    fn path(&self, store: &StoreFace, run: &RunFile) -> Result<PathBuf> {
+        // A manifest is checked by its checksum, but a name from a file must not lead out of the directory.
+        if run.path.is_empty() || run.path.contains(['/', '\\', '\0']) || run.path.starts_with('.') {
+            let why = "which is no file name: restore the manifest from a copy";
+            return Err(Error::corrupt(format!(
+                "store `{}`: the manifest names a run `{}`, {why}",
+                store.name, run.path
+            )));
+        }
+        Ok(self.dir.join(store.name).join(&run.path))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenRuns> {
+        // Nothing that holds the lock leaves the map half changed.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reader(&self, store: &StoreFace, run: &RunFile) -> Result<Arc<Reader>> {
+        let path = self.path(store, run)?;
+        {
+            let mut open = self.lock();
+            open.now += 1;
+            let now = open.now;
+            if let Some((reader, used)) = open.readers.get_mut(&path).filter(|(reader, _)| reader.is(run)) {
+                *used = now;
+                return Ok(reader.clone());
+            }
+        }
+        // Opened without the lock: other runs are read meanwhile. Two who open the same one both may; one is kept.
+        let reader = Arc::new(Reader::open(&path, run)?);
+        let mut open = self.lock();
+        open.readers.retain(|_, (reader, _)| reader.is_named());
+        while open.readers.len() >= OPEN_RUNS {
+            let oldest = open
+                .readers
+                .iter()
+                .min_by_key(|(_, (_, used))| *used)
+                .map(|(path, _)| path.clone());
+            oldest.and_then(|path| open.readers.remove(&path));
+        }
+        let now = open.now;
+        open.readers.insert(path, (reader.clone(), now));
+        Ok(reader)
+    }
+}
+
+/// Adds up the values of one key, oldest run first.
+fn add(store: &StoreFace, parts: &[Vec<u8>], sum: &mut Vec<u8>) -> Result<()> {
+    sum.clear();
+    let undecodable = |e| {
+        Error::corrupt(format!(
+            "store `{}`: a published value is not of its type: {e}",
+            store.name
+        ))
+    };
+    store
+        .value
+        .sum(&mut parts.iter().map(Vec::as_slice), sum)
+        .map_err(undecodable)?;
+    Ok(())
+}
+
+/// A key, the place of its run, and its value there: the least key first, then the oldest run.
+type Head = Reverse<(Vec<u8>, usize, Vec<u8>)>;
+
+/// The runs of a generation side by side, under one prefix.
+struct Merge<'a> {
+    scans: Vec<Scan>,
+    heads: BinaryHeap<Head>,
+    prefix: &'a [u8],
+    /// Buffers of values that were passed on.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Merge<'_> {
+    /// Takes the next entry of a run into the buffers of its last one.
+    fn pull(&mut self, (mut key, run, mut value): (Vec<u8>, usize, Vec<u8>)) -> Result<()> {
+        if let Some((k, v)) = self.scans[run].next_entry()?
+            && k.starts_with(self.prefix)
+        {
+            key.clear();
+            key.extend_from_slice(k);
+            value.clear();
+            value.extend_from_slice(v);
+            self.heads.push(Reverse((key, run, value)));
+        }
+        Ok(())
+    }
+
+    /// The next key and its values.
+    fn next(&mut self, key: &mut Vec<u8>, parts: &mut Vec<Vec<u8>>) -> Result<bool> {
+        self.spare.append(parts);
+        while let Some(Reverse((head, ..))) = self.heads.peek()
+            && (parts.is_empty() || head == key)
+            && let Some(Reverse((mut head, run, value))) = self.heads.pop()
+        {
+            std::mem::swap(key, &mut head);
+            parts.push(value);
+            let spare = self.spare.pop().unwrap_or_default();
+            self.pull((head, run, spare))?;
+        }
+        Ok(!parts.is_empty())
+    }
+}
+
+impl GenerationStore for Generations {
+    fn begin_run(&self, store: &StoreFace) -> Result<Box<dyn RunWriter>> {
+        Ok(Box::new(Writer::create(&self.dir.join(store.name))?))
+    }
+
+    fn get(&self, store: &StoreFace, generation: &StoreGeneration, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
+        let sorted: Vec<&[u8]> = order.iter().map(|i| keys[*i].as_slice()).collect();
+        let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); keys.len()];
+        for run in &generation.runs {
+            self.reader(store, run)?
+                .get_sorted(&sorted, &mut |n, value| parts[order[n]].push(value.to_vec()))?;
+        }
+        let mut sum = Vec::new();
+        parts
+            .into_iter()
+            .map(|mut parts| match parts.len() {
+                0 | 1 => Ok(parts.pop()),
+                _ => add(store, &parts, &mut sum).map(|()| Some(sum.clone())),
+            })
+            .collect()
+    }
+
+    fn scan(
+        &self,
+        store: &StoreFace,
+        generation: &StoreGeneration,
+        prefix: &[u8],
+        f: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let scans = generation
+            .runs
+            .iter()
+            .map(|run| Ok(self.reader(store, run)?.scan(prefix)));
+        let mut merge = Merge {
+            scans: scans.collect::<Result<_>>()?,
+            heads: BinaryHeap::new(),
+            prefix,
+            spare: Vec::new(),
+        };
+        for run in 0..merge.scans.len() {
+            merge.pull((Vec::new(), run, Vec::new()))?;
+        }
+        let (mut key, mut parts, mut sum) = (Vec::new(), Vec::new(), Vec::new());
+        while merge.next(&mut key, &mut parts)? {
+            if let [one] = parts.as_slice() {
+                f(&key, one)?;
+            } else {
+                add(store, &parts, &mut sum)?;
+                f(&key, &sum)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `CorruptData` that names the first file that is not what the manifest says; `TryAgain` when one is gone.
+    fn verify(&self, store: &StoreFace, generation: &StoreGeneration) -> Result<()> {
+        let delta = generation.delta.iter().filter(|delta| !generation.runs.contains(delta));
+        // Opened afresh: a kept handle would not notice that the file has another length, or is gone.
+        generation
+            .runs
+            .iter()
+            .chain(delta)
+            .try_for_each(|run| Reader::open(&self.path(store, run)?, run)?.verify(run))
+    }
+}
+
+/// Adds up the runs of a generation into one, which the next manifest may name in their place. A read costs a block a run,
+/// so more than 8 are worth it. `None` of no runs; a single run is returned as it is. The old files stay (P25).
+///
+/// # Errors
+/// As [`GenerationStore::scan`] and [`RunWriter`]; nothing is left behind then.
+pub fn merge_runs(
+    generations: &dyn GenerationStore,
+    store: &StoreFace,
+    generation: &StoreGeneration,
+) -> Result<Option<RunFile>> {
+    if let [] | [_] = generation.runs.as_slice() {
+        return Ok(generation.runs.first().cloned());
+    }
+    let mut writer = generations.begin_run(store)?;
+    generations.scan(store, generation, &[], &mut |key, value| writer.push(key, value))?;
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use rufous_core::Store;
+
+    use super::*;
+
+    /// Handles are bounded, a run that was closed is opened again, and a deleted file is not held.
+    #[test]
+    fn open_runs_are_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = StoreFace::of(Store::<String, u64>::new("counts"));
+        let g = Generations::new(dir.path());
+        let mut generation = StoreGeneration::default();
+        for i in 0..OPEN_RUNS as u64 + 10 {
+            let mut run = g.begin_run(&store).unwrap();
+            run.push(b"k\0", &i.to_le_bytes()).unwrap();
+            generation.runs.extend(run.finish().unwrap());
+        }
+        let sum: u64 = (0..OPEN_RUNS as u64 + 10).sum();
+        for _ in 0..2 {
+            let got = g.get(&store, &generation, &[b"k\0".to_vec()]).unwrap();
+            assert_eq!(got, [Some(sum.to_le_bytes().to_vec())]);
+            assert_eq!(g.lock().readers.len(), OPEN_RUNS);
+        }
+        let last = generation.runs.split_off(OPEN_RUNS + 9);
+        for run in &generation.runs {
+            std::fs::remove_file(dir.path().join("counts").join(&run.path)).unwrap();
+        }
+        let mut run = g.begin_run(&store).unwrap();
+        run.push(b"k\0", &1u64.to_le_bytes()).unwrap();
+        let fresh = StoreGeneration {
+            runs: last.into_iter().chain(run.finish().unwrap()).collect(),
+            ..Default::default()
+        };
+        g.get(&store, &fresh, &[]).unwrap();
+        assert_eq!(g.lock().readers.len(), 2);
+    }
+}

@@ -1,0 +1,249 @@
+//! `<n>.json`: the manifest as JSON, then a line `xxh3 ` and the XXH3-64 of everything before that line, 16 lower-case
+//! hexadecimal digits.
+//!
+//! Old manifests are deleted from the lowest number upward, so the numbers that are there follow each other. A number that
+//! is missing between two others was lost, and with it perhaps a drop permission (P23): that is an error, not a smaller log.
+
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+
+use rufous_core::{Error, Result};
+use rufous_store_api::manifest::MANIFEST_FORMAT;
+use rufous_store_api::{Manifest, ManifestLog, Published, exclusive};
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::durable;
+
+/// A listing is no snapshot: while others publish and delete, it may miss a file. Then the directory is listed again.
+const LISTINGS: usize = 3;
+
+/// The manifests of one job in a directory.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    dir: PathBuf,
+}
+
+impl Manifests {
+    /// In this directory, which the first publish creates.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("{number}.json"))
+    }
+
+    fn has(&self, number: u64) -> Result<bool> {
+        let path = self.path(number);
+        path.try_exists()
+            .map_err(|e| Error::io("cannot look for manifest", &path, e))
+    }
+
+    /// The numbers in the directory, ascending.
+    fn list(&self) -> Result<Vec<u64>> {
+        let failed = |e| Error::io("cannot list manifests in", &self.dir, e);
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == Io::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(failed(e)),
+        };
+        let mut numbers = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            let stem = name.to_str().and_then(|n| n.strip_suffix(".json"));
+            // `+7.json` and `007.json` are not ours.
+            numbers.extend(stem.and_then(|s| s.parse::<u64>().ok().filter(|n| n.to_string() == s)));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// The last of the numbers that follow each other from `number` on; `None` when another one stands behind a gap.
+    fn climb(&self, mut number: u64) -> Result<Option<u64>> {
+        while let Some(next) = number.checked_add(1) {
+            if self.has(next)? {
+                number = next;
+                continue;
+            }
+            let behind = next.checked_add(1).map_or(Ok(false), |n| self.has(n))?;
+            // Asked again: two publishes may have come between the two questions.
+            if behind && !self.has(next)? {
+                return Ok(None);
+            }
+            if !behind {
+                break;
+            }
+        }
+        Ok(Some(number))
+    }
+
+    /// The highest number by a listing; a gap is an error.
+    fn highest(&self) -> Result<Option<u64>> {
+        let mut gap = None;
+        for _ in 0..LISTINGS {
+            let numbers = self.list()?;
+            let Some(&last) = numbers.last() else { return Ok(None) };
+            gap = numbers.windows(2).find(|w| w[1] - w[0] > 1).map(|w| (w[0] + 1, w[1]));
+            if gap.is_none() {
+                match self.climb(last)? {
+                    Some(number) => return Ok(Some(number)),
+                    None => gap = Some((last + 1, last + 2)),
+                }
+            }
+        }
+        let Some((missing, there)) = gap else { return Ok(None) };
+        let path = self.path(missing);
+        if self.has(missing)? {
+            return Err(Error::try_again(format!(
+                "manifest {} appeared while its directory was listed",
+                path.display()
+            )));
+        }
+        Err(Error::corrupt(format!(
+            "manifest {} is missing though {there}.json is there: restore it from a copy",
+            path.display()
+        )))
+    }
+
+    fn newest_number(&self, at_least: u64) -> Result<Option<u64>> {
+        // Who knows a number asks for the next ones; who knows none, or one that was deleted, lists once.
+        if at_least > 0
+            && self.has(at_least)?
+            && let Some(number) = self.climb(at_least)?
+        {
+            return Ok(Some(number));
+        }
+        Ok(self.highest()?.filter(|highest| *highest >= at_least))
+    }
+}
+
+fn encode(manifest: &Manifest) -> Result<Vec<u8>> {
+    let no_json = |e| Error::bug(format!("manifest {} cannot be written as JSON: {e}", manifest.number));
+    let mut text = serde_json::to_string_pretty(manifest).map_err(no_json)?;
+    text.push('\n');
+    let sum = xxh3_64(text.as_bytes());
+    text.push_str(&format!("xxh3 {sum:016x}\n"));
+    Ok(text.into_bytes())
+}
+
+/// Where `found` says something that `known` does not: a field of a later format, at any depth.
+fn unknown(found: &Value, known: &Value) -> Option<String> {
+    match (found, known) {
+        (Value::Object(found), Value::Object(known)) => found.iter().find_map(|(name, value)| match known.get(name) {
+            Some(k) => unknown(value, k).map(|path| format!("{name}.{path}")),
+            None => Some(name.clone()),
+        }),
+        (Value::Array(found), Value::Array(known)) if found.len() == known.len() => {
+            let pairs = found.iter().zip(known).enumerate();
+            pairs
+                .into_iter()
+                .find_map(|(i, (f, k))| unknown(f, k).map(|path| format!("{i}.{path}")))
+        }
+        _ => (found != known).then(|| "(value)".into()),
+    }
+}
+
+fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+    let corrupt = |why: String| Error::corrupt(format!("manifest {} {why}: restore it from a copy", path.display()));
+    let no_json = |e: serde_json::Error| corrupt(format!("cannot be read ({e})"));
+    let text =
+        std::str::from_utf8(bytes).map_err(|e| corrupt(format!("is not UTF-8 from byte {} on", e.valid_up_to())))?;
+    let (body, sum) = text
+        .strip_suffix('\n')
+        .and_then(|t| t.rsplit_once("\nxxh3 "))
+        .ok_or_else(|| corrupt("is torn: it does not end in a checksum".into()))?;
+    let body = &text[..=body.len()];
+    if sum != format!("{:016x}", xxh3_64(body.as_bytes())) {
+        return Err(corrupt("does not fit its checksum".into()));
+    }
+    let said: Value = serde_json::from_str(body).map_err(no_json)?;
+    if said.get("format").and_then(Value::as_u64) != Some(u64::from(MANIFEST_FORMAT)) {
+        let format = said.get("format").map_or_else(|| "none".into(), Value::to_string);
+        return Err(Error::corrupt(format!(
+            "manifest {} has format {format}, this program knows {MANIFEST_FORMAT}: read it with the program that wrote it",
+            path.display()
+        )));
+    }
+    let manifest: Manifest = serde_json::from_str(body).map_err(no_json)?;
+    let understood = serde_json::to_value(&manifest).map_err(no_json)?;
+    match unknown(&said, &understood) {
+        Some(field) => Err(corrupt(format!("says `{field}`, which this program does not know"))),
+        None => Ok(manifest),
+    }
+}
+
+impl ManifestLog for Manifests {
+    /// # Errors
+    /// `CorruptData` that names the file when it is torn or altered, of another format, has a field that is not known, or
+    /// says another number.
+    fn get(&self, number: u64) -> Result<Option<Manifest>> {
+        let path = self.path(number);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == Io::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("cannot read manifest", &path, e)),
+        };
+        let manifest = decode(&path, &bytes)?;
+        if manifest.number != number {
+            return Err(Error::corrupt(format!(
+                "manifest {} says that it is number {}: restore it from a copy",
+                path.display(),
+                manifest.number
+            )));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// # Errors
+    /// As [`get`](ManifestLog::get); `CorruptData` that names the number when one is missing between others.
+    fn newest(&self, at_least: u64) -> Result<Option<Manifest>> {
+        let Some(number) = self.newest_number(at_least)? else {
+            return Ok(None);
+        };
+        let gone = || {
+            Error::try_again(format!(
+                "manifest {} was there and is gone",
+                self.path(number).display()
+            ))
+        };
+        self.get(number)?.map(Some).ok_or_else(gone)
+    }
+
+    /// # Errors
+    /// `InvalidRequest` with the sentence of [`Manifest::check_follows`] when it may not follow the manifest before it, or
+    /// when that one was never there; otherwise when it cannot be written.
+    fn publish(&self, manifest: &Manifest) -> Result<Published> {
+        let number = manifest.number;
+        if manifest.format != MANIFEST_FORMAT {
+            let format = manifest.format;
+            return Err(Error::bug(format!(
+                "manifest {number} has format {format}, this program writes {MANIFEST_FORMAT}"
+            )));
+        }
+        let base = match number.checked_sub(1) {
+            Some(before) => self.get(before)?,
+            None => None,
+        };
+        // Also when this number and the one before were deleted already: a number is never used twice.
+        if self.has(number)? || (base.is_none() && self.highest()?.is_some_and(|highest| highest >= number)) {
+            return Ok(Published::Conflict);
+        }
+        match &base {
+            Some(base) => manifest
+                .check_follows(base)
+                .map_err(|why| Error::invalid(format!("manifest {number} cannot be published: {why}")))?,
+            None if number > 0 => {
+                return Err(Error::invalid(format!(
+                    "manifest {number} cannot be published: {} is not there; publish numbers one after the other",
+                    self.path(number - 1).display()
+                )));
+            }
+            None => {}
+        }
+        durable::create_dir(&self.dir)?;
+        let created = exclusive::create(&self.path(number), &encode(manifest)?)?;
+        Ok(if created { Published::Done } else { Published::Conflict })
+    }
+}

@@ -1,0 +1,126 @@
+//! Format 1 of runs and of manifests is written and read for ever as these files have it.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use rufous_core::{BatchId, Cut, Frontier, SourcePartition, Timestamp};
+use rufous_store_api::{
+    GenerationStore, Hole, InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration,
+};
+use rufous_store_offline::{Generations, Manifests};
+use support::{One, Pairs, face, pairs, scan};
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits = text.trim().as_bytes().chunks(2);
+    digits
+        .map(|d| u8::from_str_radix(std::str::from_utf8(d).unwrap(), 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_small_run() {
+    let golden = hex(include_str!("golden/run-1.hex"));
+    let one = One::new(Pairs::from([(b"a\0".to_vec(), 1), (b"b\0".to_vec(), 515)]));
+    assert_eq!(one.bytes, golden, "what is written");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("counts")).unwrap();
+    std::fs::write(dir.path().join("counts/run-golden.rrun"), &golden).unwrap();
+    let run = RunFile {
+        path: "run-golden.rrun".into(),
+        bytes: 93,
+        checksum: one.generation.runs[0].checksum.clone(),
+        keys: 2,
+        first_key: "6100".into(),
+        last_key: "6200".into(),
+    };
+    assert_eq!(run.bytes, golden.len() as u64);
+    let generation = StoreGeneration {
+        runs: vec![run],
+        ..Default::default()
+    };
+    let g = Generations::new(dir.path());
+    g.verify(&face(), &generation).unwrap();
+    assert_eq!(scan(&g, &generation, &[]).unwrap(), one.pairs, "what is read");
+}
+
+/// Many blocks: by length and checksum only.
+#[test]
+fn a_large_run() {
+    let one = One::new(pairs(20_000, 3));
+    let run = &one.generation.runs[0];
+    let said = format!(
+        "{} {} {} {} {}",
+        run.bytes, run.checksum, run.keys, run.first_key, run.last_key
+    );
+    assert_eq!(said, include_str!("golden/run-1-large.txt").trim());
+}
+
+#[test]
+fn a_manifest() {
+    let p = SourcePartition::new("clicks", 3);
+    let frontier = |batch, cut| {
+        let cut = Cut {
+            batch: BatchId(batch),
+            cut,
+            batch_before: BatchId(batch - 1),
+        };
+        Frontier(BTreeMap::from([(p.clone(), cut)]))
+    };
+    let run = RunFile {
+        path: "run-1.rrun".into(),
+        bytes: 95,
+        checksum: "00000000000000ff".into(),
+        keys: 2,
+        first_key: "6100".into(),
+        last_key: "6200".into(),
+    };
+    let counts = StoreGeneration {
+        schema: "text -> u64".into(),
+        runs: vec![run.clone()],
+        delta: Some(run),
+    };
+    let manifest = Manifest {
+        format: 1,
+        number: 0,
+        job: "words".into(),
+        line: "l".into(),
+        fingerprint: "f".into(),
+        cut_specs: BTreeMap::from([("clicks".into(), "log hours(1)".into())]),
+        realtime_namespace: Some("n".into()),
+        stores: BTreeMap::from([("counts".into(), counts), ("empty".into(), StoreGeneration::default())]),
+        frontier: frontier(9, 100),
+        drop_before: BTreeMap::from([("n".into(), frontier(i64::MIN + 1, 0))]),
+        holes: vec![SourceHole {
+            partition: p.clone(),
+            hole: Hole {
+                from: 3,
+                to: 5,
+                reason: "retention".into(),
+            },
+        }],
+        input: vec![InputRange {
+            partition: p,
+            from: 0,
+            to: 100,
+            files: vec![("a.parquet".into(), "ff".into())],
+        }],
+        created_at: Timestamp(1_700_000_000_000),
+        covered_until: "2023-11-14T22".into(),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let log = Manifests::new(dir.path().join("written"));
+    assert_eq!(log.publish(&manifest).unwrap(), Published::Done);
+    let golden = include_str!("golden/manifest-1.json");
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("written/0.json")).unwrap(),
+        golden,
+        "what is written"
+    );
+    std::fs::write(dir.path().join("0.json"), golden).unwrap();
+    assert_eq!(
+        Manifests::new(dir.path()).newest(0).unwrap(),
+        Some(manifest),
+        "what is read"
+    );
+}
