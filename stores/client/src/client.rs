@@ -1,0 +1,141 @@
+//! The client of one job: where its stores are, and the manifest that was read last.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rufous_algebra::{Codec, Semigroup};
+use rufous_core::{Error, Key, Result, Store, StoreFace};
+use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader};
+
+use crate::raw::RawStoreClient;
+use crate::typed::StoreClient;
+
+/// Opens the realtime state of a namespace for reading. `None`: no shard exists, nothing was ever read into it. `TryAgain`
+/// when it exists but its owner does not answer. It is called on every read: keep what is costly to open.
+pub type OpenRealtime = Arc<dyn Fn(&str) -> Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync>;
+
+/// Where a job's state is, as traits: the client knows no concrete store.
+#[derive(Clone)]
+pub struct ClientParts {
+    /// The job's name, for messages.
+    pub job: String,
+    /// Its manifests.
+    pub manifests: Arc<dyn ManifestLog>,
+    /// The files of its generations.
+    pub generations: Arc<dyn GenerationStore>,
+    /// Its realtime state.
+    pub realtime: OpenRealtime,
+}
+
+/// Asks the stores of one job. Blocking, without a runtime or threads of its own; cheap to clone, and clones share the
+/// cached manifest.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    refresh_after: Duration,
+}
+
+struct Shared {
+    parts: ClientParts,
+    cached: Mutex<Option<(Arc<Manifest>, Instant)>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("job", &self.shared.parts.job)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client over these parts. Nothing is read yet.
+    pub fn new(parts: ClientParts) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                parts,
+                cached: Mutex::new(None),
+            }),
+            refresh_after: Duration::from_secs(1),
+        }
+    }
+
+    /// How long a cached manifest is used without a look for a newer one (1 s). Answers are exact in any case: this is how
+    /// soon a new generation, or a switch to another version of the job, is noticed while the old one still answers.
+    #[must_use]
+    pub fn refresh_after(mut self, age: Duration) -> Self {
+        self.refresh_after = age;
+        self
+    }
+
+    /// The store behind a port. A job that has never run yet is no error here but at the first read.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with both texts when the store holds other types than the port; what the manifest log returns.
+    pub fn store<K: Key, V: Semigroup + Codec>(&self, port: Store<K, V>) -> Result<StoreClient<K, V>> {
+        let raw = self.raw(StoreFace::of(port));
+        if let Some(manifest) = self.newest_if_any(0)? {
+            raw.check_schema(&manifest)?;
+        }
+        Ok(StoreClient::over(raw))
+    }
+
+    /// A store as bytes. Its schema is compared at every read.
+    pub fn raw(&self, face: StoreFace) -> RawStoreClient {
+        RawStoreClient::new(self.clone(), face)
+    }
+
+    pub(crate) fn parts(&self) -> &ClientParts {
+        &self.shared.parts
+    }
+
+    /// The cached manifest while it is young; else the newest. A bounded input has no realtime part that would move, so
+    /// there the newest is always asked for.
+    pub(crate) fn manifest(&self) -> Result<Arc<Manifest>> {
+        let known = match self.cached() {
+            Some((m, read)) if m.realtime_namespace.is_some() && read.elapsed() < self.refresh_after => return Ok(m),
+            Some((m, _)) => m.number,
+            None => 0,
+        };
+        self.newest(known)
+    }
+
+    /// The newest manifest, read now.
+    pub(crate) fn newest(&self, at_least: u64) -> Result<Arc<Manifest>> {
+        self.newest_if_any(at_least)?.ok_or_else(|| {
+            let job = &self.shared.parts.job;
+            Error::invalid(format!(
+                "job `{job}` has never run with this data directory: start `stream` or `batch`"
+            ))
+        })
+    }
+
+    fn newest_if_any(&self, at_least: u64) -> Result<Option<Arc<Manifest>>> {
+        let known = self.cached().map_or(at_least, |(m, _)| m.number.max(at_least));
+        let found = self.shared.parts.manifests.newest(known)?.map(Arc::new);
+        let mut cached = self.shared.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        match &found {
+            Some(m) if cached.as_ref().is_none_or(|(old, _)| old.number <= m.number) => {
+                *cached = Some((Arc::clone(m), Instant::now()));
+            }
+            Some(_) => {}
+            None if known == 0 => {}
+            None => {
+                *cached = None; // So that the next read starts from the beginning, as a new client would.
+                let job = &self.shared.parts.job;
+                return Err(Error::corrupt(format!(
+                    "job `{job}`: manifest {known} was there and is gone"
+                )));
+            }
+        }
+        Ok(found)
+    }
+
+    fn cached(&self) -> Option<(Arc<Manifest>, Instant)> {
+        self.shared
+            .cached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
