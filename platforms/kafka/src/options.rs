@@ -1,0 +1,131 @@
+//! The settings of a Kafka log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rufous_core::{Error, Format, Result};
+
+/// How a [`KafkaLog`](crate::KafkaLog) reads.
+#[derive(Clone, Debug)]
+pub struct KafkaOptions {
+    /// The group under which positions are shown to lag tools. No member ever joins it: it must not be the group of a
+    /// consumer that subscribes, or the brokers refuse the positions (reading is not touched by that).
+    pub group: String,
+    /// How records are written.
+    pub format: Format,
+    /// Settings of librdkafka (`security.protocol`, `sasl.*`, `ssl.*`, ...) that are added to ours or replace them.
+    pub properties: BTreeMap<String, String>,
+    /// How long [`partitions`](rufous_realtime::Log::partitions) may take.
+    pub timeout: Duration,
+    /// How much is read ahead, in bytes: this is memory.
+    pub prefetch: u64,
+    /// How often a thread looks for new partitions.
+    pub watch_interval: Duration,
+}
+
+impl KafkaOptions {
+    /// The group `rufous`, 10 seconds, 256 MiB, a look every 5 seconds.
+    pub fn new(format: Format) -> Self {
+        Self {
+            group: "rufous".into(),
+            format,
+            properties: BTreeMap::new(),
+            timeout: Duration::from_secs(10),
+            prefetch: 256 << 20,
+            watch_interval: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Exactness rests on these; each with the reason why it may not be changed.
+const OURS: [(&str, &str); 9] = [
+    ("isolation.level", "both layers read committed records only"),
+    ("auto.offset.reset", "a lost range must be seen, not skipped"),
+    ("enable.auto.commit", "positions come from the store"),
+    ("auto.commit.enable", "positions come from the store"),
+    ("group.protocol", "partitions are assigned by hand"),
+    ("enable.auto.offset.store", "positions come from the store"),
+    ("enable.partition.eof", "positions move over aborted transactions by it"),
+    ("bootstrap.servers", "it is the address of the log"),
+    ("group.id", "it is the option `group`"),
+];
+
+/// What a client for the topic's administration needs: the address and the user's settings (security).
+pub(crate) fn admin_config(brokers: &str, options: &KafkaOptions) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in &options.properties {
+        config.set(name, value);
+    }
+    config.set("bootstrap.servers", brokers);
+    config
+}
+
+/// The reading client's settings.
+pub(crate) fn consumer_config(brokers: &str, options: &KafkaOptions) -> Result<ClientConfig> {
+    for name in options.properties.keys() {
+        // `metadata.broker.list` is librdkafka's other name of the address.
+        let name = if name == "metadata.broker.list" {
+            "bootstrap.servers"
+        } else {
+            name
+        };
+        if let Some((_, why)) = OURS.iter().find(|(ours, _)| *ours == name) {
+            return Err(Error::invalid(format!(
+                "kafka property `{name}` cannot be set: {why}; remove it"
+            )));
+        }
+    }
+    let kbytes = (options.prefetch >> 10).clamp(1, 2_097_151).to_string();
+    let mut config = ClientConfig::new();
+    for (name, value) in [
+        ("client.id", "rufous"),
+        ("queued.min.messages", "1000000"),
+        ("queued.max.messages.kbytes", &kbytes),
+        ("fetch.message.max.bytes", "8388608"),
+        ("fetch.max.bytes", "67108864"),
+        ("fetch.wait.max.ms", "10"),
+        // The default of a second would leave the engine without records each time that the queue was full.
+        ("fetch.queue.backoff.ms", "20"),
+        ("reconnect.backoff.ms", "100"),
+        ("reconnect.backoff.max.ms", "1000"),
+        ("topic.metadata.refresh.interval.ms", "5000"),
+    ] {
+        config.set(name, value);
+    }
+    for (name, value) in &options.properties {
+        if name == "max.partition.fetch.bytes" {
+            // Another name of ours: with both set, chance would choose.
+            config.remove("fetch.message.max.bytes");
+        }
+        config.set(name, value);
+    }
+    for (name, value) in [
+        ("bootstrap.servers", brokers),
+        ("group.id", &options.group),
+        ("isolation.level", "read_committed"),
+        ("auto.offset.reset", "error"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("enable.partition.eof", "true"),
+        ("allow.auto.create.topics", "false"),
+    ] {
+        config.set(name, value);
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactness_cannot_be_configured_away() {
+        let mut options = KafkaOptions::new(Format::Text);
+        options.properties.insert("linger.ms".into(), "1".into());
+        assert!(consumer_config("h:1", &options).is_ok());
+        options.properties.insert("auto.offset.reset".into(), "latest".into());
+        let e = consumer_config("h:1", &options).unwrap_err();
+        assert!(e.to_string().contains("`auto.offset.reset` cannot be set"), "{e}");
+    }
+}

@@ -1,0 +1,133 @@
+//! How far a run may go: per partition the longest sealed prefix that the archive holds (P20, P21).
+
+use std::collections::BTreeMap;
+
+use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition};
+use rufous_store_api::{Archive, ArchivedFile, Hole, IndexEntry, SourceHole};
+
+/// What a run will read of one partition.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The partition.
+    pub partition: SourcePartition,
+    /// Where the base generation ends.
+    pub from: Cut,
+    /// Where the new one will end.
+    pub to: Cut,
+    /// The files between, in order.
+    pub files: Vec<ArchivedFile>,
+}
+
+/// What a run will do.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// The partitions that move.
+    pub pieces: Vec<Piece>,
+    /// The frontier after the run: the base's where nothing moves.
+    pub frontier: Frontier,
+    /// Ranges that the archive lost.
+    pub holes: Vec<SourceHole>,
+    /// Per partition the batch that is open and so not covered.
+    pub open: BTreeMap<SourcePartition, BatchId>,
+}
+
+/// Adds one source's partitions to a target. `until`: the run covers batches below it.
+///
+/// # Errors
+/// `CorruptData` when the index does not reach down to the base, or was cut at another offset; it names the offsets.
+pub fn extend(
+    target: &mut Target,
+    archive: &dyn Archive,
+    base: &Frontier,
+    cut_spec: &str,
+    until: Option<BatchId>,
+) -> Result<()> {
+    for partition in archive.partitions()? {
+        let p = SourcePartition::new(archive.source(), partition);
+        let index = archive.index(partition, 0)?;
+        let from = base.of(&p);
+        target.frontier.0.insert(p.clone(), from);
+        let (Some(first), Some(last)) = (index.first(), index.last()) else {
+            continue;
+        };
+        if let Some(e) = index.iter().find(|e| e.cut_spec != cut_spec) {
+            return Err(Error::invalid(format!(
+                "the archive of {p} was cut by `{}`, the job cuts by `{cut_spec}`: use another --instance",
+                e.cut_spec
+            )));
+        }
+        let open = last.batch_after().batch;
+        target.open.insert(p.clone(), open);
+        let batch = open.min(until.unwrap_or(BatchId::MAX));
+        if batch <= from.batch {
+            continue;
+        }
+        let Some(to) = cut_at(&index, batch) else { continue };
+        if first.from > from.cut || last.to < to.cut {
+            return Err(Error::corrupt(format!(
+                "the archive of {p} holds offsets {}..{}, but the generation ends at {}: offsets {}..{} are missing",
+                first.from, last.to, from.cut, from.cut, first.from
+            )));
+        }
+        // P28 for the offline side: the index must divide the log where the base does.
+        if let Some(at) = cut_at(&index, from.batch).filter(|at| at.cut != from.cut && from.batch != BatchId::MIN) {
+            return Err(Error::corrupt(format!(
+                "the archive of {p} begins batch {} at offset {}, the generation at {}: one of them is damaged",
+                from.batch.0, at.cut, from.cut
+            )));
+        }
+        target.frontier.0.insert(p.clone(), to);
+        for e in index.iter().filter(|e| e.to > from.cut && e.from < to.cut) {
+            if let Some(reason) = &e.hole {
+                target.holes.push(SourceHole {
+                    partition: p.clone(),
+                    hole: Hole {
+                        from: e.from,
+                        to: e.to,
+                        reason: reason.clone(),
+                    },
+                });
+            }
+        }
+        // A file holds one batch, so it lies on one side of either cut.
+        let files: Vec<_> = index
+            .iter()
+            .flat_map(|e| &e.files)
+            .filter(|f| f.from >= from.cut && f.to <= to.cut)
+            .cloned()
+            .collect();
+        if let Some(f) = index
+            .iter()
+            .flat_map(|e| &e.files)
+            .find(|f| (f.from < from.cut && f.to > from.cut) || (f.from < to.cut && f.to > to.cut))
+        {
+            return Err(Error::corrupt(format!(
+                "archive file {} of {p} crosses a cut: it holds offsets {}..{}",
+                f.path, f.from, f.to
+            )));
+        }
+        target.pieces.push(Piece {
+            partition: p,
+            from,
+            to,
+            files,
+        });
+    }
+    Ok(())
+}
+
+/// `{ batch, cut(p, batch), batch_before }` as the index gives them (P21); `None` while the batch was not reached.
+fn cut_at(index: &[IndexEntry], batch: BatchId) -> Option<Cut> {
+    let mut before = index.first()?.batch_before;
+    for (b, offset) in index.iter().flat_map(|e| &e.cuts) {
+        if *b >= batch {
+            return Some(Cut {
+                batch,
+                cut: *offset,
+                batch_before: before,
+            });
+        }
+        before = *b;
+    }
+    None
+}

@@ -1,0 +1,102 @@
+//! The thread that sorts, encodes and commits while the engine reads on: two maps swap.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+
+use rufous_core::{Deltas, Error, Result};
+use rufous_store_api::{Advance, Commit, Committed, RealtimeStore};
+
+/// A chunk on its way to the store.
+pub(crate) struct Chunk {
+    pub(crate) advances: Vec<Advance>,
+    /// One a store, in the plan's order.
+    pub(crate) deltas: Vec<Box<dyn Deltas>>,
+}
+
+/// What became of it; the maps come back emptied.
+pub(crate) struct Flushed {
+    pub(crate) outcome: Result<Committed>,
+    pub(crate) advances: Vec<Advance>,
+    pub(crate) spare: Vec<Box<dyn Deltas>>,
+}
+
+/// The engine's end: at most one chunk is on its way.
+pub(crate) struct Flusher {
+    chunks: SyncSender<Chunk>,
+    results: Receiver<Flushed>,
+    pub(crate) busy: bool,
+}
+
+impl Flusher {
+    pub(crate) fn start<'s>(
+        scope: &'s std::thread::Scope<'s, '_>,
+        store: Arc<dyn RealtimeStore>,
+        sources: Vec<String>,
+        stores: Vec<String>,
+    ) -> Self {
+        let (chunks, inbox) = sync_channel::<Chunk>(1);
+        let (outbox, results) = sync_channel::<Flushed>(1);
+        scope.spawn(move || {
+            let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+            while let Ok(Chunk { advances, mut deltas }) = inbox.recv() {
+                let by_store: Vec<(&str, &dyn Deltas)> = stores
+                    .iter()
+                    .map(String::as_str)
+                    .zip(deltas.iter().map(|d| &**d))
+                    .collect();
+                let outcome = store.commit(&Commit {
+                    advances: &advances,
+                    sources: &sources,
+                    deltas: &by_store,
+                });
+                deltas.iter_mut().for_each(|d| d.clear());
+                if outbox
+                    .send(Flushed {
+                        outcome,
+                        advances,
+                        spare: deltas,
+                    })
+                    .is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Self {
+            chunks,
+            results,
+            busy: false,
+        }
+    }
+    pub(crate) fn send(&mut self, chunk: Chunk) -> Result<()> {
+        self.busy = true;
+        self.chunks.send(chunk).map_err(|_| gone())
+    }
+    /// The result of the chunk on its way, if it has one yet.
+    pub(crate) fn try_take(&mut self) -> Result<Option<Flushed>> {
+        if !self.busy {
+            return Ok(None);
+        }
+        match self.results.try_recv() {
+            Ok(done) => {
+                self.busy = false;
+                Ok(Some(done))
+            }
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(gone()),
+        }
+    }
+    /// Waits for the chunk on its way.
+    pub(crate) fn take(&mut self) -> Result<Option<Flushed>> {
+        if !self.busy {
+            return Ok(None);
+        }
+        let done = self.results.recv().map_err(|_| gone())?;
+        self.busy = false;
+        Ok(Some(done))
+    }
+}
+
+fn gone() -> Error {
+    Error::bug("the flush thread ended before the engine")
+}

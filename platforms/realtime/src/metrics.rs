@@ -1,0 +1,81 @@
+//! What the engine counts while it runs. Counters are relaxed atomics, written by one thread.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use rufous_core::Timestamp;
+
+/// Live counters of a stream or an archiver.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Records read.
+    pub records: AtomicU64,
+    /// Bytes of records read.
+    pub bytes: AtomicU64,
+    /// Records that could not be decoded and were skipped.
+    pub bad: AtomicU64,
+    /// Records behind the running batch: counted in it, reported here (P4).
+    pub late: AtomicU64,
+    /// Records that `max_step` held back (P3).
+    pub held: AtomicU64,
+    /// Commits done.
+    pub commits: AtomicU64,
+    /// Offsets between what was committed and the log's end when last looked at.
+    pub lag: AtomicU64,
+    /// The greatest time applied, in milliseconds; `i64::MIN` before the first.
+    pub last_time_ms: AtomicI64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            lag: AtomicU64::new(0),
+            last_time_ms: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+impl Metrics {
+    pub(crate) fn saw_time(&self, t: Option<Timestamp>) {
+        if let Some(t) = t {
+            self.last_time_ms.fetch_max(t.0, Relaxed);
+        }
+    }
+    /// The greatest time applied.
+    pub fn last_time(&self) -> Option<Timestamp> {
+        Some(self.last_time_ms.load(Relaxed))
+            .filter(|t| *t != i64::MIN)
+            .map(Timestamp)
+    }
+    /// The counters as they stand.
+    pub fn report(&self) -> StreamReport {
+        StreamReport {
+            records: self.records.load(Relaxed),
+            bad: self.bad.load(Relaxed),
+            late: self.late.load(Relaxed),
+            held: self.held.load(Relaxed),
+            commits: self.commits.load(Relaxed),
+        }
+    }
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamReport {
+    /// Records read.
+    pub records: u64,
+    /// Records that could not be decoded and were skipped.
+    pub bad: u64,
+    /// Records behind the running batch.
+    pub late: u64,
+    /// Records that `max_step` held back.
+    pub held: u64,
+    /// Commits done.
+    pub commits: u64,
+}

@@ -1,0 +1,66 @@
+//! The engine's state of one partition between two commits.
+
+use rufous_core::{BatchId, CutSpec, SourcePartition, Timestamp};
+use rufous_store_api::{Advance, Progress};
+
+use crate::cutter::{Cuts, Cutter};
+
+pub(crate) struct Partition {
+    pub(crate) id: SourcePartition,
+    /// The row as it was last written; the next commit starts from it.
+    pub(crate) row: Progress,
+    pub(crate) cutter: Cutter,
+    /// The position after what was read.
+    pub(crate) next: u64,
+    /// Since the last swap.
+    cuts: Vec<(BatchId, u64)>,
+    last_time: Option<Timestamp>,
+    /// Where the log ended when last asked.
+    pub(crate) end: u64,
+}
+
+impl Partition {
+    pub(crate) fn acquired(id: SourcePartition, row: Progress, spec: CutSpec, end: u64) -> Self {
+        let cutter = Cutter::new(spec, row.batch);
+        Self {
+            id,
+            next: row.next,
+            cutter,
+            cuts: Vec::new(),
+            last_time: None,
+            end,
+            row,
+        }
+    }
+    pub(crate) fn read(&mut self, next: u64, cuts: &Cuts) {
+        self.next = next;
+        self.cuts.extend_from_slice(&cuts.cuts);
+        self.last_time = self.last_time.max(cuts.last_time);
+    }
+    /// P14: cells of batches below this one are not written.
+    pub(crate) fn retained_from(&self) -> BatchId {
+        self.row.retained_from
+    }
+    /// The step since the last swap, if there is one. The row is moved as the commit will move it: when the commit fails,
+    /// the partition is acquired anew.
+    pub(crate) fn advance(&mut self) -> Option<Advance> {
+        if self.next == self.row.next {
+            return None;
+        }
+        let advance = Advance {
+            partition: self.id.clone(),
+            epoch: self.row.epoch,
+            from: self.row.next,
+            to: self.next,
+            batch: self.cutter.batch(),
+            cuts: std::mem::take(&mut self.cuts),
+            holes: Vec::new(),
+            leader_epoch: -1,
+            last_time: self.last_time.take(),
+        };
+        self.row.next = advance.to;
+        self.row.batch = advance.batch;
+        self.row.cuts.extend_from_slice(&advance.cuts);
+        Some(advance)
+    }
+}
