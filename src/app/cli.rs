@@ -1,0 +1,294 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::core::{Error, Result};
+
+pub(super) fn command<A: clap::Args>() -> Command {
+    let sub = |name: &'static str, about: &'static str| A::augment_args(common(Command::new(name).about(about)));
+    // clap puts the name of the program file in its place.
+    Command::new("job")
+        .about("A Rufous job: live, in bulk, or both; one exact answer")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            live(sub(
+                "stream",
+                "Run live, from the committed offsets on; archives as well",
+            ))
+            .arg(flag("no-archive", "Leave the archive to an `archive` process")),
+        )
+        .subcommand(live(sub("archive", "Only archive: the log into Parquet files")))
+        .subcommand(bulk(sub(
+            "batch",
+            "Extend the offline store by the batches that are sealed",
+        )))
+        .subcommand(
+            reads(sub("get", "Merged value of keys"))
+                .arg(
+                    Arg::new("keys")
+                        .value_name("KEY")
+                        .num_args(0..)
+                        .help("Keys; parts of a key with commas between"),
+                )
+                .arg(
+                    Arg::new("under")
+                        .long("under")
+                        .value_name("PREFIX")
+                        .action(ArgAction::Append)
+                        .help("All keys whose first parts are these"),
+                ),
+        )
+        .subcommand(
+            reads(sub("top", "Largest values")).arg(
+                Arg::new("n")
+                    .short('n')
+                    .default_value("10")
+                    .value_parser(value_parser!(usize))
+                    .help("How many"),
+            ),
+        )
+        .subcommand(sub("explain", "Show graph and plan"))
+        .subcommand(sub("doctor", "Check that all can be reached and fits together"))
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn common(c: Command) -> Command {
+    c.arg(Arg::new("data").long("data").value_name("DIR").value_parser(value_parser!(PathBuf)).help("Where all state lives [default: data]"))
+        .arg(Arg::new("instance").long("instance").value_name("NAME").help("So the same job can run twice, side by side [default: main]"))
+        .arg(Arg::new("settings").long("settings").value_name("FILE").value_parser(value_parser!(PathBuf)).help("Settings [default: rufous.toml, if it is there]"))
+        .arg(
+            Arg::new("source")
+                .long("source")
+                .value_name("NAME=LOCATION")
+                .action(ArgAction::Append)
+                .help("Where a source is: file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC or parquet:PATH; +text or +jsonl for the format"),
+        )
+        .arg(
+            Arg::new("log-format")
+                .long("log-format")
+                .value_name("FORMAT")
+                .value_parser(["text", "json"])
+                .default_value("text")
+                .help("How the log on standard error is written; RUFOUS_LOG sets the level"),
+        )
+}
+
+fn bad_records(c: Command) -> Command {
+    c.arg(
+        Arg::new("on-bad-record")
+            .long("on-bad-record")
+            .value_name("POLICY")
+            .value_parser(["fail", "skip"])
+            .help("What happens to a record that cannot be read: fail [default], or skip (counted and reported)"),
+    )
+}
+
+fn live(c: Command) -> Command {
+    bad_records(c)
+        .arg(flag("until-end", "Stop at the end that the log has now"))
+        .arg(
+            Arg::new("commit-ms")
+                .long("commit-ms")
+                .value_name("N")
+                .default_value("1000")
+                .value_parser(value_parser!(u64))
+                .help("Commit every N milliseconds"),
+        )
+        .arg(
+            Arg::new("memory-mib")
+                .long("memory-mib")
+                .value_name("N")
+                .default_value("128")
+                .value_parser(value_parser!(usize))
+                .help("Memory of the combining maps"),
+        )
+}
+
+fn bulk(c: Command) -> Command {
+    bad_records(c).arg(
+        Arg::new("threads")
+            .long("threads")
+            .value_name("N")
+            .default_value("0")
+            .value_parser(value_parser!(usize))
+            .help("Threads; 0: one a core"),
+    )
+}
+
+fn reads(c: Command) -> Command {
+    c.arg(
+        Arg::new("store")
+            .long("store")
+            .value_name("NAME")
+            .help("Which store, if the job has several"),
+    )
+    .arg(flag("json", "One JSON object a line"))
+    .arg(flag("accept-holes", "Answer without lost ranges, and list them"))
+}
+
+/// What every command takes.
+pub(super) struct Common {
+    pub(super) data: Option<PathBuf>,
+    pub(super) instance: Option<String>,
+    pub(super) settings: Option<PathBuf>,
+    pub(super) sources: Vec<(String, String)>,
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Common {
+    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
+        let sources = m
+            .get_many::<String>("source")
+            .into_iter()
+            .flatten()
+            .map(|s| match s.split_once('=') {
+                Some((name, location)) if !name.is_empty() && !location.is_empty() => {
+                    Ok((name.to_string(), location.to_string()))
+                }
+                _ => Err(Error::invalid(format!(
+                    "`--source {s}`: write NAME=LOCATION, for instance lines=file:lines.txt"
+                ))),
+            });
+        Ok(Self {
+            data: m.get_one("data").cloned(),
+            instance: m.get_one("instance").cloned(),
+            settings: m.get_one("settings").cloned(),
+            sources: sources.collect::<Result<_>>()?,
+            log_format: if m.get_one::<String>("log-format").is_some_and(|f| f == "json") {
+                LogFormat::Json
+            } else {
+                LogFormat::Text
+            },
+        })
+    }
+}
+
+fn skip_bad(m: &ArgMatches) -> Option<bool> {
+    m.get_one::<String>("on-bad-record").map(|p| p == "skip")
+}
+
+pub(super) struct Live {
+    pub(super) until_end: bool,
+    pub(super) no_archive: bool,
+    pub(super) skip_bad: Option<bool>,
+    pub(super) commit_interval: Duration,
+    pub(super) memory: usize,
+}
+
+impl Live {
+    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
+        Ok(Self {
+            until_end: m.get_flag("until-end"),
+            no_archive: m
+                .try_get_one::<bool>("no-archive")
+                .ok()
+                .flatten()
+                .copied()
+                .unwrap_or(false),
+            skip_bad: skip_bad(m),
+            commit_interval: Duration::from_millis(m.get_one::<u64>("commit-ms").copied().unwrap_or(1000).max(1)),
+            memory: m.get_one::<usize>("memory-mib").copied().unwrap_or(128).max(1) << 20,
+        })
+    }
+}
+
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
+pub(super) struct Bulk {
+    pub(super) threads: usize,
+    pub(super) skip_bad: Option<bool>,
+}
+
+impl Bulk {
+    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
+        Ok(Self {
+            threads: m.get_one("threads").copied().unwrap_or(0),
+            skip_bad: skip_bad(m),
+        })
+    }
+}
+
+pub(super) struct Reads {
+    pub(super) store: Option<String>,
+    pub(super) json: bool,
+    pub(super) accept_holes: bool,
+}
+
+impl Reads {
+    fn read(m: &ArgMatches) -> Self {
+        Self {
+            store: m.get_one("store").cloned(),
+            json: m.get_flag("json"),
+            accept_holes: m.get_flag("accept-holes"),
+        }
+    }
+}
+
+pub(super) struct Get {
+    pub(super) reads: Reads,
+    pub(super) keys: Vec<String>,
+    pub(super) under: Vec<String>,
+}
+
+impl Get {
+    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
+        let many = |name: &str| {
+            m.get_many::<String>(name)
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let (keys, under) = (many("keys"), many("under"));
+        if keys.is_empty() && under.is_empty() {
+            return Err(Error::invalid("nothing asked: give keys, or `--under PREFIX`"));
+        }
+        Ok(Self {
+            reads: Reads::read(m),
+            keys,
+            under,
+        })
+    }
+}
+
+pub(super) struct Top {
+    pub(super) reads: Reads,
+    pub(super) n: usize,
+}
+
+impl Top {
+    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
+        Ok(Self {
+            reads: Reads::read(m),
+            n: m.get_one("n").copied().unwrap_or(10),
+        })
+    }
+}
+
+/// The job's own arguments as text, defaults included: a part of its fingerprint.
+pub(super) fn resolved<A: clap::Args>(m: &ArgMatches) -> String {
+    let own = A::augment_args(Command::new("args"));
+    let mut text = Vec::new();
+    for arg in own.get_arguments() {
+        let id = arg.get_id().as_str();
+        if let Ok(Some(values)) = m.try_get_raw(id) {
+            let values: Vec<_> = values.map(|v| v.to_string_lossy()).collect();
+            text.push(format!("{id}={}", values.join(",")));
+        }
+    }
+    text.sort();
+    text.join(" ")
+}

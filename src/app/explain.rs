@@ -1,0 +1,118 @@
+//! `explain` and `doctor`.
+
+use super::open::Context;
+use crate::core::{Error, Result};
+use crate::store_api::{GenerationStore, ManifestLog};
+
+pub(super) fn explain(context: &Context<'_>) -> Result<()> {
+    print!("{}", context.plan.explain());
+    for face in context.plan.sources() {
+        match context.locations.get(face.name) {
+            Some(l) => println!(
+                "source {} is bound to {:?}, read as {}",
+                face.name,
+                l.place,
+                context.format(face)
+            ),
+            None => println!("source {} is not bound", face.name),
+        }
+    }
+    println!(
+        "live: decode, run the steps, combine per (key, partition, batch); rocksdb commits cells, offsets and epoch in one write"
+    );
+    println!(
+        "in bulk: sealed batches of the archive, combined per thread, merged in key order into a new run; one manifest publishes all stores"
+    );
+    Ok(())
+}
+
+/// Prints one line a check; the error at the end has the kind of the first failure.
+pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
+    let mut failures: Vec<Error> = Vec::new();
+    let mut check = |what: &str, result: Result<String>| match result {
+        Ok(found) => println!("ok    {what}: {found}"),
+        Err(e) => {
+            println!("FAIL  {what}: {e}");
+            failures.push(e);
+        }
+    };
+    for face in context.plan.sources() {
+        check(
+            &format!("source {}", face.name),
+            context.location(face.name).and_then(|l| match &l.place {
+                super::location::Place::Parquet(path) => std::fs::metadata(path)
+                    .map(|_| path.display().to_string())
+                    .map_err(|e| Error::io("cannot read", path, e)),
+                _ => context.log(face, "doctor").and_then(|mut log| {
+                    let partitions = log.partitions()?;
+                    let records: u64 = partitions.iter().map(|p| p.end - p.start).sum();
+                    Ok(format!(
+                        "{}, {} partitions, {records} offsets",
+                        log.location(),
+                        partitions.len()
+                    ))
+                }),
+            }),
+        );
+    }
+    let manifest = context.manifests.newest(0);
+    check(
+        "manifests",
+        manifest
+            .as_ref()
+            .map_err(|e| Error::new(e.kind(), e.to_string()))
+            .map(|m| match m {
+                None => format!("none yet in {}: nothing was ever run", context.layout.root().display()),
+                Some(m) => format!("generation {}, covered until {}", m.number, m.covered_until),
+            }),
+    );
+    if let Ok(Some(m)) = &manifest {
+        check(
+            "job",
+            if m.fingerprint == context.plan.fingerprint() {
+                Ok(format!("fingerprint {}", m.fingerprint))
+            } else {
+                Err(Error::invalid(format!(
+                    "the job's fingerprint is {}, the data's {}: another code or other arguments",
+                    context.plan.fingerprint(),
+                    m.fingerprint
+                )))
+            },
+        );
+        for face in context.plan.stores() {
+            let Some(generation) = m.stores.get(face.name) else {
+                continue;
+            };
+            let fits = if generation.schema == face.schema() {
+                context.generations.verify(face, generation)
+            } else {
+                Err(Error::invalid(format!(
+                    "holds `{}`, the job wants `{}`",
+                    generation.schema,
+                    face.schema()
+                )))
+            };
+            let keys: u64 = generation.runs.iter().map(|r| r.keys).sum();
+            check(
+                &format!("store {}", face.name),
+                fits.map(|()| format!("{} runs, {keys} keys, every checksum fits", generation.runs.len())),
+            );
+        }
+    }
+    for face in context.plan.stores() {
+        if matches!(manifest, Ok(Some(_))) {
+            check(
+                &format!("answers of {}", face.name),
+                context
+                    .client()
+                    .raw(*face)
+                    .get(&[])
+                    .map(|a| format!("{}, fresh until {}", a.coverage, super::read::fresh(&a))),
+            );
+        }
+    }
+    match failures.into_iter().next() {
+        None => Ok(()),
+        Some(first) => Err(Error::new(first.kind(), format!("not all is well: {first}"))),
+    }
+}

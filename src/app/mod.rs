@@ -1,0 +1,118 @@
+//! A job binary: a function that builds a job becomes a program with every command.
+
+mod cli;
+mod explain;
+mod location;
+mod open;
+mod progress;
+mod read;
+mod settings;
+mod write;
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::process::ExitCode;
+
+use crate::core::{Error, Job, Plan, Result, Source};
+
+use location::Location;
+
+/// A job binary without arguments of its own.
+pub enum NoArgs {}
+
+/// A function that builds a job: `fn() -> Job`, or `fn(&Args) -> Job` with `Args: clap::Args`.
+pub trait JobFn<A> {
+    /// The arguments that the command line takes for the job.
+    type Args: clap::Args;
+    /// Builds the job.
+    fn build(&self, args: &Self::Args) -> Job;
+}
+
+impl<F: Fn() -> Job> JobFn<NoArgs> for F {
+    type Args = ();
+    fn build(&self, (): &()) -> Job {
+        self()
+    }
+}
+
+impl<A: clap::Args, F: Fn(&A) -> Job> JobFn<A> for F {
+    type Args = A;
+    fn build(&self, args: &A) -> Job {
+        self(args)
+    }
+}
+
+/// A job and where its sources are unless settings or the command line say otherwise.
+///
+/// ```no_run
+/// # use rufous::prelude::*;
+/// # const LINES: Source<str> = Source::new("lines");
+/// # fn word_count() -> Job { unimplemented!() }
+/// fn main() -> std::process::ExitCode {
+///     App::new(word_count).source(LINES, "file:lines.txt").main()
+/// }
+/// ```
+#[must_use = "an app does nothing until `.main()`"]
+pub struct App<A, F> {
+    job: F,
+    defaults: BTreeMap<&'static str, String>,
+    _a: PhantomData<fn() -> A>,
+}
+
+impl<A, F: JobFn<A>> App<A, F> {
+    /// A binary for this job.
+    pub fn new(job: F) -> Self {
+        Self {
+            job,
+            defaults: BTreeMap::new(),
+            _a: PhantomData,
+        }
+    }
+    /// Where a source is when neither `--source` nor the settings say: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC` or
+    /// `parquet:PATH`, with `+text` or `+jsonl` for the format.
+    pub fn source<T: ?Sized>(mut self, port: Source<T>, location: &str) -> Self {
+        self.defaults.insert(port.name(), location.to_string());
+        self
+    }
+    /// Parses the command line and runs the command. Errors go to standard error; the exit code follows their kind.
+    pub fn main(self) -> ExitCode {
+        let matches = cli::command::<F::Args>().get_matches();
+        match self.run(&matches) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::from(e.kind().exit_code())
+            }
+        }
+    }
+
+    fn run(&self, matches: &clap::ArgMatches) -> Result<()> {
+        let Some((name, sub)) = matches.subcommand() else {
+            return Err(Error::invalid("no command: try --help"));
+        };
+        let plan = self.plan(sub)?;
+        let common = cli::Common::read(sub)?;
+        progress::log_to_stderr(common.log_format, name)?;
+        let settings = settings::Settings::load(common.settings.as_deref())?;
+        let context = open::Context::new(&plan, &common, &settings, &self.defaults)?;
+        match name {
+            "stream" => write::stream(&context, &cli::Live::read(sub)?),
+            "archive" => write::archive(&context, &cli::Live::read(sub)?),
+            "batch" => write::batch(&context, &cli::Bulk::read(sub)?),
+            "get" => read::get(&context, &cli::Get::read(sub)?),
+            "top" => read::top(&context, &cli::Top::read(sub)?),
+            "explain" => explain::explain(&context),
+            "doctor" => explain::doctor(&context),
+            other => Err(Error::bug(format!("command `{other}` has no implementation"))),
+        }
+    }
+
+    fn plan(&self, matches: &clap::ArgMatches) -> Result<Plan> {
+        use clap::FromArgMatches;
+        let args = F::Args::from_arg_matches(matches).map_err(|e| Error::invalid(e.to_string()))?;
+        self.job
+            .build(&args)
+            .arguments(cli::resolved::<F::Args>(matches))
+            .plan()
+    }
+}

@@ -1,0 +1,208 @@
+//! From names to places: which log, store and archive each port is bound to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Location;
+use super::cli::Common;
+use super::location::Place;
+use super::settings::{OnBad, Settings};
+use crate::client::{Client, ClientParts};
+use crate::core::{Error, Format, Plan, Result, SourceFace};
+use crate::platform_local::{LocalLog, LocalOptions};
+use crate::realtime::Log;
+use crate::store_api::{GenerationStore, Layout, ManifestLog, RealtimeReader};
+use rufous_store_offline::{Generations, Manifests};
+
+pub(super) struct Context<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) layout: Layout,
+    pub(super) locations: BTreeMap<String, Location>,
+    pub(super) settings: &'a Settings,
+    pub(super) manifests: Arc<Manifests>,
+    pub(super) generations: Arc<Generations>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        common: &Common,
+        settings: &'a Settings,
+        defaults: &BTreeMap<&'static str, String>,
+    ) -> Result<Self> {
+        let data = common
+            .data
+            .clone()
+            .or_else(|| settings.data.clone())
+            .unwrap_or_else(|| PathBuf::from("data"));
+        let instance = common
+            .instance
+            .clone()
+            .or_else(|| settings.instance.clone())
+            .unwrap_or_else(|| "main".into());
+        let layout = Layout::new(&data, &instance)?;
+        let known: Vec<&str> = plan.sources().iter().map(|s| s.name).collect();
+        for name in common.sources.iter().map(|(n, _)| n).chain(settings.sources.keys()) {
+            if !known.contains(&name.as_str()) {
+                return Err(Error::invalid(format!(
+                    "job `{}` has no source `{name}` (it has: {})",
+                    plan.job(),
+                    known.join(", ")
+                )));
+            }
+        }
+        let mut locations = BTreeMap::new();
+        for name in known {
+            let flag = common
+                .sources
+                .iter()
+                .rev()
+                .find(|(n, _)| n == name)
+                .map(|(_, l)| l.clone());
+            let file = settings.sources.get(name).and_then(|s| s.location.clone());
+            if let Some(location) = flag.or(file).or_else(|| defaults.get(name).cloned()) {
+                locations.insert(name.to_string(), Location::parse(&location)?);
+            }
+        }
+        let manifests = Arc::new(Manifests::new(layout.manifests(plan.job())));
+        let generations = Arc::new(Generations::new(layout.offline(plan.job())));
+        Ok(Self {
+            plan,
+            layout,
+            locations,
+            settings,
+            manifests,
+            generations,
+        })
+    }
+
+    pub(super) fn location(&self, source: &str) -> Result<&Location> {
+        self.locations.get(source).ok_or_else(|| {
+            Error::invalid(format!("source `{source}` is not bound: add `--source {source}=file:PATH` (or dir:, kafka://, parquet:), or `[sources.{source}]` with `location` to the settings"))
+        })
+    }
+
+    pub(super) fn format(&self, face: &SourceFace) -> Format {
+        self.locations
+            .get(face.name)
+            .and_then(|l| l.format)
+            .unwrap_or_else(|| face.default_format())
+    }
+
+    pub(super) fn skips_bad(&self, source: &str, flag: Option<bool>) -> bool {
+        flag.unwrap_or_else(|| self.settings.sources.get(source).and_then(|s| s.on_bad_record) == Some(OnBad::Skip))
+    }
+
+    /// A log of a source; `group` tells apart those who report positions to lag tools. Also when a run stops at the present
+    /// end, files are read as files that grow: the rest of an unfinished line may still come.
+    pub(super) fn log(&self, face: &SourceFace, group: &str) -> Result<Box<dyn Log>> {
+        let format = self.format(face);
+        let registry = self.layout.source(face.name);
+        let local = |place| -> Result<Box<dyn Log>> {
+            Ok(Box::new(LocalLog::open(place, &registry, LocalOptions::new(format))?))
+        };
+        match &self.location(face.name)?.place {
+            Place::File(path) => local(crate::platform_local::Place::File(path.clone())),
+            Place::Dir(path) => local(crate::platform_local::Place::Dir(path.clone())),
+            Place::Parquet(path) => Err(Error::invalid(format!(
+                "source `{}`: {} is a bounded input and cannot be followed: run `batch`, or bind a file, a directory or a topic",
+                face.name,
+                path.display()
+            ))),
+            Place::Kafka { brokers, topic } => self.kafka(brokers, topic, format, group),
+        }
+    }
+
+    #[cfg(feature = "kafka")]
+    fn kafka(&self, brokers: &str, topic: &str, format: Format, group: &str) -> Result<Box<dyn Log>> {
+        use crate::platform_kafka::{KafkaLog, KafkaOptions};
+        let mut options = KafkaOptions::new(format);
+        options.group = format!("rufous-{}-{group}", self.plan.job());
+        options.properties = self.settings.kafka.properties.clone();
+        Ok(Box::new(KafkaLog::open(brokers, topic, options)?))
+    }
+
+    #[cfg(not(feature = "kafka"))]
+    fn kafka(&self, _: &str, _: &str, _: Format, _: &str) -> Result<Box<dyn Log>> {
+        Err(Error::invalid("this binary was built without the feature `kafka`"))
+    }
+
+    #[cfg(feature = "parquet")]
+    pub(super) fn archive(&self, source: &str) -> Result<Arc<dyn crate::store_api::Archive>> {
+        Ok(Arc::new(crate::store_archive::ParquetArchive::open(
+            &self.layout.archive(source),
+            source,
+        )?))
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    pub(super) fn archive(&self, _: &str) -> Result<Arc<dyn crate::store_api::Archive>> {
+        Err(Error::invalid(
+            "this binary was built without the feature `parquet`: run `stream --no-archive`",
+        ))
+    }
+
+    /// The namespace of the current manifest, or the one that a first run will make.
+    pub(super) fn namespace(&self) -> Result<String> {
+        Ok(self
+            .manifests
+            .newest(0)?
+            .and_then(|m| m.realtime_namespace)
+            .unwrap_or_else(|| self.plan.fingerprint().to_string()))
+    }
+
+    #[cfg(feature = "rocksdb")]
+    pub(super) fn realtime(&self, namespace: &str) -> Result<Arc<crate::store_rocksdb::RocksStore>> {
+        let dir = self.layout.realtime(self.plan.job(), namespace);
+        Ok(Arc::new(crate::store_rocksdb::RocksStore::open(
+            &dir,
+            namespace,
+            self.plan.stores(),
+            crate::store_rocksdb::RocksOptions::default(),
+        )?))
+    }
+
+    #[cfg(not(feature = "rocksdb"))]
+    pub(super) fn realtime(&self, _: &str) -> Result<Arc<rufous_store_memory::MemoryRealtime>> {
+        Err(Error::invalid(
+            "this binary was built without the feature `rocksdb`: it has no store for realtime state",
+        ))
+    }
+
+    pub(super) fn client(&self) -> Client {
+        let (layout, job, stores) = (self.layout.clone(), self.plan.job(), self.plan.stores().to_vec());
+        Client::new(ClientParts {
+            job: job.to_string(),
+            manifests: self.manifests.clone(),
+            generations: self.generations.clone() as Arc<dyn GenerationStore>,
+            realtime: Arc::new(move |namespace: &str| {
+                read_realtime(&layout.realtime(job, namespace), namespace, &stores)
+            }),
+        })
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+fn read_realtime(
+    dir: &std::path::Path,
+    namespace: &str,
+    stores: &[crate::core::StoreFace],
+) -> Result<Option<Arc<dyn RealtimeReader>>> {
+    Ok(crate::store_rocksdb::RocksReader::open(dir, namespace, stores)?.map(Arc::from))
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn read_realtime(
+    dir: &std::path::Path,
+    _: &str,
+    _: &[crate::core::StoreFace],
+) -> Result<Option<Arc<dyn RealtimeReader>>> {
+    if dir.exists() {
+        return Err(Error::invalid(format!(
+            "{} holds realtime state, and this binary was built without the feature `rocksdb`: its answer would be partial",
+            dir.display()
+        )));
+    }
+    Ok(None)
+}

@@ -1,0 +1,301 @@
+//! `stream`, `archive`, `batch`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::cli::{Bulk, Live};
+use super::open::Context;
+use super::progress::Progress;
+use crate::core::{Error, Result, SourcePartition};
+use crate::realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, OnBadRecord, Stream, StreamOptions, genesis};
+use crate::store_api::{Manifest, ManifestLog};
+
+/// Set by Ctrl-C and SIGTERM: what was read is committed, then the program ends. A second signal ends it at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(|e| Error::try_again(format!("cannot listen for signals: {e}")))?;
+    }
+    Ok(stop)
+}
+
+/// P10, before either layer reads. Returns the genesis manifest: where an empty archive begins.
+fn begin(context: &Context<'_>, logs: &mut [BoundLog], until_end: bool) -> Result<Manifest> {
+    let plan = context.plan;
+    if until_end {
+        for bound in logs.iter_mut() {
+            if bound.log.partitions()?.is_empty() {
+                return Err(Error::invalid(format!(
+                    "source `{}`: {} holds no files: put the input there, or leave out `--until-end` to wait for it",
+                    bound.source,
+                    bound.log.location()
+                )));
+            }
+        }
+    }
+    let mut specs = BTreeMap::new();
+    for (face, bound) in plan.sources().iter().zip(logs.iter()) {
+        specs.insert(face.name.to_string(), face.cut_spec(bound.log.has_time()).text());
+    }
+    let current = genesis(plan, &specs, &*context.manifests, || {
+        let mut starts = Vec::new();
+        for bound in logs.iter_mut() {
+            let infos = bound.log.partitions()?;
+            starts.extend(
+                infos
+                    .into_iter()
+                    .map(|i| (SourcePartition::new(&bound.source, i.partition), i.start)),
+            );
+        }
+        Ok(starts)
+    })?;
+    if current.number == 0 {
+        return Ok(current);
+    }
+    // It may have been deleted long ago; then there is an archive that goes on where it ends.
+    Ok(context.manifests.get(0)?.unwrap_or(current))
+}
+
+fn logs(context: &Context<'_>, group: &str) -> Result<Vec<BoundLog>> {
+    context
+        .plan
+        .sources()
+        .iter()
+        .map(|face| {
+            Ok(BoundLog {
+                source: face.name.to_string(),
+                log: context.log(face, group)?,
+            })
+        })
+        .collect()
+}
+
+pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
+    let stop = stop_on_signal()?;
+    // The lock comes first: a second process must not touch anything.
+    let store = context.realtime(&context.namespace()?)?;
+    let mut stream_logs = logs(context, "stream")?;
+    let manifest = begin(context, &mut stream_logs, options.until_end)?;
+    #[cfg(feature = "rocksdb")]
+    store.serve()?;
+    let skip = context
+        .plan
+        .sources()
+        .iter()
+        .any(|s| context.skips_bad(s.name, options.skip_bad));
+    let metrics = Arc::new(Metrics::default());
+    let archive_metrics = Arc::new(Metrics::default());
+    let engine = Stream {
+        plan: context.plan,
+        logs: stream_logs,
+        store: store.clone(),
+        manifests: &*context.manifests,
+        metrics: metrics.clone(),
+        options: StreamOptions {
+            commit_interval: options.commit_interval,
+            memory_budget: options.memory,
+            until_end: options.until_end,
+            on_bad_record: if skip { OnBadRecord::Skip } else { OnBadRecord::Fail },
+            stop: stop.clone(),
+        },
+    };
+    let progress = Progress::start(metrics.clone());
+    let report = std::thread::scope(|scope| {
+        let archivers = (!options.no_archive)
+            .then(|| scope.spawn(|| archivers(context, &manifest, options.until_end, stop.clone(), &archive_metrics)));
+        let report = engine.run();
+        if report.is_err() || !options.until_end {
+            stop.store(true, Relaxed);
+        }
+        let archived = archivers.map_or(Ok(()), |a| {
+            a.join().unwrap_or_else(|_| Err(Error::bug("the archiver panicked")))
+        });
+        report.and_then(|r| archived.map(|()| r))
+    });
+    progress.finish();
+    let report = report?;
+    println!(
+        "{} records, {} commits, {} late, {} skipped; fresh until {}",
+        report.records,
+        report.commits,
+        report.late,
+        report.bad,
+        super::read::show_time(metrics.last_time())
+    );
+    Ok(())
+}
+
+fn archivers(
+    context: &Context<'_>,
+    manifest: &Manifest,
+    until_end: bool,
+    stop: Arc<AtomicBool>,
+    metrics: &Arc<Metrics>,
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = context
+            .plan
+            .sources()
+            .iter()
+            .map(|face| {
+                let options = ArchiverOptions {
+                    until_end,
+                    stop: stop.clone(),
+                    ..ArchiverOptions::default()
+                };
+                scope.spawn(move || {
+                    let run = || {
+                        let archiver = Archiver {
+                            face,
+                            log: context.log(face, "archive")?,
+                            archive: context.archive(face.name)?,
+                            start: manifest.frontier.clone(),
+                            metrics: metrics.clone(),
+                            options: options.clone(),
+                        };
+                        archiver.run()
+                    };
+                    // Without an archive no batch would ever be published: the stream stops, too.
+                    run().inspect_err(|_| options.stop.store(true, Relaxed))
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(Error::bug("an archiver panicked")))?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
+    let stop = stop_on_signal()?;
+    let manifest = begin(context, &mut logs(context, "archive")?, options.until_end)?;
+    let metrics = Arc::new(Metrics::default());
+    let progress = Progress::start(metrics.clone());
+    let done = archivers(context, &manifest, options.until_end, stop, &metrics);
+    progress.finish();
+    done?;
+    let report = metrics.report();
+    println!("{} records archived in {} entries", report.records, report.commits);
+    Ok(())
+}
+
+#[cfg(feature = "parquet")]
+pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
+    use super::location::Place;
+    use crate::platform_parquet::{BatchOptions, BatchRun, BulkInput};
+    let current = context.manifests.newest(0)?;
+    let mut inputs = BTreeMap::new();
+    for face in context.plan.sources() {
+        let input = match context.locations.get(face.name).map(|l| &l.place) {
+            Some(Place::Parquet(path)) => BulkInput::Parquet(parquet_files(path)?),
+            place => {
+                let has_time = matches!(place, Some(Place::Kafka { .. }));
+                let spec = current
+                    .as_ref()
+                    .and_then(|m| m.cut_specs.get(face.name))
+                    .cloned()
+                    .unwrap_or_else(|| face.cut_spec(has_time).text());
+                BulkInput::Archive {
+                    archive: context.archive(face.name)?,
+                    format: context.format(face),
+                    cut_spec: spec,
+                }
+            }
+        };
+        inputs.insert(face.name.to_string(), input);
+    }
+    let skip_bad = context
+        .plan
+        .sources()
+        .iter()
+        .any(|s| context.skips_bad(s.name, options.skip_bad));
+    let started = std::time::Instant::now();
+    let run = BatchRun {
+        plan: context.plan,
+        inputs,
+        manifests: &*context.manifests,
+        generations: &*context.generations,
+        options: BatchOptions {
+            threads: options.threads,
+            until: None,
+            skip_bad,
+        },
+    };
+    let report = run.run()?;
+    let open: Vec<_> = report
+        .open
+        .iter()
+        .map(|(p, b)| {
+            let by_offset = report
+                .manifest
+                .cut_specs
+                .get(&p.source)
+                .is_some_and(|s| s.contains("clock=offset"));
+            let source = context.plan.sources().iter().find(|s| s.name == p.source);
+            match source {
+                Some(s) if !by_offset => format!("{p} from {}", s.batcher().show(*b)),
+                _ => format!("{p} from offset {}", report.manifest.frontier.of(p).cut),
+            }
+        })
+        .collect();
+    if !open.is_empty() {
+        println!("open and not covered yet: {}", open.join(", "));
+    }
+    if report.published {
+        let keys: Vec<_> = report
+            .keys
+            .iter()
+            .map(|(store, n)| format!("{n} keys in {store}"))
+            .collect();
+        println!(
+            "generation {}: {} records -> {}, {} skipped, covered until {} ({:.1} s)",
+            report.manifest.number,
+            report.records,
+            keys.join(", "),
+            report.bad,
+            report.manifest.covered_until,
+            started.elapsed().as_secs_f64()
+        );
+    } else {
+        println!(
+            "nothing new: generation {} covers all that is sealed, until {}",
+            report.manifest.number, report.manifest.covered_until
+        );
+    }
+    Ok(())
+}
+
+#[cfg(feature = "parquet")]
+fn parquet_files(path: &std::path::Path) -> Result<Vec<std::path::PathBuf>> {
+    let meta = std::fs::metadata(path).map_err(|e| Error::io("cannot read", path, e))?;
+    if !meta.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let entries = std::fs::read_dir(path)
+        .and_then(|d| d.collect::<std::io::Result<Vec<_>>>())
+        .map_err(|e| Error::io("cannot list", path, e))?;
+    let mut files: Vec<_> = entries
+        .into_iter()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "parquet"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(Error::invalid(format!(
+            "{} holds no file that ends in .parquet",
+            path.display()
+        )));
+    }
+    Ok(files)
+}
+
+#[cfg(not(feature = "parquet"))]
+pub(super) fn batch(_: &Context<'_>, _: &Bulk) -> Result<()> {
+    Err(Error::invalid("this binary was built without the feature `parquet`"))
+}

@@ -1,0 +1,80 @@
+//! Rufous: write an aggregation **once** - typed producers that end in `sum_by_key` over a semigroup - and run it in bulk over
+//! Parquet, live on Kafka or on appended files, or as both at once. One client adds the two layers into **one exact answer**.
+//!
+//! ```
+//! use rufous::prelude::*;
+//!
+//! const LINES: Source<str> = Source::new("lines");
+//! const COUNTS: Store<String, u64> = Store::new("counts");
+//!
+//! fn word_count() -> Job {
+//!     let counts = LINES.read()
+//!         .keyed(|line, out| for word in line.split_whitespace() { out.emit(word, 1) })
+//!         .sum_by_key(COUNTS);
+//!     Job::new("word-count", counts)
+//! }
+//!
+//! let run = word_count().test().given(LINES, ["to be or", "not to be"]).run()?;
+//! assert_eq!(run.get(COUNTS, "to"), Some(2));
+//! assert_eq!(run.get(COUNTS, "a"), None);
+//! # Ok::<(), rufous::Error>(())
+//! ```
+//!
+//! The parts, in reading order: [`algebra`] (what can be added), [`core`] (what a job says), [`platform_memory`] (the
+//! model), [`realtime`] (the engine over a log), [`store_api`] (what the layers share), [`client`] (merged reads), and
+//! [`App`], which makes a job binary of a function.
+//!
+//! Features, all off by default so that the default needs no C or C++: `kafka`, `rocksdb`, `parquet`.
+#![forbid(unsafe_code)]
+
+mod app;
+
+pub use rufous_algebra as algebra;
+pub use rufous_client as client;
+pub use rufous_core as core;
+pub use rufous_platform_local as platform_local;
+pub use rufous_platform_memory as platform_memory;
+pub use rufous_realtime as realtime;
+pub use rufous_store_api as store_api;
+
+#[cfg(feature = "kafka")]
+pub use rufous_platform_kafka as platform_kafka;
+#[cfg(feature = "parquet")]
+pub use rufous_platform_parquet as platform_parquet;
+#[cfg(feature = "parquet")]
+pub use rufous_store_archive as store_archive;
+#[cfg(feature = "rocksdb")]
+pub use rufous_store_rocksdb as store_rocksdb;
+
+pub use app::{App, JobFn, NoArgs};
+pub use rufous_algebra::{
+    Absorb, Bounded, Codec, Commutative, Estimate, Group, HashBytes, Hll, Idempotent, Max, Min, Monoid, Quantiles,
+    Semigroup, laws,
+};
+pub use rufous_core::{
+    AsKey, BatchId, Batcher, Clock, Error, ErrorKind, Format, Job, Key, KeyOf, KeyedProducer, Producer, Record, Result,
+    Sink, Source, Store, Summed, Text, TimeBucket, Timestamp, Written,
+};
+pub use rufous_derive::{Codec, Key, Monoid, Record, Semigroup};
+pub use rufous_platform_memory::{JobTest, Memory, Totals};
+
+/// What a program that defines jobs needs.
+pub mod prelude {
+    pub use crate::{
+        Absorb, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Group, Hll, Idempotent, Job, JobTest, Key,
+        KeyedProducer, Max, Memory, Min, Monoid, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text,
+        TimeBucket, Timestamp, laws,
+    };
+}
+
+#[doc(hidden)]
+pub mod __private {
+    pub use rufous_algebra::{Codec, Commutative, DecodeError, Idempotent, Monoid, Semigroup};
+    pub use rufous_core::{AsKey, Field, FieldType, FieldValue, Key, KeyError, KeyOf, Record, RecordError, Row};
+    pub use serde_json;
+}
+
+/// The README's examples run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

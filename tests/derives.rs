@@ -1,0 +1,157 @@
+//! What the derives write: the laws of the fields become the laws of the struct, bytes and schema texts are as documented.
+
+use rufous_algebra::{Absorb, Codec, Commutative, Hll, Idempotent, Max, Min, Monoid, Quantiles, laws};
+use rufous_core::key::{parse_text, to_bytes};
+use rufous_core::{Key, Record, Timestamp};
+use rufous_derive::{Codec, Key, Monoid, Record, Semigroup};
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Sums {
+    r#type: u64,
+    pair: (i64, i128),
+    delays: Quantiles,
+}
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Sketches {
+    seen: Hll<4>,
+    last: Max<i64>,
+    first: Min<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Ordered(u64, Max<i64>, Vec<u8>);
+
+#[derive(Clone, Debug, PartialEq, Semigroup)]
+struct Half<T>(T, Option<u64>);
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Generic<T>
+where
+    T: Send,
+{
+    a: T,
+    b: Option<T>,
+}
+
+macro_rules! made_by_a_macro {
+    ($name:ident, $ty:ty) => {
+        #[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+        struct $name {
+            a: $ty,
+            b: i64,
+        }
+    };
+}
+made_by_a_macro!(Made, u64);
+
+fn sums(count: u64, delay: i64) -> Sums {
+    let mut delays = Quantiles::zero();
+    delays.absorb(&delay);
+    Sums {
+        r#type: count,
+        pair: (delay, 5),
+        delays,
+    }
+}
+
+fn commutative<T: Commutative>() {}
+fn idempotent<T: Idempotent>() {}
+
+/// A struct of groups is a group, with every law below that.
+#[test]
+fn a_struct_of_groups_is_a_group() {
+    let samples = [Sums::zero(), sums(1, 2), sums(u64::MAX, -2)];
+    laws::check_group(&samples);
+    laws::check(samples);
+    laws::check_group(&[
+        Made { a: 1, b: 2 },
+        Made {
+            a: u64::MAX,
+            b: i64::MIN,
+        },
+    ]);
+}
+
+/// A struct of idempotent fields is idempotent.
+#[test]
+fn a_struct_of_idempotent_fields_is_idempotent() {
+    let mut some = Sketches::zero();
+    some.seen.insert("a");
+    some.last.absorb(&2);
+    let samples = [Sketches::zero(), some];
+    laws::check_idempotent(&samples);
+    laws::check(samples);
+}
+
+/// One field that lacks a law takes it from the struct, and only that one.
+#[test]
+fn a_field_without_a_law_leaves_the_others() {
+    let samples = [
+        Ordered::zero(),
+        Ordered(1, Max::of(2), vec![3]),
+        Ordered(0, Max::default(), vec![4]),
+    ];
+    laws::check_monoid(&samples);
+    laws::check_codec(&samples);
+}
+
+/// Type parameters carry the laws of their arguments.
+#[test]
+fn parameters_carry_laws() {
+    commutative::<Half<u64>>();
+    idempotent::<Generic<Max<u8>>>();
+    laws::check_semigroup(&[Half(1u64, None), Half(2, Some(3))]);
+    laws::check([Generic::zero(), Generic { a: 1u64, b: Some(0) }]);
+}
+
+/// Schema texts name struct and fields; JSON is an object of the fields, an array of a tuple struct.
+#[test]
+fn schema_and_json() {
+    assert_eq!(Sums::schema(), "Sums{type:u64,pair:(i64,i128),delays:log-histogram/6}");
+    assert_eq!(Ordered::schema(), "Ordered(u64,max<i64>,list<u8>)");
+    assert_eq!(Made { a: 1, b: 2 }.json().to_string(), r#"{"a":1,"b":2}"#);
+    assert_eq!(Ordered(1, Max::of(2), vec![3]).json().to_string(), "[1,2,[3]]");
+    assert_eq!(Made { a: 7, b: 9 }.magnitude(), 7.0);
+    assert_eq!(Made { a: 1, b: -1 }.to_bytes(), (1u64, -1i64).to_bytes());
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Key)]
+struct Route {
+    from: String,
+    flight: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Key)]
+struct Id(u32);
+
+/// A struct key has the bytes, the schema and the prefixes of a tuple; of one field, those of the field.
+#[test]
+fn struct_keys_are_tuples() {
+    let route = Route {
+        from: "ATL".into(),
+        flight: 7,
+    };
+    assert_eq!(to_bytes(&route), to_bytes(&("ATL", 7u32)));
+    assert_eq!(Route::schema(), "(text,u32)");
+    assert_eq!(parse_text::<Route>("ATL,7", false).unwrap(), to_bytes(&route));
+    assert_eq!(parse_text::<Route>("ATL", true).unwrap(), to_bytes(&("ATL",)));
+    assert!(parse_text::<Route>("ATL", false).is_err());
+    assert_eq!(rufous_core::key::decode_all::<Route>(&to_bytes(&route)), Ok(route));
+    assert_eq!((Id::schema().as_str(), to_bytes(&Id(7))), ("u32", to_bytes(&7u32)));
+}
+
+#[derive(Clone, Debug, PartialEq, Record)]
+struct Flight {
+    #[record(rename = "DEP_DELAY")]
+    delay: Option<i64>,
+    r#type: String,
+    day: Timestamp,
+}
+
+/// Fields are read by name, or by the name they are given.
+#[test]
+fn records_name_their_fields() {
+    let fields: Vec<_> = Flight::FIELDS.iter().map(|f| (f.name, f.optional)).collect();
+    assert_eq!(fields, [("DEP_DELAY", true), ("type", false), ("day", false)]);
+}
