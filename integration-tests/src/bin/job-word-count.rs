@@ -1,0 +1,7 @@
+//! `word-count` where the tests of this package find it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rufous::App::new(rufous_examples::word_count::word_count).main()
+}

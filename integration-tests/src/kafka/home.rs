@@ -1,0 +1,170 @@
+//! A broker's own directory: settings, data, log; and the prepared jars it is started from.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{Read, Seek, SeekFrom};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::*;
+
+const DIR_PREFIX: &str = "rufous-broker-";
+const CLUSTER: &str = "cluster.id=";
+
+pub(super) struct Home {
+    dir: TempDir,
+    // Held while this process lives: a directory whose lock is free was left behind.
+    _lock: File,
+    kafka: PathBuf,
+    cluster: String,
+    port: u16,
+}
+
+impl Home {
+    pub(super) fn create() -> Result<Self> {
+        let kafka = prepared()?;
+        sweep();
+        let dir = tempfile::Builder::new().prefix(DIR_PREFIX).tempdir()?;
+        let lock = lock(dir.path())?;
+        let (port, controller) = (free_port()?, free_port()?);
+        let settings = include_str!("../../../scripts/kafka/server.properties")
+            .replace("@PORT@", &port.to_string())
+            .replace("@CPORT@", &controller.to_string())
+            .replace("@DIR@", &dir.path().display().to_string());
+        fs::write(dir.path().join("server.properties"), settings)?;
+        let cluster = format!("{:016x}{:06x}", random(), random() & 0xff_ffff);
+        copy_template(&kafka.join("template"), &dir.path().join("data"), &cluster)?;
+        Ok(Self {
+            dir,
+            _lock: lock,
+            kafka,
+            cluster,
+            port,
+        })
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// No other broker has this id.
+    pub(super) fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    pub(super) fn command(&self) -> Result<Command> {
+        let out = File::options().create(true).append(true).open(self.log())?;
+        let mut command = Command::new("java");
+        command.args([
+            "-Xms64m",
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+        ]);
+        command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
+        // Never required: on a mismatch Java goes on without it.
+        let classes = self.kafka.join("kafka.jsa");
+        if classes.exists() {
+            command.arg(format!("-XX:SharedArchiveFile={}", classes.display()));
+        }
+        command
+            .arg("-cp")
+            .arg(format!("{}/*", self.kafka.join("lib").display()));
+        command
+            .arg("kafka.Kafka")
+            .arg(self.dir.path().join("server.properties"));
+        command.stdout(out.try_clone()?).stderr(out);
+        Ok(command)
+    }
+
+    pub(super) fn log_len(&self) -> u64 {
+        fs::metadata(self.log()).map_or(0, |m| m.len())
+    }
+
+    pub(super) fn log_since(&self, from: u64) -> String {
+        let read = || {
+            let mut file = File::open(self.log())?;
+            file.seek(SeekFrom::Start(from))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok::<_, std::io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        read().unwrap_or_else(|e| format!("(cannot be read: {e})"))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("out.log")
+    }
+}
+
+fn prepared() -> Result<PathBuf> {
+    const HOW: &str = "run the tests by `./x test`, which prepares the broker and sets it";
+    let dir = PathBuf::from(
+        std::env::var_os("RUFOUS_KAFKA_DIR").with_context(|| format!("RUFOUS_KAFKA_DIR is not set: {HOW}"))?,
+    );
+    if !dir.join("complete").exists() {
+        bail!(
+            "RUFOUS_KAFKA_DIR names {}, where no broker is prepared: {HOW}",
+            dir.display()
+        );
+    }
+    Ok(dir)
+}
+
+// The template knows no port; only the cluster's id becomes this broker's own.
+fn copy_template(from: &Path, to: &Path, cluster: &str) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    let path = to.join("meta.properties");
+    let meta = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let mut lines: Vec<String> = meta
+        .lines()
+        .filter(|l| !l.starts_with(CLUSTER))
+        .map(str::to_string)
+        .collect();
+    lines.push(format!("{CLUSTER}{cluster}\n"));
+    Ok(fs::write(path, lines.join("\n"))?)
+}
+
+// Below the ephemeral range, so that no client's own port comes in between while the broker is down. (Port 0 does not do:
+// the controller would dial it.)
+fn free_port() -> Result<u16> {
+    for _ in 0..1_000 {
+        let port = u16::try_from(10_240 + random() % 19_760)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port from 10240 to 30000");
+}
+
+// Each state is keyed at random: there is no need for a crate.
+fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+// Under its final name the file is locked from the start, so that nobody sweeps a directory in the making.
+fn lock(dir: &Path) -> Result<File> {
+    let (new, path) = (dir.join("lock.new"), dir.join("lock"));
+    let file = File::create(&new)?;
+    file.lock()?;
+    fs::rename(new, path)?;
+    Ok(file)
+}
+
+// Removes what killed test processes left behind, and the shared brokers of those that ended well.
+fn sweep() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(DIR_PREFIX)
+            && File::open(entry.path().join("lock")).is_ok_and(|lock| lock.try_lock().is_ok())
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! No allocation per record on either job's path: counted. One test in this file, so that nothing else allocates.
+#![allow(unsafe_code, reason = "a counting allocator is what this test is")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rufous::core::{BatchId, ChunkMeta, Entry, Executor, Format, Plan, RecordBatch, SourceDecoder};
+use rufous_examples::flights::flights;
+use rufous_examples::word_count::{Args, word_count};
+use rufous_integration_tests::data;
+
+struct Counting;
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is handed to the system's allocator as it is; counting touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(ptr, layout) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Relaxed);
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct Path {
+    executor: Executor,
+    decoder: Box<dyn SourceDecoder>,
+    batches: Vec<RecordBatch>,
+    records: u64,
+}
+
+impl Path {
+    fn new(plan: &Plan, format: Format, lines: &[String]) -> Self {
+        let mut batches = Vec::new();
+        for (n, lines) in lines.chunks(1_000).enumerate() {
+            let mut batch = RecordBatch::default();
+            for (i, line) in lines.iter().enumerate() {
+                let span = batch.push_bytes(line.as_bytes());
+                batch.entries.push(Entry::plain((n * 1_000 + i) as u64, span));
+            }
+            batches.push(batch);
+        }
+        Self {
+            executor: plan.instantiate(),
+            decoder: plan.sources()[0].decoder(format).unwrap(),
+            batches,
+            records: lines.len() as u64,
+        }
+    }
+    /// Allocations of one pass over all records.
+    fn pass(&mut self) -> u64 {
+        let (mut times, mut bad) = (Vec::with_capacity(1_000), Vec::new());
+        let before = COUNT.load(Relaxed);
+        for batch in &self.batches {
+            self.decoder.decode(batch, &mut times, &mut bad);
+            let meta = ChunkMeta {
+                source: 0,
+                partition: 0,
+                batch: BatchId(1),
+            };
+            self.executor
+                .push(&meta, self.decoder.chunk(0..batch.entries.len()))
+                .unwrap();
+        }
+        assert!(bad.is_empty(), "{bad:?}");
+        COUNT.load(Relaxed) - before
+    }
+}
+
+#[test]
+fn no_allocation_per_record() {
+    let lines = data::sample_lines().unwrap();
+    let flights = Path::new(&flights().plan().unwrap(), Format::JsonLines, &lines);
+    let words = Path::new(&word_count(&Args { min_len: 1 }).plan().unwrap(), Format::Text, &lines);
+    for (name, mut path) in [("flights", flights), ("word count", words)] {
+        let first = path.pass();
+        // Keys and sketches exist now: what a second pass allocates is per record or per chunk.
+        let second = path.pass();
+        println!(
+            "{name}: {first} allocations on the first pass over {} records, {second} on the second",
+            path.records
+        );
+        assert!(
+            second * 1_000 < path.records,
+            "{name}: {second} allocations for {} records",
+            path.records
+        );
+    }
+}
