@@ -2,11 +2,8 @@
 //! transaction comes once and no other does; the position reaches the end over whatever lies there; lost ranges, new
 //! partitions, deleted topics and dead brokers are told as the trait `Log` says.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -18,26 +15,9 @@ use rufous_core::{ErrorKind, Format, RecordBatch};
 use rufous_platform_kafka::{KafkaLog, KafkaOptions};
 use rufous_realtime::{Log, Polled};
 
-use rufous_integration_tests::kafka::Broker;
+use rufous_integration_tests::kafka::{Broker, block_on};
 
 const SOON: Duration = Duration::from_secs(30);
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => std::thread::park(),
-        }
-    }
-}
 
 fn client(broker: &Broker) -> ClientConfig {
     let mut config = ClientConfig::new();
