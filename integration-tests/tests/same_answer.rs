@@ -180,6 +180,19 @@ fn live_and_hybrid(plan: &Plan, lines: &[String], reference: &Bytes, partitions:
         assert_same(&format!("hybrid at day {day}"), &hybrid.answers(plan)?, reference);
     }
 
+    // A generation that grows day by day: beyond eight its runs are merged into one.
+    let growing = State {
+        realtime: live.realtime.clone(),
+        ..State::memory(plan)
+    };
+    growing.manifests.publish(&live.manifests.get(0)?.context("genesis")?)?;
+    for &day in &days[1..] {
+        let report = growing.batch(plan, archive.clone(), Format::JsonLines, false, Some(BatchId(day)))?;
+        let runs = report.manifest.stores[plan.stores()[0].name].runs.len();
+        assert!((1..=8).contains(&runs), "{runs} runs at day {day}");
+    }
+    assert_same("published day by day", &growing.answers(plan)?, reference);
+
     let mut random = Random(0x5eed);
     for n in 0..seeded {
         let day = days[1 + random.below(days.len() as u64 - 1) as usize];

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rufous_core::{BatchId, Cut, Error, Format, Frontier, Plan, Result, SourcePartition, Timestamp};
 use rufous_store_api::manifest::MANIFEST_FORMAT;
+use rufous_store_api::merge_runs;
 use rufous_store_api::{
     Archive, GenerationStore, InputRange, Manifest, ManifestLog, Published, RunFile, StoreGeneration,
 };
@@ -374,11 +375,8 @@ impl BatchRun<'_> {
         if generation.runs.len() <= MAX_RUNS {
             return Ok(());
         }
-        let face = &self.plan.stores()[store];
-        let mut writer = self.generations.begin_run(face)?;
-        self.generations
-            .scan(face, generation, &[], &mut |key, value| writer.push(key, value))?;
-        generation.runs = writer.finish()?.into_iter().collect();
+        let merged = merge_runs(self.generations, &self.plan.stores()[store], generation)?;
+        generation.runs = merged.into_iter().collect();
         Ok(())
     }
 

@@ -23,6 +23,6 @@ pub mod wire;
 pub use archive::{Archive, ArchivedFile, IndexEntry};
 pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
-pub use offline::{GenerationStore, RunWriter};
+pub use offline::{GenerationStore, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{Advance, Cell, Commit, Committed, RealtimeReader, RealtimeStore, Repair, Snapshot};

@@ -213,24 +213,6 @@ impl GenerationStore for Generations {
     }
 }
 
-/// Adds up the runs of a generation into one, which the next manifest may name in their place. A read costs a block a run,
-/// so more than 8 are worth it. `None` of no runs; a single run is returned as it is. The old files stay (P25).
-///
-/// # Errors
-/// As [`GenerationStore::scan`] and [`RunWriter`]; nothing is left behind then.
-pub fn merge_runs(
-    generations: &dyn GenerationStore,
-    store: &StoreFace,
-    generation: &StoreGeneration,
-) -> Result<Option<RunFile>> {
-    if let [] | [_] = generation.runs.as_slice() {
-        return Ok(generation.runs.first().cloned());
-    }
-    let mut writer = generations.begin_run(store)?;
-    generations.scan(store, generation, &[], &mut |key, value| writer.push(key, value))?;
-    writer.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use rufous_core::Store;

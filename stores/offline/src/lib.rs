@@ -34,5 +34,5 @@ pub mod generations;
 pub mod manifests;
 pub mod run;
 
-pub use generations::{Generations, merge_runs};
+pub use generations::Generations;
 pub use manifests::Manifests;

@@ -4,8 +4,9 @@ mod support;
 
 use rufous_algebra::Codec;
 use rufous_core::{Error, ErrorKind, Store, StoreFace};
+use rufous_store_api::merge_runs;
 use rufous_store_api::{GenerationStore, StoreGeneration};
-use rufous_store_offline::{Generations, merge_runs};
+use rufous_store_offline::Generations;
 use support::{Pairs, Random, face, key, pairs, scan, write};
 
 fn check(g: &Generations, generation: &StoreGeneration, expected: &Pairs, random: &mut Random) {
