@@ -24,7 +24,8 @@
 //! model), [`realtime`] (the engine over a log), [`store_api`] (what the layers share), [`client`] (merged reads), and
 //! [`App`], which makes a job binary of a function.
 //!
-//! Features, all off by default so that the default needs no C or C++: `kafka`, `rocksdb`, `parquet`.
+//! Features, all off by default so that the default needs no C or C++: `kafka`, `rocksdb`, `parquet`. `laws` adds
+//! [`algebra`]'s laws as functions that test your own types.
 #![forbid(unsafe_code)]
 
 mod app;
@@ -47,31 +48,34 @@ pub use rufous_store_archive as store_archive;
 pub use rufous_store_rocksdb as store_rocksdb;
 
 pub use app::{App, JobFn, NoArgs};
+#[cfg(feature = "laws")]
+pub use rufous_algebra::laws;
 pub use rufous_algebra::{
-    Absorb, Bounded, Codec, Commutative, Estimate, Group, HashBytes, Hll, Idempotent, Max, Min, Monoid, Quantiles,
-    Semigroup, laws,
+    Absorb, ApproxLaws, Codec, Commutative, Estimate, ExactLaws, Group, HashBytes, Hll, Idempotent, Max, Min, Monoid,
+    Quantiles, Semigroup, Tiered, ways,
 };
 pub use rufous_core::{
     AsKey, BatchId, Batcher, Clock, Error, ErrorKind, Format, Job, Key, KeyOf, KeyedProducer, Producer, Record, Result,
     Sink, Source, Store, Summed, Text, TimeBucket, Timestamp, Written,
 };
-pub use rufous_derive::{Codec, Key, Monoid, Record, Semigroup};
+pub use rufous_derive::{Codec, Group, Key, Monoid, Record, Semigroup};
 pub use rufous_platform_memory::{JobTest, Memory, Totals};
 
 /// What a program that defines jobs needs.
 pub mod prelude {
+    #[cfg(feature = "laws")]
+    pub use crate::laws;
     pub use crate::{
         Absorb, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Group, Hll, Idempotent, Job, JobTest, Key,
         KeyedProducer, Max, Memory, Min, Monoid, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text,
-        TimeBucket, Timestamp, laws,
+        TimeBucket, Timestamp, ways,
     };
 }
 
 #[doc(hidden)]
 pub mod __private {
-    pub use rufous_algebra::{Codec, Commutative, DecodeError, Idempotent, Monoid, Semigroup};
+    pub use rufous_algebra::__private::*;
     pub use rufous_core::{AsKey, Field, FieldType, FieldValue, Key, KeyError, KeyOf, Record, RecordError, Row};
-    pub use serde_json;
 }
 
 /// The README's examples run as tests.

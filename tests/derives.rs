@@ -1,9 +1,12 @@
 //! What the derives write: the laws of the fields become the laws of the struct, bytes and schema texts are as documented.
 
-use rufous_algebra::{Absorb, Codec, Commutative, Hll, Idempotent, Max, Min, Monoid, Quantiles, laws};
+use rufous_algebra::codec::schema_reads;
+use rufous_algebra::{
+    Absorb, Codec, Commutative, ExactLaws, Hll, Idempotent, Max, Min, Monoid, Quantiles, Semigroup as _, laws, ways,
+};
 use rufous_core::key::{parse_text, to_bytes};
 use rufous_core::{Key, Record, Timestamp};
-use rufous_derive::{Codec, Key, Monoid, Record, Semigroup};
+use rufous_derive::{Codec, Group, Key, Monoid, Record, Semigroup};
 
 #[derive(Clone, Debug, PartialEq, Monoid, Codec)]
 struct Sums {
@@ -114,6 +117,139 @@ fn schema_and_json() {
     assert_eq!(Ordered(1, Max::of(2), vec![3]).json().to_string(), "[1,2,[3]]");
     assert_eq!(Made { a: 7, b: 9 }.magnitude(), 7.0);
     assert_eq!(Made { a: 1, b: -1 }.to_bytes(), (1u64, -1i64).to_bytes());
+}
+
+#[derive(Clone, Debug, PartialEq, Group, Codec)]
+struct Retractable {
+    count: u64,
+    delays: Quantiles,
+}
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Watermarks {
+    #[algebra(with = ways::Max)]
+    high: i64,
+    #[algebra(with = ways::Min)]
+    low: i64,
+    #[algebra(with = ways::Saturating)]
+    seen: u8,
+    #[algebra(with = ways::Any)]
+    late: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Peaks(#[algebra(with = ways::Max)] i64, Max<u8>);
+
+/// `derive(Group)` gives the group and all below it.
+#[test]
+fn a_derived_group() {
+    let delays = |d| {
+        let mut delays = Quantiles::zero();
+        delays.absorb(&d);
+        delays
+    };
+    let samples = [
+        Retractable::zero(),
+        Retractable {
+            count: 1,
+            delays: delays(7),
+        },
+        Retractable {
+            count: u64::MAX,
+            delays: delays(-7),
+        },
+    ];
+    laws::check_group(&samples);
+    laws::check(samples);
+}
+
+/// `with` sums a field another way than its type does, and the struct has the laws of that way.
+#[test]
+fn fields_with_another_way() {
+    let watermarks = |high, low, seen, late| Watermarks { high, low, seen, late };
+    laws::check([
+        Watermarks::zero(),
+        watermarks(3, -3, 200, true),
+        watermarks(-9, 9, 100, false),
+    ]);
+    laws::check([Peaks::zero(), Peaks(4, Max::of(2)), Peaks(-4, Max::of(3))]);
+    laws::check_idempotent(&[Peaks(4, Max::of(2))]);
+    assert!(
+        !Watermarks::BY_PARTS && Made::BY_PARTS,
+        "bytes of such fields cannot be added as their type's"
+    );
+}
+
+mod before {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+    pub(super) struct Visits {
+        pub(super) count: u64,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Visits {
+    count: u64,
+    #[algebra(default)]
+    users: Hll<4>,
+    #[algebra(default, with = ways::Max)]
+    peak: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Codec)]
+struct Settings {
+    limit: u64,
+    #[algebra(default = 7)]
+    days: u64,
+}
+
+/// Bytes from before a field was added read as its default, and are what such a value is written as; also nested, and in
+/// lists. The schema text says so, and any other change of it is refused.
+#[test]
+fn added_fields() {
+    let old = before::Visits { count: 3 };
+    let mut new = Visits {
+        count: 3,
+        ..Visits::zero()
+    };
+    assert_eq!(Visits::decode(&old.to_bytes()).as_ref(), Ok(&new));
+    assert_eq!(new.to_bytes(), old.to_bytes());
+    let nested = (vec![old.clone(), old.clone()], 5u8);
+    assert_eq!(
+        <(Vec<Visits>, u8)>::decode(&nested.to_bytes()),
+        Ok((vec![new.clone(), new.clone()], 5))
+    );
+    new.users.insert("a");
+    let peak = Visits {
+        count: 0,
+        peak: 9,
+        ..Visits::zero()
+    };
+    laws::check([Visits::zero(), new, peak]);
+    laws::check_codec(&[Settings { limit: 1, days: 7 }, Settings { limit: 1, days: 8 }]);
+    assert_eq!(Settings::decode(&5u64.to_bytes()), Ok(Settings { limit: 5, days: 7 }));
+    let explicit = [5u64.to_bytes(), 7u64.to_bytes()].concat();
+    assert_eq!(
+        Settings::decode(&explicit).unwrap_err().to_string(),
+        "Settings: the last field written has its default"
+    );
+    assert!(schema_reads(
+        &<(Visits, u8)>::schema(),
+        &<(before::Visits, u8)>::schema()
+    ));
+    assert!(!schema_reads(&before::Visits::schema(), &Visits::schema()));
+}
+
+/// The weakest tier of the fields is that of the struct.
+#[test]
+fn tiers() {
+    fn exact<T: ExactLaws>() {}
+    exact::<Sums>();
+    exact::<Sketches>();
+    exact::<Watermarks>();
+    exact::<Generic<Max<u8>>>();
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Key)]

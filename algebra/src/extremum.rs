@@ -9,8 +9,9 @@
 
 use serde_json::Value;
 
-use crate::codec::{Codec, DecodeError};
+use crate::codec::{Codec, DecodeError, Merge, merge_decoded};
 use crate::semigroup::{Absorb, Commutative, Idempotent, Monoid, Semigroup};
+use crate::tier::{Exact, Tiered};
 
 macro_rules! extremum {
     ($(#[$doc:meta])* $name:ident, $wins:tt, $schema:literal) => {
@@ -34,6 +35,7 @@ macro_rules! extremum {
             }
         }
         impl<T: Ord + Clone + Send + Sync + 'static> Semigroup for $name<T> {
+            const BY_PARTS: bool = true;
             #[inline]
             fn combine(&mut self, other: &Self) {
                 if let Some(theirs) = &other.0 {
@@ -61,6 +63,9 @@ macro_rules! extremum {
         }
         impl<T: Ord + Clone + Send + Sync + 'static> Commutative for $name<T> {}
         impl<T: Ord + Clone + Send + Sync + 'static> Idempotent for $name<T> {}
+        impl<T: Ord + Clone + Send + Sync + 'static> Tiered for $name<T> {
+            type Tier = Exact;
+        }
         impl<T: Ord + Clone + Send + Sync + 'static> Absorb<T> for $name<T> {
             #[inline]
             fn absorb(&mut self, item: &T) {
@@ -72,11 +77,12 @@ macro_rules! extremum {
                 self.absorb(item);
             }
         }
-        impl<T: Codec> Codec for $name<T> {
+        impl<T: Codec + Ord + Clone + Send + Sync + 'static> Codec for $name<T> {
+            const MERGE: Option<Merge> = Some(merge_decoded::<Self>);
             fn encode(&self, out: &mut Vec<u8>) {
                 self.0.encode(out);
             }
-            fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+            fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
                 Option::decode(bytes).map(Self)
             }
             fn schema() -> String {

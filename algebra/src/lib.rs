@@ -20,20 +20,27 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod codec;
 #[doc(hidden)]
-pub mod derive_support;
+#[path = "derive_support.rs"]
+pub mod __private;
+pub mod codec;
+pub mod estimate;
 pub mod extremum;
 pub mod hash;
 pub mod hll;
+#[cfg(feature = "laws")]
 pub mod laws;
 pub mod plain;
 pub mod quantiles;
 pub mod semigroup;
+pub mod tier;
+pub mod ways;
 
 pub use codec::{Codec, DecodeError};
+pub use estimate::Estimate;
 pub use extremum::{Max, Min};
 pub use hash::HashBytes;
-pub use hll::{Estimate, Hll};
-pub use quantiles::{Bounded, Quantiles};
+pub use hll::{Hll, HyperLogLog};
+pub use quantiles::Quantiles;
 pub use semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};
+pub use tier::{ApproxLaws, Approximate, Exact, ExactLaws, Tiered};

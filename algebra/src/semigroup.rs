@@ -11,6 +11,10 @@ use std::num::NonZeroU64;
     note = "to fold records into a state as they come, write `impl Absorb<Record> for State` and call `aggregate_by_key`"
 )]
 pub trait Semigroup: Clone + Send + Sync + 'static {
+    /// Whether `combine` adds part to part, as [`Codec::MERGE`](crate::Codec::MERGE) does with bytes. Only then may a store
+    /// merge undecoded bytes. A `combine` written by hand keeps `false`; the derive says `true` when it holds for every field.
+    const BY_PARTS: bool = false;
+
     /// `self = self + other`. It cannot fail: two values of one type always fit (parameters are part of the type).
     fn combine(&mut self, other: &Self);
 
@@ -71,6 +75,10 @@ pub trait Monoid: Semigroup {
 }
 
 /// A monoid with inverses. **Law:** `a + a.negated() == zero()`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no inverse: what was added cannot be taken back",
+    note = "sums of integers, `CountMin`, `Quantiles` and structs of these do; a maximum, a set or an `Hll` does not"
+)]
 pub trait Group: Monoid {
     /// Turns the value into its inverse.
     fn negate(&mut self);

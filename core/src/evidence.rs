@@ -1,6 +1,7 @@
 //! What was known about types when a port was declared, kept as plain functions over bytes. Stores, clients and the command
 //! line work with these; none of them is generic over a job's types.
 
+use rufous_algebra::codec::{schema_reads, sum_bytes};
 use rufous_algebra::{Codec, DecodeError, Semigroup};
 use serde_json::Value;
 
@@ -35,7 +36,7 @@ pub struct KeyFace {
 #[derive(Clone, Copy)]
 pub struct ValueFace {
     schema: fn() -> String,
-    sum: fn(&mut dyn Iterator<Item = &[u8]>, &mut Vec<u8>) -> Result<bool, DecodeError>,
+    sum: for<'a> fn(&mut dyn Iterator<Item = &'a [u8]>, &mut Vec<u8>) -> Result<bool, DecodeError>,
     json: fn(&[u8]) -> Result<Value, DecodeError>,
     magnitude: fn(&[u8]) -> Result<f64, DecodeError>,
 }
@@ -52,6 +53,11 @@ impl StoreFace {
     /// The text that stores persist and compare at open: what key and value bytes mean.
     pub fn schema(&self) -> String {
         format!("{} -> {}", (self.key.schema)(), (self.value.schema)())
+    }
+    /// Whether this port reads what was written under another schema text: the same, or one without fields that were added
+    /// to the values since, with a default.
+    pub fn reads(&self, schema: &str) -> bool {
+        schema_reads(&self.schema(), schema)
     }
 }
 
@@ -91,31 +97,13 @@ impl KeyFace {
     }
 }
 
-fn sum_bytes<V: Semigroup + Codec>(
-    parts: &mut dyn Iterator<Item = &[u8]>,
-    out: &mut Vec<u8>,
-) -> Result<bool, DecodeError> {
-    let Some(first) = parts.next() else { return Ok(false) };
-    let Some(second) = parts.next() else {
-        out.extend_from_slice(first);
-        return Ok(true);
-    };
-    let mut sum = V::decode_all(first)?;
-    sum.combine_owned(V::decode_all(second)?);
-    for part in parts {
-        sum.combine_owned(V::decode_all(part)?);
-    }
-    sum.encode(out);
-    Ok(true)
-}
-
 impl ValueFace {
     fn of<V: Semigroup + Codec>() -> Self {
         Self {
             schema: V::schema,
             sum: sum_bytes::<V>,
-            json: |b| V::decode_all(b).map(|v| v.json()),
-            magnitude: |b| V::decode_all(b).map(|v| v.magnitude()),
+            json: |b| V::decode(b).map(|v| v.json()),
+            magnitude: |b| V::decode(b).map(|v| v.magnitude()),
         }
     }
     /// What the bytes mean.

@@ -83,7 +83,7 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
             let Some(generation) = m.stores.get(face.name) else {
                 continue;
             };
-            let fits = if generation.schema == face.schema() {
+            let fits = if face.reads(&generation.schema) {
                 context.generations.verify(face, generation)
             } else {
                 Err(Error::invalid(format!(

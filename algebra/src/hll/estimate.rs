@@ -5,18 +5,11 @@
 //! algorithm 6. It is a closed form: no bias tables, no switch between ranges, and it needs only `+ * sqrt`, so estimates
 //! of dense sketches are the same to the bit on every machine.
 
-use super::{MAX_RANK, SLOT_BITS};
+use super::SLOT_BITS;
+use crate::estimate::Estimate;
 
-/// A count with bounds: the true one lies in `low..=high` in about 95 of 100 cases (two standard errors).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The estimate.
-    pub value: f64,
-    /// Two standard errors below.
-    pub low: f64,
-    /// Two standard errors above.
-    pub high: f64,
-}
+/// Bounds of two standard errors hold this often.
+const CONFIDENCE: f64 = 0.95;
 
 /// `-m ln(1 - n/m)` items for `n` of `m` slots, with variance `m (e^t - t - 1)`, where `t` is the estimate divided by `m`.
 pub(super) fn sparse(tokens: usize) -> Estimate {
@@ -30,18 +23,20 @@ pub(super) fn sparse(tokens: usize) -> Estimate {
         value,
         low: (value - error).max(n),
         high: value + error,
+        confidence: CONFIDENCE,
     }
 }
 
-/// Ertl's estimate of `2^P` registers whose ranks end at `q + 1 = 39`.
-pub(super) fn dense(registers: &[u8]) -> Estimate {
-    let mut counts = [0u32; MAX_RANK as usize + 1];
+/// Ertl's estimate of `2^P` registers whose ranks end at `q + 1 = max_rank`.
+pub(super) fn dense(registers: &[u8], max_rank: u8) -> Estimate {
+    let mut counts = [0u32; 64];
     for &r in registers {
-        counts[usize::from(r.min(MAX_RANK))] += 1;
+        counts[usize::from(r.min(max_rank))] += 1;
     }
+    let highest = usize::from(max_rank);
     let m = registers.len() as f64;
-    let mut z = m * tau(1.0 - f64::from(counts[usize::from(MAX_RANK)]) / m);
-    for &c in counts[1..usize::from(MAX_RANK)].iter().rev() {
+    let mut z = m * tau(1.0 - f64::from(counts[highest]) / m);
+    for &c in counts[1..highest].iter().rev() {
         z = 0.5 * (z + f64::from(c));
     }
     z += m * sigma(f64::from(counts[0]) / m);
@@ -51,6 +46,7 @@ pub(super) fn dense(registers: &[u8]) -> Estimate {
         value,
         low: value * (1.0 - error),
         high: value * (1.0 + error),
+        confidence: CONFIDENCE,
     }
 }
 

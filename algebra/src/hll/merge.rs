@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU64;
 
-use super::{Hll, State, Token, raise};
+use super::hash::ItemHash;
+use super::{HyperLogLog, State, Token, raise};
 use crate::semigroup::{Commutative, Idempotent, Monoid, Semigroup};
+use crate::tier::{Exact, Tiered};
 
 /// Up to this many tokens are inserted one by one: cheaper than a pass over both lists.
 const FEW: usize = 4;
@@ -34,7 +36,7 @@ fn merge_tokens(mine: &mut Vec<Token>, theirs: &[Token]) {
     mine.drain(i..free);
 }
 
-impl<const P: u8> Hll<P> {
+impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
     fn add_tokens(&mut self, theirs: &[Token]) {
         match &mut self.state {
             State::Dense(registers) => theirs.iter().for_each(|t| raise(registers, *t)),
@@ -56,7 +58,9 @@ impl<const P: u8> Hll<P> {
 }
 
 /// The union of the sets of items.
-impl<const P: u8> Semigroup for Hll<P> {
+impl<const P: u8, H: ItemHash> Semigroup for HyperLogLog<P, H> {
+    const BY_PARTS: bool = true;
+
     fn combine(&mut self, other: &Self) {
         match (&mut self.state, &other.state) {
             (_, State::Sparse(tokens)) => self.add_tokens(tokens),
@@ -116,7 +120,7 @@ impl<const P: u8> Semigroup for Hll<P> {
     }
 }
 
-impl<const P: u8> Hll<P> {
+impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
     /// Adds tokens in any order and empties the list.
     fn add_unsorted(&mut self, tokens: &mut Vec<Token>) {
         // Descending: of one slot, the highest rank comes first and stays.
@@ -128,7 +132,7 @@ impl<const P: u8> Hll<P> {
     }
 }
 
-impl<const P: u8> Monoid for Hll<P> {
+impl<const P: u8, H: ItemHash> Monoid for HyperLogLog<P, H> {
     fn zero() -> Self {
         Self::default()
     }
@@ -137,13 +141,17 @@ impl<const P: u8> Monoid for Hll<P> {
     }
 }
 
-impl<const P: u8> Commutative for Hll<P> {}
-impl<const P: u8> Idempotent for Hll<P> {}
+impl<const P: u8, H: ItemHash> Commutative for HyperLogLog<P, H> {}
+impl<const P: u8, H: ItemHash> Idempotent for HyperLogLog<P, H> {}
+impl<const P: u8, H: ItemHash> Tiered for HyperLogLog<P, H> {
+    type Tier = Exact;
+}
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::Hll;
     use super::*;
 
     const P: u8 = 6;
@@ -175,11 +183,7 @@ mod tests {
             }
             let expected: Vec<Token> = highest.iter().map(|(slot, rank)| Token(slot << 6 | rank)).collect();
 
-            let [mut a, mut b, mut c] = [const {
-                Hll::<P> {
-                    state: State::Sparse(Vec::new()),
-                }
-            }; 3];
+            let [mut a, mut b, mut c] = [(); 3].map(|()| Hll::<P>::zero());
             dealt[0].iter().for_each(|t| a.add_token(*t));
             dealt[1].iter().for_each(|t| b.add_token(*t));
             c.add_unsorted(&mut dealt[2]);

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use crate::codec::{Codec, DecodeError, put_varint, take_varint};
+use crate::codec::{Codec, DecodeError, Merge, decode_part, put_part, take_part};
 use crate::semigroup::{Monoid, Semigroup};
 
 /// Concatenation: associative, not commutative.
 impl<T: Clone + Send + Sync + 'static> Semigroup for Vec<T> {
+    const BY_PARTS: bool = true;
     fn combine(&mut self, other: &Self) {
         self.extend_from_slice(other);
     }
@@ -22,20 +23,24 @@ impl<T: Clone + Send + Sync + 'static> Monoid for Vec<T> {
         self.is_empty()
     }
 }
+/// The elements as parts, one after the other: no count, so concatenation is that of the bytes.
 impl<T: Codec> Codec for Vec<T> {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_varint(self.len() as u64, out);
-        self.iter().for_each(|v| v.encode(out));
-    }
-    fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
-        let n = take_varint(bytes)?;
-        let mut list = Self::new();
-        for _ in 0..n {
-            // A count is only a claim. Every element takes a byte at least, so memory stays in proportion to the input.
-            if bytes.is_empty() {
-                return Err(DecodeError::new("list cut short"));
+    const MERGE: Option<Merge> = Some(|a, b, out| {
+        for mut bytes in [a, b] {
+            out.extend_from_slice(bytes);
+            while !bytes.is_empty() {
+                take_part::<T>(&mut bytes)?;
             }
-            list.push(T::decode(bytes)?);
+        }
+        Ok(())
+    });
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|v| put_part(v, out));
+    }
+    fn decode(mut bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut list = Self::new();
+        while !bytes.is_empty() {
+            list.push(decode_part(&mut bytes).map_err(|e| e.within(format_args!("element {}", list.len())))?);
         }
         Ok(list)
     }

@@ -6,8 +6,9 @@ use std::num::NonZeroU64;
 
 use serde_json::Value;
 
-use crate::codec::{Codec, DecodeError, put_varint, take_varint};
+use crate::codec::{Codec, DecodeError, decode_part, put_part};
 use crate::semigroup::{Commutative, Group, Idempotent, Monoid, Semigroup};
+use crate::tier::Tiered;
 
 /// Union; the values of a key that both have are combined. Entries whose value is zero stay out.
 impl<K: Ord + Clone + Send + Sync + 'static, V: Monoid> Semigroup for BTreeMap<K, V> {
@@ -64,28 +65,29 @@ impl<K: Ord + Clone + Send + Sync + 'static, V: Group> Group for BTreeMap<K, V> 
 }
 impl<K: Ord + Clone + Send + Sync + 'static, V: Monoid + Commutative> Commutative for BTreeMap<K, V> {}
 impl<K: Ord + Clone + Send + Sync + 'static, V: Monoid + Idempotent> Idempotent for BTreeMap<K, V> {}
+impl<K: Ord + Clone + Send + Sync + 'static, V: Monoid + Tiered> Tiered for BTreeMap<K, V> {
+    type Tier = V::Tier;
+}
+/// Key and value as parts, entry after entry, keys ascending.
 impl<K: Codec + Ord, V: Codec> Codec for BTreeMap<K, V> {
     fn encode(&self, out: &mut Vec<u8>) {
-        put_varint(self.len() as u64, out);
         for (k, v) in self {
-            k.encode(out);
-            v.encode(out);
+            put_part(k, out);
+            put_part(v, out);
         }
     }
-    fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
-        let n = take_varint(bytes)?;
-        let mut map = Self::new();
-        for _ in 0..n {
-            if bytes.is_empty() {
-                return Err(DecodeError::new("map cut short"));
-            }
-            let (k, v) = (K::decode(bytes)?, V::decode(bytes)?);
-            if map.last_key_value().is_some_and(|(last, _)| *last >= k) {
+    fn decode(mut bytes: &[u8]) -> Result<Self, DecodeError> {
+        // Collected first: a map that is built from a sorted list has full nodes.
+        let mut entries: Vec<(K, V)> = Vec::new();
+        while !bytes.is_empty() {
+            let key = decode_part(&mut bytes).map_err(|e| e.within(format_args!("key {}", entries.len())))?;
+            if entries.last().is_some_and(|(last, _)| *last >= key) {
                 return Err(DecodeError::new("map keys do not ascend"));
             }
-            map.insert(k, v);
+            let value = decode_part(&mut bytes).map_err(|e| e.within(format_args!("value {}", entries.len())))?;
+            entries.push((key, value));
         }
-        Ok(map)
+        Ok(entries.into_iter().collect())
     }
     fn schema() -> String {
         format!("map<{},{}>", K::schema(), V::schema())

@@ -4,13 +4,15 @@ use std::num::NonZeroU64;
 
 use serde_json::Value;
 
-use crate::codec::{Codec, DecodeError, canonical_bits, take};
+use crate::codec::{Codec, DecodeError, Merge, canonical_bits};
 use crate::semigroup::{Absorb, Commutative, Group, Monoid, Semigroup};
+use crate::tier::{Exact, Tiered};
 
 macro_rules! integers {
     ($($t:ty)*) => {$(
         /// Wrapping addition: a group, so overflow loses no law and never panics.
         impl Semigroup for $t {
+            const BY_PARTS: bool = true;
             #[inline]
             fn combine(&mut self, other: &Self) {
                 *self = self.wrapping_add(*other);
@@ -37,6 +39,9 @@ macro_rules! integers {
             }
         }
         impl Commutative for $t {}
+        impl Tiered for $t {
+            type Tier = Exact;
+        }
         impl Absorb<$t> for $t {
             fn absorb(&mut self, item: &$t) {
                 self.combine(item);
@@ -44,20 +49,31 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(u32 u64 u128 i32 i64 i128);
+integers!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
+
+/// All of `bytes`, when they are as many as they should be.
+#[inline]
+pub(crate) fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N], DecodeError> {
+    bytes
+        .try_into()
+        .map_err(|_| DecodeError::new(format!("wanted {N} bytes, not {}", bytes.len())))
+}
 
 macro_rules! integer_codecs {
     ($($t:ty)*) => {$(
         impl Codec for $t {
+            const WIDTH: Option<usize> = Some(size_of::<$t>());
+            const MERGE: Option<Merge> = Some(|a, b, out| {
+                <$t>::decode(a)?.wrapping_add(<$t>::decode(b)?).encode(out);
+                Ok(())
+            });
             #[inline]
             fn encode(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
             #[inline]
-            fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
-                let mut raw = [0; size_of::<$t>()];
-                raw.copy_from_slice(take(bytes, size_of::<$t>())?);
-                Ok(<$t>::from_le_bytes(raw))
+            fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                exactly(bytes).map(<$t>::from_le_bytes)
             }
             fn schema() -> String {
                 stringify!($t).into()
@@ -75,10 +91,11 @@ macro_rules! integer_codecs {
 integer_codecs!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128);
 
 impl Codec for bool {
+    const WIDTH: Option<usize> = Some(1);
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));
     }
-    fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match u8::decode(bytes)? {
             0 => Ok(false),
             1 => Ok(true),
@@ -99,10 +116,11 @@ impl Codec for bool {
 /// Bytes only: sums of floats depend on their order. The bits are canonical: one not-a-number and no `-0.0`, so numbers
 /// that compare equal have equal bytes. (`NaN` alone comes back without being equal to itself.)
 impl Codec for f64 {
+    const WIDTH: Option<usize> = Some(8);
     fn encode(&self, out: &mut Vec<u8>) {
         canonical_bits(*self).encode(out);
     }
-    fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let bits = u64::decode(bytes)?;
         let value = Self::from_bits(bits);
         if canonical_bits(value) == bits {

@@ -1,25 +1,19 @@
-//! Text: a length and UTF-8.
+//! Text: UTF-8 as it is. No sum: which of two texts would it be?
 
 use compact_str::CompactString;
 use serde_json::Value;
 
-use crate::codec::{Codec, DecodeError, put_varint, take, take_varint};
-
-fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, DecodeError> {
-    let n = take_varint(bytes)?;
-    let n = usize::try_from(n).map_err(|_| DecodeError::new("text longer than memory"))?;
-    std::str::from_utf8(take(bytes, n)?).map_err(|_| DecodeError::new("text is not UTF-8"))
-}
+use crate::codec::{Codec, DecodeError};
 
 macro_rules! texts {
     ($($t:ty)*) => {$(
         impl Codec for $t {
             fn encode(&self, out: &mut Vec<u8>) {
-                put_varint(self.len() as u64, out);
                 out.extend_from_slice(self.as_bytes());
             }
-            fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
-                Ok(take_text(bytes)?.into())
+            fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::new("text is not UTF-8"))?;
+                Ok(text.into())
             }
             fn schema() -> String {
                 "text".into()

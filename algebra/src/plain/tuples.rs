@@ -4,12 +4,14 @@ use std::num::NonZeroU64;
 
 use serde_json::Value;
 
-use crate::codec::{Codec, DecodeError};
+use crate::codec::{Codec, DecodeError, Merge, decode_part, merge_parts, nothing_left, put_part, width_of_two};
 use crate::semigroup::{Commutative, Group, Idempotent, Monoid, Semigroup};
+use crate::tier::{Tier, Tiered};
 
 macro_rules! tuples {
     ($first:ident $fi:tt $(, $n:ident $i:tt)*) => {
         impl<$first: Semigroup, $($n: Semigroup),*> Semigroup for ($first, $($n,)*) {
+            const BY_PARTS: bool = $first::BY_PARTS $(&& $n::BY_PARTS)*;
             #[inline]
             fn combine(&mut self, other: &Self) {
                 self.$fi.combine(&other.$fi);
@@ -40,13 +42,34 @@ macro_rules! tuples {
         }
         impl<$first: Commutative, $($n: Commutative),*> Commutative for ($first, $($n,)*) {}
         impl<$first: Idempotent, $($n: Idempotent),*> Idempotent for ($first, $($n,)*) {}
+        impl<$first: Tiered, $($n: Tiered),*> Tiered for ($first, $($n,)*) {
+            type Tier = tuples!(@weakest $first::Tier $(, $n::Tier)*);
+        }
         impl<$first: Codec, $($n: Codec),*> Codec for ($first, $($n,)*) {
+            const WIDTH: Option<usize> = {
+                let width = $first::WIDTH;
+                $(let width = width_of_two(width, $n::WIDTH);)*
+                width
+            };
+            const MERGE: Option<Merge> = if $first::MERGE.is_some() $(&& $n::MERGE.is_some())* {
+                Some(|mut a, mut b, out| {
+                    merge_parts::<$first>(&mut a, &mut b, out).map_err(|e| e.within(concat!("part ", $fi)))?;
+                    $(merge_parts::<$n>(&mut a, &mut b, out).map_err(|e| e.within(concat!("part ", $i)))?;)*
+                    nothing_left(a).and_then(|()| nothing_left(b))
+                })
+            } else {
+                None
+            };
             fn encode(&self, out: &mut Vec<u8>) {
-                self.$fi.encode(out);
-                $(self.$i.encode(out);)*
+                put_part(&self.$fi, out);
+                $(put_part(&self.$i, out);)*
             }
-            fn decode(bytes: &mut &[u8]) -> Result<Self, DecodeError> {
-                Ok(($first::decode(bytes)?, $($n::decode(bytes)?,)*))
+            fn decode(mut bytes: &[u8]) -> Result<Self, DecodeError> {
+                let value = (
+                    decode_part(&mut bytes).map_err(|e| e.within(concat!("part ", $fi)))?,
+                    $(decode_part(&mut bytes).map_err(|e| e.within(concat!("part ", $i)))?,)*
+                );
+                nothing_left(bytes).map(|()| value)
             }
             fn schema() -> String {
                 format!("({})", [$first::schema(), $($n::schema()),*].join(","))
@@ -59,6 +82,8 @@ macro_rules! tuples {
             }
         }
     };
+    (@weakest $tier:ty) => { $tier };
+    (@weakest $tier:ty, $($rest:ty),+) => { <$tier as Tier>::And<tuples!(@weakest $($rest),+)> };
 }
 tuples!(A 0);
 tuples!(A 0, B 1);
@@ -66,3 +91,9 @@ tuples!(A 0, B 1, C 2);
 tuples!(A 0, B 1, C 2, D 3);
 tuples!(A 0, B 1, C 2, D 3, E 4);
 tuples!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+tuples!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);

@@ -1,15 +1,6 @@
 //! Which values share a count.
 
-/// A quantile with its proof: the exact one lies in `low..=high`, and `value` is within 1/129 of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bounded {
-    /// The centre of the bucket; the value itself for integers up to 128 in magnitude.
-    pub value: f64,
-    /// The least number of the bucket.
-    pub low: f64,
-    /// The greatest number of the bucket.
-    pub high: f64,
-}
+use crate::estimate::Estimate;
 
 /// Bits of an `f64` below a bucket: 52 of the mantissa less 6.
 const LOW_BITS: u32 = 46;
@@ -51,7 +42,8 @@ impl Bucket {
         self.0
     }
 
-    pub(super) fn bounded(self) -> Bounded {
+    /// The centre, and the least and the greatest number of the bucket.
+    pub(super) fn bounded(self) -> Estimate {
         let key = self.0.abs();
         let centre = u64::from(key.unsigned_abs()) << LOW_BITS;
         let (low, high) = match key {
@@ -62,13 +54,9 @@ impl Bucket {
         };
         let [value, low, high] = [centre, low, high].map(f64::from_bits);
         if self.0 < 0 {
-            Bounded {
-                value: -value,
-                low: -high,
-                high: -low,
-            }
+            Estimate::certain(-value, -high, -low)
         } else {
-            Bounded { value, low, high }
+            Estimate::certain(value, low, high)
         }
     }
 }

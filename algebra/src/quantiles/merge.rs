@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use super::Quantiles;
 use crate::semigroup::{Commutative, Group, Monoid, Semigroup};
+use crate::tier::{Exact, Tiered};
 
 /// The sum of the counts, bucket by bucket.
 impl Semigroup for Quantiles {
@@ -81,3 +82,6 @@ impl Group for Quantiles {
 }
 
 impl Commutative for Quantiles {}
+impl Tiered for Quantiles {
+    type Tier = Exact;
+}

@@ -36,8 +36,7 @@ mod merge;
 
 use std::num::NonZeroU64;
 
-pub use bucket::Bounded;
-
+use crate::estimate::Estimate;
 use crate::semigroup::Absorb;
 use bucket::Bucket;
 
@@ -113,7 +112,7 @@ impl Quantiles {
     ///
     /// `q` is clamped to `[0, 1]`, and not-a-number asks for nothing. Buckets from which more was taken than had been added
     /// are passed over.
-    pub fn quantile(&self, q: f64) -> Option<Bounded> {
+    pub fn quantile(&self, q: f64) -> Option<Estimate> {
         if q.is_nan() {
             return None;
         }

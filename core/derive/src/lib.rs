@@ -1,4 +1,4 @@
-//! `#[derive(Monoid, Semigroup, Codec, Key, Record)]`: everything is done field by field, so a struct of monoids is a
+//! `#[derive(Monoid, Semigroup, Group, Codec, Key, Record)]`: everything is done field by field, so a struct of monoids is a
 //! monoid, and a struct of keys is a key.
 //!
 //! - [`macro@Monoid`] and [`macro@Semigroup`] make values that can be summed, with every law that all fields have;
@@ -31,10 +31,11 @@ fn derive(
         .into()
 }
 
-/// `Semigroup` field by field; `Commutative` and `Idempotent` when every field is.
+/// `Semigroup` field by field; `Commutative` and `Idempotent` when every field is, and the weakest tier of the fields.
 ///
-/// For structs with a field that has no zero; otherwise derive `Monoid`, which includes this.
-#[proc_macro_derive(Semigroup)]
+/// For structs with a field that has no zero; otherwise derive `Monoid` or `Group`, which include this. A struct has one of
+/// the three.
+#[proc_macro_derive(Semigroup, attributes(algebra))]
 pub fn semigroup(input: TokenStream) -> TokenStream {
     derive(input, |input| algebra::read(input, "Semigroup"), algebra::semigroup)
 }
@@ -43,21 +44,30 @@ pub fn semigroup(input: TokenStream) -> TokenStream {
 ///
 /// ```ignore
 /// #[derive(Clone, Debug, PartialEq, Monoid, Codec)]
-/// struct Visits { count: u64, last: Max<Timestamp>, users: Hll<12> }
+/// struct Visits { count: u64, last: Max<Timestamp>, users: Hll<12>, #[algebra(with = ways::Max)] peak: u64 }
 /// ```
 ///
-/// `Visits` is commutative, since its fields are; it is no group, since a maximum cannot be taken back.
-#[proc_macro_derive(Monoid)]
+/// `Visits` is commutative, since its fields are; it is no group, since a maximum cannot be taken back. `with` sums a field
+/// another way than its type does, and keeps the type as it is.
+#[proc_macro_derive(Monoid, attributes(algebra))]
 pub fn monoid(input: TokenStream) -> TokenStream {
     derive(input, |input| algebra::read(input, "Monoid"), algebra::monoid)
 }
 
-/// `Codec` field by field: the bytes of the fields one after the other, in the order of declaration.
+/// What `Monoid` gives, and `Group`: an error, at the field, when a field has no inverse.
+#[proc_macro_derive(Group, attributes(algebra))]
+pub fn group(input: TokenStream) -> TokenStream {
+    derive(input, |input| algebra::read(input, "Group"), algebra::group)
+}
+
+/// `Codec` field by field: the fields as parts, in the order of declaration; those without a fixed width behind their length.
 ///
 /// The schema text has the names of the struct and its fields: `Visits{count:u64,...}`. So renaming a field, as well as
-/// adding, removing or moving one, is a change that a store refuses at open. JSON is an object of the fields (of a tuple
-/// struct: an array). The first field is the magnitude, by which `top` orders.
-#[proc_macro_derive(Codec)]
+/// removing or moving one, is a change that a store refuses at open. A field may be added at the end with
+/// `#[algebra(default)]`: bytes from before then read as its zero (`default = value`: as that value), and the schema text
+/// marks it, `bounces?:u64`. JSON is an object of the fields (of a tuple struct: an array). The first field is the
+/// magnitude, by which `top` orders.
+#[proc_macro_derive(Codec, attributes(algebra))]
 pub fn codec(input: TokenStream) -> TokenStream {
     derive(input, codec::read, codec::write)
 }

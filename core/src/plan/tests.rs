@@ -33,7 +33,7 @@ fn totals(job: &Job, lines: &[&str]) -> BTreeMap<String, BTreeMap<Vec<u8>, u64>>
                 let here = Some((d.batch, d.key.to_vec(), d.source, d.partition));
                 assert!(last < here, "sorted, each cell once");
                 last = here;
-                *sums.entry(d.key.to_vec()).or_default() += u64::decode_all(d.value).unwrap();
+                *sums.entry(d.key.to_vec()).or_default() += u64::decode(d.value).unwrap();
                 Ok(())
             })
             .unwrap();

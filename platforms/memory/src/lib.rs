@@ -169,7 +169,7 @@ impl Totals {
     /// Only for a bug of ours: bytes that were just written cannot be read.
     pub fn get<K: Key + KeyOf<Q>, V: Codec, Q: AsKey>(&self, store: Store<K, V>, wanted: Q) -> Option<V> {
         let bytes = self.stores.get(store.name())?.get(&key::to_bytes(&wanted))?;
-        Some(V::decode_all(bytes).expect("bytes that were just written"))
+        Some(V::decode(bytes).expect("bytes that were just written"))
     }
     /// Every key and value, in key order.
     ///
@@ -181,7 +181,7 @@ impl Totals {
             .map(|(k, v)| {
                 (
                     key::decode_all(k).expect("bytes that were just written"),
-                    V::decode_all(v).expect("bytes that were just written"),
+                    V::decode(v).expect("bytes that were just written"),
                 )
             })
             .collect()

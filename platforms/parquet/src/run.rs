@@ -174,7 +174,7 @@ impl BatchRun<'_> {
         for (s, delta) in self.write(&sums)?.into_iter().enumerate() {
             let face = &self.plan.stores()[s];
             let mut generation = base.stores.get(face.name).cloned().unwrap_or_default();
-            if !generation.schema.is_empty() && generation.schema != face.schema() {
+            if !generation.schema.is_empty() && !face.reads(&generation.schema) {
                 return Err(Error::invalid(format!(
                     "store `{}` holds `{}`, the job wants `{}`: use another --instance",
                     face.name,

@@ -57,7 +57,7 @@ impl RawStoreClient {
 
     pub(crate) fn check_schema(&self, m: &Manifest) -> Result<()> {
         match m.stores.get(self.face.name) {
-            Some(g) if *g.schema != *self.schema => Err(Error::invalid(format!(
+            Some(g) if *g.schema != *self.schema && !self.face.reads(&g.schema) => Err(Error::invalid(format!(
                 "store `{}` holds `{}`, the port asks for `{}`: use the job's own port",
                 self.face.name, g.schema, self.schema
             ))),

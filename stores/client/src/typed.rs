@@ -55,7 +55,7 @@ impl<K: Key, V: Semigroup + Codec> StoreClient<K, V> {
 
     fn value(&self, key: &[u8], bytes: &[u8]) -> Result<V> {
         let face = self.raw.face();
-        V::decode_all(bytes).map_err(|e| {
+        V::decode(bytes).map_err(|e| {
             undecodable(face, key, &e)
                 .at(format_args!("store `{}`", face.name))
                 .caused_by(e)

@@ -144,7 +144,7 @@ fn a_scan_stops_at_the_first_error_of_its_caller() {
     );
     let mut all = 0;
     let basis = raw.scan(&[], &mut |_, v| {
-        all += u64::decode_all(v).map_err(|e| Error::corrupt(e.to_string()))?;
+        all += u64::decode(v).map_err(|e| Error::corrupt(e.to_string()))?;
         Ok(())
     });
     assert_eq!((all, basis.unwrap().coverage.applied_total()), (255, 20));

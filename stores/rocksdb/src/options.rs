@@ -142,7 +142,7 @@ fn check(db: &DB, path: &Path, namespace: &str, stores: &[StoreFace]) -> Result<
         )));
     }
     for store in stores {
-        if let Some(schema) = meta.stores.get(store.name).filter(|s| **s != store.schema()) {
+        if let Some(schema) = meta.stores.get(store.name).filter(|s| !store.reads(s)) {
             return Err(Error::invalid(format!(
                 "{place}: store `{}` was written as `{schema}`, and this job declares `{}`: give the changed job a new version, so that it gets a namespace of its own",
                 store.name,

@@ -108,7 +108,7 @@ fn the_row_on_disk_is_pinned() {
     assert_eq!(
         cells[0]
             .iter()
-            .map(|c| (c.partition, u64::decode_all(&c.value).unwrap()))
+            .map(|c| (c.partition, u64::decode(&c.value).unwrap()))
             .collect::<Vec<_>>(),
         [(0, 5), (1, 3)]
     );

@@ -109,5 +109,5 @@ pub fn total(snapshot: &dyn Snapshot, word: &str) -> u64 {
     let cells = snapshot
         .cells("counts", &[key::to_bytes(word)], &Frontier::default())
         .unwrap();
-    cells[0].iter().map(|c| u64::decode_all(&c.value).unwrap()).sum()
+    cells[0].iter().map(|c| u64::decode(&c.value).unwrap()).sum()
 }

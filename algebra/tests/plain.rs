@@ -1,0 +1,103 @@
+//! The bytes of numbers, text and containers, and their schema texts.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::bytes::bytes;
+use compact_str::CompactString;
+use rufous_algebra::{Codec, Hll, Max, Min, Quantiles};
+
+type Nested = BTreeMap<String, (Option<Vec<u16>>, f64, bool, Max<String>)>;
+
+/// Bytes of numbers: fixed width, little-endian; floats in canonical bits.
+#[test]
+fn numbers() {
+    bytes("u8").value("200", 200u8).check();
+    bytes("u16").value("258", 258u16).check();
+    bytes("u32").value("258", 258u32).check();
+    bytes("u64")
+        .value("258", 258u64)
+        .value("0", 0)
+        .value("max", u64::MAX)
+        .check();
+    bytes("u128").value("258", 258u128).check();
+    bytes("i8").value("-2", -2i8).check();
+    bytes("i16").value("-2", -2i16).check();
+    bytes("i32").value("-2", -2i32).check();
+    bytes("i64").value("-2", -2i64).check();
+    bytes("i128").value("-2", -2i128).check();
+    bytes("bool").value("true", true).value("false", false).check();
+    bytes("f64")
+        .value("1.5", 1.5)
+        .value("-0.0", -0.0)
+        .value("infinity", f64::INFINITY)
+        .check();
+}
+
+/// Bytes of text, options, tuples, lists and maps.
+#[test]
+fn containers() {
+    bytes("text")
+        .value("Grüße", "Grüße".to_string())
+        .value("", String::new())
+        .check();
+    bytes("option-u32").value("none", None).value("7", Some(7u32)).check();
+    bytes("option-text")
+        .value("none", None)
+        .value("", Some(String::new()))
+        .value("a", Some("a".to_string()))
+        .check();
+    bytes("list-u8")
+        .value("1 2", vec![1u8, 2])
+        .value("130 nines", vec![9; 130])
+        .any_bytes()
+        .check();
+    bytes("list-text")
+        .value("empty", vec![])
+        .value("two", vec!["a".to_string(), String::new()])
+        .value("long", vec!["x".repeat(200)])
+        .element::<String>()
+        .check();
+    bytes("tuple")
+        .value("zeros", (0u16, false, None))
+        .value("some", (258, true, Some("a".to_string())))
+        .check();
+    bytes("map")
+        .value("empty", BTreeMap::new())
+        .value(
+            "a=1 b=-1",
+            BTreeMap::from([("a".to_string(), 1i64), ("b".to_string(), -1)]),
+        )
+        .element::<(String, i64)>()
+        .check();
+    bytes("max")
+        .value("nothing", Max::default())
+        .value("3", Max::of(3i64))
+        .check();
+    bytes("min")
+        .value("nothing", Min::default())
+        .value("b", Min::of("b".to_string()))
+        .check();
+    bytes::<Nested>("nested")
+        .value(
+            "two",
+            BTreeMap::from([
+                ("a".into(), (Some(vec![1, 2]), 1.5, true, Max::of("x".into()))),
+                ("b".into(), (None, f64::NEG_INFINITY, false, Max::default())),
+            ]),
+        )
+        .element::<(String, (Option<Vec<u16>>, f64, bool, Max<String>))>()
+        .check();
+}
+
+/// Schema texts are compared when a store opens: they are golden, too.
+#[test]
+fn schemas() {
+    type Nested = BTreeMap<String, (Option<Vec<u16>>, f64, bool, Max<CompactString>, Min<i128>)>;
+    assert_eq!(
+        Nested::schema(),
+        "map<text,(option<list<u16>>,f64,bool,max<text>,min<i128>)>"
+    );
+    assert_eq!(<(Hll<12>, Quantiles)>::schema(), "(hll/12/xxh3,log-histogram/6)");
+}
