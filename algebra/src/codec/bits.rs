@@ -6,7 +6,7 @@ use super::DecodeError;
 pub struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     bits: u64,
-    /// How many of `bits` are in use: fewer than 8 between calls.
+    /// How many of `bits` are in use: fewer than 32 between calls.
     used: u32,
 }
 
@@ -16,30 +16,30 @@ impl<'a> BitWriter<'a> {
         Self { out, bits: 0, used: 0 }
     }
 
-    /// Appends the `width` low bits of `value`: from 0 to 56, and the others are zero.
+    /// Appends the `width` low bits of `value`: from 0 to 32, and the others are zero.
     #[inline]
     pub fn put(&mut self, value: u64, width: u32) {
-        debug_assert!(width <= 56 && value >> width == 0);
+        debug_assert!(width <= 32 && value >> width == 0);
         self.bits |= value << self.used;
         self.used += width;
-        while self.used >= 8 {
-            self.out.push(self.bits as u8);
-            self.bits >>= 8;
-            self.used -= 8;
+        if self.used >= 32 {
+            self.out.extend_from_slice(&(self.bits as u32).to_le_bytes());
+            self.bits >>= 32;
+            self.used -= 32;
         }
     }
 
     /// Appends `n` zeros and a one.
     #[inline]
     pub fn put_unary(&mut self, mut n: u64) {
-        while n >= 48 {
-            self.put(0, 48);
-            n -= 48;
+        while n >= 32 {
+            self.put(0, 32);
+            n -= 32;
         }
         self.put(1 << n, n as u32 + 1);
     }
 
-    /// Appends a Rice code: `value >> k` in unary, then the `k` low bits; `k` is from 0 to 56.
+    /// Appends a Rice code: `value >> k` in unary, then the `k` low bits; `k` is from 0 to 32.
     #[inline]
     pub fn put_rice(&mut self, value: u64, k: u32) {
         self.put_unary(value >> k);
@@ -48,9 +48,8 @@ impl<'a> BitWriter<'a> {
 
     /// Fills up the last byte.
     pub fn finish(self) {
-        if self.used > 0 {
-            self.out.push(self.bits as u8);
-        }
+        let bytes = self.used.div_ceil(8) as usize;
+        self.out.extend_from_slice(&self.bits.to_le_bytes()[..bytes]);
     }
 }
 
@@ -74,6 +73,14 @@ impl<'a> BitReader<'a> {
 
     #[inline]
     fn fill(&mut self) {
+        if self.left <= 32
+            && let Some((four, rest)) = self.rest.split_first_chunk::<4>()
+        {
+            self.bits |= u64::from(u32::from_le_bytes(*four)) << self.left;
+            self.left += 32;
+            self.rest = rest;
+            return;
+        }
         while self.left <= 56
             && let Some((&byte, rest)) = self.rest.split_first()
         {
@@ -83,7 +90,7 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// The next `width` bits, from 0 to 56.
+    /// The next `width` bits, from 0 to 32.
     ///
     /// # Errors
     /// When fewer are left.
@@ -126,7 +133,7 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// A Rice code; `k` is from 0 to 56.
+    /// A Rice code; `k` is from 0 to 32.
     ///
     /// # Errors
     /// When it is cut short or longer than 64 bits.
@@ -144,6 +151,7 @@ impl<'a> BitReader<'a> {
     /// # Errors
     /// When there is more.
     pub fn finish(mut self) -> Result<(), DecodeError> {
+        self.fill();
         self.fill();
         if self.left >= 8 || !self.rest.is_empty() {
             return Err(DecodeError::new("bytes follow the last bits"));
@@ -163,7 +171,7 @@ mod tests {
     #[test]
     fn round_trip() {
         let numbers = [0u64, 1, 2, 3, 47, 48, 49, 95, 96, 97, 1_000, (1 << 26) - 1];
-        for k in [0, 1, 5, 19, 26, 56] {
+        for k in [0, 1, 5, 19, 26, 32] {
             let mut out = vec![9];
             let mut writer = BitWriter::new(&mut out);
             for n in numbers.iter().filter(|n| **n >> k < 5_000) {
@@ -198,7 +206,7 @@ mod tests {
         assert!(reader.finish().is_err());
         assert!(
             BitReader::new(&[0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0xff])
-                .take_rice(62)
+                .take_rice(32)
                 .is_err()
         );
     }

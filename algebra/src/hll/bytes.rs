@@ -21,6 +21,7 @@
 use serde_json::{Value, json};
 
 use super::hash::ItemHash;
+use super::tokens::{Tokens, merge_sorted};
 use super::{HyperLogLog, SLOT_BITS, State, Token};
 use crate::codec::{BitReader, BitWriter, Codec, DecodeError, Form, Merge, merge_decoded, put_varint, take_varint};
 
@@ -40,7 +41,7 @@ impl<const P: u8, H: ItemHash> Codec for HyperLogLog<P, H> {
 
     fn encode(&self, out: &mut Vec<u8>) {
         match &self.state {
-            State::Sparse(tokens) => encode_tokens::<H>(tokens, out),
+            State::Sparse(tokens) => encode_tokens::<H>(&tokens.to_vec(), out),
             State::Dense(registers) => {
                 out.push(form::<H>().byte(DENSE));
                 pack(registers, out);
@@ -51,10 +52,8 @@ impl<const P: u8, H: ItemHash> Codec for HyperLogLog<P, H> {
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (mode, rest) = form::<H>().split(bytes)?;
         let state = match mode {
-            LIST => State::Sparse(Self::decode_list(rest)?),
-            PACKED => State::Sparse(Self::decode_packed(rest)?),
             DENSE => State::Dense(Self::decode_registers(rest)?),
-            mode => return Err(form::<H>().unknown_mode(mode)),
+            sparse => State::Sparse(Self::decode_tokens(sparse, rest)?),
         };
         Ok(Self::of(state))
     }
@@ -100,19 +99,65 @@ fn rice_bits(n: usize) -> u32 {
     (46_516_319 / n.max(1)).max(1).ilog2()
 }
 
-/// Reads a token whose slot is not below `next`.
-fn check_token<H: ItemHash>(token: Token, next: u32) -> Result<Token, DecodeError> {
-    if token.rank() == 0 || token.rank() > H::MAX_RANK {
-        return Err(DecodeError::new(format!(
-            "hll token with rank {}: from 1 to {}",
-            token.rank(),
-            H::MAX_RANK
-        )));
+/// The tokens of a sparse sketch as they are read, checked: ascending, in range, and nothing behind the last.
+enum Reader<'a> {
+    List {
+        bytes: &'a [u8],
+        next: u32,
+    },
+    Packed {
+        bits: BitReader<'a>,
+        left: usize,
+        k: u32,
+        next: u64,
+    },
+    Done,
+}
+
+fn rank_error(rank: u64, highest: u8) -> DecodeError {
+    DecodeError::new(format!("hll token with rank {rank}: from 1 to {highest}"))
+}
+
+impl Reader<'_> {
+    /// The next token; `None` behind the last.
+    #[inline]
+    fn next<H: ItemHash>(&mut self) -> Result<Option<Token>, DecodeError> {
+        match self {
+            Self::List { bytes, next } => {
+                let Some((token, rest)) = bytes.split_first_chunk::<4>() else {
+                    return Ok(None);
+                };
+                let token = Token(u32::from_le_bytes(*token));
+                if token.rank() == 0 || token.rank() > H::MAX_RANK {
+                    return Err(rank_error(u64::from(token.rank()), H::MAX_RANK));
+                }
+                if token.slot() < *next {
+                    return Err(DecodeError::new("hll tokens do not ascend"));
+                }
+                (*bytes, *next) = (rest, token.slot() + 1);
+                Ok(Some(token))
+            }
+            Self::Packed { left: 0, .. } => {
+                let Self::Packed { bits, .. } = std::mem::replace(self, Self::Done) else {
+                    return Ok(None);
+                };
+                bits.finish().map(|()| None)
+            }
+            Self::Packed { bits, left, k, next } => {
+                let slot = next.saturating_add(bits.take_rice(*k)?);
+                let rank = bits.take_unary()? + 1;
+                if slot >> SLOT_BITS != 0 {
+                    return Err(DecodeError::new(format!("hll slot {slot}: below 2^{SLOT_BITS}")));
+                }
+                if rank > u64::from(H::MAX_RANK) {
+                    return Err(rank_error(rank, H::MAX_RANK));
+                }
+                (*left, *next) = (*left - 1, slot + 1);
+                Ok(Some(Token::new(slot as u32, rank as u8)))
+            }
+            Self::Done => Ok(None),
+        }
     }
-    if token.slot() < next {
-        return Err(DecodeError::new("hll tokens do not ascend"));
-    }
-    Ok(token)
 }
 
 impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
@@ -123,26 +168,22 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
         MAX_LIST
     };
 
-    fn decode_list(bytes: &[u8]) -> Result<Vec<Token>, DecodeError> {
-        let raw = form::<H>().list::<u32>(bytes)?;
-        if raw.len() > Self::LIST_TOKENS {
-            return Err(DecodeError::new(format!(
-                "{} tokens in an hll list: at most {}",
-                raw.len(),
-                Self::LIST_TOKENS
-            )));
+    /// How many tokens follow in these bytes of a mode, and what reads them.
+    fn reader(mode: u8, mut bytes: &[u8]) -> Result<(usize, Reader<'_>), DecodeError> {
+        if mode == LIST {
+            let n = bytes.len() / 4;
+            if bytes.len() % 4 != 0 || n > Self::LIST_TOKENS {
+                let most = Self::LIST_TOKENS;
+                return Err(DecodeError::new(format!(
+                    "{} bytes of an hll list: 4 a token, at most {most} tokens",
+                    bytes.len()
+                )));
+            }
+            return Ok((n, Reader::List { bytes, next: 0 }));
         }
-        let mut tokens = Vec::with_capacity(raw.len());
-        let mut next = 0;
-        for token in raw {
-            let token = check_token::<H>(Token(token?), next)?;
-            next = token.slot() + 1;
-            tokens.push(token);
+        if mode != PACKED {
+            return Err(form::<H>().unknown_mode(mode));
         }
-        Ok(tokens)
-    }
-
-    fn decode_packed(mut bytes: &[u8]) -> Result<Vec<Token>, DecodeError> {
         let count = take_varint(&mut bytes)?;
         let n = usize::try_from(count).unwrap_or(usize::MAX);
         if n <= MAX_LIST || n > Self::MAX_TOKENS {
@@ -154,19 +195,33 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
         }
         let k = rice_bits(n);
         // The count is only a claim: no more memory than the bits can fill.
-        let mut tokens = Vec::with_capacity(n.min(bytes.len() * 8 / (k as usize + 2)));
-        let mut bits = BitReader::new(bytes);
-        let mut next = 0u64;
-        for _ in 0..n {
-            let slot = next.saturating_add(bits.take_rice(k)?);
-            let rank = bits.take_unary()? + 1;
-            if slot >> SLOT_BITS != 0 || rank > u64::from(H::MAX_RANK) {
-                return Err(DecodeError::new(format!("hll token of slot {slot} and rank {rank}")));
-            }
-            tokens.push(Token::new(slot as u32, rank as u8));
-            next = slot + 1;
+        if bytes.len() * 8 < n * (k as usize + 2) {
+            return Err(DecodeError::new(format!("{n} packed hll tokens are cut short")));
         }
-        bits.finish()?;
+        let bits = BitReader::new(bytes);
+        Ok((
+            n,
+            Reader::Packed {
+                bits,
+                left: n,
+                k,
+                next: 0,
+            },
+        ))
+    }
+
+    fn decode_tokens(mode: u8, bytes: &[u8]) -> Result<Tokens, DecodeError> {
+        let (n, mut reader) = Self::reader(mode, bytes)?;
+        let tokens = std::iter::from_fn(|| reader.next::<H>().transpose());
+        Tokens::of_sorted(n, tokens)
+    }
+
+    fn decode_list(mode: u8, bytes: &[u8]) -> Result<Vec<Token>, DecodeError> {
+        let (n, mut reader) = Self::reader(mode, bytes)?;
+        let mut tokens = Vec::with_capacity(n);
+        while let Some(token) = reader.next::<H>()? {
+            tokens.push(token);
+        }
         Ok(tokens)
     }
 
@@ -223,55 +278,52 @@ fn unpack(packed: &[u8]) -> Box<[u8]> {
     registers.into_boxed_slice()
 }
 
-/// Most sketches of a store are lists: those are merged as they are, without a vector each.
+/// Sparse sketches are merged as they are read. Most of a store are lists and stay lists: those need no vector each.
 fn merge<const P: u8, H: ItemHash>(a: &[u8], b: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
-    let list = form::<H>().byte(LIST);
-    let most = 4 * HyperLogLog::<P, H>::LIST_TOKENS;
-    let (mut x, mut y) = match (a.split_first(), b.split_first()) {
-        (Some((a, x)), Some((b, y))) if *a == list && *b == list && x.len() <= most && y.len() <= most => (x, y),
-        _ => return merge_decoded::<HyperLogLog<P, H>>(a, b, out),
-    };
-    let mut merged = [Token(0); 2 * MAX_LIST];
-    let mut n = 0;
-    let mut mine = front::<H>(&mut x, 0)?;
-    let mut theirs = front::<H>(&mut y, 0)?;
-    while let (Some(m), Some(t)) = (mine, theirs) {
-        merged[n] = if m.slot() == t.slot() { m.max(t) } else { m.min(t) };
-        n += 1;
-        if m.slot() <= t.slot() {
-            mine = front::<H>(&mut x, m.slot() + 1)?;
+    let ((a_mode, x), (b_mode, y)) = (form::<H>().split(a)?, form::<H>().split(b)?);
+    if (a_mode, b_mode) == (LIST, LIST) {
+        let (mut x, mut y) = (
+            HyperLogLog::<P, H>::reader(LIST, x)?.1,
+            HyperLogLog::<P, H>::reader(LIST, y)?.1,
+        );
+        let mut merged = [Token(0); 2 * MAX_LIST];
+        let mut n = 0;
+        let (mut mine, mut theirs) = (x.next::<H>()?, y.next::<H>()?);
+        while let (Some(m), Some(t)) = (mine, theirs) {
+            merged[n] = if m.slot() == t.slot() { m.max(t) } else { m.min(t) };
+            n += 1;
+            if m.slot() <= t.slot() {
+                mine = x.next::<H>()?;
+            }
+            if t.slot() <= m.slot() {
+                theirs = y.next::<H>()?;
+            }
         }
-        if t.slot() <= m.slot() {
-            theirs = front::<H>(&mut y, t.slot() + 1)?;
+        // At most one of the lists has more.
+        let (mut last, rest) = if mine.is_some() {
+            (mine, &mut x)
+        } else {
+            (theirs, &mut y)
+        };
+        while let Some(token) = last {
+            merged[n] = token;
+            n += 1;
+            last = rest.next::<H>()?;
+        }
+        if n <= HyperLogLog::<P, H>::MAX_TOKENS {
+            encode_tokens::<H>(&merged[..n], out);
+            return Ok(());
+        }
+    } else if a_mode != DENSE && b_mode != DENSE {
+        let (x, y) = (
+            HyperLogLog::<P, H>::decode_list(a_mode, x)?,
+            HyperLogLog::<P, H>::decode_list(b_mode, y)?,
+        );
+        let merged = merge_sorted(&x, &y);
+        if merged.len() <= HyperLogLog::<P, H>::MAX_TOKENS {
+            encode_tokens::<H>(&merged, out);
+            return Ok(());
         }
     }
-    // At most one of the lists has more.
-    let (mut last, rest) = if mine.is_some() {
-        (mine, &mut x)
-    } else {
-        (theirs, &mut y)
-    };
-    while let Some(token) = last {
-        merged[n] = token;
-        n += 1;
-        last = front::<H>(rest, token.slot() + 1)?;
-    }
-    if n > HyperLogLog::<P, H>::MAX_TOKENS {
-        return merge_decoded::<HyperLogLog<P, H>>(a, b, out);
-    }
-    encode_tokens::<H>(&merged[..n], out);
-    Ok(())
-}
-
-/// Takes the first token of a list, whose slot is not below `next`.
-#[inline]
-fn front<H: ItemHash>(bytes: &mut &[u8], next: u32) -> Result<Option<Token>, DecodeError> {
-    match bytes.split_first_chunk::<4>() {
-        Some((token, rest)) => {
-            *bytes = rest;
-            check_token::<H>(Token(u32::from_le_bytes(*token)), next).map(Some)
-        }
-        None if bytes.is_empty() => Ok(None),
-        None => Err(DecodeError::new("an hll token is cut short")),
-    }
+    merge_decoded::<HyperLogLog<P, H>>(a, b, out)
 }

@@ -3,56 +3,19 @@
 use std::num::NonZeroU64;
 
 use super::hash::ItemHash;
+use super::tokens::Tokens;
 use super::{HyperLogLog, State, Token, raise};
 use crate::semigroup::{Commutative, Idempotent, Monoid, Semigroup};
 use crate::tier::{Exact, Tiered};
 
-/// Up to this many tokens are inserted one by one: cheaper than a pass over both lists.
-const FEW: usize = 4;
-
-/// Merges `theirs` into `mine`, both ascending with one token a slot, from the back so that no second list is needed.
-fn merge_tokens(mine: &mut Vec<Token>, theirs: &[Token]) {
-    let (mut i, mut j) = (mine.len(), theirs.len());
-    mine.extend_from_slice(theirs);
-    let mut free = mine.len();
-    while let Some(&b) = theirs[..j].last() {
-        free -= 1;
-        match mine[..i].last() {
-            Some(&a) if a.slot() > b.slot() => {
-                mine[free] = a;
-                i -= 1;
-            }
-            Some(&a) if a.slot() == b.slot() => {
-                mine[free] = a.max(b);
-                (i, j) = (i - 1, j - 1);
-            }
-            _ => {
-                mine[free] = b;
-                j -= 1;
-            }
-        }
-    }
-    // Slots in both lists left a gap between what never moved and what did.
-    mine.drain(i..free);
-}
-
 impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
-    fn add_tokens(&mut self, theirs: &[Token]) {
+    fn add_tokens(&mut self, theirs: &Tokens) {
         match &mut self.state {
-            State::Dense(registers) => theirs.iter().for_each(|t| raise(registers, *t)),
-            State::Sparse(_) if theirs.len() <= FEW => theirs.iter().for_each(|t| self.add_token(*t)),
+            State::Dense(registers) => theirs.for_each(|t| raise(registers, t)),
             State::Sparse(mine) => {
-                merge_tokens(mine, theirs);
+                mine.merge(theirs);
                 self.settle();
             }
-        }
-    }
-
-    fn add_token(&mut self, token: Token) {
-        match &mut self.state {
-            // The tokens before this one may have made the sketch dense.
-            State::Dense(registers) => raise(registers, token),
-            State::Sparse(_) => self.insert_sparse(token),
         }
     }
 }
@@ -70,7 +33,7 @@ impl<const P: u8, H: ItemHash> Semigroup for HyperLogLog<P, H> {
             }
             (State::Sparse(tokens), State::Dense(theirs)) => {
                 let mut registers = theirs.clone();
-                tokens.iter().for_each(|t| raise(&mut registers, *t));
+                tokens.for_each(|t| raise(&mut registers, t));
                 self.state = State::Dense(registers);
             }
         }
@@ -101,7 +64,7 @@ impl<const P: u8, H: ItemHash> Semigroup for HyperLogLog<P, H> {
         for item in items {
             match (&item.state, &sum.state) {
                 (State::Sparse(tokens), State::Sparse(_)) => {
-                    gathered.extend_from_slice(tokens);
+                    tokens.append_to(&mut gathered);
                     // Bounds the memory, and finds out early that the sum is dense.
                     if gathered.len() > Self::MAX_TOKENS {
                         sum.add_unsorted(&mut gathered);
@@ -127,7 +90,7 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
         tokens.sort_unstable_by(|a, b| b.cmp(a));
         tokens.dedup_by_key(|t| t.slot());
         tokens.reverse();
-        self.add_tokens(tokens);
+        self.add_tokens(&Tokens::of(tokens));
         tokens.clear();
     }
 }
@@ -149,51 +112,10 @@ impl<const P: u8, H: ItemHash> Tiered for HyperLogLog<P, H> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::super::Hll;
     use super::*;
 
     const P: u8 = 6;
-
-    fn tokens(sketch: &Hll<P>) -> &[Token] {
-        let State::Sparse(tokens) = &sketch.state else {
-            panic!("dense")
-        };
-        tokens
-    }
-
-    /// Canonical rule: one token a slot, the highest rank, ascending, however tokens come in. Few slots, so that they
-    /// collide all the time; a real hash does it too rarely to show a mistake.
-    #[test]
-    fn colliding_slots_keep_the_highest_rank() {
-        let mut seed = 1u32;
-        let mut random = |n: u32| {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (seed >> 16) % n
-        };
-        for _ in 0..2_000 {
-            let mut dealt = [const { Vec::new() }; 3];
-            let mut highest: BTreeMap<u32, u32> = BTreeMap::new();
-            for _ in 0..random(40) {
-                let (slot, rank) = (random(Hll::<P>::MAX_TOKENS as u32), 1 + random(39));
-                dealt[random(3) as usize].push(Token(slot << 6 | rank));
-                let highest = highest.entry(slot).or_default();
-                *highest = rank.max(*highest);
-            }
-            let expected: Vec<Token> = highest.iter().map(|(slot, rank)| Token(slot << 6 | rank)).collect();
-
-            let [mut a, mut b, mut c] = [(); 3].map(|()| Hll::<P>::zero());
-            dealt[0].iter().for_each(|t| a.add_token(*t));
-            dealt[1].iter().for_each(|t| b.add_token(*t));
-            c.add_unsorted(&mut dealt[2]);
-            let all_at_once = Hll::sum_all([&a, &b, &c]).unwrap();
-            a.combine(&b);
-            a.combine_owned(c);
-            assert_eq!(tokens(&a), expected);
-            assert_eq!(tokens(&all_at_once), expected);
-        }
-    }
 
     /// Registers do not depend on when a sketch became dense: before a token of a register's slots, or after.
     #[test]
@@ -202,7 +124,7 @@ mod tests {
             let mut sketch = Hll::<P>::zero();
             tokens
                 .iter()
-                .for_each(|(slot, rank)| sketch.add_token(Token(slot << 6 | rank)));
+                .for_each(|(slot, rank)| sketch.add_unsorted(&mut vec![Token(slot << 6 | rank)]));
             sketch
         };
         // Slots 5 and 5 + 2^P share a register.

@@ -14,8 +14,8 @@
 //! in `2^26` slots and are nearly exact.
 //!
 //! **Cost.** In memory 4 bytes an item while sparse, then `2^P` bytes (a merge is a maximum of bytes, which is SIMD). Written:
-//! no item 1 byte, one 5, 10 items 41, 100 about 285, from then on less than 3 bytes an item up to `3/4 * 2^P` bytes. A dense
-//! insert is one hash and one comparison; a sparse one is a binary search and moves the tokens above its slot.
+//! no item 1 byte, one 5, 10 items 41, 100 about 285, from then on less than 3 bytes an item up to `3/4 * 2^P` bytes. A
+//! dense insert is one hash and one comparison; a sparse one is a place in a hash table that is kept in order.
 //!
 //! **Not for** counts that must be exact, membership ([`Bloom`](crate::Bloom)), or intersections (inclusion and exclusion of
 //! two estimates has the error of the larger set).
@@ -38,6 +38,7 @@ mod bytes;
 mod estimate;
 mod hash;
 mod merge;
+mod tokens;
 
 pub use hash::{ItemHash, Xxh3};
 
@@ -47,11 +48,10 @@ use std::num::NonZeroU64;
 use crate::estimate::Estimate;
 use crate::hash::HashBytes;
 use crate::semigroup::Absorb;
+use tokens::Tokens;
 
 /// Bits of a slot in a token.
 const SLOT_BITS: u32 = 26;
-/// Lists of at most so many tokens are short.
-const SHORT: usize = 16;
 /// Bits of a rank in a token.
 const RANK_BITS: u32 = 6;
 /// Distinct count with `2^P` registers. See the [module](self).
@@ -73,8 +73,8 @@ pub struct HyperLogLog<const P: u8, H> {
 /// Canonical at all times, so the derived equality is that of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// At most [`Hll::MAX_TOKENS`] tokens, ascending, one a slot.
-    Sparse(Vec<Token>),
+    /// At most [`HyperLogLog::MAX_TOKENS`] tokens, one a slot.
+    Sparse(Tokens),
     /// `2^P` ranks.
     Dense(Box<[u8]>),
 }
@@ -129,23 +129,8 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
 
     fn insert_sparse(&mut self, token: Token) {
         let State::Sparse(tokens) = &mut self.state else { return };
-        // In a short list a few comparisons in a row beat jumps that cannot be foreseen.
-        let at = if tokens.len() <= SHORT {
-            tokens.iter().take_while(|t| t.slot() < token.slot()).count()
-        } else {
-            tokens.partition_point(|t| t.slot() < token.slot())
-        };
-        match tokens.get_mut(at) {
-            Some(same) if same.slot() == token.slot() => *same = token.max(*same),
-            _ => {
-                // One step from 4 tokens to 16: most sketches stop between.
-                if tokens.len() == tokens.capacity() && tokens.len() == SHORT / 4 {
-                    tokens.reserve_exact(SHORT - SHORT / 4);
-                }
-                tokens.insert(at, token);
-                self.settle();
-            }
-        }
+        tokens.insert(token);
+        self.settle();
     }
 
     /// Leaves the sparse form once it has too many tokens.
@@ -154,7 +139,7 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
             && tokens.len() > Self::MAX_TOKENS
         {
             let mut registers = vec![0; Self::REGISTERS].into_boxed_slice();
-            tokens.iter().for_each(|t| raise(&mut registers, *t));
+            tokens.for_each(|t| raise(&mut registers, t));
             self.state = State::Dense(registers);
         }
     }
@@ -202,7 +187,7 @@ fn raise(registers: &mut [u8], token: Token) {
 impl<const P: u8, H: ItemHash> Default for HyperLogLog<P, H> {
     /// No items seen.
     fn default() -> Self {
-        Self::of(State::Sparse(Vec::new()))
+        Self::of(State::Sparse(Tokens::default()))
     }
 }
 

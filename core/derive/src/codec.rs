@@ -10,10 +10,9 @@ use crate::input::{Field, Missing, Struct, at};
 pub(crate) fn read(input: DeriveInput) -> syn::Result<Struct> {
     let instead = "write `impl Codec` by hand: a tag byte, then the fields of the case";
     let s = Struct::read(input, "Codec", instead)?;
-    let added = s.fields.iter().skip_while(|field| field.default.is_none());
-    for field in added.filter(|field| field.default.is_none()) {
-        let what =
-            "a field without `default` cannot follow one with it: bytes from before that field was added end there";
+    let mut added = s.fields.iter().skip_while(|field| field.default.is_none());
+    if let Some(field) = added.find(|field| field.default.is_none()) {
+        let what = "a field without `default` cannot follow one with it: bytes from before that field was added end there";
         return Err(Error::new_spanned(&field.ty, what));
     }
     if let Some(first) = s.fields.first().filter(|field| field.default.is_some()) {
