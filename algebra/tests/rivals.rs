@@ -185,5 +185,8 @@ fn damaged_bytes() {
         "hyperloglogplus: {panics} panics of {} damaged inputs",
         theirs.len() * 8
     );
-    assert!(panics > 0 || !cfg!(debug_assertions), "hyperloglogplus survives damage now");
+    assert!(
+        panics > 0 || !cfg!(debug_assertions),
+        "hyperloglogplus survives damage now"
+    );
 }

@@ -6,7 +6,7 @@ use super::{RANK_BITS, SLOT_BITS, Token};
 use crate::codec::HashId;
 use crate::hash::HashBytes;
 
-/// How a [`HyperLogLog`](super::HyperLogLog) hashes its items. It is part of the type, so that sketches of different hashes
+/// The hash of a [`HyperLogLog`](super::HyperLogLog): [`Xxh3`]. It is part of the type, so that sketches of different hashes
 /// cannot be merged.
 pub trait ItemHash: sealed::Sealed + Clone + Debug + PartialEq + Eq + Send + Sync + 'static {
     /// The hash in the bytes of a sketch.
@@ -18,9 +18,18 @@ pub trait ItemHash: sealed::Sealed + Clone + Debug + PartialEq + Eq + Send + Syn
     /// The highest rank of a token.
     #[doc(hidden)]
     const MAX_RANK: u8;
+}
+
+/// A hash that takes items of type `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not hash items of type `{T}`",
+    note = "text, bytes, integers of fixed width, `bool`, `f64` and tuples of these are hashed; `usize` is not the same everywhere",
+    note = "an item of your own type: insert a tuple of what identifies it, or write `impl HashBytes for {T}`"
+)]
+pub trait Hashes<T: ?Sized>: ItemHash {
     /// `None` for items that are passed over.
     #[doc(hidden)]
-    fn token<T: HashBytes + ?Sized>(item: &T) -> Option<Token>;
+    fn token(item: &T) -> Option<Token>;
 }
 
 mod sealed {
@@ -36,8 +45,11 @@ impl ItemHash for Xxh3 {
     const ID: HashId = HashId::Xxh3;
     const NAME: &'static str = "xxh3";
     const MAX_RANK: u8 = (u64::BITS - SLOT_BITS) as u8 + 1;
+}
+
+impl<T: HashBytes + ?Sized> Hashes<T> for Xxh3 {
     #[inline]
-    fn token<T: HashBytes + ?Sized>(item: &T) -> Option<Token> {
+    fn token(item: &T) -> Option<Token> {
         let hash = item.hash64();
         let slot = (hash & ((1 << SLOT_BITS) - 1)) as u32;
         // A one below the 38 bits ends the run of zeros.

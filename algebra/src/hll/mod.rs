@@ -40,13 +40,12 @@ mod hash;
 mod merge;
 mod tokens;
 
-pub use hash::{ItemHash, Xxh3};
+pub use hash::{Hashes, ItemHash, Xxh3};
 
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 
 use crate::estimate::Estimate;
-use crate::hash::HashBytes;
 use crate::semigroup::Absorb;
 use tokens::Tokens;
 
@@ -109,7 +108,10 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
 
     /// Sees an item. Nothing is allocated but, now and then, room for more tokens (doubling).
     #[inline]
-    pub fn insert<T: HashBytes + ?Sized>(&mut self, item: &T) {
+    pub fn insert<T: ?Sized>(&mut self, item: &T)
+    where
+        H: Hashes<T>,
+    {
         if let Some(token) = H::token(item) {
             match &mut self.state {
                 State::Dense(registers) => raise(registers, token),
@@ -191,7 +193,7 @@ impl<const P: u8, H: ItemHash> Default for HyperLogLog<P, H> {
     }
 }
 
-impl<const P: u8, H: ItemHash, T: HashBytes + ?Sized> Absorb<T> for HyperLogLog<P, H> {
+impl<const P: u8, H: Hashes<T>, T: ?Sized> Absorb<T> for HyperLogLog<P, H> {
     #[inline]
     fn absorb(&mut self, item: &T) {
         self.insert(item);
