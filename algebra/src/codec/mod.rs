@@ -21,7 +21,7 @@ use std::fmt;
 pub use bits::{BitReader, BitWriter};
 pub use form::{Form, HashId};
 pub use number::{canonical_bits, put_varint, take, take_varint, unzigzag, zigzag};
-pub use part::{decode_part, merge_parts, nothing_left, put_framed, put_part, take_part, width_of_two};
+pub use part::{decode_part, merge_parts, nothing_left, put_framed, put_part, put_part_bytes, take_part, width_of_two};
 pub use schema::schema_reads;
 pub use sum::{Merge, merge_bytes, merge_decoded, sum_bytes};
 

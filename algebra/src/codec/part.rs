@@ -45,6 +45,14 @@ pub fn put_part<T: Codec>(value: &T, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends the bytes of a part that are known already.
+pub fn put_part_bytes<T: Codec>(bytes: &[u8], out: &mut Vec<u8>) {
+    if const { unframed::<T>().is_none() } {
+        put_varint(bytes.len() as u64, out);
+    }
+    out.extend_from_slice(bytes);
+}
+
 /// Takes the bytes of a part off the front.
 ///
 /// # Errors
