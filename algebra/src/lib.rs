@@ -4,7 +4,8 @@
 //! Modules in reading order:
 //! - [`semigroup`]: the ladder of laws ([`Semigroup`], [`Monoid`], [`Group`], the markers) and [`Absorb`];
 //! - [`codec`]: canonical bytes, a schema text, and a readable form of every value;
-//! - [`plain`]: numbers, text, options, tuples, lists and maps; [`extremum`]: [`Min`] and [`Max`];
+//! - [`plain`]: numbers, text, containers, means, moments, decay; [`extremum`]: [`Min`] and [`Max`];
+//! - [`aggregator`]: prepare, sum, present;
 //! - [`hash`]: the one hash that persisted sketches use; [`hll`]: distinct counts; [`quantiles`]: a signed log-histogram;
 //! - [`laws`]: the laws as functions that you run on your own types.
 //!
@@ -23,6 +24,7 @@
 #[doc(hidden)]
 #[path = "derive_support.rs"]
 pub mod __private;
+pub mod aggregator;
 pub mod codec;
 pub mod estimate;
 pub mod extremum;
@@ -36,11 +38,17 @@ pub mod semigroup;
 pub mod tier;
 pub mod ways;
 
+pub use aggregator::Aggregator;
 pub use codec::{Codec, DecodeError};
 pub use estimate::Estimate;
 pub use extremum::{Max, Min};
 pub use hash::HashBytes;
 pub use hll::{Hll, HyperLogLog};
+pub use plain::{
+    Affine, All, Any, Count, Covariance, DecayedCount, DecayedMoments, DecayedSum, Elementwise, ExactSum, First,
+    FloatMean, FloatMoments, FloatSum, Last, Leftmost, Mean, Moment, Moments, Parity, Reset, Rightmost, Saturating,
+    WeightedMean, Xor,
+};
 pub use quantiles::Quantiles;
 pub use semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};
 pub use tier::{ApproxLaws, Approximate, Exact, ExactLaws, Tiered};

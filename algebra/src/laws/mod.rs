@@ -38,6 +38,7 @@ use std::fmt::Debug;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
+use crate::aggregator::Aggregator;
 use crate::codec::Codec;
 use crate::semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};
 pub use rule::{Broken, Rule};
@@ -114,4 +115,16 @@ checks! {
     check_merge = merge<T>(samples: &[T]) where [T: Semigroup + Codec + PartialEq + Debug];
     /// [`rule::absorb`].
     check_absorb = absorb<T, S>(items: &[T]) where [S: Absorb<T> + PartialEq + Debug];
+}
+
+/// [`rule::aggregator`].
+///
+/// # Panics
+/// When the law does not hold.
+#[track_caller]
+pub fn check_aggregator<A>(aggregator: &A, items: &[A::Item])
+where
+    A: Aggregator<State: PartialEq + Debug, Item: Sized>,
+{
+    hold(rule::aggregator(aggregator, items));
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug};
 use std::num::NonZeroU64;
 
+use crate::aggregator::Aggregator;
 use crate::codec::{Codec, merge_bytes, sum_bytes};
 use crate::semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};
 
@@ -278,4 +279,29 @@ pub fn absorb<T, S: Absorb<T> + PartialEq + Debug>(items: &[T]) -> Rule {
         equal(&state, &summed, || "absorbing is adding a zero that absorbed".into())?;
     }
     Ok(())
+}
+
+/// `absorb(s, x)` equals `s + prepare(x)`, for the states that the items lead to one after the other; `fold` agrees with them.
+///
+/// # Errors
+/// The law that does not hold.
+pub fn aggregator<A>(aggregator: &A, items: &[A::Item]) -> Rule
+where
+    A: Aggregator<State: PartialEq + Debug, Item: Sized>,
+{
+    let mut state: Option<A::State> = None;
+    for item in items {
+        let one = aggregator.prepare(item);
+        let mut absorbed = state.clone();
+        match &mut absorbed {
+            Some(state) => aggregator.absorb(state, item),
+            None => absorbed = Some(one.clone()),
+        }
+        let summed = state.as_ref().map_or_else(|| one.clone(), |state| plus(state, &one));
+        equal(&absorbed, &Some(summed), || {
+            "absorbing is adding what was prepared".into()
+        })?;
+        state = absorbed;
+    }
+    equal(&aggregator.fold(items), &state, || "fold agrees with absorb".into())
 }
