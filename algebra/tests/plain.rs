@@ -2,11 +2,17 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use common::absorbed;
 use common::bytes::bytes;
 use compact_str::CompactString;
-use rufous_algebra::{Codec, Hll, Max, Min, Quantiles};
+use rufous_algebra::{
+    Affine, All, Any, Codec, Count, Covariance, DecayedCount, DecayedMoments, DecayedSum, Elementwise, ExactSum, First,
+    FloatMean, FloatMoments, FloatSum, Hll, Last, Leftmost, Max, Mean, Min, Moments, Parity, Quantiles, Reset,
+    Rightmost, Saturating, WeightedMean,
+};
+use serde_json::json;
 
 type Nested = BTreeMap<String, (Option<Vec<u16>>, i64, Max<bool>, Max<String>)>;
 
@@ -100,4 +106,57 @@ fn schemas() {
         "map<text,(option<list<u16>>,i64,max<bool>,max<text>,min<i128>)>"
     );
     assert_eq!(<(Hll<12>, Quantiles)>::schema(), "(hll/12/xxh3,log-histogram/6)");
+    type Sums = (
+        Saturating<u8>,
+        Count,
+        ExactSum,
+        FloatSum,
+        Mean,
+        FloatMean,
+        WeightedMean,
+        Moments,
+        FloatMoments,
+        Covariance,
+    );
+    assert_eq!(
+        Sums::schema(),
+        "(saturating<u8>,count,exact-sum,float-sum,mean,float-mean,weighted-mean,moments/4,float-moments/4,covariance)"
+    );
+    type Decayed = (DecayedCount<60>, DecayedSum<60>, DecayedMoments<3600>);
+    assert_eq!(
+        Decayed::schema(),
+        "(decayed-count/60,decayed-sum/60,decayed-moments/3600)"
+    );
+    type Ordered = (
+        First<i64, String>,
+        Last<u8, u8>,
+        Leftmost<u8>,
+        Rightmost<u8>,
+        Affine<97>,
+        Reset<u64>,
+    );
+    assert_eq!(
+        Ordered::schema(),
+        "(first<i64,text>,last<u8,u8>,leftmost<u8>,rightmost<u8>,affine/97,reset<u64>)"
+    );
+    type Containers = (BTreeSet<u8>, [i64; 3], Elementwise<i64>, All, Any<u16>, Parity);
+    assert_eq!(
+        Containers::schema(),
+        "(set<u8>,array<i64,3>,elementwise<i64>,all<bool>,any<u16>,xor<bool>)"
+    );
+}
+
+/// People are shown results with their bounds, never the state.
+#[test]
+fn shown() {
+    let moments = absorbed::<i64, Moments>(&[1, 3]);
+    let json = json!({"count": 2, "mean": 2.0, "variance": 1.0, "skewness": 0.0, "kurtosis": 1.0});
+    assert_eq!(moments.json(), json);
+    let nothing = json!({"count": 0, "mean": null});
+    assert_eq!(absorbed::<i64, Mean>(&[]).json(), nothing);
+    assert_eq!(absorbed::<f64, ExactSum>(&[0.1, 0.2]).json(), 0.30000000000000004);
+    assert_eq!(absorbed::<f64, FloatSum>(&[0.5]).json()["high"], 0.5);
+    assert_eq!(absorbed::<f64, ExactSum>(&[f64::NAN]).json(), "NaN");
+    assert_eq!(absorbed::<i64, DecayedCount<60>>(&[5, 7]).json(), 2);
+    assert_eq!(absorbed::<f64, FloatMoments>(&[2.0]).json()["mean"]["value"], 2.0);
 }

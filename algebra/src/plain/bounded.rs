@@ -44,7 +44,7 @@ impl Bounded {
         let inherited = (p.value + p.error) * a.error + (q.value + q.error) * b.error;
         Self {
             value: mean.value,
-            error: up(mean.error + up(inherited)),
+            error: up(mean.error + up(inherited) + if a.error + b.error > 0.0 { LEAST } else { 0.0 }),
         }
     }
     /// The estimate with these bounds.

@@ -9,19 +9,26 @@ use crate::estimate::Estimate;
 use crate::semigroup::{Absorb, Commutative, Monoid, Semigroup};
 use crate::tier::{ApproxLaws, Approximate, Tiered};
 
-/// The weight `2^(time / half_life)`. Its error is below `6 u` of itself: `exp2` is good to one unit in the last place, its
-/// argument is off by less than `2 u`.
+/// Whole half-lives of a time, and the part of one that is left, from 0 to 1 and off by less than `4 u`.
 #[inline]
-pub(super) fn weight<const HALF_LIFE: u64>(time: i64) -> Scaled {
+fn half_lives<const HALF_LIFE: u64>(time: i64) -> (i64, f64) {
     const {
         assert!(
             HALF_LIFE >= 2 && HALF_LIFE <= i64::MAX as u64,
             "a half-life of 2 to 2^63 - 1 ticks"
         )
     };
-    let half_life = HALF_LIFE as i64;
-    let part = time.rem_euclid(half_life) as f64 / half_life as f64;
-    Scaled::new(part.exp2(), time.div_euclid(half_life))
+    let whole = time.div_euclid(HALF_LIFE as i64);
+    let rest = time.wrapping_sub(whole.wrapping_mul(HALF_LIFE as i64));
+    (whole, rest as f64 * const { 1.0 / HALF_LIFE as f64 })
+}
+
+/// The weight `2^(time / half_life)`. Its error is below `6 u` of itself: `exp2` is good to one unit in the last place, which is
+/// `2 u`, and its argument is off by less than `4 u`.
+#[inline]
+pub(super) fn weight<const HALF_LIFE: u64>(time: i64) -> Scaled {
+    let (whole, part) = half_lives::<HALF_LIFE>(time);
+    Scaled::new(part.exp2(), whole)
 }
 
 /// What a sum of `n` decayed items is off by, relative to the sum of their magnitudes; with room for reading it at some time.
@@ -37,9 +44,8 @@ pub(super) fn relative_error(n: u64) -> f64 {
 
 /// The sum at some time: `sum / 2^(time / half_life)`.
 fn at<const HALF_LIFE: u64>(sum: Scaled, time: i64) -> f64 {
-    let half_life = HALF_LIFE as i64;
-    let part = time.rem_euclid(half_life) as f64 / half_life as f64;
-    sum.times((-part).exp2(), -time.div_euclid(half_life)).to_f64()
+    let (whole, part) = half_lives::<HALF_LIFE>(time);
+    sum.times((-part).exp2(), -whole).to_f64()
 }
 
 /// `value +- error`, or everything where a float cannot say it.
@@ -68,7 +74,7 @@ fn around(value: f64, error: f64) -> Estimate {
 /// **Laws, approximate.** Commutative. No group. `exp2` may differ between maths libraries in its last bit, so bytes may differ
 /// between machines, within the same bound.
 ///
-/// **Cost.** 24 bytes, in memory and encoded; an item takes about 20 ns, a merge 5.
+/// **Cost.** 24 bytes, in memory and encoded; an item takes 15 ns, a merge about 6.
 ///
 /// ```
 /// use rufous_algebra::{Absorb, DecayedCount, Monoid};
@@ -89,6 +95,9 @@ impl<const HALF_LIFE: u64> DecayedCount<HALF_LIFE> {
     }
     /// The decayed count at some time.
     pub fn at(&self, time: i64) -> Estimate {
+        if self.items == 0 {
+            return Estimate::exact(0.0);
+        }
         let value = at::<HALF_LIFE>(self.weight, time);
         let estimate = around(value, value * relative_error(self.items));
         Estimate {
@@ -164,7 +173,7 @@ impl<const HALF_LIFE: u64> Codec for DecayedCount<HALF_LIFE> {
 /// **Guarantee.** After `n` items in any merge tree the error is below `(n + 24) u` times the decayed sum of the magnitudes,
 /// which is kept too; the bounds of [`at`](Self::at) always hold, and hold everything if a value is not finite.
 ///
-/// **Cost.** 40 bytes, in memory and encoded; an item takes about 25 ns, a merge 10.
+/// **Cost.** 40 bytes, in memory and encoded; an item takes 23 ns, a merge 11.
 ///
 /// ```
 /// use rufous_algebra::{Absorb, DecayedSum, Monoid};
@@ -187,6 +196,9 @@ impl<const HALF_LIFE: u64> DecayedSum<HALF_LIFE> {
     }
     /// The decayed sum at some time.
     pub fn at(&self, time: i64) -> Estimate {
+        if self.items == 0 {
+            return Estimate::exact(0.0);
+        }
         let size = at::<HALF_LIFE>(self.size, time);
         around(at::<HALF_LIFE>(self.sum, time), size * relative_error(self.items))
     }

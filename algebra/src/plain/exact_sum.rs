@@ -1,6 +1,7 @@
 //! The exact sum of floats.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -32,8 +33,8 @@ const DIGIT: i64 = 0xffff_ffff;
 /// not-a-number that is not zero makes the value not-a-number, and so do infinities that would sum to none; `-0.0` is `0.0`.
 ///
 /// **Cost.** 48 bytes and 8 for each word; values of similar size use 3 to 5. Encoded: nothing for zero, 3 bytes for a small
-/// integer, up to 10 for any float, about 30 for the sum of measurements with 10 digits. An addition takes 2 to 4 ns, against
-/// 0.8 for a plain sum. Use [`FloatSum`](super::FloatSum) where bits are no matter and memory is.
+/// integer, up to 10 for any float and for sums of ten like it, 12 for a million. An addition takes 2.7 ns, against 0.5 of a
+/// plain sum; a merge 4 ns, of bytes 100. Use [`FloatSum`](super::FloatSum) where bits are no matter and memory is.
 ///
 /// ```
 /// use rufous_algebra::{Absorb, ExactSum, Monoid};
@@ -150,25 +151,29 @@ impl ExactSum {
         self.pending = 0;
     }
 
-    /// The digits in two's complement and the place of the lowest: none that says nothing at either end.
-    fn digits(&self) -> (Vec<u32>, usize) {
-        let mut carried = Self {
-            odd: None,
-            ..self.clone()
-        };
-        carried.carry();
-        let mut digits: Vec<u32> = carried.words.iter().map(|w| *w as u32).collect();
-        while let [.., below, top] = digits[..]
-            && top as i32 == below as i32 >> 31
-        {
-            digits.pop();
+    /// All digits in two's complement by their places, and the range of those that say something; empty for zero.
+    fn digits(&self) -> ([u32; DIGITS], Range<usize>) {
+        let mut digits = [0; DIGITS];
+        let (mut low, mut high) = (self.first, self.first + self.words.len());
+        let mut carry = 0i128;
+        for (digit, word) in digits[low..].iter_mut().zip(&self.words) {
+            let sum = i128::from(*word) + carry;
+            *digit = sum as u32;
+            carry = sum >> 32;
         }
-        if digits == [0] {
-            digits.clear();
+        let sign = |digits: &[u32; DIGITS], at: usize| digits[at] as i32 >> 31;
+        while low < high && high < DIGITS && carry != i128::from(sign(&digits, high - 1)) {
+            digits[high] = carry as u32;
+            carry >>= 32;
+            high += 1;
         }
-        let zeros = digits.iter().take_while(|d| **d == 0).count();
-        digits.drain(..zeros);
-        (digits, carried.first + zeros)
+        while high >= low + 2 && digits[high - 1] as i32 == sign(&digits, high - 2) {
+            high -= 1;
+        }
+        while low < high && digits[low] == 0 {
+            low += 1;
+        }
+        (digits, low..high)
     }
 
     /// The sum, rounded to the nearest `f64`.
@@ -181,7 +186,8 @@ impl ExactSum {
         if up + down != 0 {
             return f64::INFINITY * (up + down) as f64;
         }
-        let (mut digits, first) = self.digits();
+        let (mut digits, range) = self.digits();
+        let (first, digits) = (range.start, &mut digits[range]);
         let negative = digits.last().is_some_and(|top| *top as i32 <= -1);
         if negative {
             // The lowest digit is not zero, so adding one to the complement carries no further.
@@ -190,17 +196,17 @@ impl ExactSum {
                 *lowest = lowest.wrapping_add(1);
             }
         }
-        nearest(negative, &digits, 32 * first as i32 - 1074)
+        nearest(negative, digits, 32 * first as i32 - 1074)
     }
 }
 
 /// Of the true sums.
 impl PartialEq for ExactSum {
     fn eq(&self, other: &Self) -> bool {
-        self.odd == other.odd && {
-            let (mine, theirs) = (self.digits(), other.digits());
-            mine.0 == theirs.0 && (mine.0.is_empty() || mine.1 == theirs.1)
-        }
+        let (mine, theirs) = (self.digits(), other.digits());
+        self.odd == other.odd
+            && mine.0[mine.1.clone()] == theirs.0[theirs.1.clone()]
+            && (mine.1.is_empty() || mine.1.start == theirs.1.start)
     }
 }
 impl Eq for ExactSum {}
@@ -292,24 +298,26 @@ impl Codec for ExactSum {
     const MERGE: Option<Merge> = Some(merge_decoded::<Self>);
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let (digits, first) = self.digits();
-        let bytes: Vec<u8> = digits.iter().flat_map(|d| d.to_le_bytes()).collect();
-        let zeros = bytes.iter().take_while(|b| **b == 0).count();
-        let mut bytes = &bytes[zeros..];
-        while let [rest @ .., below, top] = bytes
-            && *top as i8 == *below as i8 >> 7
-        {
-            bytes = &bytes[..rest.len() + 1];
-        }
-        if bytes.is_empty() && self.odd.is_none() {
+        let (digits, range) = self.digits();
+        let first = range.start;
+        let digits = &digits[range];
+        if digits.is_empty() && self.odd.is_none() {
             return;
         }
-        let place = if bytes.is_empty() { 0 } else { 4 * first + zeros };
+        let zeros = digits.first().map_or(0, |lowest| lowest.trailing_zeros() as usize / 8);
+        let place = if digits.is_empty() { 0 } else { 4 * first + zeros };
         put_varint(2 * place as u64 + u64::from(self.odd.is_some()), out);
         if let Some(odd) = &self.odd {
             odd.iter().for_each(|count| put_varint(zigzag(*count), out));
         }
-        out.extend_from_slice(bytes);
+        let at = out.len();
+        digits.iter().for_each(|d| out.extend_from_slice(&d.to_le_bytes()));
+        out.drain(at..at + zeros);
+        while let [.., below, top] = out[at..]
+            && top as i8 == below as i8 >> 7
+        {
+            out.pop();
+        }
     }
 
     fn decode(mut bytes: &[u8]) -> Result<Self, DecodeError> {

@@ -35,7 +35,7 @@ pub enum Moment {
 ///
 /// **Laws, approximate.** Commutative. No group. Integers have exact ones: [`Moments`](super::Moments).
 ///
-/// **Cost.** 72 bytes, in memory and encoded; a value takes as long as a merge, about 100 ns, most of it for the bounds.
+/// **Cost.** 72 bytes, in memory and encoded; a value takes as long as a merge, 64 ns, most of it for the bounds.
 ///
 /// ```
 /// use rufous_algebra::{Absorb, ApproxLaws, FloatMoments, Moment, Monoid};
@@ -110,15 +110,17 @@ impl FloatMoments {
         let ((a, b), (c, d)) = (sum.ends(), self.second.ends());
         let low = of(a, c).min(of(a, d));
         let high = of(b, c).max(of(b, d));
-        if c <= 0.0 || !value.is_finite() || !low.is_finite() || !high.is_finite() {
+        // Below the normal numbers a divisor has lost its last bits.
+        let lost = c <= 0.0 || (c / n).powf(power).min(c / n) < f64::MIN_POSITIVE;
+        if lost || !value.is_finite() || !low.is_finite() || !high.is_finite() {
             return Some(Estimate::certain(value, f64::NEG_INFINITY, f64::INFINITY));
         }
-        // Five roundings, one of them of `powf`.
+        // Five roundings, one of them of `powf`; a dividend below the normal numbers is off by as much again.
         let slack = 8.0 * f64::EPSILON;
         Some(Estimate::certain(
             value,
-            low - slack * low.abs(),
-            high + slack * high.abs(),
+            low - slack * (low.abs() + 1.0),
+            high + slack * (high.abs() + 1.0),
         ))
     }
 }

@@ -16,7 +16,8 @@ use crate::semigroup::{Absorb, Monoid, Semigroup};
 /// `n * sum x^2 - (sum x)^2`, are computed exactly, in up to 576 bits, and only then rounded. Each result is within 2^-50 of
 /// itself.
 ///
-/// **Cost.** 128 bytes in memory; encoded 12 bytes for one small value, about 40 for a million of 4 digits, never more than 127.
+/// **Cost.** 120 bytes in memory; encoded 5 bytes for nothing, 11 for one small value, 32 for ten values of 6 digits, 40 for a
+/// million of them, at most 125. A value takes 4 ns, a merge 2.5.
 /// For floats see [`FloatMoments`](super::FloatMoments), or scale them to integers.
 ///
 /// ```
@@ -28,8 +29,8 @@ use crate::semigroup::{Absorb, Monoid, Semigroup};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moments {
-    count: i64,
-    sum: i128,
+    count: Wide<1>,
+    sum: Wide<2>,
     squares: Wide<3>,
     cubes: Wide<4>,
     fourths: Wide<5>,
@@ -41,26 +42,26 @@ type Number = Wide<9>;
 impl Moments {
     /// How many values, less those taken away.
     pub fn count(&self) -> i64 {
-        self.count
+        self.count.to_i128() as i64
     }
     /// The sum of the values.
     pub fn sum(&self) -> i128 {
-        self.sum
+        self.sum.to_i128()
     }
     /// The mean; `None` of nothing.
     pub fn mean(&self) -> Option<f64> {
-        (self.count != 0).then(|| self.sum as f64 / self.count as f64)
+        (self.count() != 0).then(|| self.sum() as f64 / self.count() as f64)
     }
     /// The variance of just these values: the mean square of their distance to the mean. `None` of nothing.
     pub fn variance(&self) -> Option<f64> {
-        let n = self.count as f64;
-        (self.count > 0).then(|| self.second().to_f64() / (n * n))
+        let n = self.count() as f64;
+        (self.count() > 0).then(|| self.second().to_f64() / (n * n))
     }
     /// The variance of what these values are a sample of, `n / (n - 1)` of the [`variance`](Self::variance). `None` of fewer
     /// than two.
     pub fn sample_variance(&self) -> Option<f64> {
-        let n = self.count as f64;
-        (self.count > 1).then(|| self.second().to_f64() / (n * (n - 1.0)))
+        let n = self.count() as f64;
+        (self.count() > 1).then(|| self.second().to_f64() / (n * (n - 1.0)))
     }
     /// The third standardised moment: 0 if both sides are alike. `None` where there is no variance.
     pub fn skewness(&self) -> Option<f64> {
@@ -84,10 +85,10 @@ impl Moments {
     }
 
     fn n(&self) -> Number {
-        Number::from(i128::from(self.count))
+        self.count.to()
     }
     fn s1(&self) -> Number {
-        Number::from(self.sum)
+        self.sum.to()
     }
     /// `n^2` times the variance.
     fn second(&self) -> Number {
@@ -96,11 +97,11 @@ impl Moments {
     /// The same, if there is a variance.
     fn spread(&self) -> Option<f64> {
         let second = self.second();
-        (self.count > 0 && !second.is_zero() && !second.is_negative()).then(|| second.to_f64())
+        (self.count() > 0 && !second.is_zero() && !second.is_negative()).then(|| second.to_f64())
     }
     fn shown(&self) -> Value {
         json!({
-            "count": self.count,
+            "count": self.count(),
             "mean": number(self.mean()),
             "variance": number(self.variance()),
             "skewness": number(self.skewness()),
@@ -113,7 +114,7 @@ impl Moments {
 }
 
 sums_of_parts!(
-    Moments { count: i64, sum: i128, squares: Wide<3>, cubes: Wide<4>, fourths: Wide<5> },
+    Moments { count: Wide<1>, sum: Wide<2>, squares: Wide<3>, cubes: Wide<4>, fourths: Wide<5> },
     "moments/4"
 );
 
@@ -122,8 +123,8 @@ impl Absorb<i64> for Moments {
     fn absorb(&mut self, item: &i64) {
         let x = i128::from(*item);
         let square = x * x;
-        self.count = self.count.wrapping_add(1);
-        self.sum = self.sum.wrapping_add(x);
+        self.count.combine(&Wide::from(1));
+        self.sum.combine(&Wide::from(x));
         self.squares.combine(&Wide::from(square));
         match square.checked_mul(square) {
             // Below 2^31: all powers fit 128 bits.

@@ -25,17 +25,27 @@ impl Scaled {
     #[inline]
     pub(super) fn new(value: f64, exponent: i64) -> Self {
         let bits = value.to_bits();
-        match bits >> 52 & 0x7ff {
-            0 if value == 0.0 => Self::default(),
-            0 => Self::new(value * power_of_two(64), exponent.saturating_sub(64)),
-            0x7ff => Self {
+        let field = (bits >> 52 & 0x7ff) as i64;
+        if field == 0 || field == 0x7ff {
+            return Self::odd(value, exponent);
+        }
+        Self {
+            significand: f64::from_bits(bits & (SIGN | FRACTION) | 1023 << 52),
+            exponent: exponent.saturating_add(field - 1023),
+        }
+    }
+
+    #[cold]
+    fn odd(value: f64, exponent: i64) -> Self {
+        if value == 0.0 {
+            Self::default()
+        } else if value.is_finite() {
+            Self::new(value * power_of_two(64), exponent.saturating_sub(64))
+        } else {
+            Self {
                 significand: value,
                 exponent: 0,
-            },
-            field => Self {
-                significand: f64::from_bits(bits & (SIGN | FRACTION) | 1023 << 52),
-                exponent: exponent.saturating_add(field as i64 - 1023),
-            },
+            }
         }
     }
 

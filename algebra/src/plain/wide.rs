@@ -29,6 +29,11 @@ impl<const N: usize> Wide<N> {
     pub(super) fn is_negative(self) -> bool {
         self.0.last().is_some_and(|top| *top as i64 <= -1)
     }
+    /// The lowest 128 bits.
+    pub(super) fn to_i128(self) -> i128 {
+        let Wide([low, high]) = self.to::<2>();
+        (u128::from(high) << 64 | u128::from(low)) as i128
+    }
     /// The same number in more limbs, or its lowest ones.
     pub(super) fn to<const M: usize>(self) -> Wide<M> {
         let mut limbs = [if self.is_negative() { u64::MAX } else { 0 }; M];

@@ -4,7 +4,7 @@
 pub(crate) mod bytes;
 
 pub(crate) use rufous_algebra::laws::Rng;
-use rufous_algebra::{Hll, Quantiles};
+use rufous_algebra::{Absorb, Hll, Quantiles};
 
 /// A number of very different size and either sign, as real measurements are.
 pub(crate) fn wide(rng: &mut Rng) -> i64 {
@@ -27,4 +27,12 @@ pub(crate) fn quantiles(items: impl IntoIterator<Item = i64>) -> Quantiles {
     let mut histogram = Quantiles::default();
     items.into_iter().for_each(|x| histogram.insert(x));
     histogram
+}
+
+/// The state that these items lead to.
+pub(crate) fn absorbed<T, S: Absorb<T>>(items: &[T]) -> S {
+    items.iter().fold(S::zero(), |mut state, item| {
+        state.absorb(item);
+        state
+    })
 }
