@@ -137,6 +137,20 @@ fn carries_and_wrapping() {
     (0..10_000).for_each(|_| sum.add(f64::MAX));
     (0..10_000).for_each(|_| sum.add(-f64::MAX));
     assert!(sum.is_zero());
+    // All bits of the significand, in every place that it can have in a word.
+    for exponent in 1_000..1_032 {
+        let longest = f64::from_bits(exponent << 52 | ((1 << 52) - 1));
+        for value in [longest, -longest] {
+            let sum = exact(&[value; 5_000]);
+            assert_eq!(sum, exact(&[value]).times(5_000.try_into().unwrap()), "{value}");
+            // Carries that wait on both sides of a merge.
+            let waiting = exact(&[value; 1_023]);
+            assert_eq!(
+                ExactSum::sum_all(&vec![waiting; 9]),
+                Some(exact(&[value]).times(9_207.try_into().unwrap()))
+            );
+        }
+    }
     let many = exact(&[0.1]).times(1_000_000.try_into().unwrap());
     let mut one_by_one = ExactSum::zero();
     (0..1_000_000).for_each(|_| one_by_one.add(0.1));
@@ -176,6 +190,21 @@ fn float_sums_keep_their_bounds() {
         let values = floats(n, [3, 20, 60][seed as usize % 3], &mut rng);
         approximate_trees::<f64, FloatSum>(&values, &[(&(), shewchuk(&values))], 50, seed).unwrap();
     }
+}
+
+/// Approximate tier: the worst that can happen, each addition off by half a unit to the same side, uses up all of the bound.
+#[test]
+fn float_sums_at_their_worst() {
+    let half_a_unit = f64::EPSILON / 2.0;
+    let mut values = vec![half_a_unit; 1_000];
+    values.insert(0, 1.0);
+    let found = absorbed::<f64, FloatSum>(&values).estimate();
+    let truth = 1.0 + 1_000.0 * half_a_unit;
+    assert_eq!((found.value, shewchuk(&values)), (1.0, truth));
+    assert!(
+        found.contains(truth) && found.high < truth + 10.0 * half_a_unit,
+        "{found:?}"
+    );
 }
 
 /// Approximate tier: the bounds are not far wider than the worst error: about n u for n equal values.

@@ -152,3 +152,49 @@ impl Div for Bounded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fused multiply-add says was rounded away lies within the bounds, also where it is nearly half a unit.
+    #[test]
+    fn products_and_quotients_bound_their_rounding() {
+        let mut worst = [0.0f64; 2];
+        for i in 0..10_000 {
+            let (a, b) = (1.0 + f64::from(i) / 9_973.0, 1.0 + f64::from(i * i % 7_919) / 7_907.0);
+            let (product, quotient) = (
+                Bounded::exact(a) * Bounded::exact(b),
+                Bounded::exact(a) / Bounded::exact(b),
+            );
+            let lost = a.mul_add(b, -product.value).abs();
+            let off = quotient.value.mul_add(-b, a).abs() / b;
+            assert!(lost <= product.error && off <= quotient.error, "{a} {b}");
+            worst = [worst[0].max(lost / product.error), worst[1].max(off / quotient.error)];
+        }
+        // The bounds are not much wider than they need to be.
+        assert!(worst.iter().all(|w| *w > 0.9), "{worst:?}");
+    }
+
+    /// Inherited errors: all four corners of two intervals lie within the bounds of the result.
+    #[test]
+    fn results_hold_the_corners() {
+        let with = |value, error| Bounded { value, error };
+        for (x, y) in [
+            (with(3.0, 0.5), with(-7.0, 0.25)),
+            (with(-1e-3, 1e-3), with(2.0, 0.5)),
+            (with(0.0, 1.0), with(4.0, 3.0)),
+        ] {
+            for (a, b) in [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0)]
+                .map(|(s, t)| (x.value + s * x.error, y.value + t * y.error))
+            {
+                for (result, truth) in [(x + y, a + b), (x - y, a - b), (x * y, a * b), (x / y, a / b)] {
+                    let (low, high) = result.ends();
+                    assert!(low <= truth && truth <= high, "{x:?} {y:?}: {truth} in {result:?}");
+                }
+            }
+        }
+        let (low, high) = (with(1.0, 0.0) / with(0.5, 0.5)).ends();
+        assert_eq!((low, high), (f64::NEG_INFINITY, f64::INFINITY));
+    }
+}

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
+use super::DecayedCount;
 use super::bounded::Bounded;
-use super::decay::{DecayedCount, relative_error};
+use super::decay::relative_error;
 use super::float_moments::Moment;
 use crate::codec::{Codec, DecodeError, Merge, decode_part, merge_decoded, nothing_left, put_part};
 use crate::estimate::Estimate;
