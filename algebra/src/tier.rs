@@ -52,15 +52,19 @@ pub trait Tiered: Semigroup {
     type Tier: Tier;
 }
 
-/// **Law:** equal multisets of items have equal bytes under any merge tree. Holds for every type that says so ([`Tiered`]).
+/// [`Exact`]. A bound of its own, so that the compiler says what is wrong.
 #[diagnostic::on_unimplemented(
-    message = "sums of `{Self}` are not known to be exact",
-    label = "equal items need not lead to equal bytes here",
-    note = "an approximate field makes the whole struct approximate: keep it in a store of its own, or use an exact type \
+    message = "sums of this type are approximate: equal items need not lead to equal bytes",
+    label = "exact laws are asked for here",
+    note = "one approximate field makes the whole struct approximate: keep it in a store of its own, or use an exact type \
         (`ExactSum` for `FloatSum`, `Quantiles` for a t-digest)"
 )]
-pub trait ExactLaws: Tiered<Tier = Exact> + Commutative + Codec {}
-impl<T: Tiered<Tier = Exact> + Commutative + Codec> ExactLaws for T {}
+pub trait IsExact: Tier {}
+impl IsExact for Exact {}
+
+/// **Law:** equal multisets of items have equal bytes under any merge tree. Holds for every type whose [`Tier`] is [`Exact`].
+pub trait ExactLaws: Tiered<Tier: IsExact> + Commutative + Codec {}
+impl<T: Tiered<Tier: IsExact> + Commutative + Codec> ExactLaws for T {}
 
 /// **Law:** whatever the merge tree, the true answer to a query lies within the bounds of [`answer`](Self::answer) with at
 /// least its confidence.
