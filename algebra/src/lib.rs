@@ -25,6 +25,8 @@
 #[path = "derive_support.rs"]
 pub mod __private;
 pub mod aggregator;
+#[cfg(feature = "datasketches")]
+pub mod apache;
 pub mod codec;
 pub mod estimate;
 pub mod extremum;
@@ -32,6 +34,7 @@ pub mod hash;
 pub mod hll;
 #[cfg(feature = "laws")]
 pub mod laws;
+pub mod murmur;
 pub mod plain;
 pub mod quantiles;
 pub mod semigroup;

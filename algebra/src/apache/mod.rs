@@ -1,0 +1,91 @@
+//! Sketches of Apache DataSketches behind the laws of this crate, and images that other languages read. Feature
+//! `datasketches`.
+//!
+//! | type | question | tier |
+//! |---|---|---|
+//! | [`Theta`] | how many distinct items; unions, intersections, differences, similarity | exact, idempotent |
+//! | [`Tuple`] | the same with a sum for each item | that of the sum |
+//! | [`Cpc`] | how many distinct items, in the fewest bytes | exact, idempotent |
+//! | [`Kll`], [`Req`], [`TDigest`] | ranks and quantiles | approximate |
+//! | [`hll_image`] | HyperLogLog images for Java, C++, Python, Go, Spark, Druid | |
+//!
+//! Each writes (`to_apache`) and reads (`from_apache`) the compact image of its family, so values can come from and go to
+//! any DataSketches library. Items are hashed as there: [`MurmurItem`](crate::murmur::MurmurItem), seed 9001. Our own bytes
+//! are a [`Form`](crate::codec::Form) byte and, unless the sketch is empty, that image, in the one form that a value has.
+//! The crate `datasketches` does the rest, pinned to one version. What it is handed as an image has been checked here first
+//! where it would otherwise panic.
+//!
+//! What DataSketches itself does not promise: that equal items lead to equal bytes. Theta keeps more than it was asked for
+//! until trimmed, CPC and HyperLogLog carry a running estimate that depends on the order. Here these are never in the state.
+
+mod cpc;
+pub mod hll_image;
+mod keys;
+mod kll;
+mod req;
+mod tdigest;
+mod theta;
+mod tuple;
+
+pub use cpc::Cpc;
+pub use kll::Kll;
+pub use req::Req;
+pub use tdigest::TDigest;
+pub use theta::Theta;
+pub use tuple::Tuple;
+
+use serde_json::{Map, Value};
+
+use crate::codec::{DecodeError, Form, HashId};
+use crate::estimate::Estimate;
+
+/// How often bounds of two standard errors hold.
+const TWO_SIGMA: f64 = 0.95;
+/// The mode of our own bytes when nothing was counted; nothing follows.
+const EMPTY: u8 = 0;
+/// An image follows.
+const IMAGE: u8 = 1;
+/// More items than this are not counted: level and weight arithmetic in the crate ends at 2^64, and not gently.
+const MOST: u64 = 1 << 56;
+
+const fn form(name: &'static str, hash: HashId) -> Form {
+    Form::new(name, 1, hash)
+}
+
+/// The image in our own bytes, `None` if empty.
+fn image(form: Form, bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
+    match form.split(bytes)? {
+        (EMPTY, []) => Ok(None),
+        (EMPTY, rest) => Err(DecodeError::new(format!("{} bytes follow an empty sketch", rest.len()))),
+        (IMAGE, image) => Ok(Some(image)),
+        (mode, _) => Err(form.unknown_mode(mode)),
+    }
+}
+
+fn refused(error: datasketches::error::Error) -> DecodeError {
+    DecodeError::new(error.to_string())
+}
+
+/// A float as an item: `-0.0` is `0.0`, not-a-number is none.
+#[inline]
+fn item(value: f64) -> Option<f64> {
+    (!value.is_nan()).then_some(value + 0.0)
+}
+
+/// What people see of a quantile sketch.
+fn quantiles_json(count: u64, quantile: impl Fn(f64) -> Option<Estimate>) -> Value {
+    let mut object = Map::new();
+    object.insert("count".into(), count.into());
+    for (name, q) in [("min", 0.0), ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
+        object.insert(name.into(), quantile(q).map_or(Value::Null, |bounded| bounded.json()));
+    }
+    Value::Object(object)
+}
+
+/// Sorts floats where they stand in an image.
+fn sort_floats(bytes: &mut [u8]) {
+    let mut sorted = bytes.as_chunks::<8>().0.to_vec();
+    let number = |bytes: &[u8; 8]| f64::from_le_bytes(*bytes);
+    sorted.sort_unstable_by(|a, b| number(a).total_cmp(&number(b)));
+    bytes.copy_from_slice(sorted.as_flattened());
+}
