@@ -46,7 +46,7 @@ pub use codec::{Codec, DecodeError};
 pub use estimate::Estimate;
 pub use extremum::{Max, Min};
 pub use hash::HashBytes;
-pub use hll::{Hll, HyperLogLog};
+pub use hll::{ApacheHll, Hll, HyperLogLog};
 pub use plain::{
     Affine, All, Any, Count, Covariance, DecayedCount, DecayedMoments, DecayedSum, Elementwise, ExactSum, First,
     FloatMean, FloatMoments, FloatSum, Last, Leftmost, Mean, Moment, Moments, Parity, Reset, Rightmost, Saturating,

@@ -7,9 +7,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use common::Rng;
+use common::bytes::bytes;
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 use rufous_algebra::apache::hll_image::{Content, from_image, to_image};
+use rufous_algebra::laws::exact_trees;
 use rufous_algebra::murmur::{MurmurItem, token};
+use rufous_algebra::{ApacheHll, Codec, Hll};
 
 const TYPES: [HllType; 3] = [HllType::Hll4, HllType::Hll6, HllType::Hll8];
 
@@ -252,4 +255,73 @@ fn damaged_images() {
         }
     }
     assert!(read > 10_000, "{read}");
+}
+
+/// A sketch here, fed with the same items: its image and the library's are read both ways, merge to the same state, and a
+/// wider image folds to it.
+#[test]
+fn sketches_and_images_are_the_same() {
+    let mut rng = Rng(22);
+    for n in [0u64, 1, 7, 8, 50, 96, 97, 384, 385, 1_000, 20_000] {
+        let start = rng.next();
+        let items = || (0..n).map(|i| start.wrapping_add(i));
+        let mut ours = ApacheHll::<12>::default();
+        items().for_each(|x| ours.insert(&x));
+        for kind in TYPES {
+            let theirs = native(12, kind, items());
+            assert_eq!(
+                ApacheHll::<12>::from_apache(&theirs.serialize()).as_ref(),
+                Ok(&ours),
+                "{n} items"
+            );
+        }
+        let wider = native(15, HllType::Hll8, items()).serialize();
+        assert_eq!(
+            ApacheHll::<12>::from_apache(&wider).as_ref(),
+            Ok(&ours),
+            "{n} items, wider"
+        );
+        let back = HllSketch::deserialize(&ours.to_apache()).unwrap();
+        let estimate = native(12, HllType::Hll8, items()).composite_estimate();
+        assert_eq!(back.composite_estimate().to_bits(), estimate.to_bits(), "{n} items");
+        assert_eq!(ApacheHll::<12>::decode(&ours.to_bytes()).as_ref(), Ok(&ours));
+    }
+    let narrow = native(10, HllType::Hll8, 0..50_000).serialize();
+    let error = ApacheHll::<12>::from_apache(&narrow).unwrap_err().to_string();
+    assert!(error.contains("cannot become"), "{error}");
+}
+
+/// The hash is in the type and in the bytes: bytes of one are no value of the other.
+#[test]
+fn hashes_do_not_mix() {
+    let mut ours = Hll::<12>::default();
+    ours.insert("a");
+    assert!(ApacheHll::<12>::decode(&ours.to_bytes()).is_err());
+    assert_ne!(ApacheHll::<12>::schema(), Hll::<12>::schema());
+}
+
+/// Exact tier, for the second hash as well.
+#[test]
+fn trees_of_murmur() {
+    let mut rng = Rng(23);
+    for seed in 0..60 {
+        let items: Vec<u64> = (0..rng.below(1_500)).map(|_| rng.next()).collect();
+        exact_trees::<u64, ApacheHll<12>>(&items, 20, seed).unwrap();
+        exact_trees::<u64, ApacheHll<5>>(&items[..items.len().min(40)], 100, seed).unwrap();
+    }
+}
+
+/// The bytes of sketches with the second hash, around the change of form.
+#[test]
+fn format() {
+    let sketch = |n: u64| {
+        let mut sketch = ApacheHll::<8>::default();
+        (0..n).for_each(|x| sketch.insert(&x));
+        sketch
+    };
+    let mut file = bytes("hll-8-murmur3");
+    for n in [0, 1, 2, 16, 17, 23, 24, 25, 100_000] {
+        file = file.value(format!("0..{n}"), sketch(n));
+    }
+    file.check();
 }

@@ -34,13 +34,15 @@
 //! assert_eq!(all_at_once.to_bytes(), monday.to_bytes());
 //! ```
 
+#[cfg(feature = "datasketches")]
+mod apache;
 mod bytes;
 mod estimate;
 mod hash;
 mod merge;
 mod tokens;
 
-pub use hash::{Hashes, ItemHash, Xxh3};
+pub use hash::{Hashes, ItemHash, Murmur3, Xxh3};
 
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
@@ -61,6 +63,9 @@ const RANK_BITS: u32 = 6;
 /// let _ = rufous_algebra::Hll::<3>::default();
 /// ```
 pub type Hll<const P: u8> = HyperLogLog<P, Xxh3>;
+
+/// Distinct count that can be merged with HyperLogLog sketches of Apache DataSketches. See [`Murmur3`].
+pub type ApacheHll<const P: u8> = HyperLogLog<P, Murmur3>;
 
 /// [`Hll`] with any of the hashes. See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,8 +108,11 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
         assert!(P >= 4 && P <= 18, "the precision of a HyperLogLog is from 4 to 18");
         1 << P
     };
-    /// A token takes 32 bits and a register 6: with more tokens than this, registers are shorter.
-    const MAX_TOKENS: usize = Self::REGISTERS * 3 / 16;
+    /// With more tokens than this the sketch has registers.
+    const MAX_TOKENS: usize = match H::TOKENS_BELOW_8 {
+        Some(tokens) if P < 8 => tokens,
+        _ => Self::REGISTERS / 16 * H::TOKENS_IN_32 / 2,
+    };
 
     /// Sees an item. Nothing is allocated but, now and then, room for more tokens (doubling).
     #[inline]
