@@ -27,6 +27,7 @@ pub mod __private;
 pub mod aggregator;
 #[cfg(feature = "datasketches")]
 pub mod apache;
+pub mod buffer;
 pub mod codec;
 pub mod estimate;
 pub mod extremum;

@@ -38,6 +38,13 @@ pub trait Semigroup: Clone + Send + Sync + 'static {
         Some(sum)
     }
 
+    /// Bytes that the value owns elsewhere in memory, about: for buffers with a budget. A type that owns none, or always few,
+    /// keeps the default of 0.
+    #[inline]
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+
     /// `n` equal values at once: `self + self + ... + self`. The default doubles, so it takes `2 log2 n` combines;
     /// integers multiply and idempotent types return themselves.
     fn times(self, n: NonZeroU64) -> Self {

@@ -1,6 +1,7 @@
 //! Contests: each contender does the same work, in turns, in one process; thread CPU time, medians over the rounds.
 //!
 //! A bar is printed as met or missed, never asserted: a noisy machine is no failed test. Inputs are seeded.
+#![allow(dead_code, reason = "each benchmark uses a part")]
 
 use std::hint::black_box;
 

@@ -77,6 +77,13 @@ impl<const P: u8, H: ItemHash> Semigroup for HyperLogLog<P, H> {
         Some(sum)
     }
 
+    fn heap_bytes(&self) -> usize {
+        match &self.state {
+            State::Sparse(tokens) => tokens.heap_bytes(),
+            State::Dense(registers) => registers.len(),
+        }
+    }
+
     /// Itself: idempotent.
     fn times(self, _: NonZeroU64) -> Self {
         self

@@ -1,9 +1,11 @@
 //! Each law as a function over samples: all of them, all pairs, all triples. It returns what breaks it.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::num::NonZeroU64;
 
 use crate::aggregator::Aggregator;
+use crate::buffer::Buffer;
 use crate::codec::{Codec, merge_bytes, sum_bytes};
 use crate::semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};
 
@@ -304,4 +306,32 @@ where
         state = absorbed;
     }
     equal(&aggregator.fold(items), &state, || "fold agrees with absorb".into())
+}
+
+/// Buffers conserve: the sum by key of what comes out is that of what went in, values of a key in the order they came; and a
+/// buffer is empty just when a flush brings nothing.
+///
+/// # Errors
+/// The law that does not hold.
+pub fn conserves<V: Semigroup + PartialEq + Debug>(buffer: &mut impl Buffer<V>, puts: &[(Vec<u8>, V)]) -> Rule {
+    let add = |sums: &mut BTreeMap<Vec<u8>, V>, key: &[u8], value: V| match sums.get_mut(key) {
+        Some(sum) => sum.combine_owned(value),
+        None => drop(sums.insert(key.to_vec(), value)),
+    };
+    let (mut went_in, mut came_out) = (BTreeMap::new(), BTreeMap::new());
+    for (key, value) in puts {
+        add(&mut went_in, key, value.clone());
+        buffer.put(key, value.clone(), &mut |key, value| add(&mut came_out, key, value));
+    }
+    let empty = buffer.is_empty();
+    let mut flushed = 0;
+    buffer.flush(&mut |key, value| {
+        flushed += 1;
+        add(&mut came_out, key, value);
+    });
+    equal(&came_out, &went_in, || "sums by key are conserved".into())?;
+    equal(&empty, &(flushed == 0), || {
+        "a buffer is empty when a flush brings nothing".into()
+    })?;
+    equal(&buffer.is_empty(), &true, || "a flushed buffer is empty".into())
 }

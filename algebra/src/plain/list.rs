@@ -14,6 +14,10 @@ impl<T: Clone + Send + Sync + 'static> Semigroup for Vec<T> {
     fn combine_owned(&mut self, mut other: Self) {
         self.append(&mut other);
     }
+    /// Without what the elements own.
+    fn heap_bytes(&self) -> usize {
+        self.capacity() * size_of::<T>()
+    }
 }
 impl<T: Clone + Send + Sync + 'static> Monoid for Vec<T> {
     fn zero() -> Self {

@@ -48,6 +48,10 @@ impl<K: Ord + Clone + Send + Sync + 'static, V: Monoid> Semigroup for BTreeMap<K
             }
         }
     }
+    /// Without what keys and values own: to add that up, each would have to be visited.
+    fn heap_bytes(&self) -> usize {
+        self.len() * (size_of::<(K, V)>() + size_of::<usize>())
+    }
     fn times(self, n: NonZeroU64) -> Self {
         let times = self.into_iter().map(|(key, value)| (key, value.times(n)));
         times.filter(|(_, value)| !value.is_zero()).collect()

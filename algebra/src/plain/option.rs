@@ -24,6 +24,9 @@ impl<T: Semigroup> Semigroup for Option<T> {
             (Some(_), None) => {}
         }
     }
+    fn heap_bytes(&self) -> usize {
+        self.as_ref().map_or(0, T::heap_bytes)
+    }
     fn times(self, n: NonZeroU64) -> Self {
         self.map(|v| v.times(n))
     }

@@ -25,6 +25,10 @@ impl<T: Ord + Clone + Send + Sync + 'static> Semigroup for BTreeSet<T> {
         }
         self.extend(other);
     }
+    /// Without what the elements own.
+    fn heap_bytes(&self) -> usize {
+        self.len() * (size_of::<T>() + size_of::<usize>())
+    }
     /// Itself: idempotent.
     fn times(self, _: NonZeroU64) -> Self {
         self

@@ -22,6 +22,10 @@ macro_rules! tuples {
                 self.$fi.combine_owned(other.$fi);
                 $(self.$i.combine_owned(other.$i);)*
             }
+            #[inline]
+            fn heap_bytes(&self) -> usize {
+                self.$fi.heap_bytes() $(+ self.$i.heap_bytes())*
+            }
             fn times(self, n: NonZeroU64) -> Self {
                 (self.$fi.times(n), $(self.$i.times(n),)*)
             }

@@ -30,6 +30,10 @@ impl Semigroup for Quantiles {
         }
     }
 
+    fn heap_bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<(super::Bucket, i64)>()
+    }
+
     fn times(mut self, n: NonZeroU64) -> Self {
         // Multiplication modulo 2^64 needs only the bits of n, whatever its sign. It may lead to zero.
         self.buckets

@@ -101,6 +101,10 @@ fn semigroup_with(s: &Struct, bound: &Path) -> TokenStream {
         .iter()
         .map(|field| call(s, field, "Semigroup", "combine_owned"));
     let times = s.fields.iter().map(|field| call(s, field, "Semigroup", "times"));
+    let heap_bytes = s.fields.iter().filter(|field| field.with.is_none()).map(|field| {
+        let (m, t) = (&field.member, &field.ty);
+        quote_spanned!(at(t)=> + <#t as #root::__private::Semigroup>::heap_bytes(&self.#m))
+    });
     let by_parts = s.fields.iter().map(|field| match (&field.with, &field.ty) {
         (Some(_), _) => quote!(false),
         (None, ty) => quote_spanned!(at(ty)=> <#ty as #root::__private::Semigroup>::BY_PARTS),
@@ -119,6 +123,10 @@ fn semigroup_with(s: &Struct, bound: &Path) -> TokenStream {
             #[inline]
             fn combine_owned(&mut self, other: Self) {
                 #(#combine_owned(&mut self.#members, other.#members);)*
+            }
+            #[inline]
+            fn heap_bytes(&self) -> usize {
+                0 #(#heap_bytes)*
             }
             #[inline]
             fn times(self, n: ::core::num::NonZeroU64) -> Self {

@@ -12,7 +12,8 @@ pub(crate) fn read(input: DeriveInput) -> syn::Result<Struct> {
     let s = Struct::read(input, "Codec", instead)?;
     let mut added = s.fields.iter().skip_while(|field| field.default.is_none());
     if let Some(field) = added.find(|field| field.default.is_none()) {
-        let what = "a field without `default` cannot follow one with it: bytes from before that field was added end there";
+        let what =
+            "a field without `default` cannot follow one with it: bytes from before that field was added end there";
         return Err(Error::new_spanned(&field.ty, what));
     }
     if let Some(first) = s.fields.first().filter(|field| field.default.is_some()) {

@@ -3,7 +3,6 @@
 
 mod emit;
 mod sum;
-mod table;
 
 use std::any::Any;
 

@@ -4,10 +4,10 @@
 use std::any::Any;
 use std::marker::PhantomData;
 
+use rufous_algebra::buffer::{CombineMap, Full};
 use rufous_algebra::{Absorb, Codec, Semigroup};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::table::{Cell, Table};
 use super::{ChunkMeta, Downstream, Stage, SumStage, down};
 use crate::batch::BatchId;
 use crate::data::KeyedChunk;
@@ -49,14 +49,14 @@ pub trait Deltas: Any + Send {
 
 struct Lane<V> {
     meta: ChunkMeta,
-    table: Table<V>,
+    table: CombineMap<V>,
 }
 
 /// One table per (source, partition, batch) that is being added to.
 struct Lanes<V> {
     lanes: Vec<Lane<V>>,
     /// Emptied tables that wait for the next lane.
-    spare: Vec<Table<V>>,
+    spare: Vec<CombineMap<V>>,
 }
 
 impl<V> Lanes<V> {
@@ -71,7 +71,7 @@ impl<V> Lanes<V> {
         if let Some(i) = self.lanes.iter().rposition(|l| l.meta == *meta) {
             return i;
         }
-        let table = self.spare.pop().unwrap_or_else(Table::new);
+        let table = self.spare.pop().unwrap_or_default();
         self.lanes.push(Lane { meta: *meta, table });
         self.lanes.len() - 1
     }
@@ -85,14 +85,14 @@ impl<V: Codec + Send + 'static> Deltas for Lanes<V> {
         struct Item<'a, V> {
             meta: ChunkMeta,
             key: &'a [u8],
-            cell: &'a Cell<V>,
+            value: &'a V,
         }
         let mut items: Vec<Item<'_, V>> = Vec::with_capacity(self.len());
         for Lane { meta, table } in &self.lanes {
-            items.extend(table.cells().map(|cell| Item {
+            items.extend(table.iter().map(|(key, value)| Item {
                 meta: *meta,
-                key: table.key(cell),
-                cell,
+                key,
+                value,
             }));
         }
         items.sort_unstable_by(|a, b| {
@@ -104,9 +104,9 @@ impl<V: Codec + Send + 'static> Deltas for Lanes<V> {
             ))
         });
         let mut value = Vec::new();
-        for Item { meta, key, cell } in items {
+        for Item { meta, key, value: sum } in items {
             value.clear();
-            cell.value.encode(&mut value);
+            sum.encode(&mut value);
             f(Delta {
                 source: meta.source,
                 partition: meta.partition,
@@ -133,13 +133,13 @@ impl<V: Codec + Send + 'static> Deltas for Lanes<V> {
 
 /// How an item goes into a cell.
 trait Fold<I, V>: Send {
-    fn fold(table: &mut Table<V>, hash: u64, key: &[u8], item: I) -> Result<(), I>;
+    fn fold(table: &mut CombineMap<V>, hash: u64, key: &[u8], item: I) -> Result<(), Full<I>>;
 }
 
 struct BySum;
 impl<V: Semigroup> Fold<V, V> for BySum {
     #[inline]
-    fn fold(table: &mut Table<V>, hash: u64, key: &[u8], item: V) -> Result<(), V> {
+    fn fold(table: &mut CombineMap<V>, hash: u64, key: &[u8], item: V) -> Result<(), Full<V>> {
         table.fold(hash, key, item, |item| item, |cell, item| cell.combine_owned(item))
     }
 }
@@ -147,7 +147,7 @@ impl<V: Semigroup> Fold<V, V> for BySum {
 struct ByAbsorb;
 impl<I, V: Absorb<I>> Fold<I, V> for ByAbsorb {
     #[inline]
-    fn fold(table: &mut Table<V>, hash: u64, key: &[u8], item: I) -> Result<(), I> {
+    fn fold(table: &mut CombineMap<V>, hash: u64, key: &[u8], item: I) -> Result<(), Full<I>> {
         let first = |item| {
             let mut value = V::zero();
             value.absorb(&item);

@@ -1,0 +1,98 @@
+//! Buffers lose nothing: what comes out of them adds up to what went in, against a map from the standard library.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use rufous_algebra::buffer::{Budgeted, Buffer, CombineMap, HotFront};
+use rufous_algebra::laws::rule::conserves;
+use rufous_algebra::{Hll, Quantiles, Semigroup};
+
+type Puts = Vec<(Vec<u8>, Vec<u16>)>;
+
+/// Few keys, so that they meet; some empty, some long.
+fn puts() -> impl Strategy<Value = Puts> {
+    let key = prop_oneof![
+        Just(vec![]),
+        (0u8..20).prop_map(|k| vec![k]),
+        (0u8..6).prop_map(|k| vec![k; 300]),
+    ];
+    proptest::collection::vec((key, proptest::collection::vec(any::<u16>(), 0..3)), 0..300)
+}
+
+proptest! {
+    /// Conservation, with lists: also the order of each key's values is kept. Budgets from nothing to everything.
+    #[test]
+    fn conservation(puts in puts(), budget in prop_oneof![Just(0usize), 1usize..3_000, Just(usize::MAX)]) {
+        conserves(&mut Budgeted::new(budget), &puts)?;
+        conserves(&mut HotFront::<_, _, 1>::new(Budgeted::new(budget)), &puts)?;
+        conserves(&mut HotFront::<_, _, 8>::new(Budgeted::new(budget)), &puts)?;
+        conserves(&mut HotFront::<_, _, 2>::new(HotFront::<_, _, 4>::new(Budgeted::new(budget))), &puts)?;
+    }
+
+    /// The map against a map, with hashes that all collide: keys decide.
+    #[test]
+    fn colliding_hashes(puts in puts(), mask in prop_oneof![Just(0u64), Just(1), Just(u64::MAX)]) {
+        let (mut map, mut expected) = (CombineMap::default(), BTreeMap::<Vec<u8>, Vec<u16>>::new());
+        for (key, value) in &puts {
+            let hash = xxhash_rust::xxh3::xxh3_64(key) & mask;
+            map.fold(hash, key, value.clone(), |v| v, |sum, v| sum.combine_owned(v)).unwrap();
+            expected.entry(key.clone()).or_default().extend(value);
+        }
+        prop_assert_eq!(map.len(), expected.len());
+        let mut out = Vec::new();
+        map.drain_sorted(&mut |key, value| out.push((key.to_vec(), value)));
+        prop_assert_eq!(out, expected.into_iter().collect::<Vec<_>>());
+        prop_assert!(map.is_empty() && map.bytes() == 0);
+    }
+}
+
+/// A buffer that forgets is found.
+#[test]
+fn a_loss_is_found() {
+    struct Forgets(Budgeted<Vec<u16>>);
+    impl Buffer<Vec<u16>> for Forgets {
+        fn put(&mut self, key: &[u8], value: Vec<u16>, out: &mut dyn FnMut(&[u8], Vec<u16>)) {
+            if key != [3] {
+                self.0.put(key, value, out);
+            }
+        }
+        fn flush(&mut self, out: &mut dyn FnMut(&[u8], Vec<u16>)) {
+            self.0.flush(out);
+        }
+        fn is_empty(&self) -> bool {
+            self.0.is_empty()
+        }
+    }
+    let broken = conserves(
+        &mut Forgets(Budgeted::new(100)),
+        &[(vec![2], vec![1]), (vec![3], vec![2])],
+    );
+    assert!(broken.unwrap_err().to_string().contains("conserved"));
+}
+
+/// The budget sees what sketches keep on the heap: a few keys with large sketches are over it, and bytes are those in use.
+#[test]
+fn the_budget_sees_sketches() {
+    let mut map = CombineMap::<(Hll<14>, Quantiles)>::default();
+    let mut last = 0;
+    for i in 0..50_000i64 {
+        map.fold(
+            1,
+            b"key",
+            i,
+            |_| (Hll::default(), Quantiles::default()),
+            |(users, delays), i| {
+                users.insert(&i);
+                delays.insert(i);
+            },
+        )
+        .unwrap();
+        if i == 10 {
+            last = map.bytes();
+        }
+    }
+    let (users, delays) = map.get_hashed(1, b"key").unwrap();
+    assert!(map.bytes() > last + (1 << 14), "{} after {last}", map.bytes());
+    assert!(map.bytes() >= users.heap_bytes() + delays.heap_bytes());
+    assert!(map.bytes() < users.heap_bytes() + delays.heap_bytes() + 300);
+}
