@@ -27,14 +27,17 @@ pub mod __private;
 pub mod aggregator;
 #[cfg(feature = "datasketches")]
 pub mod apache;
+pub mod bottom_k;
 pub mod buffer;
 pub mod codec;
 pub mod estimate;
 pub mod extremum;
 pub mod hash;
+pub mod heavy_hitters;
 pub mod hll;
 #[cfg(feature = "laws")]
 pub mod laws;
+pub mod minhash;
 pub mod murmur;
 pub mod plain;
 pub mod quantiles;
@@ -43,11 +46,14 @@ pub mod tier;
 pub mod ways;
 
 pub use aggregator::Aggregator;
+pub use bottom_k::{BottomK, Kmv, Latest, Sample, TopK, WeightedSample};
 pub use codec::{Codec, DecodeError};
 pub use estimate::Estimate;
 pub use extremum::{Max, Min};
 pub use hash::HashBytes;
+pub use heavy_hitters::HeavyHitters;
 pub use hll::{ApacheHll, Hll, HyperLogLog};
+pub use minhash::MinHash;
 pub use plain::{
     Affine, All, Any, Count, Covariance, DecayedCount, DecayedMoments, DecayedSum, Elementwise, ExactSum, First,
     FloatMean, FloatMoments, FloatSum, Last, Leftmost, Mean, Moment, Moments, Parity, Reset, Rightmost, Saturating,
