@@ -25,8 +25,8 @@ pub const SEED: u64 = 9001;
 /// | bytes | as they are; none are ignored |
 /// | `f64` | one not-a-number, no `-0.0`, 8 bytes, little-endian |
 ///
-/// **Law:** items that are equal in Java, C++ or Python are equal here. Unlike with [`HashBytes`](crate::HashBytes), items
-/// of different types may be, too: `7u8` and `7i64` are one item, and so are text and its bytes.
+/// **Law:** items that are equal in Java, C++ or Python are equal here. Unlike with [`HashBytes`](crate::HashBytes),
+/// items of different types may be, too: `7u8` and `7i64` are one item, and so are text and its bytes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no item of an Apache DataSketches sketch",
     note = "text, bytes, integers up to 64 bits and `f64` are"
@@ -77,8 +77,8 @@ impl<T: MurmurItem + ?Sized> MurmurItem for &T {
     }
 }
 
-/// The coupon of a hash as `slot << 6 | rank`: the slot is the low 26 bits of the first half, the rank the number of leading
-/// zeros of the second half plus one, at most 63. (DataSketches writes the same as `rank << 26 | slot`.)
+/// The coupon of a hash as `slot << 6 | rank`: the slot is the low 26 bits of the first half, the rank the number of
+/// leading zeros of the second half plus one, at most 63. (DataSketches writes the same as `rank << 26 | slot`.)
 #[inline]
 pub const fn token([low, high]: [u64; 2]) -> u32 {
     let zeros = high.leading_zeros();

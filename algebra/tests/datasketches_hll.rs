@@ -57,8 +57,8 @@ fn tokens_of(content: Content<'_>) -> Option<Vec<u32>> {
     }
 }
 
-/// Export: our images decode in the library, with the composite estimate of a natively fed sketch to the bit, and unions with
-/// native sketches have bit-equal estimates and the same registers.
+/// Export: our images decode in the library, with the composite estimate of a natively fed sketch to the bit, and
+/// unions with native sketches have bit-equal estimates and the same registers.
 #[test]
 fn exported_images_are_the_library_s_own() {
     let mut rng = Rng(21);
@@ -177,7 +177,7 @@ fn high_ranks() {
 #[test]
 fn updatable_images() {
     let some = tokens(0..5);
-    let coupon = |token: &u32| (token << 26 | token >> 6).to_le_bytes();
+    let coupon = |token: &u32| token.rotate_right(6).to_le_bytes();
     let mut list = vec![2, 1, 7, 12, 3, 0, 5, 2 << 2];
     some.iter().for_each(|token| list.extend_from_slice(&coupon(token)));
     list.extend_from_slice(&[0; 12]);

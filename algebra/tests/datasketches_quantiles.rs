@@ -1,4 +1,5 @@
-//! KLL, REQ and t-digest: laws where they are exact, bounds under every merge tree, bytes, and the library beside sorted lists.
+//! KLL, REQ and t-digest: laws where they are exact, bounds under every merge tree, bytes, and the library beside
+//! sorted lists.
 #![cfg(feature = "datasketches")]
 
 mod common;
@@ -143,7 +144,8 @@ fn t_digest_bounds() {
     }
 }
 
-/// Quantiles: the bounds hold the nearest-rank quantile of the sorted list as often as they say; exact sketches are exact.
+/// Quantiles: the bounds hold the nearest-rank quantile of the sorted list as often as they say; exact sketches are
+/// exact.
 #[test]
 fn quantiles() {
     fn all<S: Absorb<f64>>(quantile: impl Fn(&S, f64) -> Option<Estimate>, exact_to: usize) {
@@ -238,6 +240,29 @@ fn formats() {
         .check();
 }
 
+/// Bytes of states that threw items away, written once and kept: they are decoded for ever, and answer as they did.
+/// (They cannot be golden: the next run would write others.)
+#[test]
+fn kept_states() {
+    fn kept<S: Absorb<f64> + Codec + PartialEq + Debug>(name: &str) {
+        let path = format!("{}/tests/golden/{name}-kept.bin", env!("CARGO_MANIFEST_DIR"));
+        let Ok(bytes) = std::fs::read(&path) else {
+            std::fs::write(
+                path,
+                of::<S>((0..5_000u32).map(|i| f64::from(i * 7_919 % 1_009))).to_bytes(),
+            )
+            .unwrap();
+            panic!("{name} was not there: run again");
+        };
+        let state = S::decode(&bytes).unwrap();
+        assert_eq!(state.to_bytes(), bytes);
+        assert_eq!(state.magnitude(), 5_000.0);
+        common::bytes::compare(&format!("golden/{name}-kept.json"), format!("{}\n", state.json()));
+    }
+    kept::<Kll<16>>("kll-16");
+    kept::<Req<4>>("req-4");
+}
+
 /// States that threw items away come back from their bytes, and damaged ones are refused or can be used: no panic, no
 /// allocation beyond four times the input.
 #[test]
@@ -290,8 +315,8 @@ fn damaged_states() {
     all(|b| TDigest::<10>::from_apache(b).ok());
 }
 
-/// The library takes an image of the reference implementation's t-digest at its word: 32 bytes that claim 2^32 - 1 centroids
-/// would have it ask for 64 GiB. Here they are refused; honest ones are read.
+/// The library takes an image of the reference implementation's t-digest at its word: 32 bytes that claim 2^32 - 1
+/// centroids would have it ask for 64 GiB. Here they are refused; honest ones are read.
 #[test]
 fn reference_t_digests() {
     let mut image = 1u32.to_be_bytes().to_vec();
@@ -339,8 +364,9 @@ fn images() {
     assert!(TDigest::<100>::from_apache(&of::<TDigest<200>>([1.0]).to_apache()).is_err());
 }
 
-/// Documented: KLL's and REQ's coin is seeded by chance in each thread, so the same input leads to other bytes; a t-digest's
-/// state is a function of its input, but depends on the merge tree (the ancestor closed its t-digest, AB#241, for that).
+/// Documented: KLL's and REQ's coin is seeded by chance in each thread, so the same input leads to other bytes; a
+/// t-digest's state is a function of its input, but depends on the merge tree (the ancestor closed its t-digest,
+/// AB#241, for that).
 #[test]
 fn what_is_not_replayable() {
     let items = || (0..20_000u32).map(|i| f64::from(i * 7_919 % 10_007));

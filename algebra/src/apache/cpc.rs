@@ -1,20 +1,21 @@
 //! CPC sketches: distinct counts in the fewest bytes.
 //!
-//! **State.** A matrix of `2^LG_K` rows and 64 columns of bits; an item sets one bit. Kept and written compressed (K. Lang,
-//! "Back to the future: an even more nearly optimal cardinality estimation algorithm", 2017).
+//! **State.** A matrix of `2^LG_K` rows and 64 columns of bits; an item sets one bit. Kept and written compressed (K.
+//! Lang, "Back to the future: an even more nearly optimal cardinality estimation algorithm", 2017).
 //!
-//! **Laws, exact.** The matrix is a function of the set of items, and the written form one of the matrix. (The library's own
-//! sketches carry a running estimate that depends on the order. Here every state is read as a union is, without it.) So
-//! equal sets of items have equal bytes, under any merge tree. Commutative and idempotent.
+//! **Laws, exact.** The matrix is a function of the set of items, and the written form one of the matrix. (The
+//! library's own sketches carry a running estimate that depends on the order. Here every state is read as a union is,
+//! without it.) So equal sets of items have equal bytes, under any merge tree. Commutative and idempotent.
 //!
-//! **Guarantee.** Unions have a standard error of `0.693 / sqrt(2^LG_K)`: 1.53 % for 11, 0.77 % for 13. Bounds are those of
-//! two standard errors of the library.
+//! **Guarantee.** Unions have a standard error of `0.693 / sqrt(2^LG_K)`: 1.53 % for 11, 0.77 % for 13. Bounds are
+//! those of two standard errors of the library.
 //!
-//! **Cost.** Bytes: 1 of nothing, 21 of one item, about 1,250 of a million (`LG_K` = 11, where [`Hll`](crate::Hll) of like
-//! error needs 3,073). An insert is a hash and a search in a small table. A merge, as well as a decode and an encode, goes
-//! through the matrix, of 8 bytes times `2^LG_K`: some microseconds. `benches/datasketches` has the times.
+//! **Cost** (`LG_K` = 11). Bytes: 1 of nothing, 21 of one item, 33 of 10, about 1,220 of a million, where a HyperLogLog
+//! of like error needs 3,073. An insert takes 6.4 ns in a stream of a million, 26 ns in one of ten. Whatever else is
+//! done goes through the matrix, of 8 bytes times `2^LG_K`: a merge takes 6 us (0.6 us of 10 items), an encode 8, a
+//! decode 17.
 //!
-//! **Not for** values that are merged more often than stored: [`Hll`](crate::Hll) merges 10 times faster.
+//! **Not for** values that are merged more often than stored: [`Hll`](crate::Hll) is faster at that.
 //!
 //! **Hostile bytes.** A decode takes up to 20 bytes of memory times `2^LG_K`, whatever the input says.
 //!
@@ -39,7 +40,7 @@ use datasketches::cpc::{CpcSketch, CpcUnion};
 use datasketches::hash::value::raw_bytes;
 use serde_json::Value;
 
-use super::{EMPTY, IMAGE, TWO_SIGMA, form, image, refused};
+use super::{EMPTY, IMAGE, TWO_SIGMA, form, framed, refused};
 use crate::codec::{Codec, DecodeError, Form, HashId, Merge, merge_decoded};
 use crate::estimate::Estimate;
 use crate::murmur::MurmurItem;
@@ -100,8 +101,8 @@ impl<const LG_K: u8> Cpc<LG_K> {
         Self::check(image)?;
         let sketch = CpcSketch::deserialize(image).map_err(refused)?;
         let read = Self { sketch };
-        // A compressed stream that holds other bits than it says would leave a sketch that contradicts itself. Estimates of
-        // unions are functions of the number of bits, and grow with it.
+        // A compressed stream that holds other bits than it says would leave a sketch that contradicts itself.
+        // Estimates of unions are functions of the number of bits, and grow with it.
         let image = Self::without_hip(image);
         let claimed = CpcSketch::deserialize(&image).map_err(refused)?;
         let sketch = read.normal();
@@ -250,10 +251,11 @@ impl<const LG_K: u8> Tiered for Cpc<LG_K> {
 impl<const LG_K: u8, T: MurmurItem + ?Sized> Absorb<T> for Cpc<LG_K> {
     #[inline]
     fn absorb(&mut self, item: &T) {
-        item.with_bytes(|bytes| {
-            if !bytes.is_empty() {
-                self.sketch.update(raw_bytes::from_slice(bytes));
-            }
+        item.with_bytes(|bytes| match bytes.try_into() {
+            // The same bytes, on a shorter way.
+            Ok(eight) => self.sketch.update(u64::from_le_bytes(eight)),
+            Err(_) if bytes.is_empty() => {}
+            Err(_) => self.sketch.update(raw_bytes::from_slice(bytes)),
         });
     }
     #[inline]
@@ -274,7 +276,7 @@ impl<const LG_K: u8> Codec for Cpc<LG_K> {
         }
     }
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Some(image) = image(FORM, bytes)? else {
+        let Some(image) = framed(FORM, bytes)? else {
             return Ok(Self::zero());
         };
         let value = Self::from_apache(image)?;

@@ -1,9 +1,9 @@
 //! HyperLogLog images of Apache DataSketches, written and read without the library.
 //!
-//! [`to_image`] writes what the library itself would for the same items, merged: coupons while they are few, then `HLL_8`
-//! registers marked as out of order, so that every reader uses the composite estimate, which is a function of the
-//! registers, and none the running one, which is not. [`from_image`] reads all of `HLL_4`, `HLL_6`, `HLL_8`, lists and sets
-//! of coupons, compact or not.
+//! [`to_image`] writes what the library itself would for the same items, merged: coupons while they are few, then
+//! `HLL_8` registers marked as out of order, so that every reader uses the composite estimate, which is a function of
+//! the registers, and none the running one, which is not. [`from_image`] reads all of `HLL_4`, `HLL_6`, `HLL_8`, lists
+//! and sets of coupons, compact or not.
 //!
 //! ```
 //! use rufous_algebra::apache::hll_image::{Content, from_image, to_image};
@@ -83,8 +83,7 @@ pub fn to_image(lg_k: u8, content: Content<'_>) -> Vec<u8> {
                 head
             };
             for token in &*tokens {
-                let coupon = token << SLOT_BITS | token >> RANK_BITS;
-                out.extend_from_slice(&coupon.to_le_bytes());
+                out.extend_from_slice(&token.rotate_right(RANK_BITS).to_le_bytes());
             }
             out
         }
@@ -201,7 +200,7 @@ fn coupons(mut bytes: &[u8], n: usize) -> Result<Content<'static>, DecodeError> 
         if coupon >> SLOT_BITS == 0 {
             return Err(wrong("a rank is out of range"));
         }
-        tokens.push(coupon << RANK_BITS | coupon >> SLOT_BITS);
+        tokens.push(coupon.rotate_left(RANK_BITS));
     }
     if tokens.len() != n {
         return Err(wrong("not as many coupons as it says"));

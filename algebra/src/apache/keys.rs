@@ -1,14 +1,12 @@
 //! What Theta and Tuple sketches share: the `k` smallest hashes of the items, each with a sum.
 //!
-//! The normal form, which is the state: all hashes below `theta`, ascending, at most `k`. As long as no more than `k` were
-//! seen, `theta` is the greatest; then it is the `k + 1`-th smallest. Both are functions of the set of hashes, so any merge
-//! tree has one result. A sketch that was read from elsewhere may have fewer than `k` hashes and a smaller `theta`: the
-//! union takes the smallest `theta` and then does the same.
+//! The normal form, which is the state: all hashes below `theta`, ascending, at most `k`. As long as no more than `k`
+//! were seen, `theta` is the greatest; then it is the `k + 1`-th smallest. Both are functions of the set of hashes, so
+//! any merge tree has one result. A sketch that was read from elsewhere may have fewer than `k` hashes and a smaller
+//! `theta`: the union takes the smallest `theta` and then does the same.
 
 use std::borrow::Cow;
 
-use crate::codec::{Codec, DecodeError};
-use crate::murmur::{SEED, murmur3_x64_128};
 use crate::semigroup::Semigroup;
 
 /// One more than the greatest hash: hashes have 63 bits and are not zero.
@@ -16,14 +14,10 @@ pub(super) const MAX_THETA: u64 = i64::MAX as u64;
 /// Fresh items are sorted in once there are as many as half of the sorted ones, at the least so many.
 const FEW: usize = 32;
 
-const COMPACT: u8 = 2 | 8;
-const EMPTY: u8 = 4;
-const ORDERED: u8 = 16;
-
 /// Hashes with a value each.
 #[derive(Clone, Debug)]
 pub(super) struct Keys<S> {
-    theta: u64,
+    pub(super) theta: u64,
     /// Ascending, below `theta`, at most `k`.
     sorted: Vec<(u64, S)>,
     /// Not yet sorted in; may repeat what is sorted.
@@ -40,22 +34,31 @@ impl<S> Default for Keys<S> {
     }
 }
 
-/// Two ascending lists as one; of equal hashes the values are summed.
-fn merged<S: Semigroup>(
-    a: impl IntoIterator<Item = (u64, S)>,
-    b: impl IntoIterator<Item = (u64, S)>,
-) -> impl Iterator<Item = (u64, S)> {
-    let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
-    std::iter::from_fn(move || match (a.peek(), b.peek()) {
-        (Some((x, _)), Some((y, _))) if x == y => {
-            let (hash, mut sum) = a.next()?;
-            sum.combine_owned(b.next()?.1);
-            Some((hash, sum))
+/// Two ascending lists as one, as far as `most`; of equal hashes the values are summed.
+fn merged<S: Semigroup>(a: &[(u64, S)], b: &[(u64, S)], most: usize) -> Vec<(u64, S)> {
+    let mut out = Vec::with_capacity(most.min(a.len() + b.len()));
+    let (mut i, mut j) = (0, 0);
+    while let (Some(x), Some(y)) = (a.get(i), b.get(j))
+        && out.len() < most
+    {
+        if x.0 == y.0 {
+            let mut sum = x.1.clone();
+            sum.combine(&y.1);
+            out.push((x.0, sum));
+            (i, j) = (i + 1, j + 1);
+        } else {
+            // Which of them comes first cannot be foretold: a choice without a jump.
+            let first = x.0 < y.0;
+            out.push(if first { x } else { y }.clone());
+            i += usize::from(first);
+            j += usize::from(!first);
         }
-        (Some((x, _)), Some((y, _))) if y < x => b.next(),
-        (None, _) => b.next(),
-        _ => a.next(),
-    })
+    }
+    // One of them is at its end, or there is enough.
+    let left = most - out.len();
+    let rest = if i < a.len() { &a[i..] } else { &b[j..] };
+    out.extend_from_slice(&rest[..left.min(rest.len())]);
+    out
 }
 
 impl<S: Semigroup> Keys<S> {
@@ -90,22 +93,19 @@ impl<S: Semigroup> Keys<S> {
             }
             same
         });
-        let sorted = std::mem::take(&mut self.sorted);
-        let most = sorted.len() + fresh.len();
-        self.keep(merged(sorted, fresh), most, k);
+        self.keep(merged(&self.sorted, &fresh, k + 1), k);
     }
 
-    /// The `k` smallest hashes below `theta`, which becomes the next one.
-    fn keep(&mut self, ascending: impl Iterator<Item = (u64, S)>, most: usize, k: usize) {
-        let theta = self.theta;
-        self.sorted.reserve_exact(most.min(k + 1));
-        let below = ascending.take_while(|(hash, _)| *hash < theta);
-        self.sorted.extend(below.take(k + 1));
-        if self.sorted.len() > k
-            && let Some((hash, _)) = self.sorted.pop()
+    /// Takes over those of the `k + 1` smallest hashes that are below `theta`; if all are, the last one becomes
+    /// `theta`.
+    fn keep(&mut self, mut smallest: Vec<(u64, S)>, k: usize) {
+        smallest.truncate(smallest.partition_point(|(hash, _)| *hash < self.theta));
+        if smallest.len() > k
+            && let Some((hash, _)) = smallest.pop()
         {
             self.theta = hash;
         }
+        self.sorted = smallest;
     }
 
     /// This with nothing fresh.
@@ -125,9 +125,7 @@ impl<S: Semigroup> Keys<S> {
             return;
         }
         self.theta = self.theta.min(other.theta);
-        let sorted = std::mem::take(&mut self.sorted);
-        let most = sorted.len() + other.sorted.len();
-        self.keep(merged(sorted, other.sorted.iter().cloned()), most, k);
+        self.keep(merged(&self.sorted, &other.sorted, k + 1), k);
     }
 
     /// Takes over another's items without sorting them: for many at a time, in their order.
@@ -197,7 +195,7 @@ impl<S: Semigroup> Keys<S> {
     }
 
     /// Takes over what is in the normal form already.
-    fn of_sorted(theta: u64, entries: Vec<(u64, S)>, k: usize) -> Option<Self> {
+    pub(super) fn of_sorted(theta: u64, entries: Vec<(u64, S)>, k: usize) -> Option<Self> {
         let normal = entries.len() <= k && entries.is_sorted_by(|a, b| a.0 < b.0);
         normal.then_some(Self {
             theta,
@@ -212,120 +210,4 @@ impl<S: PartialEq> PartialEq for Keys<S> {
     fn eq(&self, other: &Self) -> bool {
         self.theta == other.theta && self.sorted == other.sorted
     }
-}
-
-/// The families by their number in images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
-    Theta,
-    Tuple,
-}
-
-/// What tells sketches of different seeds apart.
-pub(super) fn seed_hash() -> u16 {
-    murmur3_x64_128(&SEED.to_le_bytes(), 0)[0] as u16
-}
-
-/// Appends the compact, ordered image (serial version 3) of settled keys; `value` appends a value.
-pub(super) fn write<S: Semigroup>(keys: &Keys<S>, family: Family, value: impl Fn(&S, &mut Vec<u8>), out: &mut Vec<u8>) {
-    let (number, kind) = match family {
-        Family::Theta => (3, 0),
-        Family::Tuple => (9, 1),
-    };
-    if keys.is_zero() {
-        // The seed of an empty sketch does not matter: any may merge with it.
-        out.extend_from_slice(&[1, 3, number, kind, 0, COMPACT | EMPTY | ORDERED, 0, 0]);
-        return;
-    }
-    let longs = match keys.len() {
-        _ if keys.theta < MAX_THETA => 3,
-        1 => 1,
-        _ => 2,
-    };
-    out.extend_from_slice(&[longs, 3, number, kind, 0, COMPACT | ORDERED]);
-    out.extend_from_slice(&seed_hash().to_le_bytes());
-    if longs > 1 {
-        out.extend_from_slice(&(keys.len() as u64).to_le_bytes());
-    }
-    if longs > 2 {
-        out.extend_from_slice(&keys.theta.to_le_bytes());
-    }
-    for (hash, summed) in keys.entries() {
-        out.extend_from_slice(&hash.to_le_bytes());
-        value(summed, out);
-    }
-}
-
-/// Reads a compact image of serial version 3 whose values have `width` bytes; `strictly`: only what [`write`] writes of
-/// keys that are not zero.
-pub(super) fn read<S: Semigroup>(
-    image: &[u8],
-    family: Family,
-    width: usize,
-    value: impl Fn(&[u8]) -> Result<S, DecodeError>,
-    k: usize,
-    strictly: bool,
-) -> Result<Keys<S>, DecodeError> {
-    let wrong = |what: &str| DecodeError::new(format!("{family:?} image: {what}"));
-    let (head, mut rest) = image.split_first_chunk::<8>().ok_or_else(|| wrong("cut short"))?;
-    let [longs, version, number, kind, unused, flags, seed @ ..] = *head;
-    let right = match family {
-        Family::Theta => number == 3,
-        // Java's older images have another number for the kind.
-        Family::Tuple => number == 9 && matches!(kind, 1 | 5),
-    };
-    if !right || !(version == 3 || family == Family::Tuple && version == 1) {
-        return Err(wrong("of another family or version"));
-    }
-    if strictly && (version, unused, flags) != (3, 0, COMPACT | ORDERED)
-        || strictly && kind != u8::from(family == Family::Tuple)
-    {
-        return Err(wrong("its head is not the canonical one"));
-    }
-    if flags & EMPTY != 0 {
-        return Ok(Keys::default());
-    }
-    if seed != seed_hash().to_le_bytes() {
-        return Err(wrong("of another seed"));
-    }
-    let mut long = || -> Result<u64, DecodeError> { u64::decode(crate::codec::take(&mut rest, 8)?) };
-    let (count, theta) = match longs {
-        1 => (1, MAX_THETA),
-        2 => (long()?, MAX_THETA),
-        3 => (long()?, long()?),
-        _ => return Err(wrong("of an unknown preamble")),
-    };
-    let longest = match count {
-        _ if theta < MAX_THETA => 3,
-        1 => 1,
-        _ => 2,
-    };
-    if strictly && (longs != longest || count == 0 && longs == 2) {
-        return Err(wrong("its preamble is not the canonical one"));
-    }
-    // The upper half is unused; the length below shows what is set there in a canonical image.
-    let count = if strictly { count } else { count & u64::from(u32::MAX) };
-    if theta == 0 || theta > MAX_THETA {
-        return Err(wrong("theta is out of range"));
-    }
-    let whole = usize::try_from(count).ok().and_then(|n| n.checked_mul(8 + width));
-    if whole != Some(rest.len()) {
-        return Err(wrong("its length is not that of its entries"));
-    }
-    let entry = |bytes: &[u8]| -> Result<(u64, S), DecodeError> {
-        let (hash, bytes) = bytes.split_at(8);
-        let hash = u64::decode(hash)?;
-        if hash == 0 || hash >= theta {
-            return Err(wrong("a hash is out of range"));
-        }
-        Ok((hash, value(bytes)?))
-    };
-    let mut entries = Vec::with_capacity(rest.len() / (8 + width));
-    for bytes in rest.chunks_exact(8 + width) {
-        entries.push(entry(bytes)?);
-    }
-    if strictly {
-        return Keys::of_sorted(theta, entries, k).ok_or_else(|| wrong("its hashes do not ascend or are too many"));
-    }
-    Ok(Keys::of(theta, entries, k))
 }

@@ -1,20 +1,21 @@
 //! KLL sketches: ranks and quantiles with the same error everywhere.
 //!
-//! **State.** Levels of items; one of level `h` stands for `2^h`. A full level is sorted and every other item moves up, the
-//! odd or the even ones by a coin.
+//! **State.** Levels of items; one of level `h` stands for `2^h`. A full level is sorted and every other item moves up,
+//! the odd or the even ones by a coin.
 //!
 //! **Laws, approximate.** Commutative in distribution: whatever the merge tree, each rank is within the bound with its
-//! confidence (Z. Karnin, K. Lang, E. Liberty, "Optimal quantile approximation in streams", 2016, theorem 4). Until the first
-//! level is full (`K` items) the sketch is exact, and equal multisets have equal bytes.
+//! confidence (Z. Karnin, K. Lang, E. Liberty, "Optimal quantile approximation in streams", 2016, theorem 4). Until the
+//! first level is full (`K` items) the sketch is exact, and equal multisets have equal bytes.
 //!
-//! **Not replayable.** The library's coin is seeded by chance for each thread, and cannot be set. Beyond `K` items the same
-//! input leads to other bytes each time: a recomputed batch never matches the one it replaces byte for byte, and answers
-//! differ within the bound. Where that matters, [`Quantiles`](crate::Quantiles) is exact.
+//! **Not replayable.** The library's coin is seeded by chance for each thread, and cannot be set. Beyond `K` items the
+//! same input leads to other bytes each time: a recomputed batch never matches the one it replaces byte for byte, and
+//! answers differ within the bound. Where that matters, [`Quantiles`](crate::Quantiles) is exact.
 //!
-//! **Guarantee.** The rank of a value is within `2.296 / K^0.9723` with 99 % confidence, as the library states (measured by
-//! its authors): 1.33 % of all items for `K` = 200.
+//! **Guarantee.** The rank of a value is within `2.296 / K^0.9723` with 99 % confidence, as the library states
+//! (measured by its authors): 1.33 % of all items for `K` = 200.
 //!
-//! **Cost.** 17 bytes hold one item, about 5 kB a million with `K` = 200. See `benches/datasketches` for times.
+//! **Cost** (`K` = 200). Bytes: 1 of nothing, 17 of one item, 121 of 10, about 5,000 of a million. An insert takes 35
+//! ns, a merge of two large sketches 5 us.
 //!
 //! **Items.** `f64`; not-a-number is ignored, `-0.0` is `0.0`, infinities count. At most 2^56 items are counted.
 //!
@@ -34,8 +35,8 @@ use datasketches::common::SearchCriteria::Inclusive;
 use datasketches::kll::{KllFloat, KllSketch};
 use serde_json::Value;
 
-use super::{EMPTY, IMAGE, MOST, form, image, item, refused, sort_floats};
-use crate::codec::{Codec, DecodeError, Form, HashId};
+use super::{EMPTY, IMAGE, MOST, form, framed, item, refused, sort_floats};
+use crate::codec::{Codec, DecodeError, Form, HashId, Merge, merge_decoded};
 use crate::estimate::Estimate;
 use crate::semigroup::{Absorb, Commutative, Monoid, Semigroup};
 use crate::tier::{ApproxLaws, Approximate, Tiered};
@@ -168,6 +169,7 @@ impl<const K: u16> PartialEq for Kll<K> {
 
 /// All values of both.
 impl<const K: u16> Semigroup for Kll<K> {
+    const BY_PARTS: bool = true;
     fn combine(&mut self, other: &Self) {
         // Both of one K: only a sum beyond what is counted could fail, and is none.
         if self.sketch.n().saturating_add(other.sketch.n()) <= MOST {
@@ -208,6 +210,8 @@ impl<const K: u16> Absorb<f64> for Kll<K> {
 }
 
 impl<const K: u16> Codec for Kll<K> {
+    const MERGE: Option<Merge> = Some(merge_decoded::<Self>);
+
     fn encode(&self, out: &mut Vec<u8>) {
         if self.is_zero() {
             out.push(FORM.byte(EMPTY));
@@ -217,7 +221,7 @@ impl<const K: u16> Codec for Kll<K> {
         }
     }
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Some(image) = image(FORM, bytes)? else {
+        let Some(image) = framed(FORM, bytes)? else {
             return Ok(Self::zero());
         };
         let value = Self::from_apache(image)?;

@@ -9,23 +9,29 @@
 //! | [`Kll`], [`Req`], [`TDigest`] | ranks and quantiles | approximate |
 //! | [`hll_image`] | HyperLogLog images for Java, C++, Python, Go, Spark, Druid | |
 //!
-//! Each writes (`to_apache`) and reads (`from_apache`) the compact image of its family, so values can come from and go to
-//! any DataSketches library. Items are hashed as there: [`MurmurItem`](crate::murmur::MurmurItem), seed 9001. Our own bytes
-//! are a [`Form`](crate::codec::Form) byte and, unless the sketch is empty, that image, in the one form that a value has.
-//! The crate `datasketches` does the rest, pinned to one version. What it is handed as an image has been checked here first
-//! where it would otherwise panic.
+//! Each writes (`to_apache`) and reads (`from_apache`) the compact image of its family, so values can come from and go
+//! to any DataSketches library. Items are hashed as there: [`MurmurItem`](crate::murmur::MurmurItem), seed 9001. Our
+//! own bytes are a [`Form`] byte and, unless the sketch is empty, that image, in the one form that a value has.
 //!
-//! What DataSketches itself does not promise: that equal items lead to equal bytes. Theta keeps more than it was asked for
-//! until trimmed, CPC and HyperLogLog carry a running estimate that depends on the order. Here these are never in the state.
+//! The crate `datasketches` does the rest, pinned to one version: the state and the merges of CPC, KLL, REQ and
+//! t-digest, all bounds, and images that are compressed or of old versions. Theta and Tuple keep their normal form
+//! themselves (unions of two sorted lists, 6 times faster than tables), and compute what the crate would. The crate
+//! reads some hostile images on which it later panics, or for which it asks for much memory: those are refused here
+//! before or right after it reads them.
+//!
+//! What DataSketches itself does not promise: that equal items lead to equal bytes. Theta keeps more than it was asked
+//! for until trimmed, CPC and HyperLogLog carry a running estimate that depends on the order. Here these are never in
+//! the state.
 
-mod cpc;
+pub mod cpc;
 pub mod hll_image;
+mod image;
 mod keys;
-mod kll;
-mod req;
-mod tdigest;
-mod theta;
-mod tuple;
+pub mod kll;
+pub mod req;
+pub mod tdigest;
+pub mod theta;
+pub mod tuple;
 
 pub use cpc::Cpc;
 pub use kll::Kll;
@@ -53,7 +59,7 @@ const fn form(name: &'static str, hash: HashId) -> Form {
 }
 
 /// The image in our own bytes, `None` if empty.
-fn image(form: Form, bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
+fn framed(form: Form, bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
     match form.split(bytes)? {
         (EMPTY, []) => Ok(None),
         (EMPTY, rest) => Err(DecodeError::new(format!("{} bytes follow an empty sketch", rest.len()))),

@@ -1,21 +1,22 @@
 //! REQ sketches: ranks and quantiles whose error shrinks towards one end.
 //!
-//! **State.** Like [`Kll`](super::Kll), levels of items of which every other moves up by a coin; but the items at one end
-//! never move. With `HIGH` that end is the high ranks (p99 and beyond), otherwise the low ones.
+//! **State.** Like [`Kll`](super::Kll), levels of items of which every other moves up by a coin; but the items at one
+//! end never move. With `HIGH` that end is the high ranks (p99 and beyond), otherwise the low ones.
 //!
 //! **Laws, approximate.** Commutative in distribution: whatever the merge tree, each rank is within the bound with its
-//! confidence (G. Cormode, Z. Karnin, E. Liberty, J. Thaler, P. Vesely, "Relative error streaming quantiles", 2021, theorem
-//! 3 for merges). Up to `6 K` items the sketch is exact.
+//! confidence (G. Cormode, Z. Karnin, E. Liberty, J. Thaler, P. Vesely, "Relative error streaming quantiles", 2021,
+//! theorem 3 for merges). Up to `6 K` items the sketch is exact.
 //!
-//! **Not replayable.** The coin is seeded by chance for each thread and cannot be set: beyond the exact range the same input
-//! leads to other bytes each time. What that means is said at [`Kll`](super::Kll).
+//! **Not replayable.** The coin is seeded by chance for each thread and cannot be set: beyond the exact range the same
+//! input leads to other bytes each time. What that means is said at [`Kll`](super::Kll).
 //!
 //! **Guarantee.** The library states a standard error, which its authors fitted to single streams: for a rank `r` it is
-//! `0.131 / K` of `1 - r` (with `HIGH`), at most `0.084 / K`; for `K` = 12, 1.1 % of the distance from the end and at most
-//! 0.7 % of all. In merge trees of 40 shards the measured error is up to 1.5 times that, so the bounds here are three of
-//! these standard errors, stated with 95 %. The last `3 K` items at that end are exact.
+//! `0.131 / K` of `1 - r` (with `HIGH`), at most `0.084 / K`; for `K` = 12, 1.1 % of the distance from the end and at
+//! most 0.7 % of all. In merge trees of 40 shards the measured error is up to 1.5 times that, so the bounds here are
+//! three of these standard errors, stated with 95 %. The last `3 K` items at that end are exact.
 //!
-//! **Cost.** 17 bytes hold one item, some 20 to 30 kB a million with `K` = 12. See `benches/datasketches` for times.
+//! **Cost** (`K` = 12). Bytes: 1 of nothing, 17 of one item, 109 of 10, about 16,000 of a million. An insert takes 23
+//! ns, a merge of two large sketches 10 us.
 //!
 //! **Not for** ranks in the middle: [`Kll`](super::Kll) has half the error there in fewer bytes.
 //!
@@ -36,8 +37,8 @@ use datasketches::common::SearchCriteria::Inclusive;
 use datasketches::req::{RankAccuracy, ReqFloat, ReqSketch};
 use serde_json::Value;
 
-use super::{EMPTY, IMAGE, MOST, TWO_SIGMA, form, image, item, refused, sort_floats};
-use crate::codec::{Codec, DecodeError, Form, HashId};
+use super::{EMPTY, IMAGE, MOST, TWO_SIGMA, form, framed, item, refused, sort_floats};
+use crate::codec::{Codec, DecodeError, Form, HashId, Merge, merge_decoded};
 use crate::estimate::Estimate;
 use crate::semigroup::{Absorb, Commutative, Monoid, Semigroup};
 use crate::tier::{ApproxLaws, Approximate, Tiered};
@@ -193,6 +194,7 @@ impl<const K: u16, const HIGH: bool> PartialEq for Req<K, HIGH> {
 
 /// All values of both.
 impl<const K: u16, const HIGH: bool> Semigroup for Req<K, HIGH> {
+    const BY_PARTS: bool = true;
     fn combine(&mut self, other: &Self) {
         if self.sketch.n().saturating_add(other.sketch.n()) <= MOST {
             self.sketch.merge(&other.sketch).ok();
@@ -204,7 +206,7 @@ impl<const K: u16, const HIGH: bool> Monoid for Req<K, HIGH> {
     fn zero() -> Self {
         const {
             assert!(
-                K >= 4 && K <= 1024 && K % 2 == 0,
+                K >= 4 && K <= 1024 && K.is_multiple_of(2),
                 "the size of a REQ sketch is even, from 4 to 1024"
             )
         };
@@ -237,6 +239,8 @@ impl<const K: u16, const HIGH: bool> Absorb<f64> for Req<K, HIGH> {
 }
 
 impl<const K: u16, const HIGH: bool> Codec for Req<K, HIGH> {
+    const MERGE: Option<Merge> = Some(merge_decoded::<Self>);
+
     fn encode(&self, out: &mut Vec<u8>) {
         if self.is_zero() {
             out.push(FORM.byte(EMPTY));
@@ -246,7 +250,7 @@ impl<const K: u16, const HIGH: bool> Codec for Req<K, HIGH> {
         }
     }
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Some(image) = image(FORM, bytes)? else {
+        let Some(image) = framed(FORM, bytes)? else {
             return Ok(Self::zero());
         };
         let value = Self::from_apache(image)?;

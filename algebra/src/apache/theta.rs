@@ -1,21 +1,22 @@
 //! Theta sketches: distinct counts with set algebra.
 //!
-//! **State.** Up to `k = 2^LG_K` hashes: the smallest of all items seen. `theta` is the `k + 1`-th smallest as a fraction,
-//! so what is kept is a sample of the distinct items in which each is with probability `theta`. Samples of two sets by one
-//! hash function can be united, intersected and subtracted, and the result is a sample again.
+//! **State.** Up to `k = 2^LG_K` hashes: the smallest of all items seen. `theta` is the `k + 1`-th smallest as a
+//! fraction, so what is kept is a sample of the distinct items in which each is with probability `theta`. Samples of
+//! two sets by one hash function can be united, intersected and subtracted, and the result is a sample again.
 //!
-//! **Laws, exact.** The hashes and `theta` are functions of the set of items (the library's own sketches keep up to twice as
-//! many hashes, depending on the order; here they are trimmed and ordered). So equal sets of items have equal bytes, under
-//! any merge tree. Commutative and idempotent: redelivery is harmless. The sum is the union. Intersections and differences
-//! are questions, not sums.
+//! **Laws, exact.** The hashes and `theta` are functions of the set of items (the library's own sketches keep up to
+//! twice as many hashes, depending on the order; here they are trimmed and ordered). So equal sets of items have equal
+//! bytes, under any merge tree. Commutative and idempotent: redelivery is harmless. The sum is the union. Intersections
+//! and differences are questions, not sums.
 //!
-//! **Guarantee.** The estimate is unbiased, with standard error `1 / sqrt(k)` of the value (1.6 % for 12; M. Dasgupta and
-//! others, "A framework for estimating stream expression cardinalities", 2016); up to `k` items it is exact. The error of an
-//! intersection or a difference is that of the union: relative to a small result it is large, and the bounds say so. Bounds
-//! are those of two standard errors of the library.
+//! **Guarantee.** The estimate is unbiased, with standard error `1 / sqrt(k)` of the value (1.6 % for 12; M. Dasgupta
+//! and others, "A framework for estimating stream expression cardinalities", 2016); up to `k` items it is exact. The
+//! error of an intersection or a difference is that of the union: relative to a small result it is large, and the
+//! bounds say so. Bounds are those of two standard errors of the library.
 //!
-//! **Cost.** Bytes: 1 of nothing, 17 of one item, 97 of 10, 32,793 of a million (`LG_K` = 12). See `benches/datasketches`
-//! for times: an insert is a hash, and a comparison once the sketch is full.
+//! **Cost** (`LG_K` = 12). Bytes: 1 of nothing, 17 of one item, 97 of 10, 32,793 of a million. An insert takes 3 ns in
+//! a stream of a million, 7 ns in one of ten (the library: 4 and 9). A merge of two full sketches takes 12 us, of two
+//! with 10 items 0.5 us (the library: 90 and 0.7); in a `sum_all` of many small ones, 0.1 us each. Decoding: 4.5 us.
 //!
 //! **Not for** plain distinct counts: [`Hll`](crate::Hll) needs a tenth of the bytes for the same error.
 //!
@@ -39,8 +40,9 @@ use datasketches::common::NumStdDev;
 use datasketches::theta::{CompactThetaSketch, ThetaJaccardSimilarity};
 use serde_json::Value;
 
-use super::keys::{self, Family, Keys, MAX_THETA};
-use super::{EMPTY, IMAGE, TWO_SIGMA, form, image, refused};
+use super::image::{self, Family};
+use super::keys::{Keys, MAX_THETA};
+use super::{EMPTY, IMAGE, TWO_SIGMA, form, framed, refused};
 use crate::codec::{Codec, DecodeError, Form, HashId, Merge, merge_decoded};
 use crate::estimate::Estimate;
 use crate::murmur::MurmurItem;
@@ -58,7 +60,12 @@ impl Semigroup for Nothing {
 
 /// A sample of `2^LG_K` distinct items. See the [module](self).
 ///
-/// `LG_K` is from 5 to 20.
+/// `LG_K` is from 5 to 20; another is an error when compiled:
+///
+/// ```compile_fail,E0080
+/// use rufous_algebra::{Monoid, apache::Theta};
+/// let _ = Theta::<4>::zero();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Theta<const LG_K: u8> {
     keys: Keys<Nothing>,
@@ -153,7 +160,7 @@ impl<const LG_K: u8> Theta<LG_K> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        keys::write(&self.keys.settled(Self::K), Family::Theta, |_, _| {}, out);
+        image::write(&self.keys.settled(Self::K), Family::Theta, |_, _| {}, out);
     }
 
     fn apache(&self) -> Result<CompactThetaSketch, DecodeError> {
@@ -169,7 +176,7 @@ pub(super) fn bounded<S: Semigroup>(keys: &Keys<S>) -> Estimate {
     }
     let value = n / keys.probability();
     let mut image = Vec::new();
-    keys::write(keys, Family::Theta, |_, _| {}, &mut image);
+    image::write(keys, Family::Theta, |_, _| {}, &mut image);
     let (low, high) = match CompactThetaSketch::deserialize(&image) {
         Ok(sketch) => (sketch.lower_bound(NumStdDev::Two), sketch.upper_bound(NumStdDev::Two)),
         Err(_) => (n, MAX_THETA as f64),
@@ -252,9 +259,9 @@ impl<const LG_K: u8> Codec for Theta<LG_K> {
         }
     }
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let keys = match image(FORM, bytes)? {
+        let keys = match framed(FORM, bytes)? {
             None => Keys::default(),
-            Some(image) => keys::read(image, Family::Theta, 0, |_| Ok(Nothing), Self::K, true)?,
+            Some(image) => image::read(image, Family::Theta, 0, |_| Ok(Nothing), Self::K, true)?,
         };
         Ok(Self { keys })
     }

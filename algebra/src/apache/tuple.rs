@@ -1,16 +1,17 @@
 //! Tuple sketches: a sum for each distinct item, of a sample of the items.
 //!
-//! **State.** That of a [`Theta`](super::Theta) sketch, and with each hash the sum of what came with that item. A hash that
-//! is in the sample has been in it since it was first seen, so its sum is complete.
+//! **State.** That of a [`Theta`](super::Theta) sketch, and with each hash the sum of what came with that item. A hash
+//! that is in the sample has been in it since it was first seen, so its sum is complete.
 //!
 //! **Laws.** As exact as the sums are: `Tuple<12, u64>` has equal bytes for equal multisets under any merge tree,
-//! a tuple of float sums does not. Commutative, not idempotent.
+//! a tuple of float sums does not. Commutative; idempotent only if the sums are.
 //!
-//! **Guarantee.** [`Tuple::distinct`] is that of Theta. [`Tuple::total`] adds up a number over all distinct items by the
-//! estimator of D. Horvitz and D. Thompson (1952), unbiased, with bounds of two of its standard errors; where few items
-//! hold most of the total, a sample may lack them, and such bounds are too narrow.
+//! **Guarantee.** [`Tuple::distinct`] is that of Theta. [`Tuple::total`] adds up a number over all distinct items by
+//! the estimator of D. Horvitz and D. Thompson (1952), unbiased, with bounds of two of its standard errors; where few
+//! items hold most of the total, a sample may lack them, and such bounds are too narrow.
 //!
-//! **Cost.** Theta's, and the sums': 17 bytes and one of `u64` for one item, 65,561 for a million (`LG_K` = 12).
+//! **Cost** (`LG_K` = 12, `u64`). Bytes: 25 of one item, 177 of 10, 65,561 of a million. An insert takes 4 ns in a
+//! stream of a million, a merge of two full sketches 14 us (the library: 80).
 //!
 //! **Not for** the sum of all values, which is a plain sum, nor for the largest: that is a heavy hitter.
 //!
@@ -27,20 +28,27 @@ use std::num::NonZeroU64;
 
 use serde_json::{Value, json};
 
-use super::keys::{self, Family, Keys};
+use super::image::{self, Family};
+use super::keys::Keys;
 use super::theta::bounded;
-use super::{EMPTY, IMAGE, TWO_SIGMA, form, image};
+use super::{EMPTY, IMAGE, TWO_SIGMA, form, framed};
 use crate::codec::{Codec, DecodeError, Form, HashId, Merge, merge_decoded};
 use crate::estimate::Estimate;
 use crate::murmur::MurmurItem;
-use crate::semigroup::{Absorb, Commutative, Monoid, Semigroup};
+use crate::semigroup::{Absorb, Commutative, Idempotent, Monoid, Semigroup};
 use crate::tier::Tiered;
 
 const FORM: Form = form("tuple", HashId::Murmur3);
 
 /// A sample of `2^LG_K` distinct items with a sum each. See the [module](self).
 ///
-/// `LG_K` is from 5 to 20, and all sums have the same number of bytes ([`Codec::WIDTH`]).
+/// `LG_K` is from 5 to 20, and all sums have the same number of bytes ([`Codec::WIDTH`]); others are an error when
+/// compiled:
+///
+/// ```compile_fail,E0080
+/// use rufous_algebra::{Monoid, apache::Tuple};
+/// let _ = Tuple::<12, Option<u64>>::zero();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tuple<const LG_K: u8, S> {
     keys: Keys<S>,
@@ -127,12 +135,12 @@ impl<const LG_K: u8, S: Monoid + Codec> Tuple<LG_K, S> {
     /// # Errors
     /// When it is none, or of another seed.
     pub fn from_apache(image: &[u8]) -> Result<Self, DecodeError> {
-        let keys = keys::read(image, Family::Tuple, Self::WIDTH, S::decode, Self::K, false)?;
+        let keys = image::read(image, Family::Tuple, Self::WIDTH, S::decode, Self::K, false)?;
         Ok(Self { keys })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        keys::write(&self.keys.settled(Self::K), Family::Tuple, S::encode, out);
+        image::write(&self.keys.settled(Self::K), Family::Tuple, S::encode, out);
     }
 }
 
@@ -176,6 +184,7 @@ impl<const LG_K: u8, S: Monoid + Codec> Monoid for Tuple<LG_K, S> {
     }
 }
 impl<const LG_K: u8, S: Monoid + Codec + Commutative> Commutative for Tuple<LG_K, S> {}
+impl<const LG_K: u8, S: Monoid + Codec + Idempotent> Idempotent for Tuple<LG_K, S> {}
 impl<const LG_K: u8, S: Monoid + Codec + Tiered> Tiered for Tuple<LG_K, S> {
     type Tier = S::Tier;
 }
@@ -207,9 +216,9 @@ impl<const LG_K: u8, S: Monoid + Codec> Codec for Tuple<LG_K, S> {
         }
     }
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let keys = match image(FORM, bytes)? {
+        let keys = match framed(FORM, bytes)? {
             None => Keys::default(),
-            Some(image) => keys::read(image, Family::Tuple, Self::WIDTH, S::decode, Self::K, true)?,
+            Some(image) => image::read(image, Family::Tuple, Self::WIDTH, S::decode, Self::K, true)?,
         };
         Ok(Self { keys })
     }
