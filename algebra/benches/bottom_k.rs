@@ -1,6 +1,7 @@
 //! The entries of least key, beside what one would write with the standard library's heap and sets.
 
 #[path = "common/mod.rs"]
+#[allow(dead_code, reason = "each bench uses a part")]
 mod common;
 
 use std::cmp::Reverse;
@@ -37,7 +38,10 @@ fn main() {
             heap
         })
         .contender("datasketches theta, 1,024 to 2,048", || {
-            let mut sketch = datasketches::theta::ThetaSketch::builder().lg_k(10).build();
+            let mut sketch = datasketches::theta::ThetaSketchBuilder::default()
+                .lg_k(10)
+                .build()
+                .expect("a size");
             (0..N).for_each(|item| sketch.update(item));
             sketch
         })

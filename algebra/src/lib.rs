@@ -7,6 +7,7 @@
 //! - [`plain`]: numbers, text, containers, means, moments, decay; [`extremum`]: [`Min`] and [`Max`];
 //! - [`aggregator`]: prepare, sum, present;
 //! - [`hash`]: the one hash that persisted sketches use; [`hll`]: distinct counts; [`quantiles`]: a signed log-histogram;
+//! - [`heavy_hitters`]: the most frequent items; [`bottom_k`]: the best by score, the latest, samples; [`minhash`]: similarity;
 //! - [`laws`]: the laws as functions that you run on your own types.
 //!
 //! ```
@@ -46,7 +47,7 @@ pub mod tier;
 pub mod ways;
 
 pub use aggregator::Aggregator;
-pub use bottom_k::{BottomK, Kmv, Latest, Sample, TopK, WeightedSample};
+pub use bottom_k::{BottomK, Kmv, Latest, Sample, Score, TopK, WeightedSample};
 pub use codec::{Codec, DecodeError};
 pub use estimate::Estimate;
 pub use extremum::{Max, Min};

@@ -13,7 +13,7 @@ use rufous_algebra::laws::{
     replayed_trees, rule,
 };
 use rufous_algebra::{
-    Absorb, BottomK, Codec, ExactLaws, Idempotent, Kmv, Latest, Monoid, Sample, Semigroup, TopK, WeightedSample,
+    Absorb, BottomK, Codec, ExactLaws, Idempotent, Kmv, Latest, Monoid, Sample, Score, Semigroup, TopK, WeightedSample,
 };
 
 fn fold<T, S: Absorb<T>>(items: impl IntoIterator<Item = T>) -> S {
@@ -55,7 +55,7 @@ fn laws_of_all() {
     hold(&RANGES.map(|r| fold::<_, Latest<String, 8>>(r.map(|i| (time(i), i, event(i))))));
     hold(&RANGES.map(|r| fold::<_, Sample<String, 8>>(r.map(|i| (i, event(i))))));
     hold(&RANGES.map(|r| fold::<_, WeightedSample<String, 8>>(r.map(|i| (i, weight(i), event(i))))));
-    hold(&RANGES.map(|r| fold::<_, Kmv<8>>(r)));
+    hold(&RANGES.map(fold::<_, Kmv<8>>));
     check_absorb::<_, BottomK<u8, u8, 3>>(&[(5, 1), (3, 1), (3, 0), (9, 9), (1, 1), (0, 0), (5, 0)]);
     check_absorb::<_, TopK<u8, 3>>(&[5, 3, 9, 9, 1, 7]);
     check_absorb::<_, Latest<u8, 2>>(&[(5, "a", 1), (3, "b", 2), (5, "a", 1), (9, "c", 3), (7, "d", 4)]);
@@ -176,6 +176,28 @@ fn the_best_are_those_of_a_set() {
     assert_eq!((top.magnitude(), TopK::<u8, 2>::zero().magnitude()), (3.0, 0.0));
 }
 
+/// Floats as scores: one order of all of them, not-a-number last, and `-0.0` is `0.0`.
+#[test]
+fn scores_are_ordered() {
+    let scores = [
+        f64::NAN,
+        f64::NEG_INFINITY,
+        -1.5,
+        -f64::MIN_POSITIVE,
+        0.0,
+        5e-324,
+        1.5,
+        f64::MAX,
+        f64::INFINITY,
+    ];
+    assert!(scores.windows(2).all(|pair| Score(pair[0]) < Score(pair[1])));
+    assert_eq!((Score(-0.0), Score(-f64::NAN)), (Score(0.0), Score(f64::NAN)));
+    check_codec(&scores.map(Score));
+    let top = fold::<_, TopK<(Score, u8), 3>>(scores.iter().map(|score| (Score(*score), 7)));
+    assert!(top.iter().map(|(score, _)| score.0).eq([f64::INFINITY, f64::MAX, 1.5]));
+    hold(&[0..0, 0..4, 2..9, 4..8].map(|r| fold::<_, TopK<(Score, u8), 3>>(r.map(|i| (Score(scores[i]), i as u8)))));
+}
+
 /// "Latest" is by time, whatever the order of arrival; an event that comes again is one event.
 #[test]
 fn the_latest_are_by_time() {
@@ -229,10 +251,44 @@ fn samples_are_uniform() {
     }
     for a in 0..20 {
         assert!(likely(single[a], RUNS, 0.25), "{a}: {} of {RUNS}", single[a]);
-        for b in 0..a {
+        for (b, found) in pairs[a].into_iter().enumerate().filter(|(b, _)| *b != a) {
             let p = 5.0 * 4.0 / (20.0 * 19.0);
-            assert!(likely(pairs[a][b], RUNS, p), "{a}, {b}: {} of {RUNS}", pairs[a][b]);
+            assert!(likely(found, RUNS, p), "{a}, {b}: {found} of {RUNS}");
         }
+    }
+}
+
+/// The share of events in a sample that have a property: exact while all are kept, else within bounds as often as they say.
+#[test]
+fn shares_of_samples() {
+    let of = |n: u64, run: u64| fold::<_, Sample<u64, 50>>((0..n).map(|i| (run << 32 | i, i)));
+    assert_eq!(of(0, 0).share(|_| true), None);
+    assert_eq!(
+        of(49, 0).share(|i| *i < 7).map(|e| (e.value, e.low, e.high)),
+        Some((1.0 / 7.0, 1.0 / 7.0, 1.0 / 7.0))
+    );
+    for part in [0, 1, 20, 150, 299, 300] {
+        let truth = part as f64 / 300.0;
+        let outside = (0..500)
+            .filter(|run| !of(300, *run).share(|i| *i < part).unwrap().contains(truth))
+            .count();
+        assert!(outside as f64 <= 25.0 + 4.0 * 5.0, "{part}: {outside} of 500 outside");
+    }
+}
+
+/// Bulk sums of many short states and of long ones agree with sums from left to right; keys meet with other values.
+#[test]
+fn bulk_sums() {
+    let mut rng = Rng(6);
+    for (states, most) in [(300, 6), (40, 40), (200, 1), (30, 100)] {
+        let states: Vec<BottomK<u64, u64, 64>> = (0..states)
+            .map(|_| fold((0..rng.below(most + 1)).map(|_| (rng.below(400) as u64, rng.below(3) as u64))))
+            .collect();
+        let one_by_one = states.iter().fold(BottomK::zero(), |mut sum, state| {
+            sum.combine(state);
+            sum
+        });
+        assert_eq!(BottomK::sum_all(&states), Some(one_by_one));
     }
 }
 

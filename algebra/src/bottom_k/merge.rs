@@ -3,11 +3,13 @@
 use std::cmp::Ordering;
 use std::num::NonZeroU64;
 
-use super::{BottomK, Key, Payload, keep_least};
+use super::{BottomK, Key, Payload, is_less, keep_least};
 use crate::semigroup::{Commutative, Idempotent, Monoid, Semigroup};
 use crate::tier::{Exact, Tiered};
 
-/// Up to this many entries are inserted one by one: cheaper than a pass over both lists.
+/// A list with so many times fewer entries is inserted one by one: cheaper than a pass over both.
+const FEWER: usize = 16;
+/// Up to this many entries are inserted one by one as well.
 const FEW: usize = 4;
 
 /// The least keys of both.
@@ -15,7 +17,7 @@ impl<K: Key, V: Payload, const N: usize> Semigroup for BottomK<K, V, N> {
     const BY_PARTS: bool = true;
 
     fn combine(&mut self, other: &Self) {
-        if other.entries.len() <= FEW {
+        if self.is_much_longer(other) {
             other.entries.iter().for_each(|(key, value)| self.insert(key, value));
         } else {
             self.merge(other.entries.iter(), |entry| &entry.0, Clone::clone);
@@ -27,11 +29,34 @@ impl<K: Key, V: Payload, const N: usize> Semigroup for BottomK<K, V, N> {
         if self.entries.len() < other.entries.len() {
             std::mem::swap(self, &mut other);
         }
-        if other.entries.len() <= FEW {
+        if self.is_much_longer(&other) {
             other.entries.into_iter().for_each(|entry| self.insert_owned(entry));
         } else {
             self.merge(other.entries.into_iter(), |entry| &entry.0, |entry| entry);
         }
+    }
+
+    /// Gathers the entries of short lists and sorts them once; pairwise sums would copy the growing list each time.
+    fn sum_all<'a, I>(items: I) -> Option<Self>
+    where
+        I: IntoIterator<Item = &'a Self>,
+    {
+        let mut items = items.into_iter();
+        let mut sum = items.next()?.clone();
+        let mut gathered: Vec<&(K, V)> = Vec::new();
+        for item in items {
+            if sum.is_full() && sum.is_much_longer(item) || 2 * item.entries.len() > N {
+                sum.combine(item);
+            } else {
+                gathered.extend(&item.entries);
+            }
+            // Bounds the memory.
+            if gathered.len() > N.max(1 << 10) {
+                sum.add_unsorted(&mut gathered);
+            }
+        }
+        sum.add_unsorted(&mut gathered);
+        Some(sum)
     }
 
     /// Itself: idempotent.
@@ -41,6 +66,23 @@ impl<K: Key, V: Payload, const N: usize> Semigroup for BottomK<K, V, N> {
 }
 
 impl<K: Key, V: Payload, const N: usize> BottomK<K, V, N> {
+    fn is_much_longer(&self, other: &Self) -> bool {
+        other.entries.len() <= FEW.max(self.entries.len() / FEWER)
+    }
+
+    /// Adds entries in any order and empties the list.
+    fn add_unsorted(&mut self, gathered: &mut Vec<&(K, V)>) {
+        gathered.sort_by(|a, b| a.0.cmp(&b.0));
+        gathered.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same && size_of::<V>() > 0 && is_less(&next.1, &kept.1) {
+                *kept = *next;
+            }
+            same
+        });
+        self.merge(gathered.drain(..), |entry| &entry.0, Clone::clone);
+    }
+
     /// A pass over both lists, until there are `N`.
     fn merge<E>(&mut self, theirs: impl ExactSizeIterator<Item = E>, key: fn(&E) -> &K, own: fn(E) -> (K, V)) {
         let capacity = N.min(self.entries.len() + theirs.len());
@@ -98,6 +140,13 @@ macro_rules! as_its_core {
             }
             fn combine_owned(&mut self, other: Self) {
                 self.core.combine_owned(other.core);
+            }
+            fn sum_all<'a, I>(items: I) -> Option<Self>
+            where
+                I: IntoIterator<Item = &'a Self>,
+            {
+                let core = $crate::semigroup::Semigroup::sum_all(items.into_iter().map(|item| &item.core))?;
+                Some(Self { core })
             }
             /// Itself: idempotent.
             fn times(self, _: std::num::NonZeroU64) -> Self {

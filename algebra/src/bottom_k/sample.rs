@@ -11,6 +11,7 @@ use super::{BottomK, Payload};
 use crate::codec::{Codec, DecodeError, Form, HashId};
 use crate::estimate::Estimate;
 use crate::hash::HashBytes;
+use crate::minhash::share;
 use crate::semigroup::Absorb;
 
 const FORM: Form = Form::new("sample", 1, HashId::Xxh3);
@@ -60,6 +61,23 @@ impl<T: Payload, const N: usize> Sample<T, N> {
     /// How many different events there were: exact up to `N - 1`, then as good as [`Kmv`](super::Kmv).
     pub fn seen(&self) -> Estimate {
         distinct::<N>(self.core.len(), self.core.iter().next_back().map(|(hash, _)| *hash))
+    }
+
+    /// The share of the events for which this holds, from the sample, with bounds. `None` of no events.
+    ///
+    /// ```
+    /// use rufous_algebra::Sample;
+    /// let mut orders = Sample::<u64, 400>::default();
+    /// (0..50_000u64).for_each(|id| orders.insert(&id, &(id % 100)));
+    /// assert!(orders.share(|amount| *amount < 30).unwrap().contains(0.3));
+    /// ```
+    pub fn share(&self, holds: impl Fn(&T) -> bool) -> Option<Estimate> {
+        let (hits, n) = (self.iter().filter(|value| holds(value)).count(), self.core.len());
+        match n {
+            0 => None,
+            _ if n < N => Some(Estimate::exact(hits as f64 / n as f64)),
+            _ => Some(share(hits, n)),
+        }
     }
 }
 

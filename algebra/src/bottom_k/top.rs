@@ -17,7 +17,8 @@ const FORM: Form = Form::new("top-k", 1, HashId::None);
 /// The `N` greatest of the entries seen, mostly pairs `(score, item)`. See the [module](super).
 ///
 /// An entry that comes again changes nothing. Entries of one score are ordered by what follows it, so that the choice
-/// between them does not depend on which came first. An item that comes with two scores is two entries.
+/// between them does not depend on which came first. An item that comes with two scores is two entries. Scores that are
+/// floats: [`Score`](super::Score).
 ///
 /// ```
 /// use rufous_algebra::{Absorb, Semigroup, TopK};
