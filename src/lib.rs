@@ -51,8 +51,8 @@ pub use app::{App, JobFn, NoArgs};
 #[cfg(feature = "laws")]
 pub use rufous_algebra::laws;
 pub use rufous_algebra::{
-    Absorb, ApproxLaws, Codec, Commutative, Estimate, ExactLaws, Group, HashBytes, Hll, Idempotent, Max, Min, Monoid,
-    Quantiles, Semigroup, Tiered, ways,
+    Absorb, Aggregator, ApproxLaws, Codec, Commutative, Estimate, ExactLaws, Group, HashBytes, HeavyHitters, Hll,
+    Idempotent, Max, Min, Monoid, Quantiles, Semigroup, Tiered, ways,
 };
 pub use rufous_core::{
     AsKey, BatchId, Batcher, Clock, Error, ErrorKind, Format, Job, Key, KeyOf, KeyedProducer, Producer, Record, Result,
@@ -66,9 +66,9 @@ pub mod prelude {
     #[cfg(feature = "laws")]
     pub use crate::laws;
     pub use crate::{
-        Absorb, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Group, Hll, Idempotent, Job, JobTest, Key,
-        KeyedProducer, Max, Memory, Min, Monoid, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text,
-        TimeBucket, Timestamp, ways,
+        Absorb, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Group, HeavyHitters, Hll, Idempotent, Job,
+        JobTest, Key, KeyedProducer, Max, Memory, Min, Monoid, Producer, Quantiles, Record, Semigroup, Sink, Source,
+        Store, Text, TimeBucket, Timestamp, ways,
     };
 }
 
