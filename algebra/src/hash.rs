@@ -1,8 +1,8 @@
-//! The one hash of persisted sketches: XXH3-64 with seed 0 over an explicit encoding, fixed for ever. `std::hash` is
-//! neither portable nor stable between compilers and is never persisted.
+//! The one hash of persisted sketches: XXH3 with seed 0 over an explicit encoding, of 64 or 128 bits, fixed for ever.
+//! `std::hash` is neither portable nor stable between compilers and is never persisted.
 
 use crate::codec::canonical_bits;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// An explicit byte encoding for hashing.
 ///
@@ -31,6 +31,12 @@ pub trait HashBytes {
         self.write(&mut bytes);
         xxh3_64(&bytes)
     }
+    /// XXH3-128, seed 0, of the bytes: two independent halves.
+    fn hash128(&self) -> u128 {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        xxh3_128(&bytes)
+    }
 }
 
 macro_rules! borrowed {
@@ -44,6 +50,11 @@ macro_rules! borrowed {
             fn hash64(&self) -> u64 {
                 let $x = self;
                 xxh3_64($bytes)
+            }
+            #[inline]
+            fn hash128(&self) -> u128 {
+                let $x = self;
+                xxh3_128($bytes)
             }
         }
     )*};
@@ -76,6 +87,10 @@ impl<const N: usize> HashBytes for [u8; N] {
     fn hash64(&self) -> u64 {
         xxh3_64(self)
     }
+    #[inline]
+    fn hash128(&self) -> u128 {
+        xxh3_128(self)
+    }
 }
 
 impl<T: HashBytes + ?Sized> HashBytes for &T {
@@ -85,6 +100,10 @@ impl<T: HashBytes + ?Sized> HashBytes for &T {
     #[inline]
     fn hash64(&self) -> u64 {
         (**self).hash64()
+    }
+    #[inline]
+    fn hash128(&self) -> u128 {
+        (**self).hash128()
     }
 }
 
@@ -114,16 +133,18 @@ tuples!(A 0, B 1, C 2, D 3, E 4, F 5);
 mod tests {
     use super::*;
 
-    /// The published vectors of XXH3-64: a hash that drifted would make every persisted sketch wrong in silence.
+    /// The published vectors of XXH3: a hash that drifted would make every persisted sketch wrong in silence.
     #[test]
     fn published_vectors() {
         assert_eq!("".hash64(), 0x2d06_8005_38d3_94c2);
         assert_eq!("a".hash64(), 0xe6c6_32b6_1e96_4e1f);
         assert_eq!([0u8, 1, 2, 3, 4, 5, 6, 7].hash64(), 0x3a1c_2d7c_85af_88f8);
         assert_eq!(0x0706_0504_0302_0100u64.hash64(), 0x3a1c_2d7c_85af_88f8);
+        assert_eq!("".hash128(), 0x99aa_06d3_0147_98d8_6001_c324_468d_497f);
+        assert_eq!("a".hash128(), 0xa96f_af70_5af1_6834_e6c6_32b6_1e96_4e1f);
     }
 
-    /// `hash64` is the hash of `write`, whether or not a type overrides it; borrowed and owned forms agree.
+    /// Both hashes are of what `write` writes, whether or not a type overrides them; borrowed and owned forms agree.
     #[test]
     fn hash_is_of_the_written_bytes() {
         fn agree<T: HashBytes + ?Sized>(x: &T, bytes: &[u8]) {
@@ -132,6 +153,8 @@ mod tests {
             assert_eq!(out, bytes);
             assert_eq!(x.hash64(), xxh3_64(bytes));
             assert_eq!((&&x).hash64(), x.hash64());
+            assert_eq!(x.hash128(), xxh3_128(bytes));
+            assert_eq!((&&x).hash128(), x.hash128());
         }
         agree("rufous", b"rufous");
         agree(&String::from("rufous"), b"rufous");

@@ -28,9 +28,11 @@ pub mod __private;
 pub mod aggregator;
 #[cfg(feature = "datasketches")]
 pub mod apache;
+pub mod bloom;
 pub mod bottom_k;
 pub mod buffer;
 pub mod codec;
+pub mod count_min;
 pub mod estimate;
 pub mod extremum;
 pub mod hash;
@@ -47,8 +49,10 @@ pub mod tier;
 pub mod ways;
 
 pub use aggregator::Aggregator;
+pub use bloom::Bloom;
 pub use bottom_k::{BottomK, Kmv, Latest, Sample, Score, TopK, WeightedSample};
 pub use codec::{Codec, DecodeError};
+pub use count_min::CountMin;
 pub use estimate::Estimate;
 pub use extremum::{Max, Min};
 pub use hash::HashBytes;
