@@ -30,6 +30,8 @@ fn laws() {
     check_codec(&samples());
     check_merge(&samples());
     check_absorb::<i64, Quantiles>(&[5, 0, -5, i64::MAX, 5]);
+    check_absorb::<i32, Quantiles>(&[5, 0, -5, i32::MAX, 5]);
+    check_absorb::<f64, Quantiles>(&[5.5, -0.0, f64::NAN, f64::INFINITY, 5.5]);
 }
 
 /// Exact tier: any merge tree has the bytes of one histogram of all values.
@@ -148,4 +150,101 @@ fn quantiles_of_odd_values() {
         [0.0, 0.2, 1.0].map(|q| odd.quantile(q).unwrap().value),
         [f64::NEG_INFINITY, 0.0, f64::INFINITY]
     );
+}
+
+/// Counts of any size, in lists, pages and beyond both, come and go, and leave nothing behind; the bytes say only what is
+/// counted, whichever way it came.
+#[test]
+fn counts_of_any_size() {
+    let mut rng = Rng(6);
+    for round in 0..600 {
+        let span = [3i64, 40, 4_000][round % 3];
+        let (mut ours, mut exact) = (Quantiles::default(), std::collections::BTreeMap::<i64, i64>::new());
+        for _ in 0..rng.below(400) {
+            // Up to 128 every integer has a bucket of its own.
+            let value = (rng.below(span as usize) as i64).min(128) - 60;
+            let n = rng.next() >> rng.below(63) >> 1;
+            let Some(n) = NonZeroU64::new(n) else { continue };
+            let mut one = Quantiles::default();
+            one.insert_times(value, n);
+            let count = exact.entry(value).or_default();
+            match rng.below(4) {
+                0 => {
+                    ours.insert_times(value, n);
+                    *count = count.wrapping_add(n.get() as i64);
+                }
+                1 => {
+                    ours.combine(&one);
+                    *count = count.wrapping_add(n.get() as i64);
+                }
+                2 => {
+                    one.negate();
+                    ours.combine_owned(one);
+                    *count = count.wrapping_sub(n.get() as i64);
+                }
+                _ => ours = Quantiles::decode(&ours.to_bytes()).unwrap(),
+            }
+        }
+        let mut expected = Quantiles::default();
+        for (value, n) in &exact {
+            let mut one = Quantiles::default();
+            if let Some(size) = NonZeroU64::new(n.unsigned_abs()) {
+                one.insert_times(*value, size);
+            }
+            if *n < 0 {
+                one.negate();
+            }
+            expected.combine(&one);
+        }
+        assert_eq!(ours.to_bytes(), expected.to_bytes(), "round {round}");
+        assert_eq!(ours, expected);
+        assert_eq!(ours.is_zero(), exact.values().all(|n| *n == 0));
+    }
+}
+
+/// Ranks, counts of ranges and sums hold the exact ones within their bounds.
+#[test]
+fn ranks_and_sums_bracket_the_exact_ones() {
+    let mut rng = Rng(7);
+    let values: Vec<f64> = (0..5_000).map(|_| (rng.below(4_000) as f64 - 1_000.0) / 4.0).collect();
+    let mut ours = Quantiles::default();
+    values.iter().for_each(|v| ours.insert_f64(*v));
+    let at_most = |x: f64| values.iter().filter(|v| **v <= x).count() as f64;
+    for _ in 0..2_000 {
+        let (a, b) = (
+            (rng.below(5_000) as f64 - 1_500.0) / 3.0,
+            (rng.below(5_000) as f64 - 1_500.0) / 3.0,
+        );
+        assert!(
+            ours.rank(a).contains(at_most(a)),
+            "{a}: {:?}, not {}",
+            ours.rank(a),
+            at_most(a)
+        );
+        let between = (at_most(b) - at_most(a)).max(0.0);
+        assert!(ours.count_between(a, b).contains(between), "{a} to {b}");
+    }
+    assert!(ours.sum().contains(values.iter().sum()));
+    assert_eq!(ours.rank(f64::INFINITY).value, 5_000.0);
+    assert_eq!(ours.rank(f64::NEG_INFINITY).value, 0.0);
+    assert_eq!(Quantiles::zero().rank(0.0).value, 0.0);
+}
+
+/// Memory stays in proportion: a value takes a word or two, whatever it is, and many values of any size a bounded amount.
+#[test]
+fn memory_is_bounded() {
+    let mut one = Quantiles::default();
+    one.insert(7);
+    assert!(one.heap_bytes() <= 32, "{}", one.heap_bytes());
+    let mut rng = Rng(8);
+    let mut far_apart = Quantiles::default();
+    (0..1_000).for_each(|_| far_apart.insert_f64(f64::from_bits(rng.next())));
+    assert!(
+        far_apart.heap_bytes() <= 16 * 1_024 + 8_192,
+        "{}",
+        far_apart.heap_bytes()
+    );
+    let mut all = Quantiles::default();
+    (0..3_000_000).for_each(|_| all.insert_f64(f64::from_bits(rng.next())));
+    assert!(all.heap_bytes() <= 4_500_000, "{}", all.heap_bytes());
 }

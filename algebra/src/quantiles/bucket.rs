@@ -14,19 +14,35 @@ const INFINITE: i32 = (f64::INFINITY.to_bits() >> LOW_BITS) as i32;
 pub(super) struct Bucket(i32);
 
 impl Bucket {
+    /// No bucket, and on no page.
+    pub(super) const NAN: Self = Self(i32::MAX);
+
+    /// The bucket of a value; of not-a-number, [`NAN`](Self::NAN).
     #[inline]
     pub(super) fn of(value: f64) -> Self {
-        let size = value.abs();
-        let key = if size < f64::MIN_POSITIVE {
-            0
-        } else {
-            // A carry out of the mantissa counts the exponent up, as rounding should; but finite values stay finite.
-            let rounded = ((size.to_bits() + HALF) >> LOW_BITS) as i32;
-            if size.is_finite() {
-                rounded.min(INFINITE - 1)
-            } else {
-                INFINITE
-            }
+        let bits = value.to_bits();
+        let size = bits & (u64::MAX >> 1);
+        // Zero, and normal numbers that stay finite when they are rounded: nearly all. (Zero is frequent, so no jump for it.)
+        const LEAST: u64 = f64::MIN_POSITIVE.to_bits();
+        const NORMAL: u64 = f64::INFINITY.to_bits() - HALF - LEAST;
+        if (size.wrapping_sub(LEAST) >= NORMAL) & (size != 0) {
+            return Self::of_odd(value);
+        }
+        // A carry out of the mantissa counts the exponent up, as rounding should.
+        let key = ((size + HALF) >> LOW_BITS) as i32;
+        // -1 of negative values: then this is the negative of the key, without a jump.
+        let sign = (bits.cast_signed() >> 63) as i32;
+        Self((key ^ sign) - sign)
+    }
+
+    #[cold]
+    fn of_odd(value: f64) -> Self {
+        let key = match value.abs() {
+            size if size.is_nan() => return Self::NAN,
+            size if size < f64::MIN_POSITIVE => 0,
+            // Finite values stay finite.
+            size if size.is_finite() => INFINITE - 1,
+            _ => INFINITE,
         };
         Self(if value < 0.0 { -key } else { key })
     }
@@ -38,8 +54,16 @@ impl Bucket {
         (size == 0 || (FIRST..=INFINITE).contains(&size)).then_some(Self(key))
     }
 
+    #[inline]
     pub(super) fn key(self) -> i32 {
         self.0
+    }
+
+    /// The bucket of a key that was taken from one.
+    #[inline]
+    pub(super) fn with_key(key: i32) -> Self {
+        debug_assert!(Self::from_key(i64::from(key)).is_some());
+        Self(key)
     }
 
     /// The centre, and the least and the greatest number of the bucket.

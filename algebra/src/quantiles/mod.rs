@@ -14,8 +14,13 @@
 //! `2^e / 128` to each side (half of that below `2^e` itself); relative to the value this is greatest at the lower end
 //! of `k = 1`: `(1/128) / (1 + 1/64 - 1/128) = 1/129`. Integers up to 128 in magnitude are centres, and exact.
 //!
-//! **Cost.** 16 bytes in memory for each bucket in use: values that span a factor of 1,000 fill at most 640. An insert
-//! tries the bucket of the last one, then searches.
+//! **Cost.** In memory 8 bytes for each bucket in use. A histogram that takes hundreds of inserts gets pages of 512 bytes for
+//! the 64 buckets between two powers of two where it is dense or hot: values that span a factor of 1,000 then take at most
+//! 6 KiB, of both signs 15 KiB, and any values at all at most 2.2 MiB. Written: nothing counted 1 byte, one value 5, 10 values 23, a million of normal
+//! measurements about 1.5 KB. An insert into a page is two look-ups and an addition (1.3 ns), another a binary search.
+//!
+//! **Not for** quantiles of ranks closer than the values allow (two values of one bucket are one value here), or for values
+//! whose distance from zero means nothing, as times: 0.775 % of a time in milliseconds is months.
 //!
 //! ```
 //! use rufous_algebra::{Group, Quantiles, Semigroup};
@@ -30,29 +35,49 @@
 //! assert_eq!(delays, Quantiles::default());
 //! ```
 
+mod answer;
 mod bucket;
 mod bytes;
+mod entry;
 mod merge;
+mod pages;
 
 use std::num::NonZeroU64;
 
-use crate::estimate::Estimate;
 use crate::semigroup::Absorb;
 use bucket::Bucket;
+use entry::{Entry, find};
+use pages::{PAGE, Pages, page_of};
 
 /// Counts of values by relative size. See the [module](self).
 #[derive(Clone, Debug, Default)]
 pub struct Quantiles {
-    /// Ascending by bucket, no count is 0.
-    buckets: Vec<(Bucket, i64)>,
-    /// Where the last insert hit: streams repeat themselves. A hint, no part of the value.
-    last: usize,
+    /// Ascending, outside of all pages.
+    list: Vec<Entry>,
+    dense: Option<Box<Dense>>,
+    /// Inserts that found no page since pages were last made.
+    misses: u32,
 }
+
+/// What the list does not hold. How counts are spread over the three is no part of the value.
+#[derive(Clone, Debug, Default)]
+struct Dense {
+    pages: Pages,
+    /// Counts too large for an [`Entry`], ascending, outside of all pages; never zero.
+    large: Vec<(Bucket, i64)>,
+}
+
+/// After so many inserts without a page, pages are made: a histogram of few values never has one.
+const PATIENCE: u32 = 256;
+/// A page is made for at least so many entries: then it takes at most 8 times their memory.
+const DENSE: usize = PAGE / 8;
+/// And for entries that have at least this part of the counts in the list: there are not many such pages.
+const HOT: u64 = 16;
 
 /// Equality of the counts, which is that of the bytes.
 impl PartialEq for Quantiles {
     fn eq(&self, other: &Self) -> bool {
-        self.buckets == other.buckets
+        self.buckets().eq(other.buckets())
     }
 }
 impl Eq for Quantiles {}
@@ -74,69 +99,167 @@ impl Quantiles {
     /// (below 2.3e-308 in magnitude) count as 0.
     #[inline]
     pub fn insert_f64(&mut self, value: f64) {
-        if !value.is_nan() {
-            self.add(Bucket::of(value), 1);
-        }
+        self.add(Bucket::of(value), 1);
     }
 
     #[inline]
     fn add(&mut self, bucket: Bucket, count: i64) {
-        match self.buckets.get_mut(self.last) {
-            // A sum of zero would have to leave: not here.
-            Some((b, n)) if *b == bucket && n.wrapping_add(count) != 0 => *n = n.wrapping_add(count),
-            _ => self.add_elsewhere(bucket, count),
+        if let Some(dense) = &mut self.dense
+            && let Some(n) = dense.pages.slot(bucket)
+        {
+            *n = n.wrapping_add(count);
+        } else {
+            self.misses += 1;
+            self.add_elsewhere(bucket, count);
+            if self.misses >= PATIENCE {
+                self.make_pages();
+            }
         }
     }
 
+    /// Adds to a bucket without a page. Not-a-number is passed over here, off the path of the others.
     fn add_elsewhere(&mut self, bucket: Bucket, count: i64) {
-        let at = self.buckets.partition_point(|(b, _)| *b < bucket);
-        self.last = at;
-        match self.buckets.get_mut(at) {
-            Some((b, n)) if *b == bucket => {
-                *n = n.wrapping_add(count);
-                if *n == 0 {
-                    self.buckets.remove(at);
+        if bucket == Bucket::NAN {
+            return;
+        }
+        if self.dense.as_ref().is_some_and(|d| !d.large.is_empty()) {
+            return self.add_beside_large(bucket, count);
+        }
+        match find(&self.list, bucket) {
+            Ok(at) => {
+                let sum = self.list[at].count().wrapping_add(count);
+                match Entry::new(bucket, sum) {
+                    Some(_) if sum == 0 => drop(self.list.remove(at)),
+                    Some(entry) => self.list[at] = entry,
+                    None => {
+                        self.list.remove(at);
+                        self.add_large(bucket, sum);
+                    }
                 }
             }
-            _ if count == 0 => {}
-            _ => self.buckets.insert(at, (bucket, count)),
+            Err(_) if count == 0 => {}
+            Err(at) => match Entry::new(bucket, count) {
+                Some(entry) => self.list.insert(at, entry),
+                None => self.add_large(bucket, count),
+            },
         }
     }
 
-    /// How many values were counted, less those taken away.
-    pub fn count(&self) -> i64 {
-        self.buckets.iter().fold(0, |sum, (_, n)| sum.wrapping_add(*n))
+    /// As [`add_elsewhere`](Self::add_elsewhere), when there are large counts: this may be one.
+    #[cold]
+    fn add_beside_large(&mut self, bucket: Bucket, count: i64) {
+        let mut large = self
+            .dense
+            .as_mut()
+            .map(|d| std::mem::take(&mut d.large))
+            .unwrap_or_default();
+        match large.binary_search_by_key(&bucket, |(b, _)| *b) {
+            Ok(at) => {
+                let sum = large[at].1.wrapping_add(count);
+                // Back to the list, if it fits again.
+                if sum == 0 || Entry::new(bucket, sum).is_some() {
+                    large.remove(at);
+                    self.add_elsewhere(bucket, sum);
+                } else {
+                    large[at].1 = sum;
+                }
+            }
+            Err(_) => self.add_elsewhere(bucket, count),
+        }
+        for (bucket, count) in large {
+            self.add_large(bucket, count);
+        }
     }
 
-    /// The nearest-rank quantile: of `n` values the `ceil(q * n)`-th smallest, the smallest for `q = 0`. `None` of nothing.
-    ///
-    /// `q` is clamped to `[0, 1]`, and not-a-number asks for nothing. Buckets from which more was taken than had been added
-    /// are passed over.
-    pub fn quantile(&self, q: f64) -> Option<Estimate> {
-        if q.is_nan() {
-            return None;
+    /// Keeps a count that no entry can.
+    #[cold]
+    fn add_large(&mut self, bucket: Bucket, count: i64) {
+        let dense = self.dense.get_or_insert_default();
+        if let Some(n) = dense.pages.slot(bucket) {
+            *n = n.wrapping_add(count);
+            return;
         }
-        let present = || self.buckets.iter().filter(|(_, n)| *n > 0);
-        // No overflow: fewer than 2^18 buckets of fewer than 2^63 values.
-        let n: i128 = present().map(|(_, n)| i128::from(*n)).sum();
-        let rank = ((q.clamp(0.0, 1.0) * n as f64).ceil() as i128).clamp(1, n.max(1));
-        let mut seen = 0;
-        present()
-            .find(|(_, count)| {
-                seen += i128::from(*count);
-                seen >= rank
-            })
-            .map(|(bucket, _)| bucket.bounded())
+        match dense.large.binary_search_by_key(&bucket, |(b, _)| *b) {
+            Ok(at) => dense.large[at].1 = dense.large[at].1.wrapping_add(count),
+            Err(at) => dense.large.insert(at, (bucket, count)),
+        }
+    }
+
+    /// Makes pages where the list is dense, and where it is hot.
+    #[cold]
+    fn make_pages(&mut self) {
+        let size = |entries: &[Entry]| -> u64 { entries.iter().map(|e| e.count().unsigned_abs()).sum() };
+        let hot = size(&self.list) / HOT;
+        let dense = self.dense.get_or_insert_default();
+        for entries in self.list.chunk_by(|a, b| page_of(a.bucket()) == page_of(b.bucket())) {
+            if entries.len() >= DENSE || size(entries) >= hot {
+                dense.pages.make(page_of(entries[0].bucket()));
+            }
+        }
+        self.misses = 0;
+        self.fill_pages();
+    }
+
+    /// Moves all that belongs into pages there.
+    fn fill_pages(&mut self) {
+        let Some(dense) = &mut self.dense else { return };
+        let Dense { pages, large, .. } = &mut **dense;
+        let mut moved = |bucket, count| match pages.slot(bucket) {
+            Some(n) => {
+                *n = n.wrapping_add(count);
+                true
+            }
+            None => false,
+        };
+        self.list.retain(|e| !moved(e.bucket(), e.count()));
+        large.retain(|(bucket, count)| !moved(*bucket, *count));
+    }
+
+    /// Buckets with their counts, ascending, without zeros.
+    fn buckets(&self) -> impl Iterator<Item = (Bucket, i64)> {
+        let dense = self.dense.as_ref();
+        let in_pages = dense.into_iter().flat_map(|d| d.pages.buckets());
+        let large = dense.into_iter().flat_map(|d| d.large.iter().copied());
+        let mut sources = (
+            self.list.iter().map(|e| e.both()).peekable(),
+            in_pages.peekable(),
+            large.peekable(),
+        );
+        // Three ascending sequences without a bucket in common.
+        std::iter::from_fn(move || {
+            let key = |next: Option<&(Bucket, i64)>| next.map_or(i32::MAX, |(b, _)| b.key());
+            let (a, b, c) = (key(sources.0.peek()), key(sources.1.peek()), key(sources.2.peek()));
+            if a <= b && a <= c {
+                sources.0.next()
+            } else if b <= c {
+                sources.1.next()
+            } else {
+                sources.2.next()
+            }
+        })
     }
 }
 
-impl Absorb<i64> for Quantiles {
-    #[inline]
-    fn absorb(&mut self, item: &i64) {
-        self.insert(*item);
-    }
-    #[inline]
-    fn absorb_times(&mut self, item: &i64, n: NonZeroU64) {
-        self.insert_times(*item, n);
-    }
+macro_rules! absorbs {
+    ($($t:ty: $insert:ident;)*) => {$(
+        impl Absorb<$t> for Quantiles {
+            #[inline]
+            fn absorb(&mut self, item: &$t) {
+                self.$insert((*item).into());
+            }
+            #[inline]
+            fn absorb_times(&mut self, item: &$t, n: NonZeroU64) {
+                let value: f64 = absorbs!(@f64 $insert *item);
+                self.add(Bucket::of(value), n.get() as i64);
+            }
+        }
+    )*};
+    (@f64 insert $item:expr) => { i64::from($item) as f64 };
+    (@f64 insert_f64 $item:expr) => { f64::from($item) };
+}
+absorbs! {
+    i64: insert;
+    i32: insert;
+    u32: insert;
+    f64: insert_f64;
 }

@@ -1,0 +1,97 @@
+//! Counts where they are dense: a page of 64 for a power of two, found by its number.
+
+use super::bucket::Bucket;
+
+/// Buckets in a page: as many as there are between two powers of two.
+pub(super) const PAGE: usize = 64;
+/// Of a page that is not there: added to any key, it leads beyond all counts.
+const NONE: i32 = i32::MIN;
+
+/// The pages of a histogram. A count of zero is a bucket that is not there.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pages {
+    /// For the pages from number `base` on, what to add to a key to find its count.
+    shifts: Vec<i32>,
+    base: i32,
+    counts: Vec<i64>,
+    /// The numbers of the pages, ascending.
+    numbers: Vec<i32>,
+}
+
+/// The number of the page that has a bucket. Keys of negative values are negative: with an arithmetic shift pages are
+/// ordered as the values are, and so are the buckets in them.
+#[inline]
+pub(super) fn page_of(bucket: Bucket) -> i32 {
+    bucket.key() >> PAGE.ilog2()
+}
+
+impl Pages {
+    /// The count of a key, if it has a page.
+    #[inline]
+    fn at(&self, key: i32) -> Option<usize> {
+        let page = key >> PAGE.ilog2();
+        let shift = self.shifts.get(page.wrapping_sub(self.base) as u32 as usize)?;
+        Some(key.wrapping_add(*shift) as u32 as usize)
+    }
+
+    /// The count of a bucket, if it has a page.
+    #[inline]
+    pub(super) fn slot(&mut self, bucket: Bucket) -> Option<&mut i64> {
+        let at = self.at(bucket.key())?;
+        self.counts.get_mut(at)
+    }
+
+    pub(super) fn get_mut(&mut self, page: i32) -> Option<&mut [i64; PAGE]> {
+        let at = self.at(page << PAGE.ilog2())?;
+        self.counts.get_mut(at..)?.first_chunk_mut()
+    }
+
+    /// Makes a page of zeros, if there is none.
+    pub(super) fn make(&mut self, page: i32) {
+        let Err(place) = self.numbers.binary_search(&page) else {
+            return;
+        };
+        if self.shifts.is_empty() {
+            self.base = page;
+        }
+        if page < self.base {
+            let before = (self.base - page) as usize;
+            self.shifts.splice(..0, std::iter::repeat_n(NONE, before));
+            self.base = page;
+        }
+        let at = (page - self.base) as usize;
+        if at >= self.shifts.len() {
+            self.shifts.resize(at + 1, NONE);
+        }
+        // There are fewer than 2^18 counts, and keys are smaller: no overflow.
+        self.shifts[at] = self.counts.len() as i32 - (page << PAGE.ilog2());
+        self.counts.resize(self.counts.len() + PAGE, 0);
+        self.numbers.insert(place, page);
+    }
+
+    /// Pages with their numbers, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (i32, &[i64; PAGE])> {
+        self.numbers.iter().filter_map(|&page| {
+            let at = self.at(page << PAGE.ilog2())?;
+            Some((page, self.counts.get(at..)?.first_chunk()?))
+        })
+    }
+
+    /// Buckets with their counts, ascending, without zeros.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = (Bucket, i64)> {
+        self.iter().flat_map(|(page, counts)| {
+            let first = page << PAGE.ilog2();
+            let buckets = (first..).zip(counts).filter(|(_, n)| **n != 0);
+            buckets.map(|(key, n)| (Bucket::with_key(key), *n))
+        })
+    }
+
+    pub(super) fn for_each_count(&mut self, f: impl FnMut(&mut i64)) {
+        self.counts.iter_mut().for_each(f);
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<i64>()
+            + (self.shifts.capacity() + self.numbers.capacity()) * size_of::<i32>()
+    }
+}
