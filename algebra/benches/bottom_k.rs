@@ -1,7 +1,6 @@
 //! The entries of least key, beside what one would write with the standard library's heap and sets.
 
 #[path = "common/mod.rs"]
-#[allow(dead_code, reason = "each bench uses a part")]
 mod common;
 
 use std::cmp::Reverse;

@@ -1,6 +1,5 @@
 //! What the wrapped sketches cost beside the library they wrap: inserts, merges, bytes, and images of HyperLogLog.
 
-#[allow(dead_code, reason = "there is no bar for what is wrapped")]
 #[path = "common/mod.rs"]
 mod common;
 

@@ -1,7 +1,6 @@
 //! Heavy hitters beside the frequent items of Apache DataSketches: a skewed stream (Zipf, 1.1) of 10^6 items, about 96 counters.
 
 #[path = "common/mod.rs"]
-#[allow(dead_code, reason = "each bench uses a part")]
 mod common;
 
 use std::collections::HashMap;

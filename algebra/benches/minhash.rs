@@ -1,7 +1,6 @@
 //! MinHash with 256 bins beside `k` hashes for each item (`probabilistic-collections`).
 
 #[path = "common/mod.rs"]
-#[allow(dead_code, reason = "each bench uses a part")]
 mod common;
 
 use common::contest;

@@ -201,6 +201,10 @@ impl<const LG_K: u8> PartialEq for Cpc<LG_K> {
 /// The union of the sets of items.
 impl<const LG_K: u8> Semigroup for Cpc<LG_K> {
     const BY_PARTS: bool = true;
+
+    fn heap_bytes(&self) -> usize {
+        self.sketch.estimated_size()
+    }
     fn combine(&mut self, other: &Self) {
         if other.is_zero() {
             return;

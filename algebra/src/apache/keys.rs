@@ -24,6 +24,12 @@ pub(super) struct Keys<S> {
     fresh: Vec<(u64, S)>,
 }
 
+impl<S> Keys<S> {
+    pub(super) fn heap_bytes(&self) -> usize {
+        (self.sorted.capacity() + self.fresh.capacity()) * size_of::<(u64, S)>()
+    }
+}
+
 impl<S> Default for Keys<S> {
     fn default() -> Self {
         Self {

@@ -170,6 +170,10 @@ impl<const K: u16> PartialEq for Kll<K> {
 /// All values of both.
 impl<const K: u16> Semigroup for Kll<K> {
     const BY_PARTS: bool = true;
+    fn heap_bytes(&self) -> usize {
+        // The levels take more room than the items in them, by half about.
+        self.sketch.num_retained() * 12
+    }
     fn combine(&mut self, other: &Self) {
         // Both of one K: only a sum beyond what is counted could fail, and is none.
         if self.sketch.n().saturating_add(other.sketch.n()) <= MOST {

@@ -195,6 +195,10 @@ impl<const K: u16, const HIGH: bool> PartialEq for Req<K, HIGH> {
 /// All values of both.
 impl<const K: u16, const HIGH: bool> Semigroup for Req<K, HIGH> {
     const BY_PARTS: bool = true;
+    fn heap_bytes(&self) -> usize {
+        // The levels take more room than the items in them, by half about.
+        self.sketch.num_retained() as usize * 12
+    }
     fn combine(&mut self, other: &Self) {
         if self.sketch.n().saturating_add(other.sketch.n()) <= MOST {
             self.sketch.merge(&other.sketch).ok();

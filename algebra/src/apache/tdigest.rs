@@ -161,6 +161,10 @@ impl<const K: u16> PartialEq for TDigest<K> {
 /// All values of both.
 impl<const K: u16> Semigroup for TDigest<K> {
     const BY_PARTS: bool = true;
+
+    fn heap_bytes(&self) -> usize {
+        self.digest.estimated_size()
+    }
     fn combine(&mut self, other: &Self) {
         if self.is_zero() {
             // A merge would compress the other once more.

@@ -199,6 +199,10 @@ impl<const LG_K: u8> PartialEq for Theta<LG_K> {
 /// The union.
 impl<const LG_K: u8> Semigroup for Theta<LG_K> {
     const BY_PARTS: bool = true;
+
+    fn heap_bytes(&self) -> usize {
+        self.keys.heap_bytes()
+    }
     fn combine(&mut self, other: &Self) {
         self.keys.union(&other.keys, Self::K);
     }

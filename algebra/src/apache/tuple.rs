@@ -153,6 +153,10 @@ impl<const LG_K: u8, S: Monoid + Codec + PartialEq> PartialEq for Tuple<LG_K, S>
 /// The union of the items; the sums of an item are added.
 impl<const LG_K: u8, S: Monoid + Codec> Semigroup for Tuple<LG_K, S> {
     const BY_PARTS: bool = true;
+
+    fn heap_bytes(&self) -> usize {
+        self.keys.heap_bytes()
+    }
     fn combine(&mut self, other: &Self) {
         self.keys.union(&other.keys, Self::K);
     }

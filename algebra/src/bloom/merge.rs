@@ -58,6 +58,13 @@ impl<const BITS: usize, const K: usize> Bloom<BITS, K> {
 impl<const BITS: usize, const K: usize> Semigroup for Bloom<BITS, K> {
     const BY_PARTS: bool = true;
 
+    fn heap_bytes(&self) -> usize {
+        match &self.state {
+            State::Sparse(hashes) => hashes.capacity() * size_of::<u64>(),
+            State::Dense(words) => size_of_val(&**words),
+        }
+    }
+
     fn combine(&mut self, other: &Self) {
         match (&mut self.state, &other.state) {
             (_, State::Sparse(hashes)) => self.add_hashes(hashes),

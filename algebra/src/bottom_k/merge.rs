@@ -16,6 +16,11 @@ const FEW: usize = 4;
 impl<K: Key, V: Payload, const N: usize> Semigroup for BottomK<K, V, N> {
     const BY_PARTS: bool = true;
 
+    /// Without what keys and values own.
+    fn heap_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<(K, V)>()
+    }
+
     fn combine(&mut self, other: &Self) {
         if self.is_much_longer(other) {
             other.entries.iter().for_each(|(key, value)| self.insert(key, value));
@@ -135,6 +140,9 @@ macro_rules! as_its_core {
     ([$($generics:tt)*] $type:ty) => {
         impl<$($generics)*> $crate::semigroup::Semigroup for $type {
             const BY_PARTS: bool = true;
+            fn heap_bytes(&self) -> usize {
+                self.core.heap_bytes()
+            }
             fn combine(&mut self, other: &Self) {
                 self.core.combine(&other.core);
             }

@@ -81,7 +81,7 @@ impl Form {
                 None => panic!("values of one width"),
             }
         };
-        if bytes.len() % width != 0 {
+        if !bytes.len().is_multiple_of(width) {
             return Err(DecodeError::new(format!(
                 "{} of {} bytes, which are not whole values of {width} bytes",
                 self.name,

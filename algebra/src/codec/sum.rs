@@ -44,8 +44,8 @@ const BULK: usize = 64;
 ///
 /// # Errors
 /// When bytes are no such value. `out` may then hold more than before.
-pub fn sum_bytes<'a, V: Semigroup + Codec>(
-    parts: &mut dyn Iterator<Item = &'a [u8]>,
+pub fn sum_bytes<V: Semigroup + Codec>(
+    parts: &mut dyn Iterator<Item = &[u8]>,
     out: &mut Vec<u8>,
 ) -> Result<bool, DecodeError> {
     let Some(first) = parts.next() else { return Ok(false) };

@@ -3,13 +3,20 @@
 use std::num::NonZeroU64;
 
 use super::CountMin;
-use super::cells::Cells;
+use super::cells::{Cell, Cells};
 use crate::semigroup::{Commutative, Group, Monoid, Semigroup};
 use crate::tier::{Exact, Tiered};
 
 /// The sum of the counts, cell by cell.
 impl<const DEPTH: usize, const WIDTH: usize> Semigroup for CountMin<DEPTH, WIDTH> {
     const BY_PARTS: bool = true;
+
+    fn heap_bytes(&self) -> usize {
+        match &self.cells {
+            Cells::Sparse(cells) => cells.capacity() * size_of::<Cell>(),
+            Cells::Dense(table) => size_of_val(&**table),
+        }
+    }
 
     fn combine(&mut self, other: &Self) {
         match (&mut self.cells, &other.cells) {

@@ -11,6 +11,11 @@ use crate::tier::{Approximate, Tiered};
 impl<T: Item, const K: usize> Semigroup for HeavyHitters<T, K> {
     const BY_PARTS: bool = true;
 
+    /// Without what long items own.
+    fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes()
+    }
+
     fn combine(&mut self, other: &Self) {
         self.add(&other.table, other.total, other.offset);
     }

@@ -20,6 +20,10 @@ pub(super) struct Table<T> {
 }
 
 impl<T> Table<T> {
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry<T>>() + self.index.capacity() * size_of::<u32>()
+    }
+
     pub(super) const fn new() -> Self {
         Self {
             entries: Vec::new(),

@@ -172,7 +172,7 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
     fn reader(mode: u8, mut bytes: &[u8]) -> Result<(usize, Reader<'_>), DecodeError> {
         if mode == LIST {
             let n = bytes.len() / 4;
-            if bytes.len() % 4 != 0 || n > Self::LIST_TOKENS {
+            if !bytes.len().is_multiple_of(4) || n > Self::LIST_TOKENS {
                 let most = Self::LIST_TOKENS;
                 return Err(DecodeError::new(format!(
                     "{} bytes of an hll list: 4 a token, at most {most} tokens",

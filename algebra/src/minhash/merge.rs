@@ -10,6 +10,13 @@ use crate::tier::{Exact, Tiered};
 impl<const M: usize> Semigroup for MinHash<M> {
     const BY_PARTS: bool = true;
 
+    fn heap_bytes(&self) -> usize {
+        match &self.state {
+            State::Few(bins) => bins.capacity() * size_of::<u64>(),
+            State::All(ranks) => size_of_val(&**ranks),
+        }
+    }
+
     fn combine(&mut self, other: &Self) {
         match (&mut self.state, &other.state) {
             (_, State::Few(bins)) => bins.iter().for_each(|bin| self.lower(*bin)),
