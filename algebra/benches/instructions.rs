@@ -8,8 +8,9 @@
 use std::hint::black_box;
 use std::process::Command;
 
+use rufous_algebra::buffer::CombineMap;
 use rufous_algebra::codec::merge_bytes;
-use rufous_algebra::{Codec, Hll, Quantiles, Semigroup};
+use rufous_algebra::{Bloom, Codec, CountMin, ExactSum, HeavyHitters, Hll, MinHash, Quantiles, Semigroup};
 
 /// One loop: what it does, and a function that does it `n` times.
 type Loop = (&'static str, fn(u64));
@@ -35,6 +36,39 @@ const LOOPS: &[Loop] = &[
             sum.clear();
             let _ = black_box(merge_bytes::<Hll<14>>(&a, &b, &mut sum));
         });
+    }),
+    ("count-min 5 x 2719 insert, dense", |n| {
+        let mut table = CountMin::<5, 2719>::default();
+        (0..20_000u64).for_each(|i| table.insert(&i));
+        (0..n).for_each(|i| table.insert(&i));
+        black_box(table);
+    }),
+    ("bloom 1 % of 5e5 insert, dense", |n| {
+        let mut filter = Bloom::<4_792_576, 7>::default();
+        (0..20_000u64).for_each(|i| filter.insert(&i));
+        (0..n).for_each(|i| filter.insert(&i));
+        black_box(filter);
+    }),
+    ("heavy hitters 96, skewed insert", |n| {
+        let mut hitters = HeavyHitters::<u64, 96>::default();
+        (0..n).for_each(|i| hitters.insert(&(i.wrapping_mul(2_654_435_761) % (1 + i % 500))));
+        black_box(hitters);
+    }),
+    ("minhash 256 insert, dense", |n| {
+        let mut signature = MinHash::<256>::default();
+        (0..20_000u64).for_each(|i| signature.insert(&i));
+        (0..n).for_each(|i| signature.insert(&i));
+        black_box(signature);
+    }),
+    ("exact sum of floats", |n| {
+        let mut sum = ExactSum::default();
+        (0..n).for_each(|i| sum.add(black_box(i as f64 * 0.1)));
+        black_box(sum);
+    }),
+    ("combining map, 1,000 keys", |n| {
+        let mut map = CombineMap::<u64>::default();
+        (0..n).for_each(|i| map.combine(&(i % 1_000).to_le_bytes(), 1).unwrap_or(()));
+        black_box(map.len());
     }),
     ("log-histogram insert", |n| {
         let mut histogram = Quantiles::default();
