@@ -2,7 +2,8 @@
 
 use rufous_algebra::codec::schema_reads;
 use rufous_algebra::{
-    Absorb, Codec, Commutative, ExactLaws, Hll, Idempotent, Max, Min, Monoid, Quantiles, Semigroup as _, laws, ways,
+    Absorb, Approximate, Codec, Commutative, ExactLaws, HeavyHitters, Hll, Idempotent, Max, Min, Monoid, Quantiles,
+    Semigroup as _, Tiered, laws, ways,
 };
 use rufous_core::key::{parse_text, to_bytes};
 use rufous_core::{Key, Record, Timestamp};
@@ -242,9 +243,30 @@ fn added_fields() {
     assert!(!schema_reads(&before::Visits::schema(), &Visits::schema()));
 }
 
-/// The weakest tier of the fields is that of the struct.
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+struct Column {
+    rows: u64,
+    common: HeavyHitters<String, 10>,
+}
+
+/// The weakest tier of the fields is that of the struct: one approximate field makes it approximate.
 #[test]
 fn tiers() {
+    fn approximate<T: Tiered<Tier = Approximate> + Commutative>() {}
+    approximate::<Column>();
+    let column = |words: &[&str]| {
+        let mut column = Column::zero();
+        for word in words {
+            column.rows += 1;
+            column.common.absorb(*word);
+        }
+        column
+    };
+    let samples = [column(&[]), column(&["a"]), column(&["b", "a", "a"])];
+    laws::check_codec(&samples);
+    laws::check_merge(&samples);
+    laws::check_commutative(&samples);
+    assert!(samples[2].heap_bytes() > 0, "buffers see what the fields own");
     fn exact<T: ExactLaws>() {}
     exact::<Sums>();
     exact::<Sketches>();

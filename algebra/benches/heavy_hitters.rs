@@ -1,4 +1,5 @@
-//! Heavy hitters beside the frequent items of Apache DataSketches: a skewed stream (Zipf, 1.1) of 10^6 items, about 96 counters.
+//! Heavy hitters beside the frequent items of Apache DataSketches: a skewed stream (Zipf, 1.1) of 10^6 items, about 96
+//! counters.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -130,7 +130,8 @@ fn format() {
     ];
     assert_eq!(
         schemas.join(" "),
-        "bottom-k/3<reverse<u8>,f64> top-k/3<(i64,text)> latest/3/xxh3<u8> sample/3/xxh3<u8> weighted-sample/3/xxh3<u8> kmv/3/xxh3"
+        "bottom-k/3<reverse<u8>,f64> top-k/3<(i64,text)> latest/3/xxh3<u8> \
+         sample/3/xxh3<u8> weighted-sample/3/xxh3<u8> kmv/3/xxh3"
     );
     assert_eq!(
         [0, 1, 3].map(|n| fold::<u64, Kmv<3>>(0..n).to_bytes().len()),
@@ -227,7 +228,8 @@ fn the_latest_are_by_time() {
     );
 }
 
-/// Counts of `runs` independent trials that should each succeed with probability `p` are within 4.5 standard deviations.
+/// Counts of `runs` independent trials that should each succeed with probability `p` are within 4.5 standard
+/// deviations.
 fn likely(count: u32, runs: u32, p: f64) -> bool {
     let (mean, variance) = (f64::from(runs) * p, f64::from(runs) * p * (1.0 - p));
     (f64::from(count) - mean).abs() <= 4.5 * variance.sqrt() + 1.0
@@ -258,7 +260,8 @@ fn samples_are_uniform() {
     }
 }
 
-/// The share of events in a sample that have a property: exact while all are kept, else within bounds as often as they say.
+/// The share of events in a sample that have a property: exact while all are kept, else within bounds as often as they
+/// say.
 #[test]
 fn shares_of_samples() {
     let of = |n: u64, run: u64| fold::<_, Sample<u64, 50>>((0..n).map(|i| (run << 32 | i, i)));
@@ -316,8 +319,8 @@ fn inclusion(weights: &[f64], n: usize) -> Vec<f64> {
     included
 }
 
-/// Weighted sample: the chance to be kept is that of drawing one after the other by weight, for samples of 1 and of 3, with
-/// small weights and large ones; a weight of zero is never kept.
+/// Weighted sample: the chance to be kept is that of drawing one after the other by weight, for samples of 1 and of 3,
+/// with small weights and large ones; a weight of zero is never kept.
 #[test]
 fn samples_are_weighted() {
     fn check<const N: usize>(weights: &[u64]) {
@@ -344,8 +347,8 @@ fn samples_are_weighted() {
     check::<2>(&[1 << 60, 1 << 61, 1 << 62, 1 << 63]);
 }
 
-/// Weighted sample: large streams, where most is turned down early, against all keys sorted; by floats, which are good enough
-/// to find the order here.
+/// Weighted sample: large streams, where most is turned down early, against all keys sorted; by floats, which are good
+/// enough to find the order here.
 #[test]
 fn weighted_samples_keep_the_least_keys() {
     use rufous_algebra::HashBytes;
@@ -374,8 +377,8 @@ fn replays_change_nothing() {
     assert_eq!(distinct.len(), 16);
 }
 
-/// Distinct count: exact below `N`; beyond, the root mean square error is within 1.15 x theory, without bias, and bounds hold
-/// as often as they say; also where counting starts to be estimating.
+/// Distinct count: exact below `N`; beyond, the root mean square error is within 1.15 x theory, without bias, and
+/// bounds hold as often as they say; also where counting starts to be estimating.
 #[test]
 fn kmv_keeps_its_standard_error() {
     fn streams<const N: usize>(streams: u64, n: u64) {

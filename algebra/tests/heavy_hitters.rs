@@ -1,5 +1,5 @@
-//! Heavy hitters: the laws that an approximate sum keeps, its bounds under every merge tree, bytes, and the mistakes that others
-//! made.
+//! Heavy hitters: the laws that an approximate sum keeps, its bounds under every merge tree, bytes, and the mistakes
+//! that others made.
 
 mod common;
 
@@ -135,7 +135,8 @@ fn absorbing_is_adding() {
     assert_eq!(borrowed, owned);
 }
 
-/// Approximate tier: the truth of every item that came, and of some that did not, is within the bounds under any merge tree.
+/// Approximate tier: the truth of every item that came, and of some that did not, is within the bounds under any merge
+/// tree.
 #[test]
 fn bounds_hold_under_any_tree() {
     let mut rng = Rng(2);
@@ -153,8 +154,8 @@ fn bounds_hold_under_any_tree() {
     }
 }
 
-/// The offset is at most `N / (K + 1)` and no item is missed or out of bounds: 200 streams, each dealt to 2 to 31 shards
-/// and merged pairwise in random order.
+/// The offset is at most `N / (K + 1)` and no item is missed or out of bounds: 200 streams, each dealt to 2 to 31
+/// shards and merged pairwise in random order.
 #[test]
 fn the_offset_keeps_its_bound() {
     const K: usize = 20;
@@ -320,8 +321,8 @@ fn counts_saturate() {
     assert_eq!(HeavyHitters::<u64, 1>::of(1, 0), HeavyHitters::zero());
 }
 
-/// Ancestor (`ApproxHHTracker`): the count of an item was the total of all. Ancestor (AB#353, #139): hitters were merged
-/// wrongly, or twice.
+/// Ancestor (`ApproxHHTracker`): the count of an item was the total of all. Ancestor (AB#353, #139): hitters were
+/// merged wrongly, or twice.
 #[test]
 fn an_item_has_its_own_count_and_is_merged_once() {
     let mut state = HeavyHitters::<String, 10>::zero();
@@ -353,8 +354,8 @@ fn the_state_never_outgrows_its_capacity() {
     }
 }
 
-/// A top-n kept beside a frequency sketch is not associative: an item that is never among the first n of a part is lost, though
-/// it is the first of all. Here its bounds still hold, and it is kept.
+/// A top-n kept beside a frequency sketch is not associative: an item that is never among the first n of a part is
+/// lost, though it is the first of all. Here its bounds still hold, and it is kept.
 #[test]
 fn an_item_that_is_second_everywhere_is_not_lost() {
     let mut sum = HeavyHitters::<u64, 2>::zero();

@@ -143,8 +143,8 @@ fn measure(
     found
 }
 
-/// Similarity: the root mean square error is within 1.15 x `sqrt(J (1 - J) / M)`, there is no bias, and bounds hold as often
-/// as they say; for all forms, from nothing in common to everything.
+/// Similarity: the root mean square error is within 1.15 x `sqrt(J (1 - J) / M)`, there is no bias, and bounds hold as
+/// often as they say; for all forms, from nothing in common to everything.
 #[test]
 fn similarity_keeps_its_standard_error() {
     fn check<const M: usize>(runs: u64, n: u64) {
@@ -270,9 +270,9 @@ fn sums_are_unions() {
     assert!(apart.value == 0.0 && apart.contains(0.0));
 }
 
-/// `probabilistic-collections` hashes each item once for every number of the signature. It has no state: a signature is made
-/// of an iterator over the whole set, and two of them have no merge; hashers are random unless given. On the same sets both
-/// are as right.
+/// `probabilistic-collections` hashes each item once for every number of the signature. It has no state: a signature is
+/// made of an iterator over the whole set, and two of them have no merge; hashers are random unless given. On the same
+/// sets both are as right.
 #[test]
 fn probabilistic_collections_agrees() {
     let hashers = [SipHasherBuilder::from_seed(1, 2), SipHasherBuilder::from_seed(3, 4)];

@@ -1,5 +1,5 @@
-//! The bytes of all types here: a [`Form`] byte, then the entries, least key first: key and value, each as a part. Values
-//! without bytes are left out. How many there are is told by the end.
+//! The bytes of all types here: a [`Form`] byte, then the entries, least key first: key and value, each as a part.
+//! Values without bytes are left out. How many there are is told by the end.
 //!
 //! Decoding accepts only what encoding writes: keys ascend, and there are at most `N`.
 

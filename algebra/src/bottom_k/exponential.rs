@@ -1,8 +1,9 @@
 //! The keys of weighted samples: `-log2(u) / weight` in integers.
 //!
-//! A logarithm of a maths library differs from machine to machine in its last bits, and keys decide what is kept. So `log2` is
-//! computed bit by bit: squaring a number between 1 and 2 doubles its logarithm, and whether the square is 2 or more is its next
-//! bit. That is 57 multiplications of 64 bits; what is cut off after each is worth less than `2^-61` in all.
+//! A logarithm of a maths library differs from machine to machine in its last bits, and keys decide what is kept. So
+//! `log2` is computed bit by bit: squaring a number between 1 and 2 doubles its logarithm, and whether the square is 2
+//! or more is its next bit. That is 57 multiplications of 64 bits; what is cut off after each is worth less than
+//! `2^-61` in all.
 
 /// Binary places of a logarithm. With the 6 bits before the point it fits 64 bits.
 const PLACES: u32 = 57;

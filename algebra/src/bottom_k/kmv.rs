@@ -18,15 +18,16 @@ const FORM: Form = Form::new("kmv", 1, HashId::Xxh3);
 
 /// How many different items there were, from the `N` least hashes. See the [module](super).
 ///
-/// **Guarantee.** Exact below `N` items; then `(N - 1) / u`, where `u` in `0..1` is the `N`-th least hash: unbiased, with a
-/// relative standard error of at most `1 / sqrt(N - 2)` (K. Beyer and others, "On synopses for distinct-value estimation
-/// under multiset operations", 2007, section 3). Bounds are those of two standard errors, from the distribution of `u`.
+/// **Guarantee.** Exact below `N` items; then `(N - 1) / u`, where `u` in `0..1` is the `N`-th least hash: unbiased,
+/// with a relative standard error of at most `1 / sqrt(N - 2)` (K. Beyer and others, "On synopses for distinct-value
+/// estimation under multiset operations", 2007, section 3). Bounds are those of two standard errors, from the
+/// distribution of `u`.
 ///
-/// **Cost.** 8 bytes an item up to `8 N`, in memory and written. An insert takes 1.6 ns with the hash once the state is full, a
-/// sum of two full states of 1,024 hashes 2.3 us.
+/// **Cost.** 8 bytes an item up to `8 N`, in memory and written. An insert takes 1.6 ns with the hash once the state is
+/// full, a sum of two full states of 1,024 hashes 2 us.
 ///
-/// **When not to use it.** [`Hll`](crate::Hll) needs a tenth of the bytes for the same error. This one is exact up to `N`, and
-/// the union of two sketches also tells how much they overlap.
+/// **When not to use it.** [`Hll`](crate::Hll) needs a tenth of the bytes for the same error. This one is exact up to
+/// `N`, and the union of two sketches also tells how much they overlap.
 ///
 /// ```
 /// use rufous_algebra::{Kmv, Semigroup};

@@ -16,8 +16,8 @@ const FORM: Form = Form::new("latest events", 1, HashId::Xxh3);
 
 /// The `N` latest events, by the time they carry. See the [module](super).
 ///
-/// "Latest" is by time, never by arrival: events may come late, in any order, and again. Events of one time are
-/// ordered by the hash of their id, which says nothing but is the same everywhere. An event takes 16 bytes and its value.
+/// "Latest" is by time, never by arrival: events may come late, in any order, and again. Events of one time are ordered
+/// by the hash of their id, which says nothing but is the same everywhere. An event takes 16 bytes and its value.
 ///
 /// ```
 /// use rufous_algebra::{Absorb, Latest};

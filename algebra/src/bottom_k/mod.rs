@@ -2,32 +2,33 @@
 //!
 //! | type | key | keeps |
 //! |---|---|---|
-//! | [`BottomK<K, V, N>`] | `K`, given | the `N` entries of least key; with [`Reverse<K>`](std::cmp::Reverse) the greatest |
+//! | [`BottomK<K, V, N>`] | `K`, given | the `N` of least key; with [`Reverse<K>`](std::cmp::Reverse) the greatest |
 //! | [`TopK<T, N>`] | the entry itself, reversed | the `N` greatest, as of `(score, item)` |
 //! | [`Latest<T, N>`] | time and event id, reversed | the `N` latest |
 //! | [`Sample<T, N>`] | hash of the event id | a uniform sample of the events |
 //! | [`WeightedSample<T, N>`] | `-log2(u) / weight`, `u` from that hash | a sample in which weight counts |
 //! | [`Kmv<N>`] | hash of the item | only the hashes, which tell how many items there are |
 //!
-//! **State.** At most `N` entries, ascending, one a key. Where one key comes with several values, the value with the least
-//! bytes stays: they come from one event that was altered on the way, and some rule must choose.
+//! **State.** At most `N` entries, ascending, one a key. Where one key comes with several values, the value with the
+//! least bytes stays: they come from one event that was altered on the way, and some rule must choose.
 //!
-//! **Laws, exact.** "For each key the least value, then the `N` least keys" is a function of the set of entries, and an entry
-//! that was dropped had `N` keys before it which never become fewer. So equal sets of entries have equal bytes under any merge
-//! tree. Commutative and idempotent: where the key comes from the event id, redelivery is harmless, unlike with a random
-//! reservoir. No inverse: what was dropped cannot come back.
+//! **Laws, exact.** "For each key the least value, then the `N` least keys" is a function of the set of entries, and an
+//! entry that was dropped had `N` keys before it which never become fewer. So equal sets of entries have equal bytes
+//! under any merge tree. Commutative and idempotent: where the key comes from the event id, redelivery is harmless,
+//! unlike with a random reservoir. No inverse: what was dropped cannot come back.
 //!
 //! | type | zero | commutative | idempotent | inverse | tier |
 //! |---|---|---|---|---|---|
 //! | all of them | nothing yet | yes | yes | no | exact |
 //!
-//! **Cost.** A full state turns most entries down after one comparison; of `n` entries in random order about
-//! `N (1 + ln(n / N))` enter, each by a binary search and a move of the entries behind it. So keep `N` below some 10,000. Sums
-//! are linear in `N`. Bytes: one, then the entries. Nothing that is turned down is cloned. Of 10^6 entries in random order
-//! an insert takes 1.0 ns on average into the best 100 by score, 1.4 ns into a uniform sample of 100, 3.7 ns into a weighted one.
+//! **Cost.** A full state turns most entries down after one comparison; of `n` entries in random order about `N (1 +
+//! ln(n / N))` enter, each by a binary search and a move of the entries behind it. So keep `N` below some 10,000. Sums
+//! are linear in `N`. Bytes: one, then the entries. Nothing that is turned down is cloned. Of 10^6 entries in random
+//! order an insert takes 1.0 ns on average into the best 100 by score, 1.4 ns into a uniform sample of 100, 3.7 ns into
+//! a weighted one.
 //!
-//! **When not to use it.** For the most *frequent* items use [`HeavyHitters`](crate::HeavyHitters): a top-k of counts is not
-//! a sum of top-ks of counts.
+//! **When not to use it.** For the most *frequent* items use [`HeavyHitters`](crate::HeavyHitters): a top-k of counts
+//! is not a sum of top-ks of counts.
 
 mod bytes;
 mod exponential;
@@ -53,7 +54,8 @@ pub use weighted::WeightedSample;
 use crate::codec::Codec;
 use crate::semigroup::Absorb;
 
-/// A key: a total order in which equal keys have equal bytes. Every type that has these is one; there is nothing to implement.
+/// A key: a total order in which equal keys have equal bytes. Every type that has these is one; there is nothing to
+/// implement.
 pub trait Key: Ord + Codec + Clone + Send + Sync + 'static {}
 impl<T: Ord + Codec + Clone + Send + Sync + 'static> Key for T {}
 

@@ -18,9 +18,10 @@ const FORM: Form = Form::new("sample", 1, HashId::Xxh3);
 
 /// A uniform sample of `N` events, without replacement. See the [module](super).
 ///
-/// Kept are the events whose ids have the least hashes, so each set of `N` events is kept with the same probability, over ids
-/// that were not chosen with the hash in mind. Which events are kept is the same on every machine and on every run, and an
-/// event that comes again is not in the sample twice. Two samples of the same events are not independent of each other.
+/// Kept are the events whose ids have the least hashes, so each set of `N` events is kept with the same probability,
+/// over ids that were not chosen with the hash in mind. Which events are kept is the same on every machine and on every
+/// run, and an event that comes again is not in the sample twice. Two samples of the same events are not independent of
+/// each other.
 ///
 /// ```
 /// use rufous_algebra::{Sample, Semigroup};

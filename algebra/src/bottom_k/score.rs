@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::codec::{Codec, DecodeError, canonical_bits};
 
-/// A float as a key: ordered as numbers are, not-a-number below all of them. `-0.0` is `0.0`, and there is one not-a-number.
+/// A float as a key: ordered as numbers are, not-a-number below all of them. `-0.0` is `0.0`, and there is one
+/// not-a-number.
 ///
 /// ```
 /// use rufous_algebra::{Absorb, Score, TopK};

@@ -14,13 +14,14 @@ use crate::semigroup::Absorb;
 
 const FORM: Form = Form::new("weighted sample", 1, HashId::Xxh3);
 
-/// A sample of `N` events, without replacement, in which an event of twice the weight is twice as likely to be next. See the
-/// [module](super).
+/// A sample of `N` events, without replacement, in which an event of twice the weight is twice as likely to be next.
+/// See the [module](super).
 ///
-/// Kept are the events of least `-log2(u) / weight`, where `u` comes from the hash of the id (P. Efraimidis and P. Spirakis,
-/// "Weighted random sampling with a reservoir", 2006: the greatest `u^(1 / weight)`). Keys are integers, computed without
-/// floats, so they are the same on every machine. Weights are integers: count cents, not parts of a currency. A weight of
-/// 0 is never kept. An event that comes again with the same weight changes nothing; with another weight it is another event.
+/// Kept are the events of least `-log2(u) / weight`, where `u` comes from the hash of the id (P. Efraimidis and P.
+/// Spirakis, "Weighted random sampling with a reservoir", 2006: the greatest `u^(1 / weight)`). Keys are integers,
+/// computed without floats, so they are the same on every machine. Weights are integers: count cents, not parts of a
+/// currency. A weight of 0 is never kept. An event that comes again with the same weight changes nothing; with another
+/// weight it is another event.
 ///
 /// An event takes 24 bytes and its value. An insert is mostly a hash and a multiplication.
 ///

@@ -32,8 +32,8 @@ impl<T: Item, const K: usize> HeavyHitters<T, K> {
 
     /// How often an item came. The bounds always hold.
     ///
-    /// The estimate of an item that is kept is the upper bound, which is the truth if it was kept all along, as frequent
-    /// items are; that of another is 0.
+    /// The estimate of an item that is kept is the upper bound, which is the truth if it was kept all along, as
+    /// frequent items are; that of another is 0.
     pub fn estimate<Q: HashBytes + Eq + ?Sized>(&self, item: &Q) -> Estimate
     where
         T: Borrow<Q>,
@@ -54,8 +54,8 @@ impl<T: Item, const K: usize> HeavyHitters<T, K> {
             .collect()
     }
 
-    /// The items that came at least `share` (0 to 1) of all times: those that certainly did, and those that may have. There
-    /// is no other if the answer is complete.
+    /// The items that came at least `share` (0 to 1) of all times: those that certainly did, and those that may have.
+    /// There is no other if the answer is complete.
     pub fn at_least(&self, share: f64) -> AtLeast<T> {
         let least = share * self.total as f64;
         let reaches = |count: u64| count as f64 >= least;

@@ -5,9 +5,9 @@
 //! | 0 exact | the counters: nothing was subtracted yet, so the total is the sum of the counts |
 //! | 1 | total and offset as LEB128 numbers, then the counters |
 //!
-//! A counter is its count (LEB128) and its item (as a part), up to the end. Counts descend, items of one count ascend, no
-//! item is there twice: so there is one encoding of a state. Of states that no stream leads to, those are refused whose
-//! offset is greater than the guarantee allows.
+//! A counter is its count (LEB128) and its item (as a part), up to the end. Counts descend, items of one count ascend,
+//! no item is there twice: so there is one encoding of a state. Of states that no stream leads to, those are refused
+//! whose offset is greater than the guarantee allows.
 
 use serde_json::{Value, json};
 

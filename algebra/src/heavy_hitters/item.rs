@@ -7,13 +7,13 @@ use compact_str::CompactString;
 use crate::codec::Codec;
 use crate::hash::HashBytes;
 
-/// An item that heavy hitters can keep: its hash finds it, its order breaks ties, its bytes are stored. Every type that has
-/// all of these is one; there is nothing to implement.
+/// An item that heavy hitters can keep: its hash finds it, its order breaks ties, its bytes are stored. Every type that
+/// has all of these is one; there is nothing to implement.
 pub trait Item: HashBytes + Ord + Codec + Clone + Send + Sync + 'static {}
 impl<T: HashBytes + Ord + Codec + Clone + Send + Sync + 'static> Item for T {}
 
-/// An item that can be looked up as `Q` and made from it. `Q` is the item itself, or `str` for text: a text that is there
-/// already is counted without a `String` being allocated.
+/// An item that can be looked up as `Q` and made from it. `Q` is the item itself, or `str` for text: a text that is
+/// there already is counted without a `String` being allocated.
 ///
 /// **Law:** `keep(q).borrow() == q`, and both have the same hash.
 pub trait Keep<Q: HashBytes + Eq + ?Sized>: Borrow<Q> {

@@ -1,33 +1,36 @@
 //! Heavy hitters: which items came most often, and how often.
 //!
 //! **State.** At most `K` items with a counter each, the total `N` of all counts, and the *offset*: what was taken from
-//! each counter so far. An item that has no counter gets one; when that makes `K + 1`, the least count is taken from all of
-//! them, and those that come to nothing leave (J. Misra and D. Gries, "Finding repeated elements", 1982). A sum adds counter
-//! to counter, then takes the `(K + 1)`-th greatest count from all (P. Agarwal and others, "Mergeable summaries", 2012,
-//! section 3.1).
+//! each counter so far. An item that has no counter gets one; when that makes `K + 1`, the least count is taken from
+//! all of them, and those that come to nothing leave (J. Misra and D. Gries, "Finding repeated elements", 1982). A sum
+//! adds counter to counter, then takes the `(K + 1)`-th greatest count from all (P. Agarwal and others, "Mergeable
+//! summaries", 2012, section 3.1).
 //!
-//! **Guarantee.** For every item, kept or not (its count is then 0), and after any tree of merges,
-//! `count <= truth <= count + offset` and `offset <= N / (K + 1)`. So each item with more than that share of the total is
-//! kept. *Proof:* whatever takes `c` from the counters takes it from at least `K + 1` of them, and an item that loses
-//! less than `c` is left with a count of 0. Hence `(K + 1) * offset + (sum of counts) <= N`; this is also checked where bytes
-//! are decoded. The offset is the one that was incurred, mostly far below `N / (K + 1)`; as long as there were no more
-//! than `K` items it is 0, and all is exact.
+//! **Guarantee.** For every item, kept or not (its count is then 0), and after any tree of merges, `count <= truth <=
+//! count + offset` and `offset <= N / (K + 1)`. So each item with more than that share of the total is kept. *Proof:*
+//! whatever takes `c` from the counters takes it from at least `K + 1` of them, and an item that loses less than `c` is
+//! left with a count of 0. Hence `(K + 1) * offset + (sum of counts) <= N`; this is also checked where bytes are
+//! decoded. The offset is the one that was incurred, mostly far below `N / (K + 1)`; as long as there were no more than
+//! `K` items it is 0, and all is exact.
 //!
-//! **Laws, approximate.** Commutative. The bound is kept by every merge tree, the state is not: which items of little weight
-//! survive depends on the order. Not idempotent. No inverse. Counts saturate: all holds of counts up to `2^64 - 1`.
+//! **Laws, approximate.** Commutative. The bound is kept by every merge tree, the state is not: which items of little
+//! weight survive depends on the order. Not idempotent. No inverse. Counts saturate: all holds of counts up to `2^64 -
+//! 1`.
 //!
 //! | type | zero | commutative | idempotent | inverse | tier |
 //! |---|---|---|---|---|---|
 //! | [`HeavyHitters<T, K>`] | nothing counted | yes | no | no | approximate |
 //!
-//! **Cost.** Bytes: 1 of nothing, about 3 more than the item of one item, then each item with a count of 1 to 10 bytes. In
-//! memory 24 bytes and the item per counter, and 8 to 16 bytes of index once there are more than 8. An insert is one hash and
-//! one probe, 10 to 15 ns at `K = 96` on a skewed stream; subtractions cost less than one counter's pass per insert. Nothing
-//! is allocated for an item that is there already.
+//! **Cost.** Bytes: 1 of nothing, 3 and the text of one short text that came less than 128 times, then 1 to 10 for each
+//! count and those of the item: 96 counters of `u64` in use take about 700, however many items came. In memory 16 bytes
+//! and the item per counter, and 8 to 16 bytes of index once there are more than 8. At `K = 96` an insert takes 11 ns
+//! on a skewed stream of numbers, 22 ns of words, and a sum of two full states 0.4 us. Subtractions cost an insert no
+//! more than a look at one counter. Nothing is allocated for an item that is there already.
 //!
-//! **When not to use it.** For the `n` greatest of *values* that items bring with them use a top-k by score. For the count of
-//! any item, however rare, use a frequency sketch. A "top n of a frequency sketch" is not offered: a list of the best `n` so
-//! far forgets items that another part would have brought back, so it is not associative, and its bounds do not hold.
+//! **When not to use it.** For the `n` greatest of *values* that items bring with them use a top-k by score. For the
+//! count of any item, however rare, use a frequency sketch. A "top n of a frequency sketch" is not offered: a list of
+//! the best `n` so far forgets items that another part would have brought back, so it is not associative, and its
+//! bounds do not hold.
 //!
 //! ```
 //! use rufous_algebra::{Absorb, HeavyHitters, Semigroup};

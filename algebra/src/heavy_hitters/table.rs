@@ -1,6 +1,7 @@
 //! Counters by item: an open hash table.
 
-/// Up to this many counters are searched one by one: an index would take longer to read, and memory for each small state.
+/// Up to this many counters are searched one by one: an index would take longer to read, and memory for each small
+/// state.
 const FEW: usize = 8;
 
 #[derive(Clone, Debug)]
@@ -15,7 +16,8 @@ pub(super) struct Entry<T> {
 pub(super) struct Table<T> {
     /// No two have the same item, and no count is 0.
     entries: Vec<Entry<T>>,
-    /// A power of two, at least twice the entries: 0 is free, `n` stands for entry `n - 1`. Empty while there are [`FEW`].
+    /// A power of two, at least twice the entries: 0 is free, `n` stands for entry `n - 1`. Empty while there are
+    /// [`FEW`].
     index: Vec<u32>,
 }
 

@@ -2,11 +2,11 @@
 //!
 //! | mode | follows |
 //! |---|---|
-//! | 0 few | for each bin in use its distance from the one before (the first: from 0) less one, LEB128; then its rank, `u32` |
+//! | 0 few | for each bin in use: how many unused ones come before it, LEB128; its rank, `u32` |
 //! | 1 all | `M` ranks, `u32`; `ffff_ffff` in unused bins |
 //!
-//! Decoding accepts only what encoding writes: ranks that items have, bins that exist, and the form that so many bins in
-//! use have.
+//! Decoding accepts only what encoding writes: ranks that items have, bins that exist, and the form that so many bins
+//! in use have.
 
 use serde_json::{Value, json};
 

@@ -33,8 +33,8 @@ impl<const M: usize> MinHash<M> {
     /// How many different items there were; the relative standard error is about `1 / sqrt(M)`. For this alone, a
     /// [`Hll`](crate::Hll) takes a sixth of the bytes.
     ///
-    /// Least ranks are waiting times until the first of many items, cut off at 1 in unused bins: their rate is the number
-    /// that ended divided by the time that passed, and is a gamma distribution's as in [`Kmv`](crate::Kmv).
+    /// Least ranks are waiting times until the first of many items, cut off at 1 in unused bins: their rate is the
+    /// number that ended divided by the time that passed, and is a gamma distribution's as in [`Kmv`](crate::Kmv).
     pub fn distinct(&self) -> Estimate {
         let (mut used, mut time) = (0.0, 0.0);
         for rank in *self.ranks() {
@@ -59,7 +59,8 @@ impl<const M: usize> MinHash<M> {
         }
     }
 
-    /// `M` numbers for locality-sensitive hashing: two sets agree in each of them with probability `J`. `None` of the empty set.
+    /// `M` numbers for locality-sensitive hashing: two sets agree in each of them with probability `J`. `None` of the
+    /// empty set.
     ///
     /// An unused bin borrows the rank of a bin that is chosen by hashes of the two numbers, the same for all sets (A.
     /// Shrivastava, "Optimal densification for fast and accurate minwise hashing", 2017). To compare two sets,
@@ -95,9 +96,9 @@ fn attempt_of(bin: usize, attempt: u64) -> usize {
     bytes.hash64() as usize
 }
 
-/// A share of which `hits` of `trials` are a sample, with bounds of two standard errors: those of E. Wilson, "Probable inference,
-/// the law of succession, and statistical inference" (1927), with half a hit more to either side, so that they also hold
-/// near 0 and 1.
+/// A share of which `hits` of `trials` are a sample, with bounds of two standard errors: those of E. Wilson, "Probable
+/// inference, the law of succession, and statistical inference" (1927), with half a hit more to either side, so that
+/// they also hold near 0 and 1.
 pub(crate) fn share(hits: usize, trials: usize) -> Estimate {
     let n = trials as f64;
     let bound = |hits: f64, z: f64| {
