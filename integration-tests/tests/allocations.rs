@@ -82,15 +82,20 @@ fn no_allocation_per_record() {
     let words = Path::new(&word_count(&Args { min_len: 1 }).plan().unwrap(), Format::Text, &lines);
     for (name, mut path) in [("flights", flights), ("word count", words)] {
         let first = path.pass();
-        // Keys and sketches exist now: what a second pass allocates is per record or per chunk.
         let second = path.pass();
+        // A histogram changes its form once, after 256 values; so until the rarest keys have had theirs.
+        (0..300).for_each(|_| {
+            path.pass();
+        });
+        // Keys and sketches exist now, and have their full size: what a pass allocates is per record or per chunk.
+        let later = path.pass();
         println!(
-            "{name}: {first} allocations on the first pass over {} records, {second} on the second",
+            "{name}: {first} allocations on the first pass over {} records, {second} on the second, {later} on the 303rd",
             path.records
         );
         assert!(
-            second * 1_000 < path.records,
-            "{name}: {second} allocations for {} records",
+            later * 1_000 < path.records,
+            "{name}: {later} allocations for {} records",
             path.records
         );
     }

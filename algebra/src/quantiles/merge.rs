@@ -45,7 +45,7 @@ impl Quantiles {
         for (page, counts) in other.pages.iter() {
             let dense = self.dense.get_or_insert_default();
             if dense.pages.get_mut(page).is_none() {
-                dense.pages.make(page);
+                dense.pages.make(&[page]);
                 self.fill_page(page);
             }
             if let Some(mine) = self.dense.as_mut().and_then(|d| d.pages.get_mut(page)) {

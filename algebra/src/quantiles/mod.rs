@@ -57,6 +57,8 @@ pub struct Quantiles {
     dense: Option<Box<Dense>>,
     /// Inserts that found no page since pages were last made.
     misses: u32,
+    /// So many doublings of [`PATIENCE`].
+    patience: u8,
 }
 
 /// What the list does not hold. How counts are spread over the three is no part of the value.
@@ -67,12 +69,16 @@ struct Dense {
     large: Vec<(Bucket, i64)>,
 }
 
-/// After so many inserts without a page, pages are made: a histogram of few values never has one.
+/// After so many inserts without a page, pages are made: a histogram of few values never has one. Each time it takes twice as
+/// many, up to a limit, since the rest is rarer each time.
 const PATIENCE: u32 = 256;
+const MOST_DOUBLINGS: u8 = 6;
 /// A page is made for at least so many entries: then it takes at most 8 times their memory.
 const DENSE: usize = PAGE / 8;
 /// And for entries that have at least this part of the counts in the list: there are not many such pages.
 const HOT: u64 = 16;
+/// And this part of all counts.
+const RARE: u64 = 256;
 
 /// Equality of the counts, which is that of the bytes.
 impl PartialEq for Quantiles {
@@ -111,7 +117,7 @@ impl Quantiles {
         } else {
             self.misses += 1;
             self.add_elsewhere(bucket, count);
-            if self.misses >= PATIENCE {
+            if self.misses >= PATIENCE << self.patience {
                 self.make_pages();
             }
         }
@@ -188,16 +194,20 @@ impl Quantiles {
     /// Makes pages where the list is dense, and where it is hot.
     #[cold]
     fn make_pages(&mut self) {
-        let size = |entries: &[Entry]| -> u64 { entries.iter().map(|e| e.count().unsigned_abs()).sum() };
-        let hot = size(&self.list) / HOT;
-        let dense = self.dense.get_or_insert_default();
-        for entries in self.list.chunk_by(|a, b| page_of(a.bucket()) == page_of(b.bucket())) {
-            if entries.len() >= DENSE || size(entries) >= hot {
-                dense.pages.make(page_of(entries[0].bucket()));
-            }
-        }
         self.misses = 0;
-        self.fill_pages();
+        self.patience = (self.patience + 1).min(MOST_DOUBLINGS);
+        let size = |entries: &[Entry]| -> u64 { entries.iter().map(|e| e.count().unsigned_abs()).sum() };
+        let in_list = size(&self.list);
+        let in_pages = self.dense.as_ref().map_or(0, |d| d.pages.size());
+        // At most 16 pages at a time are hot, each with 1/256 of all counts at the least: what is rarer can wait.
+        let hot = (in_list / HOT).max(in_list.saturating_add(in_pages) / RARE);
+        let groups = self.list.chunk_by(|a, b| page_of(a.bucket()) == page_of(b.bucket()));
+        let chosen = groups.filter(|group| group.len() >= DENSE || size(group) >= hot);
+        let chosen: Vec<i32> = chosen.map(|group| page_of(group[0].bucket())).collect();
+        if !chosen.is_empty() {
+            self.dense.get_or_insert_default().pages.make(&chosen);
+            self.fill_pages();
+        }
     }
 
     /// Moves all that belongs into pages there.

@@ -46,27 +46,42 @@ impl Pages {
         self.counts.get_mut(at..)?.first_chunk_mut()
     }
 
-    /// Makes a page of zeros, if there is none.
-    pub(super) fn make(&mut self, page: i32) {
-        let Err(place) = self.numbers.binary_search(&page) else {
+    /// Makes pages of zeros where there are none; the numbers ascend.
+    pub(super) fn make(&mut self, pages: &[i32]) {
+        let (Some(&first), Some(&last)) = (pages.first(), pages.last()) else {
             return;
         };
-        if self.shifts.is_empty() {
-            self.base = page;
+        let least = if self.shifts.is_empty() {
+            first
+        } else {
+            first.min(self.base)
+        };
+        let end = (self.base + self.shifts.len() as i32).max(last + 1);
+        if least < self.base || self.shifts.is_empty() {
+            let mut shifts = Vec::with_capacity((end - least) as usize);
+            shifts.resize((self.base.max(least) - least) as usize, NONE);
+            shifts.append(&mut self.shifts);
+            (self.shifts, self.base) = (shifts, least);
         }
-        if page < self.base {
-            let before = (self.base - page) as usize;
-            self.shifts.splice(..0, std::iter::repeat_n(NONE, before));
-            self.base = page;
+        self.shifts.resize((end - least) as usize, NONE);
+        self.counts.reserve(pages.len() * PAGE);
+        self.numbers.reserve(pages.len());
+        for &page in pages {
+            let Err(place) = self.numbers.binary_search(&page) else {
+                continue;
+            };
+            // There are fewer than 2^18 counts, and keys are smaller: no overflow.
+            self.shifts[(page - least) as usize] = self.counts.len() as i32 - (page << PAGE.ilog2());
+            self.counts.resize(self.counts.len() + PAGE, 0);
+            self.numbers.insert(place, page);
         }
-        let at = (page - self.base) as usize;
-        if at >= self.shifts.len() {
-            self.shifts.resize(at + 1, NONE);
-        }
-        // There are fewer than 2^18 counts, and keys are smaller: no overflow.
-        self.shifts[at] = self.counts.len() as i32 - (page << PAGE.ilog2());
-        self.counts.resize(self.counts.len() + PAGE, 0);
-        self.numbers.insert(place, page);
+    }
+
+    /// The sum of all counts, whatever their signs.
+    pub(super) fn size(&self) -> u64 {
+        self.counts
+            .iter()
+            .fold(0, |sum, n| sum.saturating_add(n.unsigned_abs()))
     }
 
     /// Pages with their numbers, ascending.
