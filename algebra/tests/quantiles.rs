@@ -248,3 +248,42 @@ fn memory_is_bounded() {
     (0..3_000_000).for_each(|_| all.insert_f64(f64::from_bits(rng.next())));
     assert!(all.heap_bytes() <= 4_500_000, "{}", all.heap_bytes());
 }
+
+/// Odd values lead to their own buckets whether or not there are pages: what was counted after pages were made has the
+/// bytes of what was counted before.
+#[test]
+fn odd_values_among_pages() {
+    let odd = [
+        0.0,
+        -0.0,
+        f64::MIN_POSITIVE / 2.0,
+        -f64::MIN_POSITIVE / 3.0,
+        f64::from_bits(1),
+        f64::MIN_POSITIVE.next_down(),
+        -f64::MIN_POSITIVE.next_down(),
+        f64::MIN_POSITIVE,
+        -f64::MIN_POSITIVE,
+        f64::MAX,
+        f64::MIN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        1.0,
+        -1.0,
+    ];
+    let (mut cold, mut warm) = (Quantiles::default(), Quantiles::default());
+    // Until pages are made of all that may have one.
+    for _ in 0..40_000 {
+        odd.iter().for_each(|v| warm.insert_f64(*v));
+    }
+    for v in odd {
+        let mut one = Quantiles::default();
+        one.insert_f64(v);
+        cold.combine(&one.times(NonZeroU64::new(40_000).unwrap()));
+    }
+    assert_eq!(warm.to_bytes(), cold.to_bytes());
+    assert_eq!(warm, cold);
+    warm.negate();
+    cold.combine(&warm);
+    assert!(cold.is_zero());
+}

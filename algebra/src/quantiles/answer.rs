@@ -38,10 +38,9 @@ impl Quantiles {
     /// How many values were at most `x`: the bounds are the values below its bucket, and those with it. Buckets from which
     /// more was taken than had been added are passed over. Not-a-number is above nothing.
     pub fn rank(&self, x: f64) -> Estimate {
-        if x.is_nan() {
+        let Some(own) = Bucket::of(x) else {
             return Estimate::exact(0.0);
-        }
-        let own = Bucket::of(x);
+        };
         let (mut below, mut with) = (0i128, 0i128);
         for (bucket, n) in self.present().take_while(|(bucket, _)| *bucket <= own) {
             with += n;

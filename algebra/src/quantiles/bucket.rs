@@ -6,45 +6,36 @@ use crate::estimate::Estimate;
 const LOW_BITS: u32 = 46;
 const HALF: u64 = 1 << (LOW_BITS - 1);
 /// The least normal number.
-const FIRST: i32 = (f64::MIN_POSITIVE.to_bits() >> LOW_BITS) as i32;
-const INFINITE: i32 = (f64::INFINITY.to_bits() >> LOW_BITS) as i32;
+pub(super) const FIRST: i32 = (f64::MIN_POSITIVE.to_bits() >> LOW_BITS) as i32;
+pub(super) const INFINITE: i32 = (f64::INFINITY.to_bits() >> LOW_BITS) as i32;
 
 /// The top of the bits of an `f64`, rounded to nearest; negative for negative values. Ordered as the values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bucket(i32);
 
 impl Bucket {
-    /// No bucket, and on no page.
-    pub(super) const NAN: Self = Self(i32::MAX);
-
-    /// The bucket of a value; of not-a-number, [`NAN`](Self::NAN).
+    /// The rounded bits with the sign: the key of a value's bucket, except near zero and at the ends of the range.
     #[inline]
-    pub(super) fn of(value: f64) -> Self {
+    pub(super) fn raw_key(value: f64) -> i32 {
         let bits = value.to_bits();
         let size = bits & (u64::MAX >> 1);
-        // Zero, and normal numbers that stay finite when they are rounded: nearly all. (Zero is frequent, so no jump for it.)
-        const LEAST: u64 = f64::MIN_POSITIVE.to_bits();
-        const NORMAL: u64 = f64::INFINITY.to_bits() - HALF - LEAST;
-        if (size.wrapping_sub(LEAST) >= NORMAL) & (size != 0) {
-            return Self::of_odd(value);
-        }
         // A carry out of the mantissa counts the exponent up, as rounding should.
         let key = ((size + HALF) >> LOW_BITS) as i32;
         // -1 of negative values: then this is the negative of the key, without a jump.
         let sign = (bits.cast_signed() >> 63) as i32;
-        Self((key ^ sign) - sign)
+        (key ^ sign) - sign
     }
 
-    #[cold]
-    fn of_odd(value: f64) -> Self {
+    /// The bucket of a value; `None` of not-a-number.
+    pub(super) fn of(value: f64) -> Option<Self> {
         let key = match value.abs() {
-            size if size.is_nan() => return Self::NAN,
+            size if size.is_nan() => return None,
             size if size < f64::MIN_POSITIVE => 0,
             // Finite values stay finite.
-            size if size.is_finite() => INFINITE - 1,
+            size if size.is_finite() => Self::raw_key(size).min(INFINITE - 1),
             _ => INFINITE,
         };
-        Self(if value < 0.0 { -key } else { key })
+        Some(Self(if value < 0.0 { -key } else { key }))
     }
 
     /// The bucket of a decoded number; `None` when no value has it.
@@ -89,13 +80,17 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    fn of(value: f64) -> Bucket {
+        Bucket::of(value).unwrap()
+    }
+
     /// The bound: each value lies in its bucket's bounds, and the centre is within 1/129 of it.
     #[test]
     fn centres_are_within_the_bound() {
         let mut x = f64::MIN_POSITIVE;
         while x < 1.7e308 {
             for v in [x, -x] {
-                let b = Bucket::of(v).bounded();
+                let b = of(v).bounded();
                 assert!(b.low <= v && v <= b.high, "{v} in {b:?}");
                 assert!((b.value - v).abs() <= v.abs() / 129.0 * (1.0 + 1e-12), "{v} near {b:?}");
             }
@@ -109,9 +104,9 @@ mod tests {
         for key in (FIRST + 1..INFINITE).step_by(7).chain(INFINITE - 2..INFINITE) {
             let bucket = Bucket(key);
             let b = bucket.bounded();
-            assert_eq!([b.low, b.value, b.high].map(Bucket::of), [bucket; 3]);
+            assert_eq!([b.low, b.value, b.high].map(of), [bucket; 3]);
             assert_eq!(
-                [b.low.next_down(), b.high.next_up()].map(Bucket::of),
+                [b.low.next_down(), b.high.next_up()].map(of),
                 [Bucket(key - 1), Bucket(key + 1)]
             );
         }
@@ -121,13 +116,13 @@ mod tests {
     #[test]
     fn small_integers_are_exact() {
         for i in -128..=128 {
-            assert_eq!(Bucket::of(f64::from(i)).bounded().value, f64::from(i));
+            assert_eq!(of(f64::from(i)).bounded().value, f64::from(i));
         }
-        assert_eq!(Bucket::of(-0.0), Bucket(0));
-        assert_eq!(Bucket::of(f64::MIN_POSITIVE / 2.0), Bucket(0));
-        assert_eq!(Bucket::of(f64::NEG_INFINITY).bounded().high, f64::NEG_INFINITY);
-        assert!(Bucket::of(f64::MAX) < Bucket::of(f64::INFINITY));
-        assert_eq!(Bucket::of(f64::MAX).bounded().high, f64::MAX);
+        assert_eq!(of(-0.0), Bucket(0));
+        assert_eq!(of(f64::MIN_POSITIVE / 2.0), Bucket(0));
+        assert_eq!(of(f64::NEG_INFINITY).bounded().high, f64::NEG_INFINITY);
+        assert!(of(f64::MAX) < of(f64::INFINITY));
+        assert_eq!(of(f64::MAX).bounded().high, f64::MAX);
     }
 
     /// Only keys that a value has are decoded.
@@ -145,7 +140,7 @@ mod tests {
             assert_eq!(Bucket::from_key(key), None, "{key}");
         }
         for value in [0.0, -1.0, f64::MIN_POSITIVE, f64::MAX, f64::NEG_INFINITY] {
-            let bucket = Bucket::of(value);
+            let bucket = of(value);
             assert_eq!(Bucket::from_key(i64::from(bucket.key())), Some(bucket));
         }
     }

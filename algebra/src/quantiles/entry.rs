@@ -68,7 +68,7 @@ mod tests {
             f64::MAX,
             f64::INFINITY,
         ] {
-            let bucket = Bucket::of(value);
+            let bucket = Bucket::of(value).unwrap();
             for count in [1, -1, most, -most] {
                 assert_eq!(Entry::new(bucket, count).map(Entry::both), Some((bucket, count)));
             }

@@ -17,7 +17,7 @@
 //! **Cost.** In memory 8 bytes for each bucket in use. A histogram that takes hundreds of inserts gets pages of 512 bytes for
 //! the 64 buckets between two powers of two where it is dense or hot: values that span a factor of 1,000 then take at most
 //! 6 KiB, of both signs 15 KiB, and any values at all at most 2.2 MiB. Written: nothing counted 1 byte, one value 5, 10 values 23, a million of normal
-//! measurements about 1.5 KB. An insert into a page is two look-ups and an addition (1.3 ns), another a binary search.
+//! measurements about 1.5 KB. An insert into a page is two look-ups and an addition (1.2 ns), another a binary search.
 //!
 //! **Not for** quantiles of ranks closer than the values allow (two values of one bucket are one value here), or for values
 //! whose distance from zero means nothing, as times: 0.775 % of a time in milliseconds is months.
@@ -92,42 +92,51 @@ impl Quantiles {
     /// Counts a value. Beyond 2^53 it is the nearest `f64` that is counted.
     #[inline]
     pub fn insert(&mut self, value: i64) {
-        self.add(Bucket::of(value as f64), 1);
+        self.add_value(value as f64, 1);
     }
 
     /// Counts a value `n` times (modulo 2^64: counts wrap).
     #[inline]
     pub fn insert_times(&mut self, value: i64, n: NonZeroU64) {
-        self.add(Bucket::of(value as f64), n.get() as i64);
+        self.add_value(value as f64, n.get() as i64);
     }
 
     /// Counts a value. Not-a-number is no value: it is ignored. Infinities have buckets of their own; subnormal numbers
     /// (below 2.3e-308 in magnitude) count as 0.
     #[inline]
     pub fn insert_f64(&mut self, value: f64) {
-        self.add(Bucket::of(value), 1);
+        self.add_value(value, 1);
     }
 
+    /// Not-a-number has no page, and is passed over off the path of the others.
     #[inline]
-    fn add(&mut self, bucket: Bucket, count: i64) {
+    fn add_value(&mut self, value: f64, count: i64) {
         if let Some(dense) = &mut self.dense
-            && let Some(n) = dense.pages.slot(bucket)
+            && let Some(n) = dense.pages.of_value(value)
         {
             *n = n.wrapping_add(count);
-        } else {
+        } else if let Some(bucket) = Bucket::of(value) {
             self.misses += 1;
-            self.add_elsewhere(bucket, count);
+            // Not where its raw key leads, but its bucket may have a page.
+            self.add(bucket, count);
             if self.misses >= PATIENCE << self.patience {
                 self.make_pages();
             }
         }
     }
 
-    /// Adds to a bucket without a page. Not-a-number is passed over here, off the path of the others.
-    fn add_elsewhere(&mut self, bucket: Bucket, count: i64) {
-        if bucket == Bucket::NAN {
-            return;
+    fn add(&mut self, bucket: Bucket, count: i64) {
+        if let Some(dense) = &mut self.dense
+            && let Some(n) = dense.pages.slot(bucket)
+        {
+            *n = n.wrapping_add(count);
+        } else {
+            self.add_elsewhere(bucket, count);
         }
+    }
+
+    /// Adds to a bucket without a page.
+    fn add_elsewhere(&mut self, bucket: Bucket, count: i64) {
         if self.dense.as_ref().is_some_and(|d| !d.large.is_empty()) {
             return self.add_beside_large(bucket, count);
         }
@@ -260,7 +269,7 @@ macro_rules! absorbs {
             #[inline]
             fn absorb_times(&mut self, item: &$t, n: NonZeroU64) {
                 let value: f64 = absorbs!(@f64 $insert *item);
-                self.add(Bucket::of(value), n.get() as i64);
+                self.add_value(value, n.get() as i64);
             }
         }
     )*};

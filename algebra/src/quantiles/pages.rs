@@ -1,11 +1,19 @@
 //! Counts where they are dense: a page of 64 for a power of two, found by its number.
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, FIRST, INFINITE};
 
 /// Buckets in a page: as many as there are between two powers of two.
 pub(super) const PAGE: usize = 64;
 /// Of a page that is not there: added to any key, it leads beyond all counts.
 const NONE: i32 = i32::MIN;
+
+/// Whether a page is never made. Where values are found by their raw key alone, there is no place for those whose bucket is
+/// another one: about the least normal number, which smaller ones round up to, and at the ends, where the greatest finite
+/// ones round up to infinity. (Subnormal numbers share the page of zero, and all that is counted there is zero.)
+fn is_odd(page: i32) -> bool {
+    const ENDS: i32 = INFINITE >> PAGE.ilog2();
+    page.abs() == FIRST >> PAGE.ilog2() || page.abs() >= ENDS
+}
 
 /// The pages of a histogram. A count of zero is a bucket that is not there.
 #[derive(Clone, Debug, Default)]
@@ -26,12 +34,19 @@ pub(super) fn page_of(bucket: Bucket) -> i32 {
 }
 
 impl Pages {
-    /// The count of a key, if it has a page.
+    /// Where the count of a key is, if it has a page; else beyond all counts.
     #[inline]
     fn at(&self, key: i32) -> Option<usize> {
         let page = key >> PAGE.ilog2();
         let shift = self.shifts.get(page.wrapping_sub(self.base) as u32 as usize)?;
         Some(key.wrapping_add(*shift) as u32 as usize)
+    }
+
+    /// The count of a value, if it has a page, by its [raw key](Bucket::raw_key): that is the key of its bucket there.
+    #[inline]
+    pub(super) fn of_value(&mut self, value: f64) -> Option<&mut i64> {
+        let at = self.at(Bucket::raw_key(value))?;
+        self.counts.get_mut(at)
     }
 
     /// The count of a bucket, if it has a page.
@@ -66,7 +81,7 @@ impl Pages {
         self.shifts.resize((end - least) as usize, NONE);
         self.counts.reserve(pages.len() * PAGE);
         self.numbers.reserve(pages.len());
-        for &page in pages {
+        for &page in pages.iter().filter(|page| !is_odd(**page)) {
             let Err(place) = self.numbers.binary_search(&page) else {
                 continue;
             };
@@ -96,8 +111,17 @@ impl Pages {
     pub(super) fn buckets(&self) -> impl Iterator<Item = (Bucket, i64)> {
         self.iter().flat_map(|(page, counts)| {
             let first = page << PAGE.ilog2();
-            let buckets = (first..).zip(counts).filter(|(_, n)| **n != 0);
-            buckets.map(|(key, n)| (Bucket::with_key(key), *n))
+            let zeros = counts.iter().fold(0i64, |sum, n| sum.wrapping_add(*n));
+            // On the page of zero there is one bucket.
+            let (counts, zeros) = if page == 0 {
+                (&counts[..0], Some((0, zeros)))
+            } else {
+                (&counts[..], None)
+            };
+            let buckets = zeros.into_iter().chain((first..).zip(counts.iter().copied()));
+            buckets
+                .filter(|(_, n)| *n != 0)
+                .map(|(key, n)| (Bucket::with_key(key), n))
         })
     }
 
