@@ -101,6 +101,8 @@ macro_rules! extremum {
 extremum!(
     /// The greatest of the values; the zero is "none yet". Commutative and idempotent.
     ///
+    /// **Not for** floats, which have no total order: [`Score`](crate::Score) gives them one. It cannot be taken back.
+    ///
     /// ```
     /// use rufous_algebra::{Absorb, Max, Monoid};
     /// let mut slowest = Max::zero();
@@ -112,6 +114,8 @@ extremum!(
 );
 extremum!(
     /// The least of the values; the zero is "none yet". Commutative and idempotent.
+    ///
+    /// **Not for** "none yet" as a number: a field with `ways::Min` has no such case.
     ///
     /// ```
     /// use rufous_algebra::{Min, Semigroup};

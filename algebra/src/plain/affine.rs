@@ -11,6 +11,8 @@ use crate::semigroup::{Monoid, Semigroup};
 /// It is the plainest example of a sum that keeps order: adding is `b`, scaling is `a`, and a history of both is one pair.
 /// Bytes: both numbers, 16 bytes.
 ///
+/// **Not for** anything that a commutative sum can say: batches, shards and replays are free there, and need order here.
+///
 /// ```
 /// use rufous_algebra::{Affine, Semigroup};
 /// let mut account = Affine::<0>::new(1, 100);

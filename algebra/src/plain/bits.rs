@@ -84,6 +84,8 @@ bitwise!(
     /// Whether all were true; of unsigned integers the bits that all have. The zero is true, or all bits. Commutative, idempotent,
     /// exact.
     ///
+    /// **Not for** "how many were": that is a [`Count`](super::Count).
+    ///
     /// ```
     /// use rufous_algebra::{Absorb, All, Monoid};
     /// let mut healthy = All::<bool>::zero();
@@ -95,6 +97,8 @@ bitwise!(
 bitwise!(
     /// Whether any was true; of unsigned integers the bits that any has, so it is the union of small sets of small numbers. The
     /// zero is false, or no bits. Commutative, idempotent, exact.
+    ///
+    /// **Not for** sets of more than 128 numbers: take a `BTreeSet`, a [`Bloom`](crate::Bloom) or an [`Hll`](crate::Hll).
     ///
     /// ```
     /// use rufous_algebra::{Any, Semigroup};
@@ -108,6 +112,8 @@ bitwise!(
     /// Exclusive or: whether an odd number were true; of unsigned integers bit by bit. A commutative group in which each value is
     /// its own inverse, exact. Of the hashes of records it is a fingerprint of a set in any order, in which pairs of equal records
     /// cancel out.
+    ///
+    /// **Not for** redelivered records: one that comes twice is gone.
     ///
     /// ```
     /// use rufous_algebra::{Semigroup, Xor};

@@ -11,6 +11,8 @@ use crate::tier::{Exact, Tiered};
 /// The sum of unsigned integers that stops at the greatest instead of wrapping: for counters that are read as "at least so
 /// many". Commutative, exact; there is no inverse, since what was cut off is gone. Bytes are those of the integer.
 ///
+/// **Not for** sums that are taken back: integers themselves wrap, and are groups.
+///
 /// ```
 /// use rufous_algebra::{Saturating, Semigroup};
 /// let mut sum = Saturating(250u8);
@@ -77,6 +79,8 @@ macro_rules! saturating {
 saturating!(u8 u16 u32 u64 u128);
 
 /// How many items, whatever they are; stops at 2^64 - 1. Commutative, exact, no inverse. Bytes are those of a `u64`.
+///
+/// **Not for** counts that are taken back: a plain `i64` is a group.
 ///
 /// ```
 /// use rufous_algebra::{Absorb, Count, Monoid};

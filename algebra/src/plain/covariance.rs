@@ -17,6 +17,8 @@ use crate::semigroup::{Absorb, Monoid, Semigroup};
 ///
 /// **Cost.** 112 bytes in memory, encoded 13 and more; 2 ns for a pair.
 ///
+/// **Not for** more than two variables at once, or relations that are no line.
+///
 /// ```
 /// use rufous_algebra::{Absorb, Covariance, Monoid};
 /// let mut pairs = Covariance::zero();

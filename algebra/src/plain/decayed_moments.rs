@@ -22,6 +22,8 @@ use crate::tier::{ApproxLaws, Approximate, Tiered};
 ///
 /// **Cost.** 56 bytes, in memory and encoded; an item or a merge takes 83 ns, most of it for the bounds.
 ///
+/// **Not for** quantiles of what is recent: keep [`Quantiles`](crate::Quantiles) by hour.
+///
 /// ```
 /// use rufous_algebra::{Absorb, DecayedMoments, Monoid};
 /// let mut price = DecayedMoments::<60>::zero();

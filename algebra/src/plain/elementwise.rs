@@ -16,6 +16,8 @@ use crate::tier::Tiered;
 ///
 /// **Cost.** As long as its last element that is not zero. If only a few of many are not zero, use a map.
 ///
+/// **Not for** long vectors that are mostly zeros.
+///
 /// ```
 /// use rufous_algebra::{Elementwise, Semigroup};
 /// let mut by_day = Elementwise::new(vec![3i64, 1]);

@@ -37,6 +37,8 @@ pub enum Moment {
 ///
 /// **Cost.** 72 bytes, in memory and encoded; a value takes as long as a merge, 64 ns, most of it for the bounds.
 ///
+/// **Not for** integers, or where bytes must be equal.
+///
 /// ```
 /// use rufous_algebra::{Absorb, ApproxLaws, FloatMoments, Moment, Monoid};
 /// let mut moments = FloatMoments::zero();

@@ -20,6 +20,8 @@ use crate::tier::{ApproxLaws, Approximate, Tiered};
 ///
 /// **Cost.** 24 bytes, in memory and encoded; an addition takes 0.5 ns, as long as one of plain floats.
 ///
+/// **Not for** values that nearly cancel out: the bound is relative to their magnitudes.
+///
 /// ```
 /// use rufous_algebra::{Absorb, FloatSum, Monoid};
 /// let mut sum = FloatSum::zero();

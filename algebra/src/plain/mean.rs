@@ -11,6 +11,8 @@ use crate::semigroup::Absorb;
 /// **Laws, exact.** A commutative [`Group`](crate::Group); sum and count wrap, which takes 2^63 values. **Guarantee:** [`mean`](Self::mean)
 /// divides the exact sum once, so it is within 2^-52 of itself. **Cost:** 24 bytes encoded; 0.3 ns for a value.
 ///
+/// **Not for** skewed values, of which a median says more: [`Quantiles`](crate::Quantiles).
+///
 /// ```
 /// use rufous_algebra::{Absorb, Mean, Monoid};
 /// let mut delay = Mean::zero();
@@ -58,6 +60,8 @@ impl Absorb<i64> for Mean {
 /// **Laws, exact.** A commutative [`Group`](crate::Group). **Guarantee:** [`mean`](Self::mean) divides the correctly rounded sum once, so it is
 /// within 2^-52 of itself, whatever the order and however much cancels out. **Cost:** that of the sum and 8 bytes. Where bytes
 /// need not be equal, [`FloatSum::mean`](super::FloatSum::mean) costs less.
+///
+/// **Not for** weights: [`WeightedMean`](super::WeightedMean).
 ///
 /// ```
 /// use rufous_algebra::{Absorb, FloatMean, Monoid};

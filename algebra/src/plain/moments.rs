@@ -20,6 +20,8 @@ use crate::semigroup::{Absorb, Monoid, Semigroup};
 /// million of them, at most 125. A value takes 4 ns, a merge 2.5.
 /// For floats see [`FloatMoments`](super::FloatMoments), or scale them to integers.
 ///
+/// **Not for** long tails, whose variance is that of a few values: [`Quantiles`](crate::Quantiles) say more.
+///
 /// ```
 /// use rufous_algebra::{Absorb, Moments, Monoid};
 /// let mut times = Moments::zero();

@@ -102,6 +102,8 @@ ordered!(
     /// in the same place of the order, the least. So it is commutative, idempotent and exact, and replays do no harm.
     /// Only values that are first now are kept: 1 value.
     ///
+    /// **Not for** several of the first: [`TopK`](crate::TopK), [`Latest`](crate::Latest).
+    ///
     /// ```
     /// use rufous_algebra::{Absorb, First, Monoid};
     /// let mut landing = First::zero();
@@ -113,6 +115,8 @@ ordered!(
 ordered!(
     /// The value that is last by an order of its own, such as the time of its event: not the one that arrived last. Of values in
     /// the same place of the order, the greatest. So it is commutative, idempotent and exact, and replays do no harm.
+    ///
+    /// **Not for** several of the last: [`Latest`](crate::Latest).
     ///
     /// ```
     /// use rufous_algebra::{Last, Semigroup};

@@ -10,6 +10,8 @@ use crate::semigroup::{Absorb, Monoid, Semigroup};
 ///
 /// Bytes: 1 if there was a reset, 0 if not, then those of the sum since.
 ///
+/// **Not for** platforms that do not keep the order of a key.
+///
 /// ```
 /// use rufous_algebra::{Reset, Semigroup};
 /// let mut level = Reset::plus(5u64);

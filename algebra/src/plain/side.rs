@@ -93,6 +93,8 @@ sides!(
     /// `a + a == a`, but it is not marked as [`Idempotent`](crate::Idempotent): a value that comes again later is harmless only
     /// to sums in which order does not matter.
     ///
+    /// **Not for** logs of several partitions, between which there is no order.
+    ///
     /// ```
     /// use rufous_algebra::{Leftmost, Semigroup};
     /// let mut kept = Leftmost::of("a");
@@ -107,6 +109,8 @@ sides!(
     ///
     /// `a + a == a`, but it is not marked as [`Idempotent`](crate::Idempotent): `a + b + a` is not `a + b`, so a value that
     /// comes again later does harm.
+    ///
+    /// **Not for** logs of several partitions, between which there is no order.
     ///
     /// ```
     /// use rufous_algebra::{Rightmost, Semigroup};

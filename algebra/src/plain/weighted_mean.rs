@@ -13,6 +13,8 @@ use crate::semigroup::Absorb;
 /// until the sums are read (products below 2^-969 lose what lies below 2^-1074). **Cost:** two [`ExactSum`]s; 10 ns for
 /// an item.
 ///
+/// **Not for** weights that fade with time: [`DecayedMoments`](super::DecayedMoments).
+///
 /// ```
 /// use rufous_algebra::{Absorb, Monoid, WeightedMean};
 /// let mut rating = WeightedMean::zero();
