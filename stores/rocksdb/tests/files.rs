@@ -8,6 +8,7 @@ use bed::*;
 use rocksdb::{DB, Options};
 use rufous_algebra::Codec;
 use rufous_core::{BatchId, ErrorKind, Frontier, Store, StoreFace, key};
+use rufous_derive::{Codec, Monoid};
 use rufous_store_api::{Committed, RealtimeReader, RealtimeStore};
 use rufous_store_rocksdb::{RocksOptions, RocksReader, RocksStore, layout, packed};
 
@@ -68,6 +69,39 @@ fn what_means_something_else_is_refused() {
     // Nothing was changed by all that, and a store may be added.
     let more = [StoreFace::of(COUNTS), StoreFace::of(Store::<u64, u64>::new("default"))];
     drop(RocksStore::open(dir.path(), "n1", &more, RocksOptions::default()).unwrap());
+}
+
+#[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+#[algebra(crate = rufous_algebra)]
+struct Before {
+    count: u64,
+}
+
+mod after {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Monoid, Codec)]
+    #[algebra(crate = rufous_algebra)]
+    pub(super) struct Before {
+        pub(super) count: u64,
+        #[algebra(default)]
+        pub(super) late: u64,
+    }
+}
+
+/// A store opens for values with a field that was added with a default; from then on what lacks the field cannot open it.
+#[test]
+fn a_field_may_be_added() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = [StoreFace::of(Store::<String, Before>::new("counts"))];
+    let after = [StoreFace::of(Store::<String, after::Before>::new("counts"))];
+    let open = |faces: &[StoreFace]| RocksStore::open(dir.path(), "n1", faces, RocksOptions::default());
+    drop(open(&before).unwrap());
+    drop(open(&before).unwrap());
+    drop(open(&after).unwrap());
+    let e = open(&before).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+    assert!(e.to_string().contains("late?:u64"), "{e}");
 }
 
 /// The database of a closed store, by hand.
