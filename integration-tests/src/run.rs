@@ -287,8 +287,8 @@ pub struct GoesBack {
 }
 
 impl GoesBack {
-    /// Over another log.
-    pub fn new(inner: Box<dyn Log>, seed: u64) -> Box<dyn Log> {
+    /// Another log, which goes back.
+    pub fn over(inner: Box<dyn Log>, seed: u64) -> Box<dyn Log> {
         Box::new(Self {
             inner,
             positions: BTreeMap::new(),

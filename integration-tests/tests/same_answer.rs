@@ -126,9 +126,9 @@ fn over_kafka(plan: &Plan, lines: &[String], reference: &Bytes, seeded: usize) -
     }
     let log = || run::kafka(broker, &topic, Format::JsonLines);
     let dir = tempfile::tempdir()?;
-    let archive = run::archive(plan, run::GoesBack::new(log()?, 7), &dir.path().join("archive"))?;
+    let archive = run::archive(plan, run::GoesBack::over(log()?, 7), &dir.path().join("archive"))?;
     let live = State::disk(plan, &dir.path().join("live"))?;
-    let report = live.stream(plan, run::GoesBack::new(log()?, 8))?;
+    let report = live.stream(plan, run::GoesBack::over(log()?, 8))?;
     assert!(report.late > 0, "a shuffled arrival has late events");
     assert_same("kafka", &live.answers(plan)?, reference);
     let days = days(lines);
@@ -137,7 +137,7 @@ fn over_kafka(plan: &Plan, lines: &[String], reference: &Bytes, seeded: usize) -
         let state = State::disk(plan, &dir.path().join(format!("{n}")))?;
         state.stream_until(plan, log()?, Some(random.below(lines.len() as u64)))?;
         state.batch(plan, archive.clone(), Format::JsonLines, true, Some(BatchId(day)))?;
-        state.stream(plan, run::GoesBack::new(log()?, n as u64 + 1))?;
+        state.stream(plan, run::GoesBack::over(log()?, n as u64 + 1))?;
         assert_same(
             &format!("hybrid over Kafka at day {day}"),
             &state.answers(plan)?,
@@ -266,7 +266,7 @@ fn words_over_kafka(plan: &Plan, lines: &[&str], reference: &Bytes) -> Result<()
     let dir = tempfile::tempdir()?;
     let archive = run::archive(plan, log()?, &dir.path().join("archive"))?;
     let live = State::memory(plan);
-    live.stream(plan, run::GoesBack::new(log()?, 5))?;
+    live.stream(plan, run::GoesBack::over(log()?, 5))?;
     assert_same("words over Kafka", &live.answers(plan)?, reference);
     for hour in 1_000..1_000 + hours as i64 {
         let hybrid = State {

@@ -3,8 +3,8 @@
 //!
 //! Modules in reading order:
 //! - [`target`]: how far a run may go, per partition (P20, P21);
-//! - [`work`]: pieces of input, read by several threads, each with its own steps and maps;
-//! - [`merge`]: the threads' sums, added up in key order;
+//! - `work`: pieces of input, read by several threads, each with its own steps and maps;
+//! - `merge`: the threads' sums, added up in key order;
 //! - [`run`]: the whole run and its publish (P22, P23); `columns`: Parquet files as columns.
 #![forbid(unsafe_code)]
 

@@ -3,8 +3,8 @@
 //! Modules in reading order:
 //! - [`log`]: what the engine asks of a log;
 //! - [`cutter`]: which batch a record is in (P1-P3), for the engine and the archive alike;
-//! - [`genesis`]: where both layers begin (P10); [`repair`]: what becomes of a shard when it is acquired (P32-P35);
-//! - [`engine`]: the loop; [`flush`]: the thread that sorts, encodes and commits; [`partition`]: the state of one partition;
+//! - [`genesis`](mod@genesis): where both layers begin (P10); [`repair`]: what becomes of a shard when it is acquired (P32-P35);
+//! - [`engine`]: the loop; `flush`: the thread that sorts, encodes and commits; `partition`: the state of one partition;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count.
 #![forbid(unsafe_code)]
 
