@@ -95,7 +95,7 @@ fn main() {
         LOOPS[index].1(n);
         return;
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+    let path = "benches/instructions.txt";
     let kept = std::fs::read_to_string(path).unwrap_or_default();
     let mut text =
         String::from("# instructions per operation, callgrind; merges of dense sketches count one in a hundred\n");

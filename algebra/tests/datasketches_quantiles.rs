@@ -245,7 +245,7 @@ fn formats() {
 #[test]
 fn kept_states() {
     fn kept<S: Absorb<f64> + Codec + PartialEq + Debug>(name: &str) {
-        let path = format!("{}/tests/golden/{name}-kept.bin", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("tests/golden/{name}-kept.bin");
         let Ok(bytes) = std::fs::read(&path) else {
             std::fs::write(
                 path,

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 
 /// A file of the sample in the repository.
 pub fn sample(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../examples/data")
-        .join(name)
+    // Not the path at compile time: clones that share build output share binaries, too.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here).join("../examples/data").join(name)
 }
 
 /// The larger data sets, if `RUFOUS_DATA` names them; says so if not.

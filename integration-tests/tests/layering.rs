@@ -46,7 +46,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 #[test]
 fn packages_know_only_whom_they_may() {
     let metadata = MetadataCommand::new()
-        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
+        .manifest_path("../Cargo.toml")
         .no_deps()
         .exec()
         .unwrap();

@@ -14,7 +14,7 @@ use support::{entry, plain, read, sample};
 const FILE: &str = "files/4/batch=3/100-120-golden.parquet";
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+    Path::new("tests/golden").to_path_buf()
 }
 
 fn entries(files: Vec<ArchivedFile>) -> [IndexEntry; 2] {
