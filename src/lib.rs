@@ -51,24 +51,25 @@ pub use app::{App, JobFn, NoArgs};
 #[cfg(feature = "laws")]
 pub use rufous_algebra::laws;
 pub use rufous_algebra::{
-    Absorb, Aggregator, ApproxLaws, Codec, Commutative, Estimate, ExactLaws, Group, HashBytes, HeavyHitters, Hll,
-    Idempotent, Max, Min, Monoid, Quantiles, Semigroup, Tiered, ways,
+    Absorb, Additive, Aggregator, ApproxLaws, Codec, Commutative, Estimate, ExactLaws, Group, HashBytes, HeavyHitters,
+    Hll, Homomorphism, Idempotent, Max, Min, Monoid, Quantiles, Semigroup, Tiered, ways,
 };
 pub use rufous_core::{
-    AsKey, BatchId, Batcher, Clock, Error, ErrorKind, Format, Job, Key, KeyOf, KeyedProducer, Producer, Record, Result,
-    Sink, Source, Store, Summed, Text, TimeBucket, Timestamp, Written,
+    Anywhere, AsKey, BatchId, Batcher, COUNTERS, Clock, Counter, DeltaProducer, Either, Error, ErrorKind, Format,
+    InOrder, Job, Key, KeyOf, KeyedOut, KeyedProducer, KeysOut, Out, Producer, Record, Result, Sink, Source, Store,
+    Summed, Text, TimeBucket, Timestamp, Written,
 };
 pub use rufous_derive::{Codec, Group, Key, Monoid, Record, Semigroup};
-pub use rufous_platform_memory::{JobTest, Memory, Totals};
+pub use rufous_platform_memory::{Concurrent, JobTest, Memory, Totals};
 
 /// What a program that defines jobs needs.
 pub mod prelude {
     #[cfg(feature = "laws")]
     pub use crate::laws;
     pub use crate::{
-        Absorb, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Group, HeavyHitters, Hll, Idempotent, Job,
-        JobTest, Key, KeyedProducer, Max, Memory, Min, Monoid, Producer, Quantiles, Record, Semigroup, Sink, Source,
-        Store, Text, TimeBucket, Timestamp, ways,
+        Absorb, Additive, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Counter, Either, Group,
+        HeavyHitters, Hll, Idempotent, InOrder, Job, JobTest, Key, KeyedOut, KeyedProducer, Max, Memory, Min, Monoid,
+        Out, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text, TimeBucket, Timestamp, ways,
     };
 }
 

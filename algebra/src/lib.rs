@@ -118,6 +118,7 @@ pub mod extremum;
 pub mod hash;
 pub mod heavy_hitters;
 pub mod hll;
+mod homomorphism;
 #[cfg(feature = "laws")]
 pub mod laws;
 pub mod minhash;
@@ -138,6 +139,7 @@ pub use extremum::{Max, Min};
 pub use hash::HashBytes;
 pub use heavy_hitters::HeavyHitters;
 pub use hll::{ApacheHll, Hll, HyperLogLog};
+pub use homomorphism::{Additive, Homomorphism};
 pub use minhash::MinHash;
 pub use plain::{
     Affine, All, Any, Count, Covariance, DecayedCount, DecayedMoments, DecayedSum, Elementwise, ExactSum, First,

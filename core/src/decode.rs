@@ -5,7 +5,7 @@ use std::any::Any;
 use std::ops::Range;
 
 use crate::columns::ColumnBatch;
-use crate::data::TextChunk;
+use crate::data::{AnyChunk as _, Chunk as _, TextChunk};
 use crate::error::{Error, Result};
 use crate::json::read_row;
 use crate::log::RecordBatch;
@@ -97,7 +97,6 @@ struct TextDecoder {
 
 impl SourceDecoder for TextDecoder {
     fn decode(&mut self, records: &RecordBatch, times: &mut Vec<Option<Timestamp>>, bad: &mut Vec<BadRecord>) {
-        use crate::data::Chunk;
         self.decoded.clear();
         self.index.clear();
         times.clear();
@@ -133,7 +132,6 @@ impl SourceDecoder for TextDecoder {
         ))
     }
     fn chunk(&mut self, range: Range<usize>) -> &mut dyn Any {
-        use crate::data::Chunk;
         let from = self.index.partition_point(|&i| (i as usize) < range.start);
         let to = self.index.partition_point(|&i| (i as usize) < range.end);
         if from == 0 && to == self.index.len() {

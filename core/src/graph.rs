@@ -1,12 +1,16 @@
 //! What was said: an immutable graph of shared nodes. A node's identity is its allocation, so a diamond stays a diamond
 //! and two equal-looking stores stay two.
 
+use std::any::TypeId;
+use std::collections::HashSet;
+use std::panic::Location;
 use std::sync::Arc;
 
-use crate::erased::{CloneChunk, Stage};
+use crate::erased::{ChunkType, Stage};
 use crate::evidence::{SourceFace, StoreFace};
 
-pub(crate) type Make = Arc<dyn Fn() -> Box<dyn Stage> + Send + Sync>;
+/// Makes the running step, for the chunks that it is going to get.
+pub(crate) type Make = Arc<dyn Fn(ChunkType) -> Box<dyn Stage> + Send + Sync>;
 
 /// One step of a job.
 pub struct Node {
@@ -14,44 +18,119 @@ pub struct Node {
     pub(crate) inputs: Vec<Arc<Node>>,
     /// What comes out, in words: Rust type names are not stable, so they are shown and never compared.
     pub(crate) output: String,
-    pub(crate) clone: CloneChunk,
+    /// The chunks that come out.
+    pub(crate) gives: ChunkType,
+    /// The line of the user's code.
+    pub(crate) at: &'static Location<'static>,
 }
 
 /// Few kinds, so that optimisation contracts stay apart.
+#[derive(Clone)]
 pub(crate) enum NodeKind {
     Source(SourceFace),
-    Step {
-        word: &'static str,
-        make: Make,
-    },
-    /// Both inputs' records.
+    Step(Step),
+    /// All inputs' records.
     Merge,
     /// The input under a stable name.
     Named(String),
-    Sum {
-        word: &'static str,
-        store: StoreFace,
-        /// Type identity of key and value: one port name must not stand for two types.
-        types: (std::any::TypeId, std::any::TypeId),
-        make: Make,
-    },
-    Write {
-        sink: &'static str,
-        record: std::any::TypeId,
-        make: Make,
-    },
+    /// What the input's closure may count.
+    Counting(Vec<&'static str>),
+    Sum(Sum),
+    /// What a sum emits: its input.
+    Deltas,
+    Write(Write),
+    /// What a write passes on: its input.
+    Written,
 }
 
-impl Node {
+/// A step without state.
+#[derive(Clone)]
+pub(crate) struct Step {
+    pub(crate) word: &'static str,
+    /// What it is about, for people.
+    pub(crate) about: &'static str,
+    pub(crate) contract: Contract,
+    pub(crate) takes: ChunkType,
+    pub(crate) make: Make,
+    /// What it counts by itself.
+    pub(crate) counts: Option<&'static str>,
+}
+
+/// What a step promises to the planner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contract {
+    /// One record or none for each.
+    OptionMap,
+    /// Any number for each.
+    FlatMap,
+    /// The value is untouched; the closure sees the key alone and cannot count.
+    Keys(Arity),
+    /// The key is untouched; the closure sees the value alone.
+    Values(Arity),
+    /// Every record passes by.
+    Passes,
+}
+
+/// How many pairs come out for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arity {
+    /// The same pair, or none.
+    Filter,
+    /// Another one.
+    One,
+    /// Any number.
+    Many,
+}
+
+#[derive(Clone)]
+pub(crate) struct Sum {
+    pub(crate) word: &'static str,
+    pub(crate) store: StoreFace,
+    /// Type identity of key and value: one port name must not stand for two types.
+    pub(crate) types: (TypeId, TypeId),
+    pub(crate) takes: ChunkType,
+    pub(crate) make: Make,
+    /// A combiner of its inputs, where values may be added before they arrive.
+    pub(crate) combine: Option<Make>,
+    /// Whether the values are added in order.
+    pub(crate) in_order: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct Write {
+    pub(crate) sink: &'static str,
+    pub(crate) record: TypeId,
+    pub(crate) takes: ChunkType,
+    /// Given whether the records go on.
+    pub(crate) make: Arc<dyn Fn(bool) -> Box<dyn Stage> + Send + Sync>,
+}
+
+impl NodeKind {
     /// The word of the step and what it is about.
-    pub(crate) fn label(&self) -> (&str, &str) {
-        match &self.kind {
-            NodeKind::Source(s) => ("source", s.name),
-            NodeKind::Step { word, .. } => (word, ""),
-            NodeKind::Merge => ("merge", ""),
-            NodeKind::Named(name) => ("named", name),
-            NodeKind::Sum { word, store, .. } => (word, store.name),
-            NodeKind::Write { sink, .. } => ("write", sink),
+    pub(crate) fn label(&self) -> (&'static str, &str) {
+        match self {
+            Self::Source(s) => ("source", s.name),
+            Self::Step(s) => (s.word, s.about),
+            Self::Merge => ("merge", ""),
+            Self::Named(name) => ("named", name),
+            Self::Counting(_) => ("counting", ""),
+            Self::Sum(s) => (s.word, s.store.name),
+            Self::Deltas => ("deltas", ""),
+            Self::Write(w) => ("write", w.sink),
+            Self::Written => ("records", ""),
+        }
+    }
+}
+
+/// A graph may be a hundred thousand steps deep: the standard order, each node dropping its inputs, would overflow the
+/// stack.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let mut rest = std::mem::take(&mut self.inputs);
+        while let Some(node) = rest.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                rest.append(&mut node.inputs);
+            }
         }
     }
 }
@@ -59,8 +138,8 @@ impl Node {
 /// All nodes above the tails, each once, every input before its consumers.
 pub(crate) fn topological(tails: &[Arc<Node>]) -> Vec<Arc<Node>> {
     let mut order: Vec<Arc<Node>> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    // An explicit stack: a job of a hundred thousand steps must not overflow the thread's.
+    let mut seen = HashSet::new();
+    // An explicit stack, for the same reason.
     let mut stack: Vec<(Arc<Node>, usize)> = Vec::new();
     for tail in tails {
         if seen.insert(Arc::as_ptr(tail)) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Node;
-use crate::plan::Plan;
+use crate::planner::{self, Identity, Plan, Rules};
 use crate::producer::{Anywhere, Summed, Written};
 
 /// An aggregation, written once. `S` says what it needs of a platform; a plain `Job` runs anywhere.
@@ -33,7 +33,7 @@ impl<K, V, S> Tails<S> for Summed<K, V, S> {
         out.push(self.node);
     }
 }
-impl<S> Tails<S> for Written<S> {
+impl<T, S> Tails<S> for Written<T, S> {
     fn nodes(self, out: &mut Vec<Arc<Node>>) {
         out.push(self.node);
     }
@@ -85,12 +85,25 @@ impl<S> Job<S> {
     pub fn name(&self) -> &'static str {
         self.name
     }
-    /// Checks the job and orders its steps.
+    /// Checks the job and plans how it runs.
     ///
     /// # Errors
-    /// When the name is malformed, or two ports share a name with different types.
+    /// When a name is malformed or given twice, a store ends two sums or a sink two writes, or a port is declared in two ways;
+    /// the message names the lines of code.
     pub fn plan(&self) -> Result<Plan> {
-        Plan::new(self.name, self.version, &self.arguments, &self.tails)
+        self.plan_with(&Rules::all())
+    }
+    /// The same with some of the planner's rules, or none: the answers are the same.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub fn plan_with(&self, rules: &Rules) -> Result<Plan> {
+        let identity = Identity {
+            job: self.name,
+            version: self.version,
+            arguments: &self.arguments,
+        };
+        planner::plan(&identity, &self.tails, rules)
     }
     /// Runs on a platform.
     ///

@@ -5,7 +5,7 @@
 //! - [`time`], [`batch`], [`frontier`]: instants, the unit that layers hand over, how far the offline layer reaches;
 //! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`decode`]: how records come in;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
-//! - [`data`], [`erased`]: chunks, and steps that see them without types; [`plan`]: the graph in running order;
+//! - [`data`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to steps in running order;
 //! - [`evidence`]: what stores and clients know of types; [`platform`]: who runs jobs; [`error`]: the one error type.
 //!
 //! ```
@@ -36,7 +36,7 @@ pub mod job;
 mod json;
 pub mod key;
 pub mod log;
-pub mod plan;
+pub mod planner;
 pub mod platform;
 pub mod port;
 pub mod producer;
@@ -45,19 +45,19 @@ pub mod time;
 
 pub use batch::{BatchId, Batcher, Clock, CutSpec, RunningBatch};
 pub use columns::{Column, ColumnBatch, ColumnData};
-pub use data::{Chunk, Data, KeyedChunk, TextChunk};
+pub use data::{AnyChunk, Chunk, Data, KeyedChunk, TextChunk};
 pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
-pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, Out};
+pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, Out};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
 pub use frontier::{Cut, Frontier, SourcePartition};
 pub use job::{Job, Tails};
 pub use key::{AsKey, Key, KeyError, KeyOf, PrefixOf};
 pub use log::{Entry, RecordBatch, Span};
-pub use plan::Plan;
+pub use planner::{Plan, Rules};
 pub use platform::{Platform, Runs};
-pub use port::{Sink, Source, Store};
-pub use producer::{Anywhere, KeyedProducer, Producer, Summed, Written};
+pub use port::{COUNTERS, Counter, Sink, Source, Store};
+pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};
 pub use record::{Field, FieldType, FieldValue, Record, RecordError, Row};
 pub use time::{TimeBucket, Timestamp};
 

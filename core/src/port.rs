@@ -76,10 +76,15 @@ impl<T: ?Sized> Source<T> {
     pub const fn name(&self) -> &'static str {
         self.name
     }
+    /// The event time of a record; `None` if the source declares none.
+    pub fn time_of(&self, record: &T) -> Option<Timestamp> {
+        self.time.map(|time| time(record))
+    }
 }
 
 impl<T: SourceRecord + ?Sized> Source<T> {
     /// The records of this source.
+    #[track_caller]
     pub fn read(self) -> Producer<T> {
         Producer::source(self)
     }
@@ -117,6 +122,30 @@ impl<K, V> Store<K, V> {
         self.name
     }
 }
+
+/// A number of the job that only grows: records that could not be read, lines that were skipped. Counters are sums like all
+/// others, kept in the store [`COUNTERS`]: committed with the state, and so exact on every platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Counter {
+    name: &'static str,
+}
+
+impl Counter {
+    /// A counter of this name. Two steps that count under one name count together.
+    ///
+    /// # Panics
+    /// At compile time for constants: when the name has other characters than `a-z`, `0-9` and `-`.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name: checked(name) }
+    }
+    /// The port's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// The counters of a job, by name. Every job that counts has this store; its name is reserved.
+pub const COUNTERS: Store<String, u64> = Store::new("counters");
 
 /// Where records go.
 pub struct Sink<T> {

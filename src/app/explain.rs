@@ -5,7 +5,7 @@ use crate::core::{Error, Result};
 use crate::store_api::{GenerationStore, ManifestLog};
 
 pub(super) fn explain(context: &Context<'_>) -> Result<()> {
-    print!("{}", context.plan.explain());
+    print!("{}", context.plan.explain(None));
     for face in context.plan.sources() {
         match context.locations.get(face.name) {
             Some(l) => println!(

@@ -138,6 +138,16 @@ impl<V> CombineMap<V> {
         self.heap = 0;
     }
 
+    /// Takes everything out in no order, and keeps the space.
+    pub fn drain(&mut self, out: &mut dyn FnMut(&[u8], V)) {
+        for cell in self.cells.drain() {
+            let key = &self.arena[cell.from as usize..][..cell.len as usize];
+            out(key, cell.value);
+        }
+        self.arena.clear();
+        self.heap = 0;
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.cells.len()

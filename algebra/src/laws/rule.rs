@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use crate::aggregator::Aggregator;
 use crate::buffer::Buffer;
 use crate::codec::{Codec, merge_bytes, sum_bytes};
+use crate::homomorphism::Homomorphism;
 use crate::semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};
 
 /// A law that does not hold: its name and the values that show it.
@@ -98,6 +99,25 @@ pub fn sum_all<T: Semigroup + PartialEq + Debug>(samples: &[T]) -> Rule {
     equal(&T::sum_all(many.iter().copied()), &left_to_right(&many), || {
         format!("sum_all agrees with combine: five times {samples:?}")
     })
+}
+
+/// `f(a + b) == f(a) + f(b)`: values may be added before or after `f`.
+///
+/// # Errors
+/// The law that does not hold.
+pub fn homomorphism<V, H>(f: &H, samples: &[V]) -> Rule
+where
+    V: Semigroup + Debug,
+    H: Homomorphism<V, Output: PartialEq + Debug>,
+{
+    for a in samples {
+        for b in samples {
+            equal(&f.apply(&plus(a, b)), &plus(&f.apply(a), &f.apply(b)), || {
+                format!("homomorphism: f({a:?} + {b:?})")
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// `times(n)` agrees with `n` equal values summed, and `times(n).times(m)` with `times(n * m)`.

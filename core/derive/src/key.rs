@@ -17,6 +17,8 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
     let (name, (ig, tg, wc)) = (&s.name, generics.split_for_impl());
     let encode = s.each(|m, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::AsKey>::encode_key(&self.#m, out);));
     let decode = s.each(|m, t| quote_spanned!(at(t)=> #m: <#t as ::rufous::__private::Key>::decode_key(bytes)?));
+    let again =
+        s.each(|m, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::Key>::decode_key_into(&mut self.#m, bytes)?;));
     let parts = s.each(|m, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::Key>::parts(&self.#m, out);));
     let parse = s.each(|m, t| quote_spanned!(at(t)=> #m: <#t as ::rufous::__private::Key>::parse_parts(parts)?));
     let prefix = s.each(|_, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::Key>::encode_prefix(parts, out)?;));
@@ -44,6 +46,14 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
             #[inline]
             fn decode_key(bytes: &mut &[u8]) -> ::core::result::Result<Self, ::rufous::__private::KeyError> {
                 ::core::result::Result::Ok(Self { #(#decode),* })
+            }
+            #[inline]
+            fn decode_key_into(
+                &mut self,
+                bytes: &mut &[u8],
+            ) -> ::core::result::Result<(), ::rufous::__private::KeyError> {
+                #(#again)*
+                ::core::result::Result::Ok(())
             }
             fn schema() -> ::std::string::String {
                 #schema

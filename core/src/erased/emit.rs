@@ -1,40 +1,43 @@
-//! Steps made of closures, and what the closures emit into.
+//! What closures emit into.
 
-use std::any::Any;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
-use super::{ChunkMeta, Downstream, Stage, down};
-use crate::data::{Chunk, Data, KeyedChunk};
+use crate::data::KeyedChunk;
 use crate::error::{Error, Result};
-use crate::key::{AsKey, Key};
-
-/// Records in a chunk, roughly: measured, an erased step costs 1.2 ns a record at 1024 and 11-13 ns at 1.
-pub(crate) const CHUNK: usize = 1024;
+use crate::key::AsKey;
+use crate::port::Counter;
 
 /// Where a flat-map puts its records.
-pub struct Out<U> {
-    chunk: Vec<U>,
+pub struct Out<'a, U> {
+    pub(super) items: &'a mut Vec<U>,
+    pub(super) counts: &'a mut Vec<(&'static str, u64)>,
 }
 
-impl<U> Out<U> {
+impl<U> Out<'_, U> {
     /// Emits one record.
     #[inline]
     pub fn emit(&mut self, item: U) {
-        self.chunk.push(item);
+        self.items.push(item);
+    }
+    /// Adds to a counter, which the step declares: `.counting([COUNTER])`.
+    #[inline]
+    pub fn count(&mut self, counter: Counter, n: u64) {
+        count(self.counts, counter, n);
     }
 }
 
 /// Where a keyed step puts its pairs. The key may be borrowed: its bytes are copied, nothing is allocated.
-pub struct KeyedOut<K, V> {
-    pub(crate) chunk: KeyedChunk<V>,
+pub struct KeyedOut<'a, K, V> {
+    pub(super) chunk: &'a mut KeyedChunk<V>,
+    pub(super) counts: &'a mut Vec<(&'static str, u64)>,
     _k: PhantomData<fn() -> K>,
 }
 
-impl<K, V> KeyedOut<K, V> {
-    pub(crate) fn new() -> Self {
+impl<'a, K, V> KeyedOut<'a, K, V> {
+    pub(super) fn new(chunk: &'a mut KeyedChunk<V>, counts: &'a mut Vec<(&'static str, u64)>) -> Self {
         Self {
-            chunk: KeyedChunk::default(),
+            chunk,
+            counts,
             _k: PhantomData,
         }
     }
@@ -42,188 +45,47 @@ impl<K, V> KeyedOut<K, V> {
     #[inline]
     pub fn emit<Q: AsKey<Key = K>>(&mut self, key: Q, value: V) {
         key.encode_key(&mut self.chunk.bytes);
-        // A chunk is pushed on once it holds CHUNK pairs; 4 GiB of keys out of one record would be cut to nonsense here,
-        // so such a chunk is refused by `push_keyed`.
+        // 4 GiB of keys out of one record would be cut to nonsense here: `within` refuses such a chunk.
         self.chunk.ends.push(self.chunk.bytes.len() as u32);
         self.chunk.values.push(value);
     }
-}
-
-fn push_keyed<K, V: Send + 'static>(
-    out: &mut KeyedOut<K, V>,
-    meta: &ChunkMeta,
-    down: &mut Downstream<'_>,
-) -> Result<()> {
-    if out.chunk.values.is_empty() {
-        return Ok(());
-    }
-    if u32::try_from(out.chunk.bytes.len()).is_err() {
-        out.chunk.clear();
-        return Err(Error::invalid("one record emitted more than 4 GiB of keys"));
-    }
-    let pushed = down.push(meta, &mut out.chunk);
-    out.chunk.clear();
-    pushed
-}
-
-struct FlatMap<T: Data + ?Sized, U, F> {
-    step: &'static str,
-    f: Arc<F>,
-    out: Out<U>,
-    _t: PhantomData<fn(Box<T>)>,
-}
-
-impl<T: Data + ?Sized, U: Clone + Send + 'static, F: Fn(&T, &mut Out<U>) + Send + Sync> Stage for FlatMap<T, U, F> {
-    fn push(&mut self, meta: &ChunkMeta, chunk: &mut dyn Any, next: &mut Downstream<'_>) -> Result<()> {
-        let chunk = down::<T::Chunk>(chunk, self.step)?;
-        for item in chunk.iter() {
-            (self.f)(item, &mut self.out);
-            if self.out.chunk.len() >= CHUNK {
-                next.push(meta, &mut self.out.chunk)?;
-                self.out.chunk.clear();
-            }
-        }
-        chunk.clear();
-        if !self.out.chunk.is_empty() {
-            next.push(meta, &mut self.out.chunk)?;
-            self.out.chunk.clear();
-        }
-        Ok(())
+    /// Adds to a counter, which the step declares: `.counting([COUNTER])`.
+    #[inline]
+    pub fn count(&mut self, counter: Counter, n: u64) {
+        count(self.counts, counter, n);
     }
 }
 
-pub(crate) fn flat_map<T, U, F>(step: &'static str, f: Arc<F>) -> Box<dyn Stage>
-where
-    T: Data + ?Sized,
-    U: Clone + Send + 'static,
-    F: Fn(&T, &mut Out<U>) + Send + Sync + 'static,
-{
-    Box::new(FlatMap {
-        step,
-        f,
-        out: Out { chunk: Vec::new() },
-        _t: PhantomData,
-    })
+/// Where a step puts the keys that take a key's place; each gets the same value. It has no counters: the step may run once
+/// for many equal keys.
+pub struct KeysOut<'a, K> {
+    pub(super) bytes: &'a mut Vec<u8>,
+    pub(super) ends: &'a mut Vec<u32>,
+    pub(super) _k: PhantomData<fn() -> K>,
 }
 
-struct ToKeyed<T: Data + ?Sized, K, V, F> {
-    step: &'static str,
-    f: Arc<F>,
-    out: KeyedOut<K, V>,
-    _t: PhantomData<fn(Box<T>)>,
-}
-
-impl<T, K, V, F> Stage for ToKeyed<T, K, V, F>
-where
-    T: Data + ?Sized,
-    V: Clone + Send + 'static,
-    F: Fn(&T, &mut KeyedOut<K, V>) + Send + Sync,
-{
-    fn push(&mut self, meta: &ChunkMeta, chunk: &mut dyn Any, next: &mut Downstream<'_>) -> Result<()> {
-        let chunk = down::<T::Chunk>(chunk, self.step)?;
-        for item in chunk.iter() {
-            (self.f)(item, &mut self.out);
-            if self.out.chunk.values.len() >= CHUNK {
-                push_keyed(&mut self.out, meta, next)?;
-            }
-        }
-        chunk.clear();
-        push_keyed(&mut self.out, meta, next)
+impl<K> KeysOut<'_, K> {
+    /// Emits one key. It may be borrowed: its bytes are copied, nothing is allocated.
+    #[inline]
+    pub fn emit<Q: AsKey<Key = K>>(&mut self, key: Q) {
+        key.encode_key(self.bytes);
+        self.ends.push(self.bytes.len() as u32);
     }
 }
 
-pub(crate) fn to_keyed<T, K, V, F>(step: &'static str, f: Arc<F>) -> Box<dyn Stage>
-where
-    T: Data + ?Sized,
-    K: 'static,
-    V: Clone + Send + 'static,
-    F: Fn(&T, &mut KeyedOut<K, V>) + Send + Sync + 'static,
-{
-    Box::new(ToKeyed {
-        step,
-        f,
-        out: KeyedOut::new(),
-        _t: PhantomData,
-    })
-}
-
-struct KeyedToKeyed<K, V, K2, U, F> {
-    step: &'static str,
-    f: Arc<F>,
-    out: KeyedOut<K2, U>,
-    _t: PhantomData<fn(K, V)>,
-}
-
-impl<K, V, K2, U, F> Stage for KeyedToKeyed<K, V, K2, U, F>
-where
-    K: Key,
-    V: Clone + Send + 'static,
-    U: Clone + Send + 'static,
-    F: Fn(&K, &V, &mut KeyedOut<K2, U>) + Send + Sync,
-{
-    fn push(&mut self, meta: &ChunkMeta, chunk: &mut dyn Any, next: &mut Downstream<'_>) -> Result<()> {
-        let chunk = down::<KeyedChunk<V>>(chunk, self.step)?;
-        for (key, value) in chunk.keys().zip(&chunk.values) {
-            let key = crate::key::decode_all::<K>(key).map_err(|e| Error::bug(format!("step {}: {e}", self.step)))?;
-            (self.f)(&key, value, &mut self.out);
-            if self.out.chunk.values.len() >= CHUNK {
-                push_keyed(&mut self.out, meta, next)?;
-            }
-        }
-        chunk.clear();
-        push_keyed(&mut self.out, meta, next)
+#[inline]
+fn count(counts: &mut Vec<(&'static str, u64)>, counter: Counter, n: u64) {
+    // A step counts few things: a look at each is cheaper than a hash.
+    match counts.iter_mut().find(|(name, _)| *name == counter.name()) {
+        Some((_, sum)) => *sum = sum.saturating_add(n),
+        None => counts.push((counter.name(), n)),
     }
 }
 
-pub(crate) fn keyed_to_keyed<K, V, K2, U, F>(step: &'static str, f: Arc<F>) -> Box<dyn Stage>
-where
-    K: Key,
-    V: Clone + Send + 'static,
-    K2: 'static,
-    U: Clone + Send + 'static,
-    F: Fn(&K, &V, &mut KeyedOut<K2, U>) + Send + Sync + 'static,
-{
-    Box::new(KeyedToKeyed {
-        step,
-        f,
-        out: KeyedOut::new(),
-        _t: PhantomData,
-    })
-}
-
-/// A step that turns one keyed chunk into another chunk as a whole.
-struct KeyedWhole<V, C, F> {
-    step: &'static str,
-    f: Arc<F>,
-    out: C,
-    _v: PhantomData<fn(V)>,
-}
-
-impl<V, C, F> Stage for KeyedWhole<V, C, F>
-where
-    V: Send + 'static,
-    C: Default + Send + 'static,
-    F: Fn(&mut KeyedChunk<V>, &mut C) -> Result<()> + Send + Sync,
-{
-    fn push(&mut self, meta: &ChunkMeta, chunk: &mut dyn Any, next: &mut Downstream<'_>) -> Result<()> {
-        let chunk = down::<KeyedChunk<V>>(chunk, self.step)?;
-        (self.f)(chunk, &mut self.out)?;
-        chunk.clear();
-        next.push(meta, &mut self.out)
+/// A chunk counts bytes of keys in 32 bits.
+pub(super) fn within<V>(chunk: &KeyedChunk<V>) -> Result<()> {
+    match u32::try_from(chunk.bytes.len()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::invalid("one record emitted more than 4 GiB of keys")),
     }
-}
-
-/// `f` empties the output it is given before it fills it.
-pub(crate) fn keyed_whole<V, C, F>(step: &'static str, f: Arc<F>) -> Box<dyn Stage>
-where
-    V: Send + 'static,
-    C: Default + Send + 'static,
-    F: Fn(&mut KeyedChunk<V>, &mut C) -> Result<()> + Send + Sync + 'static,
-{
-    Box::new(KeyedWhole {
-        step,
-        f,
-        out: C::default(),
-        _v: PhantomData,
-    })
 }

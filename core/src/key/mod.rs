@@ -32,6 +32,11 @@ use serde_json::Value;
 pub trait Key: AsKey<Key = Self> + Clone + Ord + Send + Sync + 'static {
     /// Takes one key off the front of `bytes`. Hostile bytes are an error, never a panic.
     fn decode_key(bytes: &mut &[u8]) -> Result<Self, KeyError>;
+    /// The same into a key whose space may be used again. After an error `self` is some key.
+    fn decode_key_into(&mut self, bytes: &mut &[u8]) -> Result<(), KeyError> {
+        *self = Self::decode_key(bytes)?;
+        Ok(())
+    }
     /// What the bytes mean, as text.
     fn schema() -> String;
     /// Appends the parts as people and JSON see them.

@@ -8,6 +8,9 @@ use crate::time::{TimeBucket, Timestamp};
 fn law<K: Key + std::fmt::Debug>(a: &K, b: &K) {
     let (x, y) = (to_bytes(a), to_bytes(b));
     assert_eq!(&decode_all::<K>(&x).unwrap(), a);
+    let mut again = b.clone();
+    again.decode_key_into(&mut x.as_slice()).unwrap();
+    assert_eq!(&again, a, "decoded over {b:?}");
     assert_eq!(a.cmp(b), x.cmp(&y), "order of {a:?} and {b:?}");
     assert!(a == b || !y.starts_with(&x), "{a:?} is a prefix of {b:?}");
     assert_eq!(parse_text::<K>(&to_text(a), false).unwrap(), x, "text of {a:?}");

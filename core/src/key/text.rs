@@ -50,7 +50,12 @@ impl KeyOf<&CompactString> for String {}
 
 impl Key for String {
     fn decode_key(bytes: &mut &[u8]) -> Result<Self, KeyError> {
-        let mut text = Vec::new();
+        let mut text = Self::new();
+        text.decode_key_into(bytes).map(|()| text)
+    }
+    fn decode_key_into(&mut self, bytes: &mut &[u8]) -> Result<(), KeyError> {
+        let mut text = std::mem::take(self).into_bytes();
+        text.clear();
         loop {
             let at = memchr::memchr2(END, ESCAPE, bytes).ok_or_else(|| KeyError::new("text key without an end"))?;
             text.extend_from_slice(&bytes[..at]);
@@ -67,7 +72,8 @@ impl Key for String {
                 _ => return Err(KeyError::new("text key with a broken escape")),
             }
         }
-        String::from_utf8(text).map_err(|_| KeyError::new("text key is not UTF-8"))
+        *self = String::from_utf8(text).map_err(|_| KeyError::new("text key is not UTF-8"))?;
+        Ok(())
     }
     fn schema() -> String {
         "text".into()

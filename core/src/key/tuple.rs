@@ -18,6 +18,10 @@ macro_rules! tuples {
             fn decode_key(bytes: &mut &[u8]) -> Result<Self, KeyError> {
                 Ok(($($n::decode_key(bytes)?,)+))
             }
+            fn decode_key_into(&mut self, bytes: &mut &[u8]) -> Result<(), KeyError> {
+                $(self.$i.decode_key_into(bytes)?;)+
+                Ok(())
+            }
             fn schema() -> String {
                 format!("({})", [$($n::schema()),+].join(","))
             }

@@ -2,56 +2,69 @@
 //!
 //! | method | from -> to |
 //! |---|---|
-//! | `map` `filter` `filter_map` `flat_map` | records -> records |
+//! | `map` `filter` `filter_map` `flat_map` `either` | records -> records |
 //! | `keyed` `key_by` | records -> pairs |
-//! | `map_values` `filter_values` `keyed_pairs` `values` `pairs` | pairs -> pairs, records |
-//! | `merge` `named` | the same |
+//! | `map_keys` `filter_keys` `flat_map_keys` | pairs -> pairs, value untouched: it may be added before its key fans out |
+//! | `map_values` `filter_values` `flat_map_values` | pairs -> pairs, key untouched |
+//! | `keyed_pairs` `swap`; `pairs` `keys` `values` | pairs -> pairs; pairs -> records |
+//! | `merge` `named` `counted` `counted_by` `counting` | the same |
+//! | `in_order` | the same, in a `Job<InOrder>` |
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
+//! | `deltas`, then key steps and `map_values_by`; `records` | what a sum emits, for a second sum; what a write passes on |
+//!
+//! # The ancestor's words
+//!
+//! Where each method of Summingbird's producers went.
+//!
+//! | Summingbird | here |
+//! |---|---|
+//! | `map` `filter` `flatMap` | the same; `flat_map` emits into its second argument, so that it may borrow |
+//! | `collect` `optionMap` | `filter_map` |
+//! | `merge` `++` | `merge`: same type on both sides, a producer with itself counts twice |
+//! | `either` | `either`, with [`Either`] |
+//! | `name` | `named`: the one step before it, and nothing above it |
+//! | `write` | `write`; what was written goes on by [`Written::records`] |
+//! | `also` | several ends as a tuple: `Job::new("name", (totals, report))` |
+//! | a producer of pairs is keyed by itself | `keyed(\|(k, v), out\| out.emit(k, v.clone()))`: a key becomes bytes where it is emitted |
+//! | `mapKeys` `filterKeys` `flatMapKeys` | `map_keys` `filter_keys` `flat_map_keys` |
+//! | `collectKeys` | `flat_map_keys` that emits one key or none |
+//! | `mapValues` `filterValues` `flatMapValues` | `map_values` `filter_values` `flat_map_values` |
+//! | `collectValues` | `flat_map_values` that emits one value or none |
+//! | `keys` `values` `swap` | the same; `pairs` gives keys and values as records |
+//! | `sumByKey` | `sum_by_key`; `aggregate_by_key` folds records into a state without building one for each |
+//! | what `sumByKey` emits, for a sum | [`Summed::deltas`], with steps that commute with addition (O16) |
+//! | `Counter` | [`Counter`](crate::Counter): `counted`, or `out.count` with `counting` |
+//! | the total before and after | not yet: a `changes` of its own, whose values do not depend on the platform |
+//! | `leftJoin` `lookup` | not yet: joins as of event time |
 
+mod deltas;
+mod either;
 mod keyed;
+mod records;
+mod tails;
 
-pub use keyed::{KeyedProducer, Summed};
+pub use deltas::DeltaProducer;
+pub use either::Either;
+pub use keyed::KeyedProducer;
+pub use records::Producer;
+pub use tails::{Summed, Written};
 
-use std::any::{TypeId, type_name};
-use std::marker::PhantomData;
+use std::any::type_name;
+use std::panic::Location;
 use std::sync::Arc;
 
-use crate::data::{Data, KeyedChunk};
-use crate::decode::SourceRecord;
-use crate::erased::{self, CloneChunk, KeyedOut, Out, Stage, cloner};
-use crate::evidence::SourceFace;
-use crate::graph::{Make, Node, NodeKind};
-use crate::key::AsKey;
-use crate::port::{Sink, Source};
+use crate::erased::{ChunkType, Stage};
+use crate::graph::{Contract, Node, NodeKind, Step};
+use crate::port::Counter;
 
 /// A job that may run on every platform.
 pub struct Anywhere;
 
-/// A stream of records.
-#[must_use = "a producer does nothing until it ends in a store or a sink and a job is made of it"]
-pub struct Producer<T: ?Sized, S = Anywhere> {
-    node: Arc<Node>,
-    _t: PhantomData<(fn(Box<T>), fn() -> S)>,
-}
+/// A job whose sums need their values in order of event time: lists, affine functions. Few platforms keep that.
+pub struct InOrder;
 
-impl<T: ?Sized, S> Clone for Producer<T, S> {
-    fn clone(&self) -> Self {
-        Self {
-            node: self.node.clone(),
-            _t: PhantomData,
-        }
-    }
-}
-
-/// Records on their way to a sink: an end of a job.
-#[must_use = "a write does nothing until a job is made of it: `Job::new(name, write)`"]
-pub struct Written<S = Anywhere> {
-    pub(crate) node: Arc<Node>,
-    _s: PhantomData<fn() -> S>,
-}
-
-pub(crate) fn short_name<T: ?Sized>() -> String {
-    // `alloc::string::String` -> `String`, inside generics as well.
+/// `alloc::string::String` -> `String`, inside generics as well.
+fn short_name<T: ?Sized>() -> String {
     let mut out = String::new();
     let mut word = String::new();
     for c in type_name::<T>().chars() {
@@ -68,172 +81,98 @@ pub(crate) fn short_name<T: ?Sized>() -> String {
     out + &word
 }
 
-pub(crate) fn step(
-    word: &'static str,
-    output: String,
-    clone: CloneChunk,
+/// A step from chunks `takes` to chunks `gives` of `T`s.
+#[track_caller]
+fn step<T: ?Sized>(
     input: Arc<Node>,
+    word: &'static str,
+    contract: Contract,
+    (takes, gives): (ChunkType, ChunkType),
     make: impl Fn() -> Box<dyn Stage> + Send + Sync + 'static,
 ) -> Arc<Node> {
-    let make: Make = Arc::new(make);
+    let step = Step {
+        word,
+        about: "",
+        contract,
+        takes,
+        make: Arc::new(move |_| make()),
+        counts: None,
+    };
+    node::<T>(NodeKind::Step(step), gives, vec![input])
+}
+
+/// A step that counts what passes by.
+#[track_caller]
+fn counted(
+    input: Arc<Node>,
+    counter: Counter,
+    takes: ChunkType,
+    make: impl Fn() -> Box<dyn Stage> + Send + Sync + 'static,
+) -> Arc<Node> {
+    let counted = Step {
+        word: "counted",
+        about: counter.name(),
+        contract: Contract::Passes,
+        takes,
+        make: Arc::new(move |_| make()),
+        counts: Some(counter.name()),
+    };
+    same(NodeKind::Step(counted), vec![input])
+}
+
+#[track_caller]
+fn node<T: ?Sized>(kind: NodeKind, gives: ChunkType, inputs: Vec<Arc<Node>>) -> Arc<Node> {
     Arc::new(Node {
-        kind: NodeKind::Step { word, make },
-        inputs: vec![input],
-        output,
-        clone,
+        kind,
+        inputs,
+        output: short_name::<T>(),
+        gives,
+        at: Location::caller(),
     })
 }
 
-impl<T: SourceRecord + ?Sized> Producer<T> {
-    pub(crate) fn source(port: Source<T>) -> Self {
-        let face = SourceFace::of(port);
-        let node = Node {
-            kind: NodeKind::Source(face),
-            inputs: vec![],
-            output: short_name::<T>(),
-            clone: cloner::<T::Chunk>(),
-        };
-        Self {
-            node: Arc::new(node),
-            _t: PhantomData,
-        }
-    }
+/// A node that gives what its first input gives.
+#[track_caller]
+fn same(kind: NodeKind, inputs: Vec<Arc<Node>>) -> Arc<Node> {
+    let first = &inputs[0];
+    Arc::new(Node {
+        kind,
+        output: first.output.clone(),
+        gives: first.gives,
+        at: Location::caller(),
+        inputs,
+    })
 }
 
-impl<T: Data + ?Sized, S> Producer<T, S> {
-    fn then<U: Clone + Send + 'static>(
-        self,
-        word: &'static str,
-        f: impl Fn(&T, &mut Out<U>) + Send + Sync + 'static,
-    ) -> Producer<U, S> {
-        let f = Arc::new(f);
-        let node = step(word, short_name::<U>(), cloner::<Vec<U>>(), self.node, move || {
-            erased::flat_map(word, f.clone())
-        });
-        Producer { node, _t: PhantomData }
-    }
-    /// One record for each.
-    pub fn map<U: Clone + Send + 'static>(self, f: impl Fn(&T) -> U + Send + Sync + 'static) -> Producer<U, S> {
-        self.then("map", move |item, out| out.emit(f(item)))
-    }
-    /// One record or none for each.
-    pub fn filter_map<U: Clone + Send + 'static>(
-        self,
-        f: impl Fn(&T) -> Option<U> + Send + Sync + 'static,
-    ) -> Producer<U, S> {
-        self.then("filter-map", move |item, out| {
-            if let Some(u) = f(item) {
-                out.emit(u);
-            }
-        })
-    }
-    /// Any number of records for each.
-    pub fn flat_map<U: Clone + Send + 'static>(
-        self,
-        f: impl Fn(&T, &mut Out<U>) + Send + Sync + 'static,
-    ) -> Producer<U, S> {
-        self.then("flat-map", f)
-    }
-    /// Any number of pairs for each. The emitted key may borrow from the record: nothing is allocated.
-    pub fn keyed<K: 'static, V: Clone + Send + 'static>(
-        self,
-        f: impl Fn(&T, &mut KeyedOut<K, V>) + Send + Sync + 'static,
-    ) -> KeyedProducer<K, V, S> {
-        let f = Arc::new(f);
-        let node = step(
-            "keyed",
-            short_name::<(K, V)>(),
-            cloner::<KeyedChunk<V>>(),
-            self.node,
-            move || erased::to_keyed("keyed", f.clone()),
-        );
-        KeyedProducer::of(node)
-    }
-    /// Gives the step before it a stable name: metrics, options and `explain` use it.
-    pub fn named(self, name: &str) -> Self {
-        let node = Node {
-            kind: NodeKind::Named(name.into()),
-            output: self.node.output.clone(),
-            clone: self.node.clone,
-            inputs: vec![self.node],
-        };
-        Self {
-            node: Arc::new(node),
-            _t: PhantomData,
+/// What producers of records and of pairs have in common.
+macro_rules! common {
+    () => {
+        /// Gives the step before it a stable name: metrics, options and `explain` use it.
+        #[track_caller]
+        pub fn named(self, name: &str) -> Self {
+            Self::of($crate::producer::same(
+                $crate::graph::NodeKind::Named(name.into()),
+                vec![self.node],
+            ))
         }
-    }
-    /// The records of both. Merged with itself, a producer gives each record twice.
-    pub fn merge(self, other: Self) -> Self {
-        let node = Node {
-            kind: NodeKind::Merge,
-            output: self.node.output.clone(),
-            clone: self.node.clone,
-            inputs: vec![self.node, other.node],
-        };
-        Self {
-            node: Arc::new(node),
-            _t: PhantomData,
+        /// Declares what the closure of the step before it counts with `out.count`. A count that is not declared fails
+        /// the run.
+        #[track_caller]
+        pub fn counting<const N: usize>(self, counters: [$crate::port::Counter; N]) -> Self {
+            let names = counters.iter().map(|c| c.name()).collect();
+            Self::of($crate::producer::same(
+                $crate::graph::NodeKind::Counting(names),
+                vec![self.node],
+            ))
         }
-    }
-}
-
-impl<T: Clone + Send + 'static, S> Producer<T, S> {
-    /// The records that satisfy `f`.
-    pub fn filter(self, f: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
-        self.then("filter", move |item, out| {
-            if f(item) {
-                out.emit(item.clone());
-            }
-        })
-    }
-    /// The record stays as the value.
-    pub fn key_by<Q: AsKey>(self, f: impl Fn(&T) -> Q + Send + Sync + 'static) -> KeyedProducer<Q::Key, T, S> {
-        let f = Arc::new(move |item: &T, out: &mut KeyedOut<Q::Key, T>| out.emit(f(item), item.clone()));
-        let node = step(
-            "key-by",
-            short_name::<(Q::Key, T)>(),
-            cloner::<KeyedChunk<T>>(),
-            self.node,
-            move || erased::to_keyed("key-by", f.clone()),
-        );
-        KeyedProducer::of(node)
-    }
-    /// Ends in a sink.
-    pub fn write(self, sink: Sink<T>) -> Written<S> {
-        let make: Make = Arc::new(|| Box::new(Write::<T> { written: Vec::new() }));
-        let kind = NodeKind::Write {
-            sink: sink.name(),
-            record: TypeId::of::<T>(),
-            make,
-        };
-        let node = Node {
-            kind,
-            inputs: vec![self.node],
-            output: "()".into(),
-            clone: cloner::<Vec<T>>(),
-        };
-        Written {
-            node: Arc::new(node),
-            _s: PhantomData,
+        /// Everything of both. Merged with itself, a producer gives everything twice.
+        #[track_caller]
+        pub fn merge(self, other: Self) -> Self {
+            Self::of($crate::producer::same(
+                $crate::graph::NodeKind::Merge,
+                vec![self.node, other.node],
+            ))
         }
-    }
+    };
 }
-
-struct Write<T> {
-    written: Vec<T>,
-}
-
-impl<T: Clone + Send + 'static> Stage for Write<T> {
-    fn push(
-        &mut self,
-        _: &erased::ChunkMeta,
-        chunk: &mut dyn std::any::Any,
-        _: &mut erased::Downstream<'_>,
-    ) -> crate::Result<()> {
-        self.written.append(erased::down::<Vec<T>>(chunk, "write")?);
-        Ok(())
-    }
-    fn take_written(&mut self) -> Option<Box<dyn std::any::Any + Send>> {
-        Some(Box::new(std::mem::take(&mut self.written)))
-    }
-}
+use common;

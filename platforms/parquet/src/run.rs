@@ -108,6 +108,13 @@ impl BatchRun<'_> {
             .values()
             .filter(|i| matches!(i, BulkInput::Parquet(_)))
             .count();
+        if self.plan.in_order() && (bounded != 1 || self.inputs.len() != 1) {
+            return Err(Error::invalid(format!(
+                "job `{}` needs its values in order: in bulk that is kept over one bounded Parquet input (`--source \
+                 NAME=parquet:DIR`); over an archive a later run would add late records after what they belong before",
+                self.plan.job()
+            )));
+        }
         for _ in 0..MAX_CONFLICTS {
             let done = match bounded {
                 0 => self.incremental()?,
@@ -339,6 +346,7 @@ impl BatchRun<'_> {
 
     fn sum(&self, pieces: Vec<Piece>) -> Result<(Work<'_>, Vec<Vec<Sorted>>)> {
         let threads = match self.options.threads {
+            _ if self.plan.in_order() => 1,
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
@@ -347,6 +355,7 @@ impl BatchRun<'_> {
             pieces,
             skip_bad: self.options.skip_bad,
             taken: AtomicUsize::new(0),
+            latest: std::sync::Mutex::default(),
             records: AtomicU64::new(0),
             bad: AtomicU64::new(0),
         };

@@ -1,10 +1,10 @@
 //! Pieces of input, taken by several threads from one list; each thread has its own steps and combining maps.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rufous_core::{BadRecord, BatchId, ChunkMeta, Error, Executor, Format, Plan, Result, SourceDecoder};
+use rufous_core::{BadRecord, BatchId, ChunkMeta, Error, Executor, Format, Plan, Result, SourceDecoder, Timestamp};
 use rufous_store_api::{Archive, ArchivedFile};
 
 use crate::columns::FileReader;
@@ -33,6 +33,8 @@ pub(crate) struct Work<'a> {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) skip_bad: bool,
     pub(crate) taken: AtomicUsize,
+    /// The event time of the last record, for a job in order.
+    pub(crate) latest: Mutex<Option<Timestamp>>,
     pub(crate) records: AtomicU64,
     pub(crate) bad: AtomicU64,
 }
@@ -75,9 +77,8 @@ impl Work<'_> {
                     })?;
             }
         }
-        (0..self.plan.stores().len())
-            .map(|s| Sorted::of(&*executor.swap(s, None)?))
-            .collect()
+        let deltas = executor.take(Vec::new())?;
+        deltas.iter().map(|d| Sorted::of(&**d)).collect()
     }
 
     fn piece(
@@ -123,11 +124,35 @@ impl Work<'_> {
                     self.count(columns.rows, &bad, |i| {
                         format!("{}, row group {group}, row {}", path.display(), row + i)
                     })?;
+                    let first = row;
                     row += columns.rows;
+                    if self.plan.in_order() {
+                        self.in_order(path, *group, first, &times)?;
+                        return (0..columns.rows).try_for_each(|i| executor.push(&meta, decoder.chunk(i..i + 1)));
+                    }
                     executor.push(&meta, decoder.chunk(0..columns.rows))
                 })
             }
         }
+    }
+
+    /// The files of a job in order must be in that order: they are read once, and not sorted.
+    fn in_order(&self, path: &Path, group: usize, row: usize, times: &[Option<Timestamp>]) -> Result<()> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        for (i, time) in times.iter().enumerate() {
+            let Some(time) = *time else { continue };
+            if let Some(before) = latest.filter(|before| time < *before) {
+                return Err(Error::invalid(format!(
+                    "{}, row group {group}, row {}: event time {time} comes after {before}, and job `{}` needs its records in \
+                     order: sort the files by that column, and name them so that they are read in order",
+                    path.display(),
+                    row + i,
+                    self.plan.job()
+                )));
+            }
+            *latest = Some(time);
+        }
+        Ok(())
     }
 
     fn count(&self, records: usize, bad: &[BadRecord], place: impl Fn(usize) -> String) -> Result<()> {

@@ -118,6 +118,13 @@ impl Stream<'_> {
                 "sink `{sink}`: live jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
             )));
         }
+        if plan.in_order() {
+            return Err(Error::invalid(format!(
+                "job `{}` needs its values in order, which logs of several partitions do not keep: run it in memory, or make the \
+                 value commutative (`Latest<T>` keeps the newest) and drop `.in_order()`",
+                plan.job()
+            )));
+        }
         let bound = bind(plan, logs)?;
         let sources = plan.sources().iter().map(|s| s.name.to_string()).collect();
         let stores: Vec<String> = plan.stores().iter().map(|s| s.name.to_string()).collect();
@@ -417,7 +424,7 @@ impl Engine<'_> {
         if let Some(done) = self.flusher.try_take()? {
             self.flushed(done)?;
         }
-        let full = self.executor.bytes() > self.options.memory_budget;
+        let full = self.executor.is_full(self.options.memory_budget);
         if full && self.flusher.busy {
             // Backpressure: the second map is full while the first is still being written.
             if let Some(done) = self.flusher.take()? {
@@ -444,10 +451,7 @@ impl Engine<'_> {
         if advances.is_empty() {
             return Ok(());
         }
-        let mut spare = self.spare.take().unwrap_or_default().into_iter();
-        let deltas = (0..self.stores.len())
-            .map(|s| self.executor.swap(s, spare.next()))
-            .collect::<Result<Vec<_>>>()?;
+        let deltas = self.executor.take(self.spare.take().unwrap_or_default())?;
         self.flusher.send(Chunk { advances, deltas })
     }
 
@@ -471,9 +475,7 @@ impl Engine<'_> {
             return Err(failure);
         }
         // P12: drop the chunk and every chunk read after it, acquire again.
-        for store in 0..self.stores.len() {
-            self.executor.swap(store, None)?;
-        }
+        self.executor.discard()?;
         for i in 0..self.bound.len() {
             self.acquire(i)?;
         }

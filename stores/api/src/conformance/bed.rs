@@ -123,9 +123,7 @@ impl Bed {
             )
             .expect("push");
         }
-        (0..self.plan.stores().len())
-            .map(|i| run.swap(i, None).expect("swap"))
-            .collect()
+        run.take(Vec::new()).expect("take")
     }
 
     /// The step of `p` by `n` offsets, as the row stands.

@@ -76,7 +76,7 @@ pub fn try_add(
         &mut chunk,
     )
     .unwrap();
-    let deltas = run.swap(0, None).unwrap();
+    let deltas = run.take(Vec::new()).unwrap().remove(0);
     let cuts = if BatchId(batch) > r.batch {
         vec![(BatchId(batch), r.next)]
     } else {

@@ -21,11 +21,10 @@ fn totals(job: &Job, lines: &[&str]) -> BTreeMap<String, BTreeMap<Vec<u8>, u64>>
             batch: BatchId(i as i64 / 3),
         };
         run.push(&meta, &mut chunk).unwrap();
-        assert_eq!(Chunk::<str>::len(&chunk), 0);
+        chunk.clear();
     }
     let mut all = BTreeMap::new();
-    for (i, store) in plan.stores().iter().enumerate() {
-        let deltas = run.swap(i, None).unwrap();
+    for (store, deltas) in plan.stores().iter().zip(run.take(Vec::new()).unwrap()) {
         let sums: &mut BTreeMap<Vec<u8>, u64> = all.entry(store.name.to_string()).or_default();
         let mut last = None;
         deltas
@@ -74,9 +73,10 @@ fn one_port_one_type() {
         LINES.read().keyed(|l, out| out.emit(l, 1)).sum_by_key(other),
     );
     let e = Job::new("twice", both).plan().err().unwrap();
-    assert_eq!(
-        e.to_string(),
-        "store `counts` is declared twice with different types: one port, one type"
+    let e = e.to_string();
+    assert!(
+        e.starts_with("store `counts` is declared twice with different types (core/src/planner/tests.rs:"),
+        "{e}"
     );
     let e = Job::new(
         "Bad name",

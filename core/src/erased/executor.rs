@@ -1,0 +1,372 @@
+//! Steps in a row. A chunk is handed from step to step on an explicit stack, so a job of a hundred thousand steps runs on a
+//! small thread, and at most one chunk a step is under way however much a step multiplies its records.
+
+use std::any::Any;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use super::ChunkMeta;
+use super::lanes::Deltas;
+use super::stage::{ChunkType, Context, Held, Input, Stage};
+use crate::batch::BatchId;
+use crate::data::AnyChunk;
+use crate::error::{Error, Result};
+
+/// What all running instances of a plan share.
+pub(crate) struct Shape {
+    /// Per step: the steps that follow, all of higher index, in the order in which they were said.
+    pub(crate) next: Vec<Vec<u32>>,
+    /// Per source: its readers.
+    pub(crate) sources: Vec<Vec<u32>>,
+    /// Per store: its step. The store of counters is the last, if there is one.
+    pub(crate) sums: Vec<u32>,
+    /// The place of the store of counters in `sums`.
+    pub(crate) counters: Option<usize>,
+    /// Per sink: its step.
+    pub(crate) writes: Vec<u32>,
+    /// The steps that hold values per key, each input before its consumers.
+    pub(crate) holders: Vec<u32>,
+    /// Per step: what it may count, and what to call it in an error.
+    pub(crate) about: Vec<About>,
+    /// Whether sums keep no sources, partitions and batches apart: order matters more.
+    pub(crate) one_lane: bool,
+}
+
+pub(crate) struct About {
+    pub(crate) name: String,
+    pub(crate) counts: Vec<&'static str>,
+}
+
+pub(crate) struct Slot {
+    pub(crate) stage: Box<dyn Stage>,
+    /// What it fills, and which pool has such chunks; `None` at an end.
+    pub(crate) out: Option<(ChunkType, u32)>,
+}
+
+/// A chunk whose consumers are at work.
+struct Frame {
+    chunk: Box<dyn AnyChunk>,
+    of: u32,
+    next: u32,
+    at: usize,
+}
+
+/// A running instance of a job: its steps with their state. One per thread.
+pub struct Executor {
+    shape: Arc<Shape>,
+    slots: Vec<Slot>,
+    /// What is held, with the memory that is a step's alone.
+    holders: Vec<(u32, Option<usize>)>,
+    /// Empty chunks, by type.
+    pools: Vec<Vec<Box<dyn AnyChunk>>>,
+    stack: Vec<Frame>,
+    cx: Context,
+}
+
+const ONE_LANE: ChunkMeta = ChunkMeta {
+    source: 0,
+    partition: 0,
+    batch: BatchId(0),
+};
+
+impl Executor {
+    pub(crate) fn new(shape: Arc<Shape>, slots: Vec<Slot>, pools: usize, holders: Vec<(u32, Option<usize>)>) -> Self {
+        Self {
+            shape,
+            slots,
+            holders,
+            pools: (0..pools).map(|_| Vec::new()).collect(),
+            stack: Vec::new(),
+            cx: Context {
+                meta: ONE_LANE,
+                times: NonZeroU64::MIN,
+                counts: Vec::new(),
+            },
+        }
+    }
+
+    /// Runs a chunk of source number `meta.source` through all steps. What is left in the chunk is unspecified.
+    ///
+    /// # Errors
+    /// When a step counts what it did not declare, or a map is full; else only for a bug of ours.
+    pub fn push(&mut self, meta: &ChunkMeta, chunk: &mut dyn Any) -> Result<()> {
+        self.push_repeated(meta, NonZeroU64::MIN, chunk)
+    }
+
+    /// The same for a chunk whose records stand `times` times each in the input: sums add each `times` times, counters
+    /// count it and sinks receive it as often; closures run once.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_repeated(&mut self, meta: &ChunkMeta, times: NonZeroU64, chunk: &mut dyn Any) -> Result<()> {
+        let shape = self.shape.clone();
+        let Some(readers) = shape.sources.get(meta.source as usize) else {
+            return Err(Error::bug(format!("there is no source number {}", meta.source)));
+        };
+        for (i, &reader) in readers.iter().enumerate() {
+            let last = i + 1 == readers.len();
+            self.feed(&shape, meta, times, reader, chunk, last)?;
+        }
+        Ok(())
+    }
+
+    /// The same for a chunk that is kept: steps that keep records copy them.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_shared(&mut self, meta: &ChunkMeta, chunk: &dyn Any) -> Result<()> {
+        let shape = self.shape.clone();
+        let Some(readers) = shape.sources.get(meta.source as usize) else {
+            return Err(Error::bug(format!("there is no source number {}", meta.source)));
+        };
+        for &reader in readers {
+            self.begin(&shape, meta, NonZeroU64::MIN);
+            let mut at = 0;
+            while !self.run(&shape, reader, Input::Shared(chunk), &mut at)? {}
+        }
+        Ok(())
+    }
+
+    fn feed(
+        &mut self,
+        shape: &Shape,
+        meta: &ChunkMeta,
+        times: NonZeroU64,
+        reader: u32,
+        chunk: &mut dyn Any,
+        own: bool,
+    ) -> Result<()> {
+        self.begin(shape, meta, times);
+        let mut at = 0;
+        loop {
+            let input = if own {
+                Input::Owned(&mut *chunk)
+            } else {
+                Input::Shared(&*chunk)
+            };
+            if self.run(shape, reader, input, &mut at)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn begin(&mut self, shape: &Shape, meta: &ChunkMeta, times: NonZeroU64) {
+        self.cx.meta = if shape.one_lane { ONE_LANE } else { *meta };
+        self.cx.times = times;
+        // What an error left behind belongs to a chunk that nobody commits.
+        self.stack.clear();
+        self.cx.counts.clear();
+    }
+
+    /// One run of one step, and of everything that follows from it.
+    fn run(&mut self, shape: &Shape, step: u32, input: Input<'_>, at: &mut usize) -> Result<bool> {
+        let done = {
+            let Self {
+                slots,
+                pools,
+                cx,
+                stack,
+                ..
+            } = self;
+            work(shape, slots, pools, cx, stack, step, input, at)?
+        };
+        self.take_counts(shape, step)?;
+        while let Some(mut frame) = self.stack.pop() {
+            let followers = &shape.next[frame.of as usize];
+            let step = followers[frame.next as usize];
+            let last = frame.next as usize + 1 == followers.len();
+            let Self {
+                slots,
+                pools,
+                cx,
+                stack,
+                ..
+            } = self;
+            let kept = stack.len();
+            let input = if last {
+                Input::Owned(&mut *frame.chunk)
+            } else {
+                Input::Shared(&*frame.chunk)
+            };
+            let done = work(shape, slots, pools, cx, stack, step, input, &mut frame.at)?;
+            if done && last {
+                // Its space is free before the steps that follow run: a long chain lives on a few chunks.
+                frame.chunk.clear();
+                if let Some((_, pool)) = slots[frame.of as usize].out {
+                    pools[pool as usize].push(frame.chunk);
+                }
+            } else {
+                if done {
+                    frame.at = 0;
+                    frame.next += 1;
+                }
+                stack.insert(kept, frame);
+            }
+            self.take_counts(shape, step)?;
+        }
+        Ok(done)
+    }
+
+    fn take_counts(&mut self, shape: &Shape, step: u32) -> Result<()> {
+        if self.cx.counts.is_empty() {
+            return Ok(());
+        }
+        let counts = std::mem::take(&mut self.cx.counts);
+        for &(counter, n) in &counts {
+            let about = &shape.about[step as usize];
+            let slot = shape
+                .counters
+                .filter(|_| about.counts.contains(&counter))
+                .map(|i| shape.sums[i] as usize);
+            let Some(slot) = slot else {
+                return Err(Error::invalid(format!(
+                    "{} counts `{counter}`, which it does not declare: add `.counting([{}])` after it",
+                    about.name,
+                    counter.to_uppercase().replace('-', "_")
+                )));
+            };
+            let n = n.saturating_mul(self.cx.times.get());
+            let meta = self.cx.meta;
+            if let Some(held) = self.slots[slot].stage.held() {
+                held.count(&meta, counter, n)?;
+            }
+        }
+        self.cx.counts = counts;
+        self.cx.counts.clear();
+        Ok(())
+    }
+
+    /// Takes what all stores would add, in the plan's order, after everything that waited before them has gone on. `spare`
+    /// is what an earlier call returned, or empty: its space is used again.
+    ///
+    /// # Errors
+    /// When a map is full; else only for a bug of ours.
+    pub fn take(&mut self, spare: Vec<Box<dyn Deltas>>) -> Result<Vec<Box<dyn Deltas>>> {
+        let shape = self.shape.clone();
+        for &step in &shape.holders {
+            if !shape.next[step as usize].is_empty() {
+                self.emit(&shape, step)?;
+            }
+        }
+        let mut spare = spare.into_iter();
+        let mut taken = Vec::with_capacity(shape.sums.len());
+        for &step in &shape.sums {
+            let spare = spare.next();
+            taken.push(self.held(step)?.swap(spare));
+        }
+        Ok(taken)
+    }
+
+    fn emit(&mut self, shape: &Arc<Shape>, step: u32) -> Result<()> {
+        // The step is taken out while it emits: what follows needs all the others.
+        let mut stage = std::mem::replace(&mut self.slots[step as usize].stage, Box::new(Away));
+        let emitted = match stage.held() {
+            Some(held) => held.emit(&mut |meta, chunk| {
+                let followers = &shape.next[step as usize];
+                for (i, &follower) in followers.iter().enumerate() {
+                    let last = i + 1 == followers.len();
+                    self.feed(shape, meta, NonZeroU64::MIN, follower, chunk, last)?;
+                }
+                Ok(())
+            }),
+            None => Ok(()),
+        };
+        self.slots[step as usize].stage = stage;
+        emitted
+    }
+
+    /// Forgets everything that was not taken: the input is read again.
+    ///
+    /// # Errors
+    /// Only for a bug of ours.
+    pub fn discard(&mut self) -> Result<()> {
+        let shape = self.shape.clone();
+        for &step in &shape.holders {
+            self.held(step)?.swap(None);
+        }
+        Ok(())
+    }
+
+    /// Bytes held by all combining maps: keys, cells, and what the values own.
+    pub fn bytes(&mut self) -> usize {
+        let slots = &mut self.slots;
+        let bytes = |(step, _): &(u32, Option<usize>)| slots[*step as usize].stage.held().map_or(0, |h| h.bytes());
+        self.holders.iter().map(bytes).sum()
+    }
+
+    /// Whether what is held should go to the stores now: a step has used up the memory that is its own, or those without
+    /// such a limit have used up `shared` bytes together.
+    pub fn is_full(&mut self, shared: usize) -> bool {
+        let mut together = 0;
+        for &(step, limit) in &self.holders {
+            let bytes = self.slots[step as usize].stage.held().map_or(0, |h| h.bytes());
+            match limit {
+                Some(limit) if bytes > limit => return true,
+                Some(_) => {}
+                None => together += bytes,
+            }
+        }
+        together > shared
+    }
+
+    /// What was written to sink number `sink` since the last call: a `Vec` of its records.
+    ///
+    /// # Errors
+    /// Only for a bug of ours: there is no such sink.
+    pub fn take_written(&mut self, sink: usize) -> Result<Box<dyn Any + Send>> {
+        let slot = self
+            .shape
+            .writes
+            .get(sink)
+            .and_then(|&i| self.slots.get_mut(i as usize));
+        let written = slot.and_then(|s| s.stage.take_written());
+        written.ok_or_else(|| Error::bug(format!("there is no sink number {sink}")))
+    }
+
+    fn held(&mut self, step: u32) -> Result<&mut dyn Held> {
+        let held = self.slots.get_mut(step as usize).and_then(|s| s.stage.held());
+        held.ok_or_else(|| Error::bug(format!("step {step} holds nothing")))
+    }
+}
+
+/// One run of one step; what it emits goes onto the stack.
+#[allow(clippy::too_many_arguments, reason = "the parts of an executor, borrowed apart")]
+fn work(
+    shape: &Shape,
+    slots: &mut [Slot],
+    pools: &mut [Vec<Box<dyn AnyChunk>>],
+    cx: &mut Context,
+    stack: &mut Vec<Frame>,
+    step: u32,
+    input: Input<'_>,
+    at: &mut usize,
+) -> Result<bool> {
+    let slot = &mut slots[step as usize];
+    let Some((ty, pool)) = slot.out else {
+        return slot.stage.run(cx, input, at, &mut ());
+    };
+    let pool = &mut pools[pool as usize];
+    let mut out = pool.pop().unwrap_or_else(ty.make);
+    let done = slot.stage.run(cx, input, at, &mut *out)?;
+    if out.is_empty() || shape.next[step as usize].is_empty() {
+        out.clear();
+        pool.push(out);
+    } else {
+        stack.push(Frame {
+            chunk: out,
+            of: step,
+            next: 0,
+            at: 0,
+        });
+    }
+    Ok(done)
+}
+
+/// Stands in for a step that is emitting.
+struct Away;
+
+impl Stage for Away {
+    fn run(&mut self, _: &mut Context, _: Input<'_>, _: &mut usize, _: &mut dyn Any) -> Result<bool> {
+        Err(Error::bug("a step was fed by what follows it"))
+    }
+}

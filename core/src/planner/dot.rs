@@ -1,0 +1,74 @@
+//! The plan as a picture, in the DOT language.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::Identity;
+use super::graph::{Kind, PlanGraph};
+use super::layout::Layout;
+use super::normal::Said;
+use crate::graph::NodeKind;
+
+pub(super) fn dot(identity: &Identity<'_>, said: &Said, graph: &PlanGraph, layout: &Layout) -> String {
+    let mut text = format!("digraph \"{}\" {{\n  rankdir=LR;\n  node [shape=box];\n", identity.job);
+    text.push_str("  subgraph cluster_graph {\n    label=\"graph\";\n");
+    for (i, node) in said.nodes.iter().enumerate() {
+        let (word, about) = node.kind.label();
+        let shape = match node.kind {
+            NodeKind::Source(_) => ", shape=cds",
+            NodeKind::Sum(_) => ", shape=cylinder",
+            NodeKind::Write(_) => ", shape=note",
+            _ => "",
+        };
+        let _ = writeln!(text, "    g{i} [label=\"#{i} {}\"{shape}];", escape(&join(word, about)));
+        for input in said.inputs(node) {
+            let _ = writeln!(text, "    g{input} -> g{i};");
+        }
+    }
+    text.push_str("  }\n  subgraph cluster_plan {\n    label=\"plan\";\n");
+    let place: HashMap<_, _> = layout
+        .order
+        .iter()
+        .enumerate()
+        .map(|(place, id)| (*id, place))
+        .collect();
+    for (i, id) in layout.order.iter().enumerate() {
+        let node = &graph.nodes[*id];
+        let (word, about) = node.kind.label();
+        let shape = match node.kind {
+            Kind::Source { .. } => ", shape=cds",
+            Kind::Sum(_) => ", shape=cylinder",
+            Kind::Write(_) => ", shape=note",
+            Kind::Combine { .. } => ", style=rounded",
+            _ => "",
+        };
+        let numbers: Vec<_> = node.said.iter().map(|n| format!("#{n}")).collect();
+        let mut label = join(word, about);
+        for name in &node.names {
+            label = format!("{label}\\n{name}");
+        }
+        let _ = writeln!(
+            text,
+            "    p{i} [label=\"{}\\n{}\"{shape}];",
+            escape(&label),
+            numbers.join(" ")
+        );
+        for input in node.inputs.iter().filter_map(|i| place.get(i)) {
+            let _ = writeln!(text, "    p{input} -> p{i};");
+        }
+    }
+    text.push_str("  }\n}\n");
+    text
+}
+
+fn join(word: &str, about: &str) -> String {
+    if about.is_empty() {
+        word.into()
+    } else {
+        format!("{word} {about}")
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('"', "\\\"")
+}

@@ -1,0 +1,135 @@
+//! The graph that rules rewrite: nodes that do something, in an arena. A node's identity is its place.
+
+use std::panic::Location;
+
+use crate::erased::ChunkType;
+use crate::evidence::SourceFace;
+use crate::graph::{Contract, Make, Step, Sum, Write};
+
+pub(crate) type Id = usize;
+
+pub(crate) struct PlanNode {
+    pub(crate) kind: Kind,
+    /// In the order in which they were said. A producer merged with itself stands here twice.
+    pub(crate) inputs: Vec<Id>,
+    /// The numbers of what was said that this node stands for.
+    pub(crate) said: Vec<usize>,
+    /// The names it was given: they stay with it whatever the rules do.
+    pub(crate) names: Vec<String>,
+    /// What its closure may count.
+    pub(crate) counts: Vec<&'static str>,
+    /// What comes out.
+    pub(crate) gives: ChunkType,
+    /// The same for people.
+    pub(crate) output: String,
+    /// The line of the user's code.
+    pub(crate) at: &'static Location<'static>,
+    /// Whether a rule has removed it.
+    pub(crate) gone: bool,
+}
+
+pub(crate) enum Kind {
+    Source {
+        face: SourceFace,
+        /// Whether its records may come with the number of times that they occur.
+        repeats: bool,
+    },
+    Step(Step),
+    /// Several inputs for several readers.
+    Merge,
+    /// Values added before a step that multiplies their keys.
+    Combine {
+        make: Make,
+        takes: ChunkType,
+    },
+    Sum(Sum),
+    Write(Write),
+}
+
+impl Kind {
+    pub(crate) fn takes(&self) -> Option<ChunkType> {
+        match self {
+            Self::Source { .. } | Self::Merge => None,
+            Self::Step(s) => Some(s.takes),
+            Self::Combine { takes, .. } => Some(*takes),
+            Self::Sum(s) => Some(s.takes),
+            Self::Write(w) => Some(w.takes),
+        }
+    }
+    /// The word of the step and what it is about.
+    pub(crate) fn label(&self) -> (&'static str, &str) {
+        match self {
+            Self::Source { face, .. } => ("read", face.name),
+            Self::Step(s) => (s.word, s.about),
+            Self::Merge => ("merge", ""),
+            Self::Combine { .. } => ("combine", ""),
+            Self::Sum(s) => (s.word, s.store.name),
+            Self::Write(w) => ("write", w.sink),
+        }
+    }
+    pub(crate) fn contract(&self) -> Option<Contract> {
+        match self {
+            Self::Step(s) => Some(s.contract),
+            _ => None,
+        }
+    }
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(self, Self::Sum(_) | Self::Write(_))
+    }
+}
+
+pub(crate) struct PlanGraph {
+    pub(crate) nodes: Vec<PlanNode>,
+}
+
+impl PlanGraph {
+    /// The nodes that are left.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
+        (0..self.nodes.len()).filter(|&id| !self.nodes[id].gone)
+    }
+    /// Per node: who reads it, once for every time that it is an input.
+    pub(crate) fn readers(&self) -> Vec<Vec<Id>> {
+        let mut readers = vec![Vec::new(); self.nodes.len()];
+        for id in self.ids() {
+            for &input in &self.nodes[id].inputs {
+                readers[input].push(id);
+            }
+        }
+        readers
+    }
+    /// The nodes with every input before its readers; of two that may stand first the lower one does. Fewer than there are
+    /// when the graph has a circle.
+    pub(crate) fn order(&self) -> Vec<Id> {
+        let readers = self.readers();
+        let mut missing: Vec<usize> = self.nodes.iter().map(|n| n.inputs.len()).collect();
+        let mut ready: std::collections::BTreeSet<Id> = self.ids().filter(|&id| missing[id] == 0).collect();
+        let mut order = Vec::new();
+        while let Some(id) = ready.pop_first() {
+            order.push(id);
+            for &reader in &readers[id] {
+                missing[reader] -= 1;
+                if missing[reader] == 0 {
+                    ready.insert(reader);
+                }
+            }
+        }
+        order
+    }
+    /// What to call a node in a message: its word, its port or name, its line.
+    pub(crate) fn call(&self, id: Id) -> String {
+        let node = &self.nodes[id];
+        call(node.kind.label(), node.names.first().map(String::as_str), node.at)
+    }
+}
+
+/// ``step `keyed` named `words` (src/job.rs:12)``
+pub(crate) fn call((word, about): (&str, &str), name: Option<&str>, at: &Location<'_>) -> String {
+    let what = match (word, about) {
+        ("read" | "source", about) => format!("source `{about}`"),
+        ("sum-by-key" | "aggregate-by-key", about) => format!("store `{about}`"),
+        ("write", about) => format!("sink `{about}`"),
+        (word, _) => format!("step `{word}`"),
+    };
+    let name = name.map_or_else(String::new, |n| format!(" named `{n}`"));
+    format!("{what}{name} ({}:{})", at.file(), at.line())
+}

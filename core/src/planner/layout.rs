@@ -1,0 +1,187 @@
+//! From the graph to steps in running order.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Identity;
+use super::graph::{Id, Kind, PlanGraph};
+use super::normal::Said;
+use super::plan::{Pieces, Plan, StepMaker};
+use super::{dot, explain};
+use crate::erased::{About, Shape, sum_stage};
+use crate::error::Result;
+use crate::evidence::{SourceFace, StoreFace};
+use crate::port::COUNTERS;
+
+/// What the graph comes to.
+pub(super) struct Layout {
+    pub(super) order: Vec<Id>,
+    /// Per node its step; sources have none.
+    pub(super) step: HashMap<Id, u32>,
+    pub(super) sources: Vec<SourceFace>,
+    pub(super) stores: Vec<StoreFace>,
+    pub(super) counters: Vec<&'static str>,
+}
+
+pub(super) fn lay_out(
+    identity: &Identity<'_>,
+    said: &Said,
+    graph: PlanGraph,
+    reasons: Vec<(&'static str, String)>,
+) -> Result<Plan> {
+    let order = graph.order();
+    let mut layout = Layout {
+        order: Vec::new(),
+        step: HashMap::new(),
+        sources: Vec::new(),
+        stores: Vec::new(),
+        counters: Vec::new(),
+    };
+    let mut repeats = Vec::new();
+    let mut number: HashMap<Id, usize> = HashMap::new();
+    for &id in &order {
+        match &graph.nodes[id].kind {
+            Kind::Source { face, repeats: may } => {
+                let known = layout.sources.iter().position(|s| s.name == face.name);
+                number.insert(id, known.unwrap_or(layout.sources.len()));
+                if known.is_none() {
+                    layout.sources.push(face.clone());
+                    repeats.push(*may);
+                }
+            }
+            _ => {
+                let step = layout.step.len() as u32;
+                layout.step.insert(id, step);
+            }
+        }
+    }
+    let steps = layout.step.len();
+    let mut shape = Shape {
+        next: vec![Vec::new(); steps],
+        sources: vec![Vec::new(); layout.sources.len()],
+        sums: Vec::new(),
+        counters: None,
+        writes: Vec::new(),
+        holders: Vec::new(),
+        about: Vec::with_capacity(steps + 1),
+        one_lane: false,
+    };
+    for &id in &order {
+        let node = &graph.nodes[id];
+        let Some(&step) = layout.step.get(&id) else { continue };
+        for input in &node.inputs {
+            match layout.step.get(input) {
+                Some(&from) => shape.next[from as usize].push(step),
+                None => shape.sources[number[input]].push(step),
+            }
+        }
+    }
+    let mut makers = Vec::with_capacity(steps + 1);
+    let mut sinks = Vec::new();
+    let mut pools: HashMap<TypeId, u32> = HashMap::new();
+    let mut names = HashMap::new();
+    for &id in &order {
+        let node = &graph.nodes[id];
+        let Some(&step) = layout.step.get(&id) else { continue };
+        let goes_on = !shape.next[step as usize].is_empty();
+        let mut emits = true;
+        let make: StepMaker = match &node.kind {
+            Kind::Source { .. } => continue,
+            Kind::Step(s) => {
+                let (make, takes) = (s.make.clone(), s.takes);
+                Arc::new(move || make(takes))
+            }
+            Kind::Merge => Arc::new(node.gives.pass),
+            Kind::Combine { make, takes } => {
+                emits = false;
+                shape.holders.push(step);
+                let (make, takes) = (make.clone(), *takes);
+                Arc::new(move || make(takes))
+            }
+            Kind::Sum(sum) => {
+                emits = false;
+                shape.one_lane |= sum.in_order;
+                shape.holders.push(step);
+                shape.sums.push(step);
+                layout.stores.push(sum.store);
+                names.insert(sum.store.name.to_string(), step);
+                let (make, takes) = (sum.make.clone(), sum.takes);
+                Arc::new(move || make(takes))
+            }
+            Kind::Write(write) => {
+                emits = goes_on;
+                shape.writes.push(step);
+                sinks.push((write.sink, write.record));
+                let make = write.make.clone();
+                Arc::new(move || make(goes_on))
+            }
+        };
+        for counter in &node.counts {
+            if !layout.counters.contains(counter) {
+                layout.counters.push(counter);
+            }
+        }
+        let fresh = pools.len() as u32;
+        let out = emits.then(|| (node.gives, *pools.entry(node.gives.id).or_insert(fresh)));
+        makers.push((make, out));
+        shape.about.push(About {
+            name: graph.call(id),
+            counts: node.counts.clone(),
+        });
+    }
+    if !layout.counters.is_empty() {
+        layout.counters.sort_unstable();
+        let step = makers.len() as u32;
+        makers.push((Arc::new(|| sum_stage::<u64>("counters")), None));
+        shape.next.push(Vec::new());
+        shape.about.push(About {
+            name: "the counters".into(),
+            counts: Vec::new(),
+        });
+        shape.counters = Some(shape.sums.len());
+        shape.sums.push(step);
+        shape.holders.push(step);
+        names.insert(COUNTERS.name().to_string(), step);
+        layout.stores.push(StoreFace::of(COUNTERS));
+    }
+    layout.order = order;
+    Ok(Plan::of(Pieces {
+        job: identity.job,
+        fingerprint: explain::fingerprint(identity, said),
+        head: explain::head(identity, said),
+        said: explain::said(said),
+        planned: explain::planned(&graph, &layout),
+        why: explain::why(&reasons),
+        dot: dot::dot(identity, said, &graph, &layout),
+        in_order: shape.one_lane,
+        steps: graph_names(&graph, &layout),
+        holders: shape.holders.clone(),
+        held: names,
+        shape: Arc::new(shape),
+        makers,
+        pools: pools.len(),
+        sources: layout.sources,
+        repeats,
+        stores: layout.stores,
+        counters: layout.counters,
+        sinks,
+    }))
+}
+
+/// The steps that were given names.
+fn graph_names(graph: &PlanGraph, layout: &Layout) -> HashMap<String, Option<u32>> {
+    let mut names = HashMap::new();
+    for &id in &layout.order {
+        for name in &graph.nodes[id].names {
+            // A combiner belongs to the key step behind it, whose option it takes.
+            let combine = graph.nodes[id]
+                .inputs
+                .iter()
+                .find(|&&input| matches!(graph.nodes[input].kind, Kind::Combine { .. }))
+                .and_then(|input| layout.step.get(input).copied());
+            names.insert(name.clone(), combine);
+        }
+    }
+    names
+}

@@ -1,0 +1,184 @@
+//! The plan: what platforms run.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::erased::{ChunkType, Executor, Shape, Slot, Stage};
+use crate::error::{Error, Result};
+use crate::evidence::{SourceFace, StoreFace};
+
+pub(super) type StepMaker = Arc<dyn Fn() -> Box<dyn Stage> + Send + Sync>;
+
+/// A checked job, ready to run. It can be instantiated any number of times.
+pub struct Plan {
+    pieces: Pieces,
+    limits: HashMap<u32, usize>,
+}
+
+pub(super) struct Pieces {
+    pub(super) job: &'static str,
+    pub(super) fingerprint: String,
+    pub(super) head: String,
+    pub(super) said: String,
+    pub(super) planned: Vec<String>,
+    pub(super) why: String,
+    pub(super) dot: String,
+    pub(super) in_order: bool,
+    /// Named steps; with the combiner that takes their option, if there is one.
+    pub(super) steps: HashMap<String, Option<u32>>,
+    pub(super) holders: Vec<u32>,
+    /// Stores and their steps.
+    pub(super) held: HashMap<String, u32>,
+    pub(super) shape: Arc<Shape>,
+    pub(super) makers: Vec<(StepMaker, Option<(ChunkType, u32)>)>,
+    pub(super) pools: usize,
+    pub(super) sources: Vec<SourceFace>,
+    pub(super) repeats: Vec<bool>,
+    pub(super) stores: Vec<StoreFace>,
+    pub(super) counters: Vec<&'static str>,
+    pub(super) sinks: Vec<(&'static str, TypeId)>,
+}
+
+impl Plan {
+    pub(super) fn of(pieces: Pieces) -> Self {
+        Self {
+            pieces,
+            limits: HashMap::new(),
+        }
+    }
+    /// The job's name.
+    pub fn job(&self) -> &'static str {
+        self.pieces.job
+    }
+    /// Identifies graph, arguments, version and schemas: 16 hexadecimal digits. Rust type names take no part, nor do the
+    /// planner's rules: they change no answer.
+    pub fn fingerprint(&self) -> &str {
+        &self.pieces.fingerprint
+    }
+    /// The sources; their places here are the numbers in [`ChunkMeta`](crate::ChunkMeta).
+    pub fn sources(&self) -> &[SourceFace] {
+        &self.pieces.sources
+    }
+    /// The stores, in the order of what [`Executor::take`] returns. A job that counts has the store
+    /// [`COUNTERS`](crate::COUNTERS) last.
+    pub fn stores(&self) -> &[StoreFace] {
+        &self.pieces.stores
+    }
+    /// The counters, by name.
+    pub fn counters(&self) -> &[&'static str] {
+        &self.pieces.counters
+    }
+    /// The sinks by name, with the type of their records.
+    pub fn sinks(&self) -> &[(&'static str, TypeId)] {
+        &self.pieces.sinks
+    }
+    /// The store of this name.
+    pub fn store(&self, name: &str) -> Option<&StoreFace> {
+        self.stores().iter().find(|s| s.name == name)
+    }
+    /// Whether sums need their values in order: sources are read record by record, in order of event time, source, partition
+    /// and offset.
+    pub fn in_order(&self) -> bool {
+        self.pieces.in_order
+    }
+    /// Whether equal records of source number `source` may be pushed once, with their number
+    /// ([`Executor::push_repeated`]).
+    pub fn may_repeat(&self, source: usize) -> bool {
+        self.pieces.repeats.get(source) == Some(&true)
+    }
+    /// Gives the combining map of a store, or of the combiner before a named step, memory of its own: it is flushed when it
+    /// holds more `bytes`. An option belongs to one thing; nothing is inherited.
+    ///
+    /// # Errors
+    /// When nothing has this name, or what has it holds nothing; the message offers the nearest name.
+    pub fn limit_memory(&mut self, name: &str, bytes: usize) -> Result<()> {
+        let step = match (self.pieces.held.get(name), self.pieces.steps.get(name)) {
+            (Some(&step), _) | (None, Some(&Some(step))) => step,
+            (None, Some(None)) => {
+                return Err(Error::invalid(format!(
+                    "option memory of step `{name}`: it holds no values, so it needs no memory; stores and combiners do"
+                )));
+            }
+            (None, None) => {
+                let known = self.pieces.held.keys().chain(self.pieces.steps.keys());
+                return Err(Error::invalid(format!(
+                    "option memory of `{name}`: job `{}` has no store or step of this name{}",
+                    self.job(),
+                    nearest(name, known.map(String::as_str))
+                        .map_or_else(String::new, |n| format!("; did you mean `{n}`?"))
+                )));
+            }
+        };
+        self.limits.insert(step, bytes);
+        Ok(())
+    }
+    /// A running instance with empty state.
+    pub fn instantiate(&self) -> Executor {
+        let pieces = &self.pieces;
+        let slots = pieces.makers.iter().map(|(make, out)| Slot {
+            stage: make(),
+            out: *out,
+        });
+        let holders = pieces
+            .holders
+            .iter()
+            .map(|&step| (step, self.limits.get(&step).copied()));
+        Executor::new(pieces.shape.clone(), slots.collect(), pieces.pools, holders.collect())
+    }
+    /// The graph as it was said, the plan, and why it is so. `memory` is what the run gives to the maps that have no limit of
+    /// their own.
+    pub fn explain(&self, memory: Option<usize>) -> String {
+        let pieces = &self.pieces;
+        let mut text = format!("{}{}plan\n", pieces.head, pieces.said);
+        for line in &pieces.planned {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text.push_str(&pieces.why);
+        text.push_str("memory\n");
+        for &step in &pieces.holders {
+            let what = self.limits.get(&step).map_or_else(
+                || {
+                    memory.map_or_else(
+                        || "shares the memory of the run".into(),
+                        |m| format!("shares {}", mib(m)),
+                    )
+                },
+                |&limit| format!("{} of its own", mib(limit)),
+            );
+            text.push_str(&format!("  {:<44} {what}\n", pieces.shape.about[step as usize].name));
+        }
+        text
+    }
+    /// The same as a graph in the DOT language: what was said, and what runs.
+    pub fn dot(&self) -> &str {
+        &self.pieces.dot
+    }
+}
+
+fn mib(bytes: usize) -> String {
+    if bytes >= 1 << 20 {
+        format!("{} MiB", bytes >> 20)
+    } else {
+        format!("{bytes} bytes")
+    }
+}
+
+/// The known name that takes the fewest changes of a letter, if they are few.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |other: &str| {
+        let other: Vec<char> = other.chars().collect();
+        let mut row: Vec<usize> = (0..=other.len()).collect();
+        for (i, a) in name.chars().enumerate() {
+            let mut before = std::mem::replace(&mut row[0], i + 1);
+            for (j, b) in other.iter().enumerate() {
+                let here = (before + usize::from(a != *b)).min(row[j] + 1).min(row[j + 1] + 1);
+                before = std::mem::replace(&mut row[j + 1], here);
+            }
+        }
+        row[other.len()]
+    };
+    let (n, found) = known.map(|k| (distance(k), k)).min()?;
+    (n <= 1 + name.len() / 3).then_some(found)
+}

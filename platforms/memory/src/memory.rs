@@ -1,0 +1,117 @@
+//! One thread: plain and obvious.
+
+use std::borrow::Borrow;
+
+use rufous_core::{
+    Anywhere, BatchId, ChunkMeta, Format, InOrder, Job, Plan, Platform, RecordBatch, Result, Rules, Runs, Source,
+    SourceRecord, Timestamp,
+};
+
+use crate::given::{self, CHUNK, Inputs, Records};
+use crate::totals::Totals;
+
+/// Collections bound to the sources of a job.
+#[derive(Default)]
+pub struct Memory {
+    inputs: Inputs,
+    chunk: Option<usize>,
+    rules: Rules,
+}
+
+impl Memory {
+    /// With no source bound.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Binds a source to records.
+    #[must_use]
+    pub fn source<T, I>(mut self, port: Source<T>, records: I) -> Self
+    where
+        T: SourceRecord + ?Sized,
+        I: IntoIterator<Item: Borrow<T>>,
+    {
+        self.inputs.records(port.name(), Records::new(port, records));
+        self
+    }
+    /// Binds a source to records with the log's timestamps.
+    #[must_use]
+    pub fn source_at<T, B>(mut self, port: Source<T>, records: impl IntoIterator<Item = (Timestamp, B)>) -> Self
+    where
+        T: SourceRecord + ?Sized,
+        B: Borrow<T>,
+    {
+        self.inputs.records(port.name(), Records::at(port, records));
+        self
+    }
+    /// Binds a source to raw records, decoded as a log's are. A record that cannot be decoded fails the run.
+    #[must_use]
+    pub fn raw<T: SourceRecord + ?Sized>(mut self, port: Source<T>, format: Format, batches: Vec<RecordBatch>) -> Self {
+        let make: given::Make =
+            Box::new(move |plan| Ok(Some(Box::new(Records::decoded(port, plan, format, &batches)?))));
+        self.inputs.raw(port.name(), make);
+        self
+    }
+    /// How many records go through the steps at once, 1 to 1024; the answers do not depend on it.
+    #[must_use]
+    pub fn chunk(mut self, records: usize) -> Self {
+        self.chunk = Some(records.clamp(1, CHUNK));
+        self
+    }
+    /// Which of the planner's rules apply; the answers do not depend on it.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    fn run_plan(&self, plan: &Plan) -> Result<Totals> {
+        let sources = self.inputs.of(plan, self.name())?;
+        let mut run = plan.instantiate();
+        let meta = |source: usize| ChunkMeta {
+            source: source as u32,
+            partition: 0,
+            batch: BatchId(0),
+        };
+        if plan.in_order() {
+            // Times first, then as given; a record goes through the whole job before the next one does.
+            let mut order: Vec<(Option<Timestamp>, usize, usize)> = Vec::new();
+            for (s, given) in sources.iter().enumerate() {
+                order.extend((0..given.len()).map(|i| (given.time(i), s, i)));
+            }
+            order.sort();
+            for (_, s, i) in order {
+                sources[s].push(i, i + 1, &meta(s), &mut run)?;
+            }
+        } else {
+            for (s, given) in sources.iter().enumerate() {
+                for from in (0..given.len()).step_by(self.chunk.unwrap_or(CHUNK)) {
+                    let to = given.len().min(from + self.chunk.unwrap_or(CHUNK));
+                    given.push(from, to, &meta(s), &mut run)?;
+                }
+            }
+        }
+        let mut totals = Totals::of(plan);
+        totals.add(plan, &mut run)?;
+        Ok(totals)
+    }
+}
+
+impl Platform for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+}
+
+impl Runs<Anywhere> for Memory {
+    type Report = Totals;
+    fn run(&self, job: &Job) -> Result<Totals> {
+        self.run_plan(&job.plan_with(&self.rules)?)
+    }
+}
+
+impl Runs<InOrder> for Memory {
+    type Report = Totals;
+    fn run(&self, job: &Job<InOrder>) -> Result<Totals> {
+        self.run_plan(&job.plan_with(&self.rules)?)
+    }
+}
