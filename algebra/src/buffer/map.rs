@@ -29,6 +29,22 @@ impl<V> Cell<V> {
     }
 }
 
+/// `a == b`, without a call for keys of up to 16 bytes: most words, ids and buckets are that short.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let n = a.len();
+    if n != b.len() {
+        return false;
+    }
+    // The first and the last bytes, which may overlap, are all bytes.
+    match n {
+        8..=16 => a.first_chunk::<8>() == b.first_chunk::<8>() && a.last_chunk::<8>() == b.last_chunk::<8>(),
+        4..=7 => a.first_chunk::<4>() == b.first_chunk::<4>() && a.last_chunk::<4>() == b.last_chunk::<4>(),
+        2..=3 => a.first_chunk::<2>() == b.first_chunk::<2>() && a.last_chunk::<2>() == b.last_chunk::<2>(),
+        _ => a == b,
+    }
+}
+
 /// The map holds 4 GiB of keys, and takes no more of them before it is cleared. The item comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full<I>(pub I);
@@ -91,7 +107,11 @@ impl<V: Semigroup> CombineMap<V> {
         again: impl FnOnce(&mut V, I),
     ) -> Result<(), Full<I>> {
         let arena = &self.arena;
-        if let Some(cell) = self.cells.find_mut(hash, |c| c.hash == hash && c.key(arena) == key) {
+        if let Some(cell) = self.cells.find_mut(
+            hash,
+            #[inline(always)]
+            |c: &Cell<V>| c.hash == hash && same(c.key(arena), key),
+        ) {
             let before = cell.value.heap_bytes();
             again(&mut cell.value, item);
             self.heap = (self.heap + cell.value.heap_bytes()).saturating_sub(before);
@@ -117,7 +137,9 @@ impl<V> CombineMap<V> {
 
     /// The value of a key that was [folded](Self::fold) with this hash.
     pub fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<&V> {
-        let found = self.cells.find(hash, |c| c.hash == hash && c.key(&self.arena) == key);
+        let found = self
+            .cells
+            .find(hash, |c| c.hash == hash && same(c.key(&self.arena), key));
         found.map(|c| &c.value)
     }
 

@@ -22,6 +22,18 @@ proptest! {
     #[test]
     fn low_bytes(a in "[\\x00-\\x03a]{0,6}", b in "[\\x00-\\x03a]{0,6}") { law(&a, &b) }
     #[test]
+    fn short_texts(a in "[\\x00-\\x02\\x7fa-c\u{e4}]{0,20}", b in "[\\x00-\\x02\\x7fa-c\u{e4}]{0,20}") { law(&a, &b) }
+    /// Against the encoding written out byte by byte.
+    #[test]
+    fn text_by_definition(a in "[\\x00-\\x02\\x7fa-z\u{e4}]{0,20}") {
+        let mut expected = Vec::new();
+        for b in a.bytes() {
+            if b < 2 { expected.extend([1, b + 1]) } else { expected.push(b) }
+        }
+        expected.push(0);
+        prop_assert_eq!(to_bytes(&a), expected);
+    }
+    #[test]
     fn pairs(a: (String, i64), b: (String, i64)) { law(&a, &b); law(&(a.1, a.0), &(b.1, b.0)) }
     #[test]
     fn numbers(a: (u8, u16, u32, u64), b: (u8, u16, u32, u64)) { law(&a, &b) }

@@ -11,11 +11,34 @@ const END: u8 = 0;
 /// The byte that begins an escape; `ESCAPE, b + 1` stands for `b` in {0, 1}.
 const ESCAPE: u8 = 1;
 
+/// Whether a short text needs no escape, without a call; of a long one the search says so as fast.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    // The first and the last bytes, which may overlap, are all bytes. A byte below 2 borrows into its high bit.
+    const ONES: u64 = u64::MAX / 255;
+    let plain = |word: u64| (word.wrapping_sub(ONES * 2) & !word & (ONES << 7)) == 0;
+    let eight = |bytes: Option<&[u8; 8]>| bytes.is_some_and(|b| plain(u64::from_le_bytes(*b)));
+    let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |b| u64::from(u32::from_le_bytes(*b)));
+    match text.len() {
+        0 => true,
+        1..=3 => text.iter().all(|b| *b > ESCAPE),
+        4..=7 => plain(four(text.first_chunk()) | four(text.last_chunk()) << 32),
+        8..=16 => eight(text.first_chunk()) && eight(text.last_chunk()),
+        _ => false,
+    }
+}
+
 impl AsKey for str {
     type Key = String;
     #[inline]
     fn encode_key(&self, out: &mut Vec<u8>) {
         let mut rest = self.as_bytes();
+        out.reserve(rest.len() + 1);
+        if is_plain(rest) {
+            out.extend_from_slice(rest);
+            out.push(END);
+            return;
+        }
         while let Some(at) = memchr::memchr2(END, ESCAPE, rest) {
             out.extend_from_slice(&rest[..at]);
             out.extend_from_slice(&[ESCAPE, rest[at] + 1]);
