@@ -81,3 +81,85 @@ impl Rule for CombineBeforeKeys {
         changes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::planner::rules::bench::*;
+    use crate::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    fn three(k: &u64, out: &mut KeysOut<'_, u64>) {
+        (0..3).for_each(|i| out.emit(k / 2 + i));
+    }
+
+    #[test]
+    fn keys_are_expanded_once_a_commit() {
+        let calls = Arc::new(AtomicU64::new(0));
+        let seen = calls.clone();
+        let keys = pairs().flat_map_keys(move |k, out| {
+            seen.fetch_add(1, Relaxed);
+            three(k, out);
+        });
+        let job = Job::new("j", keys.sum_by_key(TOTALS));
+        totals(&job, &Rules::none());
+        assert_eq!(calls.swap(0, Relaxed), 200);
+        totals(&job, &Rules::all());
+        assert_eq!(calls.swap(0, Relaxed), 7, "as often as there are keys");
+        assert_eq!(fires("combine-before-keys", &job), 1);
+    }
+    #[test]
+    fn also_through_other_key_steps_but_once() {
+        let keys = pairs()
+            .flat_map_keys(three)
+            .filter_keys(|k| k % 2 == 0)
+            .flat_map_keys(three);
+        assert_eq!(fires("combine-before-keys", &Job::new("j", keys.sum_by_key(TOTALS))), 1);
+    }
+    /// The values in between must be those that are summed.
+    #[test]
+    fn not_before_a_value_step() {
+        let job = Job::new(
+            "j",
+            pairs().flat_map_keys(three).map_values(|v| v * v).sum_by_key(TOTALS),
+        );
+        assert_eq!(fires("combine-before-keys", &job), 0);
+    }
+    /// A sink must see single pairs.
+    #[test]
+    fn not_where_somebody_else_reads() {
+        let keys = pairs().flat_map_keys(three);
+        let lengths = keys
+            .clone()
+            .pairs()
+            .keyed(|(k, v), out| out.emit(*k, v * v))
+            .sum_by_key(OTHERS);
+        assert_eq!(
+            fires(
+                "combine-before-keys",
+                &Job::new("j", (keys.sum_by_key(TOTALS), lengths))
+            ),
+            0
+        );
+    }
+    /// What is absorbed is no value yet.
+    #[test]
+    fn not_before_an_aggregation() {
+        const LARGEST: Store<u64, rufous_algebra::Max<u64>> = Store::new("largest");
+        let job = Job::new("j", pairs().flat_map_keys(three).aggregate_by_key(LARGEST));
+        assert_eq!(fires("combine-before-keys", &job), 0);
+    }
+    /// Deltas are added up already.
+    #[test]
+    fn not_behind_a_sum() {
+        let job = Job::new(
+            "j",
+            pairs()
+                .sum_by_key(TOTALS)
+                .deltas()
+                .flat_map_keys(three)
+                .sum_by_key(OTHERS),
+        );
+        assert_eq!(fires("combine-before-keys", &job), 0);
+    }
+}

@@ -48,3 +48,53 @@ impl Rule for FilterKeysFirst {
         changes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::planner::rules::bench::*;
+    use crate::*;
+
+    #[test]
+    fn it_passes_value_steps_that_change_the_type() {
+        let texts = pairs().map_values(|v| v.to_string()).flat_map_values(|v, out| {
+            out.emit(v.len() as u64);
+            out.emit(1);
+        });
+        let job = Job::new("j", texts.filter_keys(|k| k % 2 == 1).sum_by_key(TOTALS));
+        assert_eq!(fires("filter-keys-first", &job), 1);
+        let plan = job.plan().unwrap().explain(None);
+        let place = |word: &str| plan.split("plan\n").nth(1).unwrap().find(word).unwrap();
+        assert!(place("filter-keys") < place("map-values"), "{plan}");
+    }
+    /// The other reader would lose pairs.
+    #[test]
+    fn not_past_a_fork() {
+        let values = pairs().map_values(|v| v + 1);
+        let some = values.clone().filter_keys(|k| *k > 3).sum_by_key(TOTALS);
+        let job = Job::new("j", (some, values.sum_by_key(OTHERS)));
+        assert_eq!(fires("filter-keys-first", &job), 0);
+    }
+    /// Trap 18: the number of visible effects stays.
+    #[test]
+    fn not_past_a_step_that_counts() {
+        let values = pairs().flat_map_values(|v, out| {
+            out.count(SEEN, 1);
+            out.emit(*v);
+        });
+        let job = Job::new("j", values.counting([SEEN]).filter_keys(|k| *k > 3).sum_by_key(TOTALS));
+        assert_eq!(fires("filter-keys-first", &job), 0);
+        let job = Job::new("j", pairs().counted(SEEN).filter_keys(|k| *k > 3).sum_by_key(TOTALS));
+        assert_eq!(fires("filter-keys-first", &job), 0);
+    }
+    #[test]
+    fn not_past_a_merge_or_a_key_step() {
+        let merged = pairs().map_values(|v| v + 1).merge(pairs());
+        let job = Job::new("j", merged.filter_keys(|k| *k > 3).sum_by_key(TOTALS));
+        assert_eq!(fires("filter-keys-first", &job), 0);
+        let job = Job::new(
+            "j",
+            pairs().map_keys(|k| k + 1).filter_keys(|k| *k > 3).sum_by_key(TOTALS),
+        );
+        assert_eq!(fires("filter-keys-first", &job), 0);
+    }
+}

@@ -43,3 +43,38 @@ impl Rule for FilterValuesFirst {
         changes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::planner::rules::bench::*;
+    use crate::*;
+
+    #[test]
+    fn it_passes_every_key_step() {
+        let keys = pairs().map_keys(|k| k.to_string()).flat_map_keys(|k, out| {
+            out.emit(k.len() as u64);
+            out.emit(7_u64);
+        });
+        let job = Job::new("j", keys.filter_values(|v| v % 2 == 1).sum_by_key(TOTALS));
+        assert_eq!(fires("filter-values-first", &job), 1);
+    }
+    /// The other reader would lose pairs.
+    #[test]
+    fn not_past_a_fork() {
+        let keys = pairs().map_keys(|k| k + 1);
+        let some = keys.clone().filter_values(|v| v % 2 == 1).sum_by_key(TOTALS);
+        let job = Job::new("j", (some, keys.sum_by_key(OTHERS)));
+        assert_eq!(fires("filter-values-first", &job), 0);
+    }
+    #[test]
+    fn not_past_a_value_step() {
+        let job = Job::new(
+            "j",
+            pairs()
+                .map_values(|v| v + 1)
+                .filter_values(|v| v % 2 == 1)
+                .sum_by_key(TOTALS),
+        );
+        assert_eq!(fires("filter-values-first", &job), 0);
+    }
+}

@@ -89,3 +89,63 @@ fn swap(graph: &mut PlanGraph, readers: &mut [Vec<Id>], earlier: Id, later: Id) 
     graph.nodes[later].inputs = vec![above];
     graph.nodes[earlier].inputs = vec![later];
 }
+
+#[cfg(test)]
+mod bench {
+    //! What the tests of all rules need. Answers are compared with those of the same job without rules, which other tests
+    //! compare with plain collections.
+
+    use std::collections::BTreeMap;
+
+    use super::Rules;
+    use crate::*;
+
+    pub(super) const LINES: Source<str> = Source::new("lines");
+    pub(super) const TOTALS: Store<u64, u64> = Store::new("totals");
+    pub(super) const OTHERS: Store<u64, u64> = Store::new("others");
+    pub(super) const SEEN: Counter = Counter::new("seen");
+
+    /// Length of a line, and its first byte.
+    pub(super) fn pairs() -> KeyedProducer<u64, u64> {
+        LINES
+            .read()
+            .keyed(|line, out| out.emit(line.len() as u64, u64::from(line.bytes().next().unwrap_or(0))))
+    }
+
+    pub(super) fn totals(job: &Job, rules: &Rules) -> BTreeMap<(String, Vec<u8>), Vec<u8>> {
+        let plan = job.plan_with(rules).expect("a plan");
+        let mut run = plan.instantiate();
+        let mut chunk = TextChunk::default();
+        for i in 0..200_u64 {
+            chunk.push(&"abcdefg"[(i * 5 % 7) as usize..]);
+        }
+        let meta = ChunkMeta {
+            source: 0,
+            partition: 0,
+            batch: BatchId(0),
+        };
+        run.push(&meta, &mut chunk).expect("a run");
+        let mut all = BTreeMap::new();
+        for (store, deltas) in plan.stores().iter().zip(run.take(Vec::new()).expect("a run")) {
+            let mut add = |d: Delta<'_>| {
+                let before = all.insert((store.name.to_string(), d.key.to_vec()), d.value.to_vec());
+                assert_eq!(before, None, "one cell a key");
+                Ok(())
+            };
+            deltas.for_each(&mut add).expect("cells");
+        }
+        assert!(!all.is_empty(), "a comparison of nothing proves nothing");
+        all
+    }
+
+    /// How often a rule fires on a job, whose answers stay the same.
+    pub(super) fn fires(rule: &str, job: &Job) -> usize {
+        let plain = totals(job, &Rules::none());
+        assert_eq!(totals(job, &Rules::only(rule)), plain, "{rule} alone");
+        assert_eq!(totals(job, &Rules::all()), plain, "all rules");
+        let text = job.plan_with(&Rules::only(rule)).expect("a plan").explain(None);
+        text.lines()
+            .filter(|line| line.trim_start().starts_with(&format!("{rule}: ")))
+            .count()
+    }
+}

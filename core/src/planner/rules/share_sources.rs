@@ -43,3 +43,22 @@ impl Rule for ShareSources {
         changes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::planner::rules::bench::*;
+    use crate::*;
+
+    #[test]
+    fn a_port_read_twice_is_decoded_once_and_still_counts_twice() {
+        let job = Job::new("j", pairs().merge(pairs()).sum_by_key(TOTALS));
+        assert_eq!(fires("share-sources", &job), 1);
+    }
+    #[test]
+    fn two_ports_stay_two() {
+        const MORE: Source<str> = Source::new("more");
+        let more = MORE.read().keyed(|line, out| out.emit(line.len() as u64, 1));
+        let job = Job::new("j", pairs().merge(more).sum_by_key(TOTALS));
+        assert_eq!(fires("share-sources", &job), 0);
+    }
+}

@@ -35,3 +35,82 @@ impl Rule for Times {
         changes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use crate::*;
+
+    #[derive(Clone)]
+    struct Origin(Text);
+    impl Record for Origin {
+        const FIELDS: &'static [Field] = &[Field {
+            name: "origin",
+            ty: FieldType::Text,
+            optional: false,
+        }];
+        fn from_row(row: &Row<'_>) -> Result<Self, RecordError> {
+            row.get(0).map(Self)
+        }
+    }
+    const ORIGINS: Source<Origin> = Source::new("origins");
+    const COUNTS: Store<String, u64> = Store::new("counts");
+    const LARGEST: Store<String, rufous_algebra::Max<u64>> = Store::new("largest");
+    const ORIGIN: Sink<String> = Sink::new("origin");
+    const SEEN: Counter = Counter::new("seen");
+
+    /// A record pushed once with its number, and pushed as often: the same in stores, sinks and counters.
+    #[test]
+    fn times_n_is_n_times() {
+        let origins = ORIGINS.read().counted(SEEN);
+        let pairs = origins.clone().keyed(|o, out| {
+            out.emit(o.0.as_str(), 3_u64);
+            out.emit("all", 1);
+        });
+        let largest = origins
+            .clone()
+            .keyed(|o, out| out.emit(o.0.as_str(), 5_u64))
+            .aggregate_by_key(LARGEST);
+        let written = origins.map(|o| o.0.to_string()).write(ORIGIN);
+        let job = Job::new("j", (pairs.sum_by_key(COUNTS), largest, written));
+        let plan = job.plan().unwrap();
+        assert!(plan.may_repeat(0) && !job.plan_with(&Rules::none()).unwrap().may_repeat(0));
+        let meta = ChunkMeta {
+            source: 0,
+            partition: 0,
+            batch: BatchId(0),
+        };
+        let finish = |mut run: Executor| {
+            let mut cells = Vec::new();
+            for deltas in run.take(Vec::new()).unwrap() {
+                deltas
+                    .for_each(&mut |d| Ok(cells.push((d.key.to_vec(), d.value.to_vec()))))
+                    .unwrap();
+            }
+            let mut written = *run.take_written(0).unwrap().downcast::<Vec<String>>().unwrap();
+            written.sort();
+            (cells, written)
+        };
+        let (mut once, mut often) = (plan.instantiate(), plan.instantiate());
+        for (origin, n) in [("ATL", 1), ("LAX", 7), ("SFO", 64)] {
+            let chunk = vec![Origin(origin.into())];
+            once.push_repeated(&meta, NonZeroU64::new(n).unwrap(), &mut chunk.clone())
+                .unwrap();
+            (0..n).for_each(|_| often.push(&meta, &mut chunk.clone()).unwrap());
+        }
+        let (once, often) = (finish(once), finish(often));
+        assert_eq!(once, often);
+        assert_eq!(once.1.len(), 72);
+    }
+
+    #[test]
+    fn not_for_jobs_in_order() {
+        let lists: Store<String, Vec<u64>> = Store::new("lists");
+        let all = ORIGINS
+            .read()
+            .in_order()
+            .keyed(|o, out| out.emit(o.0.as_str(), vec![1_u64]));
+        assert!(!Job::new("j", all.sum_by_key(lists)).plan().unwrap().may_repeat(0));
+    }
+}
