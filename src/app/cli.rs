@@ -52,7 +52,18 @@ pub(super) fn command<A: clap::Args>() -> Command {
                     .help("How many"),
             ),
         )
-        .subcommand(sub("explain", "Show graph and plan"))
+        .subcommand(
+            sub("explain", "Show graph, plan, and why it is so")
+                .arg(flag("dot", "As a picture in the DOT language"))
+                .arg(
+                    Arg::new("memory-mib")
+                        .long("memory-mib")
+                        .value_name("N")
+                        .default_value("128")
+                        .value_parser(value_parser!(usize))
+                        .help("Memory of the combining maps, as given to `stream`"),
+                ),
+        )
         .subcommand(sub("doctor", "Check that all can be reached and fits together"))
 }
 
@@ -261,6 +272,20 @@ impl Get {
             keys,
             under,
         })
+    }
+}
+
+pub(super) struct Explain {
+    pub(super) dot: bool,
+    pub(super) memory: usize,
+}
+
+impl Explain {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
+            dot: m.get_flag("dot"),
+            memory: m.get_one::<usize>("memory-mib").copied().unwrap_or(128).max(1) << 20,
+        }
     }
 }
 

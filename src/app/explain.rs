@@ -1,28 +1,42 @@
 //! `explain` and `doctor`.
 
+use super::cli::Explain;
 use super::open::Context;
 use crate::core::{Error, Result};
 use crate::store_api::{GenerationStore, ManifestLog};
 
-pub(super) fn explain(context: &Context<'_>) -> Result<()> {
-    print!("{}", context.plan.explain(None));
-    for face in context.plan.sources() {
+pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
+    let plan = context.plan;
+    if options.dot {
+        print!("{}", plan.dot());
+        return Ok(());
+    }
+    print!("{}", plan.explain(Some(options.memory)));
+    println!("platforms");
+    for face in plan.sources() {
         match context.locations.get(face.name) {
             Some(l) => println!(
-                "source {} is bound to {:?}, read as {}",
+                "  source {} is bound to {}, read as {}",
                 face.name,
-                l.place,
+                l,
                 context.format(face)
             ),
-            None => println!("source {} is not bound", face.name),
+            None => println!("  source {} is not bound", face.name),
         }
     }
-    println!(
-        "live: decode, run the steps, combine per (key, partition, batch); rocksdb commits cells, offsets and epoch in one write"
-    );
-    println!(
-        "in bulk: sealed batches of the archive, combined per thread, merged in key order into a new run; one manifest publishes all stores"
-    );
+    match crate::realtime::check(plan) {
+        Ok(()) => println!(
+            "  live: decode, run the steps, combine per (key, partition, batch); one write commits cells, counters, offsets and epoch"
+        ),
+        Err(e) => println!("  live: refused: {e}"),
+    }
+    #[cfg(feature = "parquet")]
+    match crate::platform_parquet::check(plan) {
+        Ok(()) => println!(
+            "  in bulk: sealed batches of the archive, combined per thread, merged in key order into a new run; one manifest publishes all stores"
+        ),
+        Err(e) => println!("  in bulk: refused: {e}"),
+    }
     Ok(())
 }
 

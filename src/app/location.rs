@@ -19,6 +19,17 @@ pub(super) enum Place {
     Parquet(PathBuf),
 }
 
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Place::File(path) => write!(f, "file:{}", path.display()),
+            Place::Dir(path) => write!(f, "dir:{}", path.display()),
+            Place::Kafka { brokers, topic } => write!(f, "kafka://{brokers}/{topic}"),
+            Place::Parquet(path) => write!(f, "parquet:{}", path.display()),
+        }
+    }
+}
+
 impl Location {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let bad = |why: &str| {

@@ -90,10 +90,11 @@ impl<A, F: JobFn<A>> App<A, F> {
         let Some((name, sub)) = matches.subcommand() else {
             return Err(Error::invalid("no command: try --help"));
         };
-        let plan = self.plan(sub)?;
+        let mut plan = self.plan(sub)?;
         let common = cli::Common::read(sub)?;
         progress::log_to_stderr(common.log_format, name)?;
         let settings = settings::Settings::load(common.settings.as_deref())?;
+        settings.apply(&mut plan)?;
         let context = open::Context::new(&plan, &common, &settings, &self.defaults)?;
         match name {
             "stream" => write::stream(&context, &cli::Live::read(sub)?),
@@ -101,7 +102,7 @@ impl<A, F: JobFn<A>> App<A, F> {
             "batch" => write::batch(&context, &cli::Bulk::read(sub)?),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
-            "explain" => explain::explain(&context),
+            "explain" => explain::explain(&context, &cli::Explain::read(sub)),
             "doctor" => explain::doctor(&context),
             other => Err(Error::bug(format!("command `{other}` has no implementation"))),
         }

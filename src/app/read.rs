@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cli::{Get, Reads, Top};
 use super::open::Context;
 use crate::client::{Answer, Basis, RawStoreClient};
-use crate::core::{Error, Result, StoreFace, Timestamp};
+use crate::core::{COUNTERS, Error, Result, StoreFace, Timestamp};
 
 pub(super) fn show_time(t: Option<Timestamp>) -> String {
     t.map_or_else(|| "(no time known)".into(), |t| t.to_string())
@@ -38,6 +38,8 @@ fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClient> {
             ))
         })?,
         (None, [one]) => *one,
+        // The counters are asked for by name.
+        (None, [one, counters]) if counters.name == COUNTERS.name() => *one,
         (None, _) => {
             return Err(Error::invalid(format!(
                 "which store? add `--store NAME` (one of: {})",

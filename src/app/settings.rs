@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::core::{Error, Result};
+use crate::core::{Error, Plan, Result};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,6 +13,8 @@ pub(super) struct Settings {
     pub(super) data: Option<PathBuf>,
     pub(super) instance: Option<String>,
     pub(super) sources: BTreeMap<String, SourceSettings>,
+    pub(super) stores: BTreeMap<String, MemorySettings>,
+    pub(super) steps: BTreeMap<String, MemorySettings>,
     pub(super) kafka: KafkaSettings,
 }
 
@@ -21,6 +23,14 @@ pub(super) struct Settings {
 pub(super) struct SourceSettings {
     pub(super) location: Option<String>,
     pub(super) on_bad_record: Option<OnBad>,
+}
+
+/// Of a store, or of the combiner before a named step: an option belongs to one named thing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MemorySettings {
+    /// What its combining map may hold before it is flushed.
+    pub(super) memory_mib: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -38,6 +48,25 @@ pub(super) struct KafkaSettings {
 }
 
 impl Settings {
+    /// Gives stores and steps the memory that the settings name.
+    ///
+    /// # Errors
+    /// When the job has no store or step of a name.
+    pub(super) fn apply(&self, plan: &mut Plan) -> Result<()> {
+        for (section, known, named) in [("stores", true, &self.stores), ("steps", false, &self.steps)] {
+            for (name, settings) in named {
+                let Some(mib) = settings.memory_mib else { continue };
+                let place = format_args!("settings [{section}.{name}]");
+                if known != plan.store(name).is_some() {
+                    let other = if known { "step" } else { "store" };
+                    let reason = format!("`{name}` is no {}; is it a {other}?", section.trim_end_matches('s'));
+                    return Err(Error::invalid(reason).at(place));
+                }
+                plan.limit_memory(name, mib.max(1) << 20).map_err(|e| e.at(place))?;
+            }
+        }
+        Ok(())
+    }
     /// From `path`, or from `rufous.toml` if that is there.
     pub(super) fn load(path: Option<&Path>) -> Result<Self> {
         let (path, asked) = path.map_or((Path::new("rufous.toml"), false), |p| (p, true));
@@ -53,6 +82,45 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An option belongs to exactly one named thing, of the kind that the section says.
+    #[test]
+    fn memory_is_given_by_name() {
+        use crate::core::{Job, Source, Store};
+        const LINES: Source<str> = Source::new("lines");
+        const COUNTS: Store<String, u64> = Store::new("counts");
+        let keys = LINES
+            .read()
+            .keyed(|line, out| out.emit(line, 1))
+            .flat_map_keys(|k, out| {
+                out.emit(k);
+                out.emit(k);
+            });
+        let mut plan = Job::new("j", keys.named("twice").sum_by_key(COUNTS)).plan().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.toml");
+        let mut apply = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Settings::load(Some(&path))
+                .unwrap()
+                .apply(&mut plan)
+                .map_err(|e| e.to_string())
+        };
+        let wrong = apply("[stores.twice]\nmemory_mib = 1\n").unwrap_err();
+        assert_eq!(wrong, "settings [stores.twice]: `twice` is no store; is it a step?");
+        let wrong = apply("[steps.twize]\nmemory_mib = 1\n").unwrap_err();
+        assert!(
+            wrong.starts_with("settings [steps.twize]: ") && wrong.ends_with("did you mean `twice`?"),
+            "{wrong}"
+        );
+        apply("[stores.counts]\nmemory_mib = 3\n[steps.twice]\nmemory_mib = 2\n").unwrap();
+        let text = plan.explain(Some(7 << 20));
+        assert!(
+            text.contains("3 MiB of its own") && text.contains("2 MiB of its own"),
+            "{text}"
+        );
+        assert!(!text.contains("shares"), "{text}");
+    }
 
     #[test]
     fn unknown_settings_are_errors_that_name_the_known_ones() {

@@ -81,11 +81,11 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let manifest = begin(context, &mut stream_logs, options.until_end)?;
     #[cfg(feature = "rocksdb")]
     store.serve()?;
-    let skip = context
-        .plan
-        .sources()
-        .iter()
-        .any(|s| context.skips_bad(s.name, options.skip_bad));
+    let policy = |skips| if skips { OnBadRecord::Skip } else { OnBadRecord::Fail };
+    let policies = context.plan.sources().iter().map(|s| {
+        let skips = context.skips_bad(s.name, options.skip_bad);
+        (s.name.to_string(), policy(skips))
+    });
     let metrics = Arc::new(Metrics::default());
     let archive_metrics = Arc::new(Metrics::default());
     let engine = Stream {
@@ -98,7 +98,8 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
             commit_interval: options.commit_interval,
             memory_budget: options.memory,
             until_end: options.until_end,
-            on_bad_record: if skip { OnBadRecord::Skip } else { OnBadRecord::Fail },
+            on_bad_record: OnBadRecord::Fail,
+            on_bad_record_of: policies.collect(),
             stop: stop.clone(),
         },
     };
@@ -210,11 +211,10 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
         };
         inputs.insert(face.name.to_string(), input);
     }
-    let skip_bad = context
-        .plan
-        .sources()
-        .iter()
-        .any(|s| context.skips_bad(s.name, options.skip_bad));
+    let skips = context.plan.sources().iter().map(|s| {
+        let skips = context.skips_bad(s.name, options.skip_bad);
+        (s.name.to_string(), skips)
+    });
     let started = std::time::Instant::now();
     let run = BatchRun {
         plan: context.plan,
@@ -224,7 +224,8 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
         options: BatchOptions {
             threads: options.threads,
             until: None,
-            skip_bad,
+            skip_bad: false,
+            skip_bad_of: skips.collect(),
         },
     };
     let report = run.run()?;

@@ -14,4 +14,4 @@ pub mod run;
 pub mod target;
 mod work;
 
-pub use run::{BatchOptions, BatchReport, BatchRun, BulkInput};
+pub use run::{BatchOptions, BatchReport, BatchRun, BulkInput, check};

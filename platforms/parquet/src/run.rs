@@ -44,6 +44,14 @@ pub struct BatchOptions {
     pub until: Option<BatchId>,
     /// Counts records that cannot be decoded and goes on.
     pub skip_bad: bool,
+    /// The same for single sources, by name.
+    pub skip_bad_of: BTreeMap<String, bool>,
+}
+
+impl BatchOptions {
+    fn skips(&self, source: &str) -> bool {
+        self.skip_bad_of.get(source).copied().unwrap_or(self.skip_bad)
+    }
 }
 
 /// A bulk run of a job.
@@ -83,6 +91,26 @@ const MAX_RUNS: usize = 8;
 /// Publishes may collide with another run's this often.
 const MAX_CONFLICTS: usize = 5;
 
+/// Whether a job may run in bulk.
+///
+/// # Errors
+/// `InvalidRequest` with the reason: it writes to a sink, or reads several sources in order.
+pub fn check(plan: &Plan) -> Result<()> {
+    if let Some((sink, _)) = plan.sinks().first() {
+        return Err(Error::invalid(format!(
+            "sink `{sink}`: bulk jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
+        )));
+    }
+    if plan.in_order() && plan.sources().len() != 1 {
+        return Err(Error::invalid(format!(
+            "job `{}` needs its values in order and has {} sources: in bulk order is kept over one; run it in memory",
+            plan.job(),
+            plan.sources().len()
+        )));
+    }
+    Ok(())
+}
+
 impl BatchRun<'_> {
     /// Runs and publishes. Without new sealed batches nothing is published.
     ///
@@ -90,11 +118,7 @@ impl BatchRun<'_> {
     /// When an input is missing or damaged, a record cannot be decoded (unless skipped), or the job does not fit the data
     /// directory.
     pub fn run(&self) -> Result<BatchReport> {
-        if let Some((sink, _)) = self.plan.sinks().first() {
-            return Err(Error::invalid(format!(
-                "sink `{sink}`: bulk jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
-            )));
-        }
+        check(self.plan)?;
         for face in self.plan.sources() {
             if !self.inputs.contains_key(face.name) {
                 return Err(Error::invalid(format!(
@@ -108,7 +132,7 @@ impl BatchRun<'_> {
             .values()
             .filter(|i| matches!(i, BulkInput::Parquet(_)))
             .count();
-        if self.plan.in_order() && (bounded != 1 || self.inputs.len() != 1) {
+        if self.plan.in_order() && bounded != 1 {
             return Err(Error::invalid(format!(
                 "job `{}` needs its values in order: in bulk that is kept over one bounded Parquet input (`--source \
                  NAME=parquet:DIR`); over an archive a later run would add late records after what they belong before",
@@ -353,7 +377,7 @@ impl BatchRun<'_> {
         let work = Work {
             plan: self.plan,
             pieces,
-            skip_bad: self.options.skip_bad,
+            skip_bad: self.plan.sources().iter().map(|s| self.options.skips(s.name)).collect(),
             taken: AtomicUsize::new(0),
             latest: std::sync::Mutex::default(),
             records: AtomicU64::new(0),

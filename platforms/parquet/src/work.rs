@@ -31,7 +31,8 @@ pub(crate) enum Piece {
 pub(crate) struct Work<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) pieces: Vec<Piece>,
-    pub(crate) skip_bad: bool,
+    /// Per source whether records that cannot be read are skipped.
+    pub(crate) skip_bad: Vec<bool>,
     pub(crate) taken: AtomicUsize,
     /// The event time of the last record, for a job in order.
     pub(crate) latest: Mutex<Option<Timestamp>>,
@@ -104,7 +105,7 @@ impl Work<'_> {
             } => archive.read(*partition, file, &mut |records| {
                 bad.clear();
                 decoder.decode(records, &mut times, &mut bad);
-                self.count(records.entries.len(), &bad, |i| {
+                self.count(source, records.entries.len(), &bad, |i| {
                     let offset = records.entries.get(i).map_or(records.next, |e| e.offset);
                     format!(
                         "source `{}`, partition {partition}, offset {offset} (archive file {})",
@@ -121,7 +122,7 @@ impl Work<'_> {
                 reader.read_row_group(*group, &mut |columns| {
                     bad.clear();
                     decoder.decode_columns(columns, &mut times, &mut bad)?;
-                    self.count(columns.rows, &bad, |i| {
+                    self.count(source, columns.rows, &bad, |i| {
                         format!("{}, row group {group}, row {}", path.display(), row + i)
                     })?;
                     let first = row;
@@ -155,10 +156,10 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn count(&self, records: usize, bad: &[BadRecord], place: impl Fn(usize) -> String) -> Result<()> {
+    fn count(&self, source: u32, records: usize, bad: &[BadRecord], place: impl Fn(usize) -> String) -> Result<()> {
         self.records.fetch_add(records as u64, Relaxed);
         let Some(first) = bad.first() else { return Ok(()) };
-        if !self.skip_bad {
+        if self.skip_bad.get(source as usize) != Some(&true) {
             return Err(Error::invalid(format!(
                 "{}: {}; mend the record, or run with `--on-bad-record skip` to count it and go on",
                 place(first.entry),

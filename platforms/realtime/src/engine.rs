@@ -49,6 +49,8 @@ pub struct StreamOptions {
     pub until_end: bool,
     /// What happens to records that cannot be decoded.
     pub on_bad_record: OnBadRecord,
+    /// The same for single sources, by name.
+    pub on_bad_record_of: BTreeMap<String, OnBadRecord>,
     /// Set from outside to commit and stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -60,6 +62,7 @@ impl Default for StreamOptions {
             memory_budget: 128 << 20,
             until_end: false,
             on_bad_record: OnBadRecord::Fail,
+            on_bad_record_of: BTreeMap::new(),
             stop: Arc::default(),
         }
     }
@@ -113,18 +116,7 @@ impl Stream<'_> {
             metrics,
             options,
         } = self;
-        if let Some((sink, _)) = plan.sinks().first() {
-            return Err(Error::invalid(format!(
-                "sink `{sink}`: live jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
-            )));
-        }
-        if plan.in_order() {
-            return Err(Error::invalid(format!(
-                "job `{}` needs its values in order, which logs of several partitions do not keep: run it in memory, or make the \
-                 value commutative (`Latest<T>` keeps the newest) and drop `.in_order()`",
-                plan.job()
-            )));
-        }
+        check(plan)?;
         let bound = bind(plan, logs)?;
         let sources = plan.sources().iter().map(|s| s.name.to_string()).collect();
         let stores: Vec<String> = plan.stores().iter().map(|s| s.name.to_string()).collect();
@@ -154,6 +146,32 @@ impl Stream<'_> {
         })?;
         Ok(metrics.report())
     }
+}
+
+/// Whether a job may run live.
+///
+/// # Errors
+/// `InvalidRequest` with the reason: it writes to a sink, or needs an order that logs do not keep.
+pub fn check(plan: &Plan) -> Result<()> {
+    if let Some((sink, _)) = plan.sinks().first() {
+        return Err(Error::invalid(format!(
+            "sink `{sink}`: live jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
+        )));
+    }
+    if plan.in_order() {
+        return Err(Error::invalid(format!(
+            "job `{}` needs its values in order, which logs of several partitions do not keep: run it in memory or in bulk over \
+             Parquet, or make the value commutative (`Latest<T>` keeps the newest) and drop `.in_order()`",
+            plan.job()
+        )));
+    }
+    if plan.stores().is_empty() {
+        return Err(Error::invalid(format!(
+            "job `{}` has no store, so there is nothing to keep live",
+            plan.job()
+        )));
+    }
+    Ok(())
 }
 
 fn bind(plan: &Plan, logs: Vec<BoundLog>) -> Result<Vec<Bound>> {
@@ -380,7 +398,12 @@ impl Engine<'_> {
         bad.clear();
         b.decoder.decode(records, times, bad);
         if let Some(first) = bad.first() {
-            report_bad(&b.name, &*b.log, records, first, bad.len(), options.on_bad_record)?;
+            let policy = options
+                .on_bad_record_of
+                .get(&b.name)
+                .copied()
+                .unwrap_or(options.on_bad_record);
+            report_bad(&b.name, &*b.log, records, first, bad.len(), policy)?;
             metrics.bad.fetch_add(bad.len() as u64, Relaxed);
         }
         partition.cutter.cut(records, times, cuts);

@@ -19,7 +19,7 @@ mod partition;
 pub mod repair;
 
 pub use archiver::{Archiver, ArchiverOptions};
-pub use engine::{BoundLog, OnBadRecord, Stream, StreamOptions};
+pub use engine::{BoundLog, OnBadRecord, Stream, StreamOptions, check};
 pub use genesis::genesis;
 pub use log::{Log, PartitionInfo, Polled};
 pub use metrics::{Metrics, StreamReport};
