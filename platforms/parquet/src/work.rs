@@ -1,5 +1,6 @@
 //! Pieces of input, taken by several threads from one list; each thread has its own steps and combining maps.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,7 +106,7 @@ impl Work<'_> {
             } => archive.read(*partition, file, &mut |records| {
                 bad.clear();
                 decoder.decode(records, &mut times, &mut bad);
-                self.count(source, records.entries.len(), &bad, |i| {
+                self.count(source, records.entries.len(), NonZeroU64::MIN, &bad, |i| {
                     let offset = records.entries.get(i).map_or(records.next, |e| e.offset);
                     format!(
                         "source `{}`, partition {partition}, offset {offset} (archive file {})",
@@ -117,12 +118,24 @@ impl Work<'_> {
             }),
             Piece::RowGroup {
                 path, reader, group, ..
+            } if self.plan.may_repeat(source as usize) && reader.repeats(*group) => {
+                reader.read_repeated(*group, &mut |columns, n| {
+                    bad.clear();
+                    decoder.decode_columns(columns, &mut times, &mut bad)?;
+                    self.count(source, columns.rows, n, &bad, |_| {
+                        format!("{}, row group {group}, a value of {n} or more rows", path.display())
+                    })?;
+                    executor.push_repeated(&meta, n, decoder.chunk(0..columns.rows))
+                })
+            }
+            Piece::RowGroup {
+                path, reader, group, ..
             } => {
                 let mut row = 0;
                 reader.read_row_group(*group, &mut |columns| {
                     bad.clear();
                     decoder.decode_columns(columns, &mut times, &mut bad)?;
-                    self.count(source, columns.rows, &bad, |i| {
+                    self.count(source, columns.rows, NonZeroU64::MIN, &bad, |i| {
                         format!("{}, row group {group}, row {}", path.display(), row + i)
                     })?;
                     let first = row;
@@ -156,8 +169,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn count(&self, source: u32, records: usize, bad: &[BadRecord], place: impl Fn(usize) -> String) -> Result<()> {
-        self.records.fetch_add(records as u64, Relaxed);
+    /// Counts records, each of which stands `times` times in the input.
+    fn count(
+        &self,
+        source: u32,
+        records: usize,
+        times: NonZeroU64,
+        bad: &[BadRecord],
+        place: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        self.records.fetch_add(records as u64 * times.get(), Relaxed);
         let Some(first) = bad.first() else { return Ok(()) };
         if self.skip_bad.get(source as usize) != Some(&true) {
             return Err(Error::invalid(format!(
@@ -166,7 +187,7 @@ impl Work<'_> {
                 first.reason
             )));
         }
-        self.bad.fetch_add(bad.len() as u64, Relaxed);
+        self.bad.fetch_add(bad.len() as u64 * times.get(), Relaxed);
         tracing::warn!(
             "{}: {} (skipped, {} of this chunk)",
             place(first.entry),

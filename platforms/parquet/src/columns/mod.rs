@@ -5,6 +5,7 @@
 
 mod chunks;
 mod convert;
+mod repeated;
 #[cfg(test)]
 mod tests;
 

@@ -455,3 +455,48 @@ fn the_readers_own_error_comes_back() {
         .unwrap_err();
     assert_eq!((e.kind(), e.to_string().as_str()), (ErrorKind::Closed, "stop"));
 }
+
+/// The rule `times`: every value as often as rows hold it, nulls too, and no more calls than bits and pieces.
+#[test]
+fn a_dictionary_coded_column_comes_once_a_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: Vec<Option<String>> = (0..10_000_usize)
+        .map(|i| (i % 17 != 3).then(|| format!("v{}", i * i % 101)))
+        .collect();
+    let array: ArrayRef = Arc::new(StringArray::from(rows.clone()));
+    let path = write(
+        dir.path(),
+        vec![Arc::new(Int32Array::from(vec![1; 10_000])), array],
+        7_000,
+    );
+    let c1 = Field {
+        optional: true,
+        ..field("c1", Text)
+    };
+    let reader = FileReader::open(&path, fields(vec![c1])).unwrap();
+    let mut expected = std::collections::BTreeMap::<String, u64>::new();
+    for row in rows {
+        *expected.entry(row.unwrap_or("null".into())).or_default() += 1;
+    }
+    let (mut found, mut shown) = (std::collections::BTreeMap::<String, u64>::new(), 0);
+    for group in 0..reader.row_groups() {
+        assert!(reader.repeats(group));
+        let mut add = |batch: &ColumnBatch, times: std::num::NonZeroU64| {
+            shown += batch.rows;
+            for value in values(batch, 0) {
+                *found.entry(value).or_default() += times.get();
+            }
+            Ok(())
+        };
+        reader.read_repeated(group, &mut add).unwrap();
+    }
+    assert_eq!(found, expected);
+    assert!(shown < 1_000, "{shown} records instead of 10,000");
+    let both = FileReader::open(&path, fields(vec![field("c0", Integer), field("c1", Text)])).unwrap();
+    assert!(
+        !both.repeats(0),
+        "a record of two columns is no entry of one dictionary"
+    );
+    let number = FileReader::open(&path, fields(vec![field("c0", Integer)])).unwrap();
+    assert!(!number.repeats(0), "numbers are read as they are");
+}
