@@ -25,6 +25,15 @@ pub(crate) fn counter_of(f: u8) -> usize {
     usize::from(f) % COUNTERS
 }
 
+/// To whom something is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Given {
+    /// To a sink, by its step.
+    Record(usize),
+    /// To a key of a store, by its step.
+    Value(usize, i64),
+}
+
 enum Flow {
     Records(Vec<i64>),
     /// Pairs, and what is added to a sum: any grouping of it gives the same totals.
@@ -66,6 +75,29 @@ impl Spec {
     /// What must be left behind.
     pub(crate) fn answer(&self, inputs: &Inputs) -> Answer {
         let mut answer = Answer::default();
+        self.flows(inputs, &mut answer);
+        answer
+    }
+
+    /// What each end is given: records, or the values of one key of a sum over pairs.
+    pub(crate) fn given(&self, inputs: &Inputs) -> BTreeMap<Given, Vec<i64>> {
+        let flows = self.flows(inputs, &mut Answer::default());
+        let mut all: BTreeMap<Given, Vec<i64>> = BTreeMap::new();
+        for (i, step) in self.steps.iter().enumerate() {
+            let input = step.inputs.first().map(|&input| &flows[input]);
+            match (step.word, input) {
+                (Word::Write, Some(flow)) => all.entry(Given::Record(i)).or_default().extend(flow.records()),
+                (Word::SumByKey, Some(flow)) => {
+                    flow.pairs()
+                        .for_each(|(k, v)| all.entry(Given::Value(i, k)).or_default().push(v));
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    fn flows(&self, inputs: &Inputs, answer: &mut Answer) -> Vec<Flow> {
         let mut flows: Vec<Flow> = Vec::new();
         for (i, step) in self.steps.iter().enumerate() {
             let f = step.f;
@@ -114,6 +146,10 @@ impl Spec {
                 Word::MapValues => with_values(pairs(0), |v| vec![fun::map(f, v)]),
                 Word::FilterValues => with_values(pairs(0), |v| kept(fun::keep(f, v), v)),
                 Word::FlatMapValues => with_values(pairs(0), |v| fun::fan(f, v)),
+                Word::FlatMapValuesCounting => {
+                    pairs(0).for_each(|(_, v)| count(fun::amount(f, v)));
+                    with_values(pairs(0), |v| fun::fan(f, v))
+                }
                 Word::KeyedPairs => Flow::Pairs(pairs(0).flat_map(|(k, v)| fun::pair_to_pairs(f, k, v)).collect()),
                 Word::KeyedPairsCounting => {
                     pairs(0).for_each(|(k, v)| count(fun::amount(f, k ^ v)));
@@ -156,6 +192,6 @@ impl Spec {
             };
             flows.push(flow);
         }
-        answer
+        flows
     }
 }

@@ -68,7 +68,11 @@ pub(crate) fn fan(f: u8, x: i64) -> Vec<i64> {
     }
 }
 
+/// Mostly of a few keys, sometimes of as many as there are records.
 pub(crate) fn key(f: u8, x: i64) -> i64 {
+    if f % 7 == 6 {
+        return x;
+    }
     x.rem_euclid(i64::from(f % 6) + 1) - i64::from(f % 3)
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use rufous_core::{Plan, Rules};
 
-use super::job::name_of;
 use super::picture::{Node, Picture};
+use super::ports::name_of;
 use super::spec::Spec;
 use super::word::Word;
 use super::{Which, check, strategy};
@@ -106,6 +106,7 @@ fn word_of(word: Word) -> &'static str {
         Word::Source => "read",
         Word::FlatMapCounting => "flat-map",
         Word::KeyedCounting => "keyed",
+        Word::FlatMapValuesCounting => "flat-map-values",
         Word::KeyedPairsCounting => "keyed-pairs",
         Word::CountRecords | Word::CountRecordsBy | Word::CountPairs | Word::CountPairsBy => "counted",
         Word::Either | Word::Keys | Word::Values | Word::PairsAsRecords => "map",
@@ -156,7 +157,8 @@ fn rules_leave_nothing_to_do() {
             match node.word.as_str() {
                 "read" => *sources.entry(&node.about).or_default() += 1,
                 "filter-keys" if applied("filter-keys-first") => {
-                    let passed = matches!(before, "map-values" | "flat-map-values");
+                    // A step that counts runs as often as it was said to. Which counts, the picture does not show.
+                    let passed = before == "map-values";
                     prop_assert!(!passed, "could pass {}: {:?}", before, node);
                 }
                 "filter-values" if applied("filter-values-first") => {
@@ -204,4 +206,14 @@ fn reaches_a_sum(plan: &BTreeMap<usize, Node>, node: &Node) -> bool {
         }
         _ => false,
     }
+}
+
+/// The name of a merge is a name like any other: it stays in the plan, and options may go by it.
+#[test]
+#[ignore = "to be mended: a merge with one reader is given away to that reader, and its name with it"]
+fn a_named_merge_keeps_its_name() {
+    let spec = Spec::parse("source/0; source/1; merge-records/0 0 1; name-records/0 2; write/0 3");
+    let picture = Picture::of(plan(&spec, &Rules::all()).dot());
+    let names: Vec<_> = picture.plan.values().flat_map(|node| &node.names).collect();
+    assert_eq!(names, ["name-3"]);
 }

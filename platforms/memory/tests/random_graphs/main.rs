@@ -3,18 +3,21 @@
 //! What it proves: whatever can be said with the words of this issue leaves what an interpreter over plain collections says,
 //! in every store, sink and counter: for every size of chunks, with the planner's rules on, off and one at a time, in one
 //! thread and in several. Writes and counters are compared exactly, so a step whose effects can be seen runs once for each
-//! record, whatever was rewritten (traps 17 and 18). And the laws of the planner: see [`laws`].
+//! record, whatever was rewritten (traps 17 and 18). Jobs in order: see [`ordered`]. The laws of the planner: see [`laws`].
 //!
-//! A graph that fails is shrunk and printed as a line for [`found`] and as DOT. `RUFOUS_GRAPHS` says how many graphs are
+//! A graph that fails is shrunk and printed as a line for [`kept`] and as DOT. `RUFOUS_GRAPHS` says how many graphs are
 //! drawn, 2000 unless it is set.
 
 mod answer;
-mod found;
 mod functions;
 mod job;
+mod kept;
 mod laws;
+mod ordered;
 mod picture;
+mod ports;
 mod spec;
+mod steps;
 mod strategy;
 mod word;
 
@@ -79,7 +82,7 @@ fn run(spec: &Spec, inputs: &Inputs, how: How, which: Which) -> Result<Totals> {
     }
 }
 
-/// What [`found`] and the properties check of a graph.
+/// What [`kept`] and the properties check of a graph.
 fn same_answer(spec: &Spec, inputs: &Inputs, how: How, which: Which) -> std::result::Result<(), TestCaseError> {
     let plan = || {
         spec.job()
@@ -93,21 +96,26 @@ fn same_answer(spec: &Spec, inputs: &Inputs, how: How, which: Which) -> std::res
     Ok(())
 }
 
-fn graphs() -> Config {
+fn graphs() -> u32 {
     let said = std::env::var("RUFOUS_GRAPHS")
         .ok()
         .map(|n| n.parse().expect("RUFOUS_GRAPHS: a number"));
-    Config {
-        cases: said.unwrap_or(2000),
-        // A found graph is kept as a line of `found`, where it is read with its reason.
-        failure_persistence: None,
-        max_shrink_iters: 20_000,
-        ..Config::default()
-    }
+    said.unwrap_or(2000)
 }
 
 fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value) -> std::result::Result<(), TestCaseError>) {
-    if let Err(e) = TestRunner::new(graphs()).run(&strategy, test) {
+    check_on(graphs(), strategy, test);
+}
+
+fn check_on<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> std::result::Result<(), TestCaseError>) {
+    let config = Config {
+        cases,
+        // A found graph is kept as a line of `kept`, where it is read with its reason.
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..Config::default()
+    };
+    if let Err(e) = TestRunner::new(config).run(&strategy, test) {
         panic!("{e}");
     }
 }
@@ -135,6 +143,23 @@ fn threads_leave_the_same() {
     check(
         (strategy::specs(), strategy::inputs(), 1..5_usize, which),
         |(spec, inputs, threads, which)| same_answer(&spec, &inputs, How::Concurrent(threads), which),
+    );
+}
+
+/// Many records: chunks are full, steps are interrupted when their output is, threads share the work. A hundredth of the
+/// graphs.
+#[test]
+fn many_records_leave_what_the_oracle_says() {
+    let chunk = prop_oneof![2 => Just(1024_usize), 1 => 100..1024_usize];
+    let which = prop_oneof![Just(Which::None), Just(Which::All)];
+    let drawn = (strategy::specs(), strategy::many_inputs(), chunk, 2..5_usize, which);
+    check_on(
+        graphs().div_ceil(100),
+        drawn,
+        |(spec, inputs, chunk, threads, which)| {
+            same_answer(&spec, &inputs, How::Memory(chunk), which)?;
+            same_answer(&spec, &inputs, How::Concurrent(threads), which)
+        },
     );
 }
 

@@ -163,9 +163,16 @@ impl Spec {
                 inputs,
             }
         };
-        Self {
+        let spec = Self {
             steps: text.split(';').map(step).collect(),
+        };
+        for (i, step) in spec.steps.iter().enumerate() {
+            for (&input, kind) in step.inputs.iter().zip(step.word.inputs()) {
+                assert!(input < i, "step {i} reads step {input}, which is not before it");
+                assert_eq!(spec.steps[input].word.output(), *kind, "step {i} reads step {input}");
+            }
         }
+        spec
     }
 }
 
@@ -179,7 +186,7 @@ impl fmt::Display for Spec {
     }
 }
 
-/// What a failing property prints: the line for the list of found graphs, and the graph as DOT.
+/// What a failing property prints: the line for the list of kept graphs, and the graph as DOT.
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}\n{}", self.dot())

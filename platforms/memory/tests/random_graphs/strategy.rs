@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::spec::{Drawn, Spec};
-use super::word::Word;
+use super::word::{Kind, Word};
 
 /// The records of the three sources.
 pub(crate) type Inputs = [Vec<i64>; 3];
@@ -20,12 +20,32 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     })
 }
 
-/// Graphs of 2 to about 40 steps.
+/// Graphs of 2 to 62 steps.
 pub(crate) fn specs() -> impl Strategy<Value = Spec> {
-    vec(drawn(), 0..32).prop_map(|drawn| Spec::of(&drawn))
+    vec(drawn(), 0..30).prop_map(|drawn| Spec::of(&drawn))
+}
+
+/// Graphs whose words are offered in order as well: every one but aggregates and deltas. There is a sum in each.
+pub(crate) fn specs_in_order() -> impl Strategy<Value = Spec> {
+    let deltas = |word: Word| word.output() == Kind::Deltas || word.inputs().contains(&Kind::Deltas);
+    vec(drawn(), 0..28).prop_map(move |mut drawn| {
+        drawn.retain(|drawn| drawn.word != Word::Aggregate && !deltas(drawn.word));
+        drawn.extend([Word::KeyBy, Word::SumByKey].map(|word| Drawn {
+            word,
+            f: 1,
+            inputs: [0, 0],
+        }));
+        Spec::of(&drawn)
+    })
 }
 
 pub(crate) fn inputs() -> impl Strategy<Value = Inputs> {
     let source = || prop_oneof![8 => vec(-20..60_i64, 0..12), 1 => vec(-20..60_i64, 0..70)];
+    [source(), source(), source()]
+}
+
+/// More records than go through the steps at once, of more keys than leave a sum at once.
+pub(crate) fn many_inputs() -> impl Strategy<Value = Inputs> {
+    let source = || prop_oneof![3 => vec(-5000..5000_i64, 1000..3500), 1 => vec(-5000..5000_i64, 0..3)];
     [source(), source(), source()]
 }

@@ -71,6 +71,7 @@ words! {
     MapValues "map-values": Pairs => Pairs, weight 3, times 1;
     FilterValues "filter-values": Pairs => Pairs, weight 3, times 1;
     FlatMapValues "flat-map-values": Pairs => Pairs, weight 3, times 2;
+    FlatMapValuesCounting "flat-map-values-counting": Pairs => Pairs, weight 2, times 2;
     KeyedPairs "keyed-pairs": Pairs => Pairs, weight 3, times 2;
     KeyedPairsCounting "keyed-pairs-counting": Pairs => Pairs, weight 2, times 2;
     Swap "swap": Pairs => Pairs, weight 2, times 1;
