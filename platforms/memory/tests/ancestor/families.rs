@@ -24,7 +24,8 @@ pub(crate) trait Item: Record + Sync + Debug {
     fn json(&self) -> Json;
 }
 
-/// What a family is. Functions that only repeat a method are here because `Anywhere` and `InOrder` offer it under other bounds.
+/// What a family is. Functions that only repeat a method are here because `Anywhere` and `InOrder` offer it under other
+/// bounds.
 pub(crate) trait Family: 'static {
     const NAME: &'static str;
     /// Whether the order of its values matters; then its jobs run in order.
@@ -55,8 +56,8 @@ pub(crate) trait Family: 'static {
         pairs: KeyedProducer<Self::Key, Self::Value, Self::Scope>,
         store: Store<Self::Key, Self::Value>,
     ) -> Summed<Self::Key, Self::Value, Self::Scope>;
-    /// Two sums in a row with a step over the keys between: of the deltas, where order does not matter. In order a sum has no
-    /// deltas, so the pairs themselves go both ways: the step commutes with addition, so that is the same (O16).
+    /// Two sums in a row with a step over the keys between: of the deltas, where order does not matter. In order a sum
+    /// has no deltas, so the pairs themselves go both ways: the step commutes with addition, so that is the same (O16).
     fn sums_in_row(
         pairs: KeyedProducer<Self::Key, Self::Value, Self::Scope>,
         stores: [Store<Self::Key, Self::Value>; 2],

@@ -1,7 +1,7 @@
 //! The cases as they lie in the files, and answers in the same form.
 //!
-//! A store is a map from the JSON text of a key to its value without what is zero, for the ancestor holds zero and absent
-//! equal. A sink is a sorted list of JSON texts: what a sink holds has no order.
+//! A store is a map from the JSON text of a key to its value without what is zero, for the ancestor holds zero and
+//! absent equal. A sink is a sorted list of JSON texts: what a sink holds has no order.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -14,8 +14,8 @@ pub(crate) fn counter(id: &str) -> Counter {
     *counters.iter().find(|c| c.name() == id).expect("a counter of the jobs")
 }
 
-/// Each source has event times after those of the one before it: so a family that needs an order reads `s1`, then `s2`, as
-/// the ancestor's merge does.
+/// Each source has event times after those of the one before it: so a family that needs an order reads `s1`, then `s2`,
+/// as the ancestor's merge does.
 pub(crate) fn source<F: Family>(name: &'static str) -> Source<F::Item> {
     Source::new(name).timed_by(F::Item::time)
 }

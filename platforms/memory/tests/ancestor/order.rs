@@ -1,10 +1,10 @@
 //! Where a fork meets itself again, in order.
 //!
 //! The ancestor's Memory platform drains the left side of a merge before the right one. So the order of a key's values
-//! depends on the shape of the graph, and no log could keep it: the second path would have to read the log again. Here the
-//! order is that of the records; the values of one record come in the order of the paths. Both orders have the same
-//! values, which this oracle lists with their record and path: sorted by path first it must give the ancestor's bytes, sorted
-//! by record first it says what ours have to be.
+//! depends on the shape of the graph, and no log could keep it: the second path would have to read the log again. Here
+//! the order is that of the records; the values of one record come in the order of the paths. Both orders have the same
+//! values, which this oracle lists with their record and path: sorted by path first it must give the ancestor's bytes,
+//! sorted by record first it says what ours have to be.
 
 use super::families::{Family, modulo};
 use super::functions::{f1, f2, pj};

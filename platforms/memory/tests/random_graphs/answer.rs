@@ -7,8 +7,8 @@ use super::spec::Spec;
 use super::strategy::Inputs;
 use super::word::Word;
 
-/// What a run leaves behind. Stores are named by the step that ends in them; totals of zero count as absent; what a sink
-/// holds is sorted.
+/// What a run leaves behind. Stores are named by the step that ends in them; totals of zero count as absent; what a
+/// sink holds is sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) sums: BTreeMap<usize, BTreeMap<i64, i64>>,

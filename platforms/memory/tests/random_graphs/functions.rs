@@ -1,5 +1,5 @@
-//! The closures of random jobs. Each is pure and chosen by a small number; job and oracle both call them, as a user's closure
-//! would be the same in both.
+//! The closures of random jobs. Each is pure and chosen by a small number; job and oracle both call them, as a user's
+//! closure would be the same in both.
 
 use rufous_core::record::{Record, RecordError, Row};
 use rufous_core::{Field, FieldType, Source, Timestamp};

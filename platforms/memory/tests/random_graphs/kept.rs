@@ -1,5 +1,5 @@
-//! Graphs worth keeping: shapes that went wrong in the ancestor or could easily do so here, and what random graphs found.
-//! Each runs at several sizes of chunks, on threads, with every rule alone and with all of them.
+//! Graphs worth keeping: shapes that went wrong in the ancestor or could easily do so here, and what random graphs
+//! found. Each runs at several sizes of chunks, on threads, with every rule alone and with all of them.
 
 use rufous_core::Rules;
 
@@ -15,8 +15,8 @@ const KEPT: &[(&str, &str)] = &[
     ),
     (
         "four diamonds in a row are sixteen paths, not one (trap 16)",
-        "source/0; map/0 0; filter/0 0; merge-records/0 1 2; map/1 3; merge-records/0 3 4; map/2 5; merge-records/0 5 6; \
-         filter-map/6 7; merge-records/0 7 8; count-records/1 9; key-by/2 10; sum-by-key/0 11",
+        "source/0; map/0 0; filter/0 0; merge-records/0 1 2; map/1 3; merge-records/0 3 4; map/2 5; \
+         merge-records/0 5 6; filter-map/6 7; merge-records/0 7 8; count-records/1 9; key-by/2 10; sum-by-key/0 11",
     ),
     (
         "a step that two read runs once for both: its counts are single (trap 18)",
@@ -67,7 +67,8 @@ const KEPT: &[(&str, &str)] = &[
     ),
     (
         "what is written goes on, to several readers; the write is single",
-        "source/0; write/1 0; write/0 1; key-by/1 1; merge-records/0 1 2; aggregate-by-key/0 3; key-by/2 4; sum-by-key/0 6",
+        "source/0; write/1 0; write/0 1; key-by/1 1; merge-records/0 1 2; aggregate-by-key/0 3; key-by/2 4; \
+         sum-by-key/0 6",
     ),
     (
         "a sum of nothing, and a merge with nothing",

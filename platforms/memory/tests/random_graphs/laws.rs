@@ -28,8 +28,8 @@ fn law(test: impl Fn(&Spec, Which, &Picture) -> Result<(), TestCaseError>) {
     });
 }
 
-/// Everything that was said and does something has exactly one place (reference 7.5). Names, declarations and what an end
-/// hands on are marks on a step; so is a merge, unless several read it.
+/// Everything that was said and does something has exactly one place (reference 7.5). Names, declarations and what an
+/// end hands on are marks on a step; so is a merge, unless several read it.
 #[test]
 fn every_step_has_one_place() {
     law(|_, _, picture| {
@@ -64,8 +64,8 @@ fn only_sources_lack_an_input() {
     });
 }
 
-/// A plan has one node for each step of the job's words, whatever is rewritten: the plan with rules is never larger than
-/// the one without, but for combiners.
+/// A plan has one node for each step of the job's words, whatever is rewritten: the plan with rules is never larger
+/// than the one without, but for combiners.
 #[test]
 fn a_rewritten_plan_is_never_larger() {
     law(|spec, _, picture| {

@@ -1,9 +1,10 @@
 //! Random jobs over random records.
 //!
-//! What it proves: whatever can be said with the words of this issue leaves what an interpreter over plain collections says,
-//! in every store, sink and counter: for every size of chunks, with the planner's rules on, off and one at a time, in one
-//! thread and in several. Writes and counters are compared exactly, so a step whose effects can be seen runs once for each
-//! record, whatever was rewritten (traps 17 and 18). Jobs in order: see [`ordered`]. The laws of the planner: see [`laws`].
+//! What it proves: whatever can be said with the words of this issue leaves what an interpreter over plain collections
+//! says, in every store, sink and counter: for every size of chunks, with the planner's rules on, off and one at a
+//! time, in one thread and in several. Writes and counters are compared exactly, so a step whose effects can be seen
+//! runs once for each record, whatever was rewritten (traps 17 and 18). Jobs in order: see [`ordered`]. The laws of the
+//! planner: see [`laws`].
 //!
 //! A graph that fails is shrunk and printed as a line for [`kept`] and as DOT. `RUFOUS_GRAPHS` says how many graphs are
 //! drawn, 2000 unless it is set.
@@ -112,7 +113,8 @@ fn check_on<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> std
         cases,
         // A found graph is kept as a line of `kept`, where it is read with its reason.
         failure_persistence: None,
-        max_shrink_iters: 20_000,
+        // Many records take long to shrink.
+        max_shrink_iters: (10 * cases).clamp(1_000, 20_000),
         ..Config::default()
     };
     if let Err(e) = TestRunner::new(config).run(&strategy, test) {
@@ -120,7 +122,8 @@ fn check_on<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value) -> std
     }
 }
 
-/// Every rule keeps the answer and the number of visible effects, alone and with all others; so does every size of chunks.
+/// Every rule keeps the answer and the number of visible effects, alone and with all others; so does every size of
+/// chunks.
 #[test]
 fn a_graph_leaves_what_the_oracle_says() {
     let which = (0..64_usize).prop_map(Which::Only);
@@ -146,8 +149,8 @@ fn threads_leave_the_same() {
     );
 }
 
-/// Many records: chunks are full, steps are interrupted when their output is, threads share the work. A hundredth of the
-/// graphs.
+/// Many records: chunks are full, steps are interrupted when their output is, threads share the work. A hundredth of
+/// the graphs.
 #[test]
 fn many_records_leave_what_the_oracle_says() {
     let chunk = prop_oneof![2 => Just(1024_usize), 1 => 100..1024_usize];

@@ -1,8 +1,8 @@
 //! Random jobs in order: every sum is a list, which shows the order of what it was given.
 //!
 //! A record goes through the whole job before the next one does, in order of event time, then as given. So what an end
-//! holds is what the oracle gives it of the first record, then of the second, and so on. In which order the paths of a fork
-//! bring the parts of one record is not promised: each record's part is compared as a multiset.
+//! holds is what the oracle gives it of the first record, then of the second, and so on. In which order the paths of a
+//! fork bring the parts of one record is not promised: each record's part is compared as a multiset.
 
 use std::collections::BTreeMap;
 

@@ -9,8 +9,9 @@ use super::functions::Rec;
 const NAMES: [&str; 64] = {
     // Names of ports are constants: `p0` to `p63`, one for each step.
     const fn name(i: usize) -> &'static str {
-        const DIGITS: &str = "p0p1p2p3p4p5p6p7p8p9p10p11p12p13p14p15p16p17p18p19p20p21p22p23p24p25p26p27p28p29p30p31p32p33p34\
-                              p35p36p37p38p39p40p41p42p43p44p45p46p47p48p49p50p51p52p53p54p55p56p57p58p59p60p61p62p63";
+        const DIGITS: &str = "p0p1p2p3p4p5p6p7p8p9p10p11p12p13p14p15p16p17p18p19p20p21p22p23p24p25p26p27p28p29p30\
+                              p31p32p33p34p35p36p37p38p39p40p41p42p43p44p45p46p47p48p49p50p51p52p53p54p55p56p57p58\
+                              p59p60p61p62p63";
         let from = if i < 10 { 2 * i } else { 20 + 3 * (i - 10) };
         DIGITS.split_at(from).1.split_at(if i < 10 { 2 } else { 3 }).0
     }

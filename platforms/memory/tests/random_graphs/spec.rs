@@ -35,8 +35,8 @@ const WIDEST: usize = 64;
 pub(crate) const ENDS: usize = 6;
 
 impl Spec {
-    /// The graph of what was drawn. A step without input, or beyond a bound, is left out; what goes nowhere is merged and
-    /// ends in a store or a sink.
+    /// The graph of what was drawn. A step without input, or beyond a bound, is left out; what goes nowhere is merged
+    /// and ends in a store or a sink.
     pub(crate) fn of(drawn: &[Drawn]) -> Self {
         let mut spec = Self { steps: Vec::new() };
         let source = Drawn {
@@ -148,7 +148,8 @@ impl Spec {
         text + "}"
     }
 
-    /// Reads what [`Display`](fmt::Display) writes: steps with `;` between, each `word/f` and the numbers of its inputs.
+    /// Reads what [`Display`](fmt::Display) writes: steps with `;` between, each `word/f` and the numbers of its
+    /// inputs.
     pub(crate) fn parse(text: &str) -> Self {
         let step = |text: &str| {
             let mut parts = text.split_whitespace();

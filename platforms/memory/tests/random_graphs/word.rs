@@ -17,7 +17,9 @@ pub(crate) enum Kind {
 use Kind::{Deltas, End, Pairs, Records, Sum};
 
 macro_rules! words {
-    ($($word:ident $text:literal: $($input:ident)* => $output:ident, weight $weight:literal, times $times:literal;)*) => {
+    ($(
+        $word:ident $text:literal: $($input:ident)* => $output:ident, weight $weight:literal, times $times:literal;
+    )*) => {
         /// A step of a random job.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Word { $($word),* }
