@@ -35,6 +35,8 @@ pub(crate) enum NodeKind {
     Named(String),
     /// What the input's closure may count.
     Counting(Vec<&'static str>),
+    /// What follows needs its records in order.
+    InOrder,
     Sum(Sum),
     /// What a sum emits: its input.
     Deltas,
@@ -114,6 +116,7 @@ impl NodeKind {
             Self::Merge => ("merge", ""),
             Self::Named(name) => ("named", name),
             Self::Counting(_) => ("counting", ""),
+            Self::InOrder => ("in-order", ""),
             Self::Sum(s) => (s.word, s.store.name),
             Self::Deltas => ("deltas", ""),
             Self::Write(w) => ("write", w.sink),

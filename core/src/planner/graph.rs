@@ -80,6 +80,8 @@ impl Kind {
 
 pub(crate) struct PlanGraph {
     pub(crate) nodes: Vec<PlanNode>,
+    /// Whether the job needs its records in order.
+    pub(crate) in_order: bool,
 }
 
 impl PlanGraph {

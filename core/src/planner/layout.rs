@@ -65,7 +65,7 @@ pub(super) fn lay_out(
         writes: Vec::new(),
         holders: Vec::new(),
         about: Vec::with_capacity(steps + 1),
-        one_lane: false,
+        one_lane: graph.in_order,
     };
     for &id in &order {
         let node = &graph.nodes[id];
@@ -101,7 +101,6 @@ pub(super) fn lay_out(
             }
             Kind::Sum(sum) => {
                 emits = false;
-                shape.one_lane |= sum.in_order;
                 shape.holders.push(step);
                 shape.sums.push(step);
                 layout.stores.push(sum.store);

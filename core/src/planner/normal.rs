@@ -2,7 +2,7 @@
 //! their neighbours; the job is checked on the way, so that a refusal names a line of the user's code.
 
 use std::any::TypeId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -126,7 +126,12 @@ impl Said {
     /// The graph that rules work on.
     pub(crate) fn normal(&self) -> Result<PlanGraph> {
         let readers = self.readers();
-        let mut graph = PlanGraph { nodes: Vec::new() };
+        let mut graph = PlanGraph {
+            nodes: Vec::new(),
+            in_order: self.nodes.iter().any(|n| matches!(n.kind, NodeKind::InOrder)),
+        };
+        let named = |n: &&Arc<Node>| matches!(n.kind, NodeKind::Named(_));
+        let named: HashSet<usize> = self.nodes.iter().filter(named).flat_map(|n| self.inputs(n)).collect();
         let mut annotated = Annotated::default();
         // Where a node's records come from. A merge with one reader gives its list away instead of copying it.
         let mut origins: Vec<VecDeque<Id>> = Vec::with_capacity(self.nodes.len());
@@ -151,7 +156,8 @@ impl Said {
                 NodeKind::Step(step) => Kind::Step(step.clone()),
                 NodeKind::Sum(sum) => Kind::Sum(sum.clone()),
                 NodeKind::Write(write) => Kind::Write(write.clone()),
-                NodeKind::Merge if readers[i] > 1 => Kind::Merge,
+                // A name keeps it, too: names survive.
+                NodeKind::Merge if readers[i] > 1 || named.contains(&i) => Kind::Merge,
                 kind => {
                     let target = before.and_then(|b| became[b]);
                     match kind {
@@ -191,7 +197,7 @@ impl Said {
 fn passes(kind: &NodeKind) -> bool {
     matches!(
         kind,
-        NodeKind::Named(_) | NodeKind::Counting(_) | NodeKind::Deltas | NodeKind::Written
+        NodeKind::Named(_) | NodeKind::Counting(_) | NodeKind::InOrder | NodeKind::Deltas | NodeKind::Written
     )
 }
 

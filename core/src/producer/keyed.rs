@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rufous_algebra::{Absorb, Codec, Commutative, Semigroup};
 
-use super::{Anywhere, InOrder, Producer, Summed, common, counted, node, step};
+use super::{Anywhere, InOrder, Producer, Summed, common, counted, node, same, step};
 use crate::erased::{self, ChunkType, KeyedOut, KeysOut, Out, Stage};
 use crate::evidence::StoreFace;
 use crate::graph::{Arity, Contract, Make, Node, NodeKind, Step, Sum};
@@ -35,8 +35,9 @@ impl<K, V, S> KeyedProducer<K, V, S> {
 
 impl<K, V> KeyedProducer<K, V> {
     /// The same pairs for sums that need them in order: see [`Producer::in_order`].
+    #[track_caller]
     pub fn in_order(self) -> KeyedProducer<K, V, InOrder> {
-        KeyedProducer::of(self.node)
+        KeyedProducer::of(same(NodeKind::InOrder, vec![self.node]))
     }
 }
 

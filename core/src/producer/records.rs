@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Anywhere, Either, InOrder, KeyedProducer, Written, common, counted, node, step};
+use super::{Anywhere, Either, InOrder, KeyedProducer, Written, common, counted, node, same, step};
 use crate::data::Data;
 use crate::decode::SourceRecord;
 use crate::erased::{self, ChunkType, KeyedOut, Out};
@@ -47,8 +47,9 @@ impl<T: SourceRecord + ?Sized> Producer<T> {
 impl<T: ?Sized> Producer<T> {
     /// The same records for sums that need them in order: of event time where the source declares one, of the input
     /// otherwise; equal times in order of source, partition and offset. Only platforms that keep this order run such a job.
+    #[track_caller]
     pub fn in_order(self) -> Producer<T, InOrder> {
-        Producer::of(self.node)
+        Producer::of(same(NodeKind::InOrder, vec![self.node]))
     }
 }
 

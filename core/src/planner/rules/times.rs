@@ -15,8 +15,7 @@ impl Rule for Times {
         "times"
     }
     fn apply(&self, graph: &mut PlanGraph) -> Vec<String> {
-        let in_order = |id: usize| matches!(&graph.nodes[id].kind, Kind::Sum(sum) if sum.in_order);
-        if graph.ids().any(in_order) {
+        if graph.in_order {
             return Vec::new();
         }
         let mut changes = Vec::new();

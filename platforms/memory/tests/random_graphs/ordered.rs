@@ -151,7 +151,6 @@ fn an_ordered_job_keeps_the_order_of_the_records() {
 
 /// A job that is said in order and only writes keeps the order as well: `Totals::written` promises it.
 #[test]
-#[ignore = "to be mended: whether a plan is in order is only asked of its sums"]
 fn an_ordered_job_that_only_writes_keeps_the_order() {
     let spec = Spec::parse("source/0; merge-records/0 0 0; write/0 1");
     check_order(&spec, &[vec![0, 1], vec![], vec![]], &Rules::all()).unwrap_or_else(|e| panic!("{e}"));
