@@ -21,8 +21,8 @@ pub trait Chunk<T: ?Sized + 'static>: AnyChunk + Default + Clone {
     fn iter(&self) -> impl Iterator<Item = &T> {
         self.iter_from(0)
     }
-    /// Keeps the records that `keep` says, in order.
-    fn retain(&mut self, keep: impl FnMut(&T) -> bool);
+    /// Moves the records that `keep` says to `out`, which is empty, in order. What is left here is unspecified.
+    fn move_some(&mut self, out: &mut Self, keep: impl FnMut(&T) -> bool);
 }
 
 /// What every chunk can do whatever it holds.
@@ -58,8 +58,9 @@ impl<T: Clone + Send + 'static> Chunk<T> for Vec<T> {
     fn iter_from(&self, from: usize) -> impl Iterator<Item = &T> {
         self[from..].iter()
     }
-    fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        Vec::retain(self, keep);
+    fn move_some(&mut self, out: &mut Self, keep: impl FnMut(&T) -> bool) {
+        self.retain(keep);
+        std::mem::swap(self, out);
     }
 }
 
@@ -106,10 +107,8 @@ impl Chunk<str> for TextChunk {
             text
         })
     }
-    fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        let mut kept = Self::default();
-        self.iter().filter(|t| keep(t)).for_each(|t| kept.push(t));
-        *self = kept;
+    fn move_some(&mut self, out: &mut Self, mut keep: impl FnMut(&str) -> bool) {
+        self.iter().filter(|t| keep(t)).for_each(|t| out.push(t));
     }
 }
 

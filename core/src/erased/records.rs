@@ -69,10 +69,7 @@ impl<T: Data + ?Sized, F: Fn(&T) -> bool + Send + Sync> Stage for Filter<T, F> {
                     out.add(item);
                 }
             }
-            In::Owned(chunk) => {
-                chunk.retain(|item| (self.f)(item));
-                std::mem::swap(chunk, out);
-            }
+            In::Owned(chunk) => chunk.move_some(out, |item| (self.f)(item)),
         }
         *at = 0;
         Ok(true)

@@ -62,6 +62,8 @@ struct Sum<I, V, F> {
     step: &'static str,
     lanes: Lanes<V>,
     hashes: Vec<u64>,
+    /// The key of a counter.
+    counter: Vec<u8>,
     /// A sum keeps what it emits, for its store; a combiner does not.
     keeps: bool,
     _f: PhantomData<fn(I) -> F>,
@@ -169,9 +171,9 @@ where
         let Some(table) = table.downcast_mut::<CombineMap<u64>>() else {
             return Err(Error::bug("a count went to a store that holds no counters"));
         };
-        let mut key = Vec::with_capacity(counter.len() + 1);
-        counter.encode_key(&mut key);
-        table.combine(&key, n).map_err(full)
+        self.counter.clear();
+        counter.encode_key(&mut self.counter);
+        table.combine(&self.counter, n).map_err(full)
     }
 }
 
@@ -185,6 +187,7 @@ where
         step,
         lanes: Lanes::new(),
         hashes: Vec::new(),
+        counter: Vec::new(),
         keeps,
         _f: PhantomData,
     })
