@@ -46,6 +46,33 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Hints are taken before a chunk is folded: of keys that come within it, of a table that grows meanwhile, of hashes
+    /// that collide. They change nothing.
+    #[test]
+    fn hints_may_be_wrong(puts in puts(), chunk in 1usize..40, mask in prop_oneof![Just(0u64), Just(3), Just(u64::MAX)]) {
+        let (mut map, mut expected) = (CombineMap::default(), BTreeMap::<Vec<u8>, Vec<u16>>::new());
+        let mut hints = Vec::new();
+        for puts in puts.chunks(chunk) {
+            let hashes: Vec<u64> = puts.iter().map(|(key, _)| xxhash_rust::xxh3::xxh3_64(key) & mask).collect();
+            map.look_ahead(&hashes, &mut hints);
+            prop_assert_eq!(hints.len(), hashes.len());
+            // The hints of another key, too.
+            hints.rotate_left(hashes.len() / 3);
+            for (((key, value), hash), hint) in puts.iter().zip(&hashes).zip(&hints) {
+                map.fold_hinted(*hint, *hash, key, value.clone(), |v| v, |sum, v| sum.combine_owned(v)).unwrap();
+                expected.entry(key.clone()).or_default().extend(value);
+            }
+        }
+        for (key, value) in &expected {
+            prop_assert_eq!(map.get_hashed(xxhash_rust::xxh3::xxh3_64(key) & mask, key), Some(value));
+        }
+        let got: BTreeMap<_, _> = map.iter().map(|(key, value)| (key.to_vec(), value.clone())).collect();
+        prop_assert_eq!(got.len(), map.len());
+        prop_assert_eq!(got, expected);
+    }
+}
+
 /// A buffer that forgets is found.
 #[test]
 fn a_loss_is_found() {

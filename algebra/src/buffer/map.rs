@@ -1,17 +1,39 @@
-//! The combining map: bytes of keys in one arena, values in a hash table; a key is copied only when it is first seen.
-
-use hashbrown::HashTable;
+//! The combining map: keys and values in the order in which keys came, and a table of places; a key is copied only when it
+//! is first seen.
 
 use crate::hash::HashBytes;
 use crate::semigroup::{Absorb, Semigroup};
 
 /// Values by key, combined in place.
+///
+/// Open addressing with linear probing: a slot of the table holds 32 bits of the hash and the place of a cell, so that a
+/// table that grows moves no value, and what is iterated over lies in a row.
 #[derive(Clone, Debug)]
 pub struct CombineMap<V> {
-    cells: HashTable<Cell<V>>,
+    /// As many as a power of two, at least twice as many as cells; empty before the first key.
+    slots: Vec<Slot>,
+    cells: Vec<Cell<V>>,
+    /// The bytes of the keys.
     arena: Vec<u8>,
     /// What the values own on the heap.
     heap: usize,
+}
+
+/// Upper half: that of the hash. Lower half: the place of the cell, plus 1; of an empty slot, 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot(u64);
+
+impl Slot {
+    const EMPTY: Self = Self(0);
+    #[inline]
+    fn new(hash: u64, cell: u32) -> Self {
+        Self(hash & !u64::from(u32::MAX) | u64::from(cell) + 1)
+    }
+    /// The cell, if this slot may be that of a key with this hash.
+    #[inline]
+    fn cell(self, hash: u64) -> Option<usize> {
+        ((self.0 ^ hash) >> 32 == 0).then(|| (self.0 as u32 as usize).wrapping_sub(1))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -49,10 +71,15 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full<I>(pub I);
 
+/// Where a key probably is: what [`CombineMap::look_ahead`] finds for its hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint(Slot);
+
 impl<V> Default for CombineMap<V> {
     fn default() -> Self {
         Self {
-            cells: HashTable::new(),
+            slots: Vec::new(),
+            cells: Vec::new(),
             arena: Vec::new(),
             heap: 0,
         }
@@ -106,30 +133,124 @@ impl<V: Semigroup> CombineMap<V> {
         first: impl FnOnce(I) -> V,
         again: impl FnOnce(&mut V, I),
     ) -> Result<(), Full<I>> {
-        let arena = &self.arena;
-        if let Some(cell) = self.cells.find_mut(
-            hash,
-            #[inline(always)]
-            |c: &Cell<V>| c.hash == hash && same(c.key(arena), key),
-        ) {
-            let before = cell.value.heap_bytes();
-            again(&mut cell.value, item);
-            self.heap = (self.heap + cell.value.heap_bytes()).saturating_sub(before);
+        match self.find(hash, key) {
+            Ok(cell) => {
+                self.again(cell, item, again);
+                Ok(())
+            }
+            Err(slot) => self.insert(slot, hash, key, item, first),
+        }
+    }
+
+    /// The same with a hint, which makes it faster and need not be right.
+    ///
+    /// # Errors
+    /// [`Full`].
+    #[inline]
+    pub fn fold_hinted<I>(
+        &mut self,
+        hint: Hint,
+        hash: u64,
+        key: &[u8],
+        item: I,
+        first: impl FnOnce(I) -> V,
+        again: impl FnOnce(&mut V, I),
+    ) -> Result<(), Full<I>> {
+        if let Some(place) = hint.0.cell(hash)
+            && let Some(cell) = self.cells.get(place)
+            && same(cell.key(&self.arena), key)
+        {
+            self.again(place, item, again);
             return Ok(());
         }
+        self.fold(hash, key, item, first, again)
+    }
+
+    #[inline]
+    fn again<I>(&mut self, cell: usize, item: I, again: impl FnOnce(&mut V, I)) {
+        let value = &mut self.cells[cell].value;
+        let before = value.heap_bytes();
+        again(value, item);
+        self.heap = (self.heap + value.heap_bytes()).saturating_sub(before);
+    }
+
+    #[cold]
+    fn insert<I>(
+        &mut self,
+        slot: usize,
+        hash: u64,
+        key: &[u8],
+        item: I,
+        first: impl FnOnce(I) -> V,
+    ) -> Result<(), Full<I>> {
         let (Ok(from), Ok(len)) = (u32::try_from(self.arena.len()), u32::try_from(key.len())) else {
+            return Err(Full(item));
+        };
+        // The place of a cell is kept with 1 added.
+        let Some(cell) = u32::try_from(self.cells.len()).ok().filter(|c| *c < u32::MAX) else {
             return Err(Full(item));
         };
         let value = first(item);
         self.heap += value.heap_bytes();
         self.arena.extend_from_slice(key);
-        self.cells
-            .insert_unique(hash, Cell { hash, from, len, value }, |c| c.hash);
+        self.cells.push(Cell { hash, from, len, value });
+        if self.cells.len() * 2 > self.slots.len() {
+            self.grow();
+        } else {
+            self.slots[slot] = Slot::new(hash, cell);
+        }
         Ok(())
     }
 }
 
 impl<V> CombineMap<V> {
+    /// The place of a key's cell, or the empty slot for it.
+    #[inline]
+    fn find(&self, hash: u64, key: &[u8]) -> Result<usize, usize> {
+        let Some(mask) = self.slots.len().checked_sub(1) else {
+            return Err(0);
+        };
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == Slot::EMPTY {
+                return Err(at);
+            }
+            if let Some(place) = slot.cell(hash)
+                && let Some(cell) = self.cells.get(place)
+                && same(cell.key(&self.arena), key)
+            {
+                return Ok(place);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let slots = (self.cells.len() * 4).next_power_of_two().max(16);
+        self.slots.clear();
+        self.slots.resize(slots, Slot::EMPTY);
+        for (cell, place) in self.cells.iter().zip(0..) {
+            let mut at = cell.hash as usize & (slots - 1);
+            while self.slots[at] != Slot::EMPTY {
+                at = (at + 1) & (slots - 1);
+            }
+            self.slots[at] = Slot::new(cell.hash, place);
+        }
+    }
+
+    /// Where the keys of these hashes probably are. All look-ups at once have no branch that waits for memory: in a large
+    /// map, that is most of the time.
+    #[inline]
+    pub fn look_ahead(&self, hashes: &[u64], hints: &mut Vec<Hint>) {
+        hints.clear();
+        match self.slots.len().checked_sub(1) {
+            Some(mask) => hints.extend(hashes.iter().map(|hash| Hint(self.slots[*hash as usize & mask]))),
+            None => hints.resize(hashes.len(), Hint(Slot::EMPTY)),
+        }
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<&V> {
         self.get_hashed(key.hash64(), key)
@@ -137,32 +258,25 @@ impl<V> CombineMap<V> {
 
     /// The value of a key that was [folded](Self::fold) with this hash.
     pub fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<&V> {
-        let found = self
-            .cells
-            .find(hash, |c| c.hash == hash && same(c.key(&self.arena), key));
-        found.map(|c| &c.value)
+        self.find(hash, key).ok().map(|cell| &self.cells[cell].value)
     }
 
-    /// Keys and values, in no order.
+    /// Keys and values, in the order in which the keys came first.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
         self.cells.iter().map(|c| (c.key(&self.arena), &c.value))
     }
 
     /// Takes everything out in the order of the keys, and keeps the space.
     pub fn drain_sorted(&mut self, out: &mut dyn FnMut(&[u8], V)) {
-        let mut cells: Vec<Cell<V>> = self.cells.drain().collect();
-        cells.sort_unstable_by(|a, b| a.key(&self.arena).cmp(b.key(&self.arena)));
-        for cell in cells {
-            let key = &self.arena[cell.from as usize..][..cell.len as usize];
-            out(key, cell.value);
-        }
-        self.arena.clear();
-        self.heap = 0;
+        self.cells
+            .sort_unstable_by(|a, b| a.key(&self.arena).cmp(b.key(&self.arena)));
+        self.drain(out);
     }
 
-    /// Takes everything out in no order, and keeps the space.
+    /// Takes everything out in the order in which the keys came first, and keeps the space.
     pub fn drain(&mut self, out: &mut dyn FnMut(&[u8], V)) {
-        for cell in self.cells.drain() {
+        self.forget_slots();
+        for cell in self.cells.drain(..) {
             let key = &self.arena[cell.from as usize..][..cell.len as usize];
             out(key, cell.value);
         }
@@ -180,12 +294,21 @@ impl<V> CombineMap<V> {
     }
     /// Forgets everything and keeps the space.
     pub fn clear(&mut self) {
+        self.forget_slots();
         self.cells.clear();
         self.arena.clear();
         self.heap = 0;
     }
-    /// The memory in use: keys, cells, and what the values own ([`Semigroup::heap_bytes`]).
+    fn forget_slots(&mut self) {
+        // A table that was once far larger would be emptied, all of it, time and again.
+        let wanted = (self.cells.len() * 4).next_power_of_two().max(16);
+        if self.slots.len() > 16 * wanted {
+            self.slots.truncate(wanted);
+        }
+        self.slots.fill(Slot::EMPTY);
+    }
+    /// The memory in use: keys, cells, slots, and what the values own ([`Semigroup::heap_bytes`]).
     pub fn bytes(&self) -> usize {
-        self.cells.len() * (size_of::<Cell<V>>() + 1) + self.arena.len() + self.heap
+        self.cells.len() * (size_of::<Cell<V>>() + 2 * size_of::<Slot>()) + self.arena.len() + self.heap
     }
 }

@@ -11,7 +11,7 @@
 //! | [`HotFront`] | a few slots before another buffer, for keys that come all the time |
 //!
 //! **Cost** (`cargo bench -p rufous-algebra --bench buffer`; a stream of words, 1,000 and 100,000 different): a map takes
-//! about 40 bytes a key and the key; a value of a known key is one look-up. **Not for** windows that must see every
+//! about 40 to 56 bytes a key and the key; a value of a known key is one look-up. **Not for** windows that must see every
 //! value, or where a key's values must leave one by one.
 //!
 //! ```
@@ -32,7 +32,7 @@ mod map;
 
 pub use budgeted::Budgeted;
 pub use front::HotFront;
-pub use map::{CombineMap, Full};
+pub use map::{CombineMap, Full, Hint};
 
 /// Takes values in by key, and gives sums out, sooner or later.
 pub trait Buffer<V> {

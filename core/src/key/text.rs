@@ -33,7 +33,6 @@ impl AsKey for str {
     #[inline]
     fn encode_key(&self, out: &mut Vec<u8>) {
         let mut rest = self.as_bytes();
-        out.reserve(rest.len() + 1);
         if is_plain(rest) {
             out.extend_from_slice(rest);
             out.push(END);
