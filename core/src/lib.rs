@@ -6,7 +6,8 @@
 //! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`decode`]: how records come in;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to steps in running order;
-//! - [`evidence`]: what stores and clients know of types; [`platform`]: who runs jobs; [`error`]: the one error type.
+//! - [`evidence`]: what stores and clients know of types; [`platform`]: who runs jobs; [`error`]: the one error type;
+//! - feature `testing`: the same-answer machine, a catalogue of jobs with their answers, for tests of platforms.
 //!
 //! ```
 //! use rufous_core::{Job, Source, Store};
@@ -41,6 +42,8 @@ pub mod platform;
 pub mod port;
 pub mod producer;
 pub mod record;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 
 pub use batch::{BatchId, Batcher, Clock, CutSpec, RunningBatch};
