@@ -5,3 +5,4 @@ pub mod data;
 pub mod kafka;
 pub mod oracle;
 pub mod run;
+pub mod subjects;

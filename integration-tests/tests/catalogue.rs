@@ -1,0 +1,93 @@
+//! The same-answer machine on every platform there is: each job of the catalogue gives the answer of plain collections,
+//! live, in bulk and as a hybrid at every split. The model platform has its own test in `platforms/memory`.
+
+use std::panic::resume_unwind;
+
+use anyhow::Result;
+use rufous_core::testing::{Report, Subject, catalogue, check_cases};
+use rufous_integration_tests::kafka;
+use rufous_integration_tests::subjects::{Bulk, Feed, Hybrid, Live, ORDER, SINKS, TEXTS, Tables, Topics};
+
+/// Cases that run, that are refused for their sinks, their order, their texts.
+type Numbers = [usize; 4];
+
+/// What streams and their archives do.
+const STREAMS: Numbers = [75, 9, 6, 0];
+
+/// Deals the cases to four threads: most of a run's time is waiting.
+fn whole(subject: &(dyn Subject + Sync), numbers: Numbers) {
+    const THREADS: usize = 4;
+    let some = |n: usize| {
+        check_cases(subject, catalogue().into_iter().skip(n).step_by(THREADS), &mut |line| {
+            println!("{line}")
+        })
+    };
+    let reports: Vec<Report> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(move || some(n))).collect();
+        threads
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    let refused = |reason| reports.iter().filter_map(|r| r.refused.get(&reason)).sum();
+    let ran: usize = reports.iter().map(|r| r.ran).sum();
+    let got = [ran, refused(SINKS), refused(ORDER), refused(TEXTS)];
+    println!("{}: {ran} cases ran", subject.name());
+    assert_eq!(got, numbers, "{}: {reports:?}", subject.name());
+}
+
+const PLAIN: Live = Live {
+    feed: Feed::Listed(64),
+    small_commits: false,
+    goes_back: None,
+    disk: false,
+};
+
+#[test]
+fn live() {
+    whole(&PLAIN, STREAMS);
+    whole(
+        &Live {
+            feed: Feed::Listed(64),
+            small_commits: true,
+            goes_back: Some(0x90e5_bac4),
+            ..PLAIN
+        },
+        STREAMS,
+    );
+    whole(
+        &Live {
+            feed: Feed::Files,
+            ..PLAIN
+        },
+        STREAMS,
+    );
+    whole(
+        &Live {
+            feed: Feed::Files,
+            goes_back: Some(0xf11e),
+            disk: true,
+            ..PLAIN
+        },
+        STREAMS,
+    );
+}
+
+#[test]
+fn hybrid() {
+    whole(&Hybrid, STREAMS);
+}
+
+#[test]
+fn bulk() {
+    for threads in [1, 4] {
+        whole(&Bulk { threads }, STREAMS);
+        whole(&Tables { threads }, [46, 9, 1, 34]);
+    }
+}
+
+#[test]
+fn from_kafka() -> Result<()> {
+    whole(&Topics::of(kafka::shared()?, &catalogue())?, STREAMS);
+    Ok(())
+}
