@@ -126,6 +126,9 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         report.bad,
         super::read::show_time(metrics.last_time())
     );
+    for (step, n) in metrics.steps() {
+        println!("step {step}: {n} records");
+    }
     Ok(())
 }
 

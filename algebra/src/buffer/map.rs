@@ -27,7 +27,7 @@ impl Slot {
     const EMPTY: Self = Self(0);
     #[inline]
     fn new(hash: u64, cell: u32) -> Self {
-        Self(hash & !u64::from(u32::MAX) | u64::from(cell) + 1)
+        Self(hash & !u64::from(u32::MAX) | (u64::from(cell) + 1))
     }
     /// The cell, if this slot may be that of a key with this hash.
     #[inline]

@@ -34,6 +34,8 @@ pub(crate) struct Shape {
 
 pub(crate) struct About {
     pub(crate) name: String,
+    /// The name that the user gave it.
+    pub(crate) named: Option<String>,
     pub(crate) counts: Vec<&'static str>,
 }
 
@@ -61,6 +63,8 @@ pub struct Executor {
     pools: Vec<Vec<Box<dyn AnyChunk>>>,
     stack: Vec<Frame>,
     cx: Context,
+    /// Per step the records that came out of it.
+    emitted: Vec<u64>,
 }
 
 const ONE_LANE: ChunkMeta = ChunkMeta {
@@ -72,6 +76,7 @@ const ONE_LANE: ChunkMeta = ChunkMeta {
 impl Executor {
     pub(crate) fn new(shape: Arc<Shape>, slots: Vec<Slot>, pools: usize, holders: Vec<(u32, Option<usize>)>) -> Self {
         Self {
+            emitted: vec![0; slots.len()],
             shape,
             slots,
             holders,
@@ -166,9 +171,10 @@ impl Executor {
                 pools,
                 cx,
                 stack,
+                emitted,
                 ..
             } = self;
-            work(shape, slots, pools, cx, stack, step, input, at)?
+            work(shape, slots, pools, cx, stack, emitted, step, input, at)?
         };
         self.take_counts(shape, step)?;
         while let Some(mut frame) = self.stack.pop() {
@@ -180,6 +186,7 @@ impl Executor {
                 pools,
                 cx,
                 stack,
+                emitted,
                 ..
             } = self;
             let kept = stack.len();
@@ -188,7 +195,7 @@ impl Executor {
             } else {
                 Input::Shared(&*frame.chunk)
             };
-            let done = work(shape, slots, pools, cx, stack, step, input, &mut frame.at)?;
+            let done = work(shape, slots, pools, cx, stack, emitted, step, input, &mut frame.at)?;
             if done && last {
                 // Its space is free before the steps that follow run: a long chain lives on a few chunks.
                 frame.chunk.clear();
@@ -309,6 +316,13 @@ impl Executor {
         together > shared
     }
 
+    /// How many records came out of each named step so far, by its name: for people who watch, not exact over restarts as
+    /// counters are.
+    pub fn emitted(&self) -> impl Iterator<Item = (&str, u64)> {
+        let about = self.shape.about.iter().zip(&self.emitted);
+        about.filter_map(|(about, n)| Some((about.named.as_deref()?, *n)))
+    }
+
     /// What was written to sink number `sink` since the last call: a `Vec` of its records.
     ///
     /// # Errors
@@ -337,6 +351,7 @@ fn work(
     pools: &mut [Vec<Box<dyn AnyChunk>>],
     cx: &mut Context,
     stack: &mut Vec<Frame>,
+    emitted: &mut [u64],
     step: u32,
     input: Input<'_>,
     at: &mut usize,
@@ -348,6 +363,7 @@ fn work(
     let pool = &mut pools[pool as usize];
     let mut out = pool.pop().unwrap_or_else(ty.make);
     let done = slot.stage.run(cx, input, at, &mut *out)?;
+    emitted[step as usize] += out.len() as u64;
     if out.is_empty() || shape.next[step as usize].is_empty() {
         out.clear();
         pool.push(out);

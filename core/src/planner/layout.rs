@@ -126,6 +126,7 @@ pub(super) fn lay_out(
         makers.push((make, out));
         shape.about.push(About {
             name: graph.call(id),
+            named: node.names.first().cloned(),
             counts: node.counts.clone(),
         });
     }
@@ -136,6 +137,7 @@ pub(super) fn lay_out(
         shape.next.push(Vec::new());
         shape.about.push(About {
             name: "the counters".into(),
+            named: None,
             counts: Vec::new(),
         });
         shape.counters = Some(shape.sums.len());

@@ -101,3 +101,30 @@ fn the_fingerprint_sees_graph_arguments_and_version() {
     assert_ne!(print(job(1, "a")), print(job(1, "b")));
     assert_ne!(print(job(1, "a")), print(job(1, "a").version(2)));
 }
+
+/// Names identify metrics, and survive rewriting: the filter runs before the step that was said before it.
+#[test]
+fn named_steps_count_what_comes_out() {
+    let words = LINES
+        .read()
+        .keyed(|line, out| line.split(' ').for_each(|w| out.emit(w, 1)));
+    let some = words
+        .named("words")
+        .map_values(|n| n + 1)
+        .named("more")
+        .filter_keys(|w| w != "a")
+        .named("some");
+    let plan = Job::new("named", some.sum_by_key(COUNTS)).plan().unwrap();
+    assert!(plan.explain(None).contains("filter-keys-first"));
+    let mut run = plan.instantiate();
+    let mut chunk = TextChunk::default();
+    ["a bb a", "bb", "ccc a"].iter().for_each(|line| chunk.push(line));
+    let meta = ChunkMeta {
+        source: 0,
+        partition: 0,
+        batch: BatchId(0),
+    };
+    run.push(&meta, &mut chunk).unwrap();
+    let counts: BTreeMap<&str, u64> = run.emitted().collect();
+    assert_eq!(counts, BTreeMap::from([("words", 6), ("some", 3), ("more", 3)]));
+}

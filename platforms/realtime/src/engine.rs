@@ -474,6 +474,7 @@ impl Engine<'_> {
         if advances.is_empty() {
             return Ok(());
         }
+        self.metrics.saw_steps(self.executor.emitted());
         let deltas = self.executor.take(self.spare.take().unwrap_or_default())?;
         self.flusher.send(Chunk { advances, deltas })
     }

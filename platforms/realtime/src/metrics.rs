@@ -1,6 +1,8 @@
 //! What the engine counts while it runs. Counters are relaxed atomics, written by one thread.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use rufous_core::Timestamp;
 
@@ -23,6 +25,8 @@ pub struct Metrics {
     pub lag: AtomicU64,
     /// The greatest time applied, in milliseconds; `i64::MIN` before the first.
     pub last_time_ms: AtomicI64,
+    /// Records that came out of each named step.
+    pub steps: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Default for Metrics {
@@ -36,11 +40,25 @@ impl Default for Metrics {
             commits: AtomicU64::new(0),
             lag: AtomicU64::new(0),
             last_time_ms: AtomicI64::new(i64::MIN),
+            steps: Mutex::default(),
         }
     }
 }
 
 impl Metrics {
+    pub(crate) fn saw_steps<'a>(&self, emitted: impl Iterator<Item = (&'a str, u64)>) {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, n) in emitted {
+            match steps.get_mut(name) {
+                Some(steps) => *steps = n,
+                None => drop(steps.insert(name.to_string(), n)),
+            }
+        }
+    }
+    /// Records that came out of each named step, at the last commit.
+    pub fn steps(&self) -> BTreeMap<String, u64> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
     pub(crate) fn saw_time(&self, t: Option<Timestamp>) {
         if let Some(t) = t {
             self.last_time_ms.fetch_max(t.0, Relaxed);

@@ -83,9 +83,11 @@ mod tests {
         let finish = |mut run: Executor| {
             let mut cells = Vec::new();
             for deltas in run.take(Vec::new()).unwrap() {
-                deltas
-                    .for_each(&mut |d| Ok(cells.push((d.key.to_vec(), d.value.to_vec()))))
-                    .unwrap();
+                let mut add = |d: Delta<'_>| {
+                    cells.push((d.key.to_vec(), d.value.to_vec()));
+                    Ok(())
+                };
+                deltas.for_each(&mut add).unwrap();
             }
             let mut written = *run.take_written(0).unwrap().downcast::<Vec<String>>().unwrap();
             written.sort();
