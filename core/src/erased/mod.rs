@@ -1,8 +1,9 @@
 //! Erased execution: steps see whole chunks without their types; one checked downcast a step and chunk. This module and its
 //! children are the only ones that name `Any`, with `data` and `decode`, which feed them.
 //!
-//! - [`stage`]: what a running step is; [`executor`]: steps in a row, without recursion;
-//! - [`emit`]: what closures emit into; [`records`], [`keyed`]: steps made of closures; [`sum`], [`combine`]: values per key.
+//! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
+//! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
+//! - `sum`, `lanes`: values per key, combined in memory.
 
 mod counting;
 mod emit;

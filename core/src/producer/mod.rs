@@ -33,7 +33,7 @@
 //! | `keys` `values` `swap` | the same; `pairs` gives keys and values as records |
 //! | `sumByKey` | `sum_by_key`; `aggregate_by_key` folds records into a state without building one for each |
 //! | what `sumByKey` emits, for a sum | [`Summed::deltas`], with steps that commute with addition (O16) |
-//! | `Counter` | [`Counter`](crate::Counter): `counted`, or `out.count` with `counting` |
+//! | `Counter` | [`Counter`]: `counted`, or `out.count` with `counting` |
 //! | the total before and after | not yet: a `changes` of its own, whose values do not depend on the platform |
 //! | `leftJoin` `lookup` | not yet: joins as of event time |
 
