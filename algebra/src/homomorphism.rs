@@ -4,6 +4,12 @@ use crate::semigroup::Semigroup;
 
 /// A function from one semigroup to another. **Law:** `apply(a + b) == apply(a) + apply(b)`; `crate::laws` checks it
 /// (`laws::rule::homomorphism`). Values may then be added before or after it, in any groups.
+#[diagnostic::on_unimplemented(
+    message = "nobody has declared that this function commutes with addition, `f(a + b) == f(a) + f(b)`",
+    label = "values may be added before or after it, in groups that nobody specifies",
+    note = "where the law holds, say so: `Additive(|value: &{V}| ..)`, and let `laws::rule::homomorphism` test it",
+    note = "where it does not hold, apply the function before the first sum"
+)]
 pub trait Homomorphism<V: Semigroup>: Send + Sync + 'static {
     /// What comes out.
     type Output: Semigroup;

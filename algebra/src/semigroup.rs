@@ -96,7 +96,8 @@ pub trait Group: Monoid {
     message = "values of type `{Self}` cannot be summed in any order: `{Self}` is not known to be a commutative semigroup",
     label = "`sum_by_key` adds the values of a key in any order",
     note = "your own struct: `#[derive(Monoid)]` makes it one when every field is; or write `impl Semigroup` and `impl Commutative` and let `laws::check` test them",
-    note = "records that are folded into a state: `impl Absorb<Record> for State` and `aggregate_by_key`"
+    note = "records that are folded into a state: `impl Absorb<Record> for State` and `aggregate_by_key`",
+    note = "order matters: keep the newest with `Latest<T, N>`, or call `.in_order()` first; the job then runs only where order is kept"
 )]
 pub trait Commutative: Semigroup {}
 

@@ -21,7 +21,8 @@ pub struct Job<S = Anywhere> {
 #[diagnostic::on_unimplemented(
     message = "this job ends nowhere: `{Self}` has no store or sink at its end",
     label = "expected `.sum_by_key(STORE)`, `.aggregate_by_key(STORE)` or `.write(SINK)` at the end of this",
-    note = "several ends are a tuple: `Job::new(\"name\", (totals, report))`"
+    note = "several ends are a tuple: `Job::new(\"name\", (totals, report))`",
+    note = "ends of one job agree about order: where one is `.in_order()`, all are"
 )]
 pub trait Tails<S> {
     #[doc(hidden)]

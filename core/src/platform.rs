@@ -10,7 +10,12 @@ pub trait Platform {
 }
 
 /// A platform that can run a `Job<S>`. Every platform runs `Job<Anywhere>`.
-#[diagnostic::on_unimplemented(message = "`{Self}` cannot run a `Job<{S}>`")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run a `Job<{S}>`: it does not keep each key's records in order",
+    label = "this platform keeps no order, and the job called `.in_order()`",
+    note = "run it on `Memory`, which keeps order",
+    note = "or make the value commutative (`Latest<T, N>` keeps the newest by their time) and drop `.in_order()`"
+)]
 pub trait Runs<S>: Platform {
     /// What a run says about itself.
     type Report;

@@ -21,6 +21,12 @@ use location::Location;
 pub enum NoArgs {}
 
 /// A function that builds a job: `fn() -> Job`, or `fn(&Args) -> Job` with `Args: clap::Args`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not make a job that a binary can run",
+    label = "expected `fn() -> Job`, or `fn(&Args) -> Job` where `Args` derives `clap::Args`",
+    note = "a sum or a write is made a job by `Job::new(\"name\", sum)`",
+    note = "a `Job<InOrder>` has no binary, for a live log keeps no order across partitions: run it on `Memory`"
+)]
 pub trait JobFn<A> {
     /// The arguments that the command line takes for the job.
     type Args: clap::Args;

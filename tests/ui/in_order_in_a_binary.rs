@@ -1,0 +1,14 @@
+//! A binary has commands that run live, where nothing keeps order.
+use rufous::prelude::*;
+
+const LINES: Source<str> = Source::new("lines");
+const LISTS: Store<String, Vec<u64>> = Store::new("lists");
+
+fn job() -> Job<InOrder> {
+    let sums = LINES.read().in_order().keyed(|line, out| out.emit(line, vec![1])).sum_by_key(LISTS);
+    Job::new("lists", sums)
+}
+
+fn main() -> std::process::ExitCode {
+    App::new(job).main()
+}

@@ -1,0 +1,19 @@
+//! Records where states are kept, and nobody has said how a state takes a record in.
+use rufous::prelude::*;
+
+#[derive(Clone, Record)]
+struct Ad {
+    campaign: u32,
+}
+
+#[derive(Clone, Monoid, Codec)]
+struct Stats {
+    ads: u64,
+}
+
+const ADS: Source<Ad> = Source::new("ads");
+const STATS: Store<u32, Stats> = Store::new("stats");
+
+fn main() {
+    let _ = ADS.read().key_by(|ad| ad.campaign).aggregate_by_key(STATS);
+}
