@@ -172,7 +172,8 @@ fn steps_on_values_and_keys() {
     });
 }
 
-/// Key steps that multiply are where combiners go: looking for them must not walk the chain once for every step.
+/// Key steps that multiply are where combiners go: looking for the place must not walk the chain once for every step, whether
+/// there is one or not.
 #[test]
 fn steps_that_multiply_keys() {
     on_a_small_stack(|| {
@@ -180,13 +181,29 @@ fn steps_that_multiply_keys() {
             chain.flat_map_keys(|k, out| out.emit(*k))
         });
         assert_eq!(sums, by_remainder(200, |n| n));
+        let mut chain = pairs();
+        for _ in 0..DEEP / 5 {
+            chain = chain.flat_map_keys(|k, out| out.emit(*k));
+        }
+        let job = Job::new("deep", chain.map_values(|n| n + 1).sum_by_key(SUMS));
+        let sums = totals("flat_map_keys before map_values", job, 0..200).of("sums");
+        assert_eq!(sums, by_remainder(200, |n| n + 1));
     });
 }
 
-/// Filters that move before other steps: every filter passes every value step before it.
+/// Filters that move before other steps: every filter passes every value step before it, or every branch has one to pass.
 #[test]
-fn filters_behind_many_steps() {
+fn filters_that_move() {
     on_a_small_stack(|| {
+        let source = pairs();
+        let branch = |_| source.clone().map_values(|n| n + 1).filter_keys(|k| *k < 3);
+        let all = (0..DEEP / 20).map(branch).fold(source.clone(), KeyedProducer::merge);
+        let job = Job::new("wide", all.sum_by_key(SUMS));
+        let sums = totals("filter_keys in every branch", job, 0..20).of("sums");
+        let each = by_remainder(20, |n| n + (n + 1) * (DEEP / 20));
+        assert_eq!(sums[..3], each[..3]);
+        assert_eq!(sums[3..], by_remainder(20, |n| n)[3..]);
+
         let mut chain = pairs();
         for _ in 0..DEEP {
             chain = chain.map_values(|n| n + 1);

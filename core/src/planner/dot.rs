@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::Identity;
+use super::explain::numbers;
 use super::graph::{Kind, PlanGraph};
 use super::layout::Layout;
 use super::normal::Said;
@@ -42,20 +43,26 @@ pub(super) fn dot(identity: &Identity<'_>, said: &Said, graph: &PlanGraph, layou
             Kind::Combine { .. } => ", style=rounded",
             _ => "",
         };
-        let numbers: Vec<_> = node.said.iter().map(|n| format!("#{n}")).collect();
         let mut label = join(word, about);
-        for name in &node.names {
-            label = format!("{label}\\n{name}");
+        for more in node.names.iter().cloned().chain([numbers(&node.said)]) {
+            if !more.is_empty() {
+                label = format!("{label}\\n{more}");
+            }
         }
-        let _ = writeln!(
-            text,
-            "    p{i} [label=\"{}\\n{}\"{shape}];",
-            escape(&label),
-            numbers.join(" ")
-        );
+        let _ = writeln!(text, "    p{i} [label=\"{}\"{shape}];", escape(&label));
         for input in node.inputs.iter().filter_map(|i| place.get(i)) {
             let _ = writeln!(text, "    p{input} -> p{i};");
         }
+        if !node.counts.is_empty() {
+            let _ = writeln!(
+                text,
+                "    p{i} -> counters [style=dashed, label=\"{}\"];",
+                node.counts.join(" ")
+            );
+        }
+    }
+    if !layout.counters.is_empty() {
+        text.push_str("    counters [label=\"sum-by-key counters\", shape=cylinder];\n");
     }
     text.push_str("  }\n}\n");
     text

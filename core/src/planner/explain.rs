@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -9,7 +10,7 @@ use super::Identity;
 use super::graph::{Id, Kind, PlanGraph};
 use super::layout::Layout;
 use super::normal::Said;
-use crate::graph::NodeKind;
+use crate::graph::{Node, NodeKind};
 
 pub(super) fn head(identity: &Identity<'_>, said: &Said) -> String {
     format!(
@@ -20,14 +21,48 @@ pub(super) fn head(identity: &Identity<'_>, said: &Said) -> String {
     )
 }
 
-fn numbers(all: impl Iterator<Item = usize>) -> String {
-    all.map(|n| format!("#{n}")).collect::<Vec<_>>().join(" ")
+/// What is said of many things at once names the first few and the last.
+const FEW: usize = 8;
+
+fn few(mut all: impl ExactSizeIterator<Item = String>) -> String {
+    let n = all.len();
+    if n <= FEW {
+        return all.collect::<Vec<_>>().join(" ");
+    }
+    let first = all.by_ref().take(FEW - 2).collect::<Vec<_>>().join(" ");
+    let last = all.last().unwrap_or_default();
+    format!("{first} .. {last} ({n})")
 }
 
-/// The graph as it was said.
+pub(super) fn numbers(all: &[usize]) -> String {
+    few(all.iter().map(|n| format!("#{n}")))
+}
+
+/// Rows with their cells below each other. A cell that is longer than most moves its own row only; a column in which nothing
+/// stands takes no space.
+fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    const WIDE: usize = 36;
+    let chars = |cell: &String| cell.chars().count();
+    let width = |column: usize| rows.iter().map(|row| chars(&row[column])).filter(|n| *n <= WIDE).max();
+    let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let line = |row: &[String; N]| {
+        let mut line = String::new();
+        for (cell, &width) in row
+            .iter()
+            .zip(&widths)
+            .filter(|(cell, width)| **width > 0 || !cell.is_empty())
+        {
+            let _ = write!(line, "  {cell:<width$}");
+        }
+        line.truncate(line.trim_end().len());
+        line
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The graph as it was said: number, word, port or name, inputs, what comes out, what holds of it, line of code.
 pub(super) fn said(said: &Said) -> String {
-    let mut text = String::from("graph\n");
-    for (i, node) in said.nodes.iter().enumerate() {
+    let row = |(i, node): (usize, &Arc<Node>)| {
         let (word, about) = node.kind.label();
         let note = match &node.kind {
             NodeKind::Source(s) => format!("batches of {}", s.batcher()),
@@ -38,63 +73,99 @@ pub(super) fn said(said: &Said) -> String {
             NodeKind::Counting(counters) => counters.join(" "),
             _ => String::new(),
         };
-        let line = format!(
-            "  #{i:<3} {word:<17} {about:<18} {:<10} -> {:<28} {note}",
-            numbers(said.inputs(node)),
-            node.output
-        );
-        let _ = writeln!(text, "{}", line.trim_end());
+        [
+            format!("#{i}"),
+            word.into(),
+            about.into(),
+            numbers(&said.inputs(node).collect::<Vec<_>>()),
+            format!("-> {}", node.output),
+            note,
+            format!("{}:{}", node.at.file(), node.at.line()),
+        ]
+    };
+    let rows: Vec<_> = said.nodes.iter().enumerate().map(row).collect();
+    let mut text = String::from("graph\n");
+    for line in table(&rows) {
+        text.push_str(&line);
+        text.push('\n');
     }
     text
 }
 
-/// The steps in running order.
+/// The steps in running order: number, word, port, the steps that it reads, what it was in the graph, what holds of it.
 pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
-    let mut lines = Vec::new();
     let places: HashMap<Id, usize> = layout
         .order
         .iter()
         .enumerate()
         .map(|(place, &id)| (id, place))
         .collect();
-    for (place, &id) in layout.order.iter().enumerate() {
+    let from = |ids: &[Id]| {
+        let places: Vec<_> = ids.iter().filter_map(|i| places.get(i)).collect();
+        few(places.into_iter().map(usize::to_string))
+    };
+    let row = |(place, &id): (usize, &Id)| {
         let node = &graph.nodes[id];
         let (word, about) = node.kind.label();
-        let from = node.inputs.iter().filter_map(|i| places.get(i));
-        let from = from.map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
-        let mut notes = vec![format!("[{}]", numbers(node.said.iter().copied()))];
-        notes.extend(node.names.iter().map(|n| format!("named {n}")));
+        let was = match &node.said[..] {
+            [] => String::new(),
+            said => format!("[{}]", numbers(said)),
+        };
+        let mut notes: Vec<_> = node.names.iter().map(|n| format!("named {n}")).collect();
         match &node.kind {
             Kind::Sum(sum) if sum.in_order => notes.push("in order".into()),
-            Kind::Sum(_) | Kind::Combine { .. } => notes.push("combined per (key, partition, batch)".into()),
+            Kind::Sum(_) | Kind::Combine { .. } => notes.push(COMBINED.into()),
             _ => {}
         }
         if !node.counts.is_empty() {
             notes.push(format!("counts {}", node.counts.join(" ")));
         }
-        let line = format!("  {place:<4} {word:<17} {about:<18} {from:<10} {}", notes.join("  "));
-        lines.push(line.trim_end().to_string());
-    }
+        let (word, about) = (word.into(), about.into());
+        [
+            place.to_string(),
+            word,
+            about,
+            from(&node.inputs),
+            was,
+            notes.join("; "),
+        ]
+    };
+    let mut rows: Vec<_> = layout.order.iter().enumerate().map(row).collect();
     if !layout.counters.is_empty() {
-        lines.push(format!(
-            "  {:<4} {:<17} {:<18} {}",
-            layout.order.len(),
-            "sum-by-key",
-            "counters",
-            layout.counters.join(" ")
-        ));
+        let counts = |id: &Id| !graph.nodes[*id].counts.is_empty();
+        let counting: Vec<Id> = layout.order.iter().copied().filter(counts).collect();
+        rows.push([
+            layout.order.len().to_string(),
+            "sum-by-key".into(),
+            "counters".into(),
+            from(&counting),
+            String::new(),
+            format!("{COMBINED}; holds {}", layout.counters.join(" ")),
+        ]);
     }
-    lines
+    table(&rows)
 }
+
+const COMBINED: &str = "combined per (key, partition, batch)";
 
 /// What the rules did.
 pub(super) fn why(reasons: &[(&'static str, String)]) -> String {
+    const WIDE: usize = 116;
     if reasons.is_empty() {
         return String::new();
     }
     let mut text = String::from("why\n");
     for (rule, reason) in reasons {
-        let _ = writeln!(text, "  {rule}: {reason}");
+        let mut line = format!("  {rule}:");
+        for word in reason.split(' ') {
+            if line.len() + 1 + word.len() > WIDE {
+                let _ = writeln!(text, "{line}");
+                line = String::from("   ");
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        let _ = writeln!(text, "{line}");
     }
     text
 }
