@@ -299,15 +299,63 @@ fn struct_keys_are_tuples() {
 
 #[derive(Clone, Debug, PartialEq, Record)]
 struct Flight {
-    #[record(rename = "DEP_DELAY")]
+    #[record(name = "DEP_DELAY")]
     delay: Option<i64>,
     r#type: String,
     day: Timestamp,
+    #[record(rename = "older")]
+    word: Option<bool>,
+    #[record(name = "carrier.name")]
+    carrier: String,
+    #[record(name = r"carrier.a\.b\\")]
+    odd: Option<String>,
 }
 
 /// Fields are read by name, or by the name they are given.
 #[test]
 fn records_name_their_fields() {
     let fields: Vec<_> = Flight::FIELDS.iter().map(|f| (f.name, f.optional)).collect();
-    assert_eq!(fields, [("DEP_DELAY", true), ("type", false), ("day", false)]);
+    let expected = [
+        ("DEP_DELAY", true),
+        ("type", false),
+        ("day", false),
+        ("older", true),
+        ("carrier.name", false),
+        (r"carrier.a\.b\\", true),
+    ];
+    assert_eq!(fields, expected);
+}
+
+/// Dots in a name lead into nested fields, unless a backslash makes them a part of it.
+#[test]
+fn names_are_paths() {
+    let paths: Vec<_> = Flight::FIELDS.iter().map(|f| f.path()).collect();
+    assert_eq!(paths[0], ["DEP_DELAY"]);
+    assert_eq!(paths[4], ["carrier", "name"]);
+    assert_eq!(paths[5], ["carrier", r"a.b\"]);
+}
+
+/// Nested fields are read from a source as a job sees them, and an error names the field by its path.
+#[test]
+fn nested_records_are_decoded() {
+    let mut records = rufous_core::RecordBatch::default();
+    for line in [
+        r#"{"type":"x","day":"2001-01-01","carrier":{"id":1,"name":"AA","a.b\\":"odd"},"other":{"carrier":[{"name":2}]}}"#,
+        r#"{"type":"x","day":"2001-01-01","carrier":null}"#,
+        r#"{"type":"x","day":"2001-01-01","carrier":{"name":7}}"#,
+    ] {
+        let span = records.push_bytes(line.as_bytes());
+        records.entries.push(rufous_core::Entry::plain(0, span));
+    }
+    let mut decoder = <Flight as rufous_core::SourceRecord>::decoder(rufous_core::Format::JsonLines, None).unwrap();
+    let mut bad = Vec::new();
+    decoder.decode(&records, &mut Vec::new(), &mut bad);
+    let flights = decoder.chunk(0..3).downcast_ref::<Vec<Flight>>().unwrap();
+    assert_eq!((flights.len(), flights[0].carrier.as_str()), (1, "AA"));
+    assert_eq!(flights[0].odd.as_deref(), Some("odd"));
+    let reasons: Vec<_> = bad.iter().map(|b| b.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        ["field `carrier.name` is missing", "field `carrier.name` is 7, not text"]
+    );
 }

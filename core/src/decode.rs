@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::columns::ColumnBatch;
 use crate::data::{AnyChunk as _, Chunk as _, TextChunk};
 use crate::error::{Error, Result};
-use crate::json::read_row;
+use crate::json::{Names, read_row};
 use crate::log::RecordBatch;
 use crate::record::{Field, Record};
 use crate::time::Timestamp;
@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// A line or payload of UTF-8 text.
+    /// A line or payload of UTF-8 text; of any bytes where the record type is `[u8]`.
     Text,
     /// A JSON object a line or payload.
     JsonLines,
@@ -58,10 +58,10 @@ pub trait SourceDecoder: Send {
     fn chunk(&mut self, range: Range<usize>) -> &mut dyn Any;
 }
 
-/// A record type that sources can carry: `str`, and what derives [`Record`].
+/// A record type that sources can carry: `str`, `[u8]`, and what derives [`Record`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a source",
-    note = "add `#[derive(Record)]` to `{Self}`, or read `str`"
+    note = "add `#[derive(Record)]` to `{Self}`, or read `str` or `[u8]`"
 )]
 pub trait SourceRecord: crate::data::Data {
     #[doc(hidden)]
@@ -175,6 +175,8 @@ struct RecordDecoder<T> {
 }
 
 impl<T: Record> RecordDecoder<T> {
+    const NAMES: Names = Names::new(<T as Record>::FIELDS);
+
     fn begin(&mut self, times: &mut Vec<Option<Timestamp>>) {
         self.decoded.clear();
         self.index.clear();
@@ -197,7 +199,7 @@ impl<T: Record> SourceDecoder for RecordDecoder<T> {
             let mut time = None;
             if !e.heartbeat {
                 let read = match records.value(e) {
-                    Some(json) => read_row(json, <T as Record>::FIELDS, &mut self.scratch, |row| {
+                    Some(json) => read_row(json, Self::NAMES, &mut self.scratch, |row| {
                         T::from_row(row).map_err(|e| e.to_string())
                     }),
                     None => Err("no value".to_string()),

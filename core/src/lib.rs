@@ -5,7 +5,8 @@
 //! - [`time`], [`batch`], [`frontier`]: instants, the unit that layers hand over, how far the offline layer reaches;
 //! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`decode`]: how records come in;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
-//! - [`data`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to steps in running order;
+//! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
+//!   steps in running order;
 //! - [`evidence`]: what stores and clients know of types; [`platform`]: who runs jobs; [`error`]: the one error type;
 //! - feature `testing`: the same-answer machine, a catalogue of jobs with their answers, for tests of platforms.
 //!
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod bytes;
 pub mod columns;
 pub mod data;
 pub mod decode;
@@ -47,6 +49,7 @@ pub mod testing;
 pub mod time;
 
 pub use batch::{BatchId, Batcher, Clock, CutSpec, RunningBatch};
+pub use bytes::BytesChunk;
 pub use columns::{Column, ColumnBatch, ColumnData};
 pub use data::{AnyChunk, Chunk, Data, KeyedChunk, TextChunk};
 pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};

@@ -36,12 +36,30 @@ impl fmt::Display for FieldType {
 /// A field of a record type: the name of a JSON field or a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name in the input.
+    /// Its name in the input, or the [path](Self::path) of names to it.
     pub name: &'static str,
     /// What it holds.
     pub ty: FieldType,
     /// Whether it may be missing or null.
     pub optional: bool,
+}
+
+impl Field {
+    /// The names on the way to its value, the outermost first: `repo.name` is `name` within `repo`, a JSON object or a struct
+    /// column. A backslash makes a dot, or a backslash, a character of the name: `a\.b` is one name of three characters.
+    pub fn path(&self) -> Vec<String> {
+        let (mut path, mut part) = (Vec::new(), String::new());
+        let mut name = self.name.chars();
+        while let Some(c) = name.next() {
+            match c {
+                '.' => path.push(std::mem::take(&mut part)),
+                '\\' => part.extend(name.next()),
+                c => part.push(c),
+            }
+        }
+        path.push(part);
+        path
+    }
 }
 
 /// A type that is read from named fields. Use `#[derive(Record)]`.

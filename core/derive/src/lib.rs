@@ -82,8 +82,10 @@ pub fn key(input: TokenStream) -> TokenStream {
 
 /// `Record`: a struct read from JSON fields or columns with the names of its fields.
 ///
-/// `#[record(rename = "column")]` on a field reads another name. An `Option` may be missing or null; anything else must
-/// be there. Also needs `Clone`.
+/// `#[record(name = "column")]` on a field reads another name. Dots lead into nested JSON objects and struct columns:
+/// `#[record(name = "repo.name")]` reads `name` within `repo`. A backslash makes a dot, or a backslash, a part of the name:
+/// `#[record(name = r"a\.b")]` reads a field called `a.b`. An `Option` may be missing or null, on every level; anything else
+/// must be there. Also needs `Clone`.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn record(input: TokenStream) -> TokenStream {
     derive(input, record::read, record::write)

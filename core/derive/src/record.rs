@@ -14,35 +14,67 @@ pub(crate) fn read(input: DeriveInput) -> syn::Result<Struct> {
         let what = "#[derive(Record)] needs named fields: they are the names of the JSON fields or columns to read";
         return Err(Error::new(s.name.span(), what));
     }
-    let mut taken = std::collections::HashSet::new();
+    let mut taken: Vec<String> = Vec::new();
     for field in &mut s.fields {
-        rename(field)?;
-        if !taken.insert(field.name.clone()) {
-            let what = format!("another field already reads `{}`", field.name);
+        name(field)?;
+        if let Some(other) = taken.iter().find(|other| overlap(other, &field.name)) {
+            let what = if *other == field.name {
+                format!("another field already reads `{other}`")
+            } else {
+                format!(
+                    "`{}` and `{other}`, which another field reads: one of them lies within the other",
+                    field.name
+                )
+            };
             return Err(Error::new_spanned(&field.member, what));
         }
+        taken.push(field.name.clone());
     }
     Ok(s)
 }
 
-/// Takes the name from `#[record(rename = "column")]`.
-fn rename(field: &mut Field) -> syn::Result<()> {
+/// Whether two paths are the same, or one leads on from the other. A path is written in one way only.
+fn overlap(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    long.strip_prefix(short)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Takes the name from `#[record(name = "column")]`; `rename` is its older word.
+fn name(field: &mut Field) -> syn::Result<()> {
     let Field { attributes, name, .. } = field;
     for attribute in attributes.iter().filter(|a| a.path().is_ident("record")) {
         attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident("rename") {
-                return Err(meta.error("unknown option: write `#[record(rename = \"column\")]`"));
+            if !meta.path.is_ident("name") && !meta.path.is_ident("rename") {
+                return Err(meta.error("unknown option: write `#[record(name = \"column\")]`"));
             }
             let column: LitStr = meta.value()?.parse()?;
-            if column.value().is_empty() {
-                return Err(Error::new(
-                    column.span(),
-                    "the name of a JSON field or column cannot be empty",
-                ));
-            }
+            check(&column.value()).map_err(|what| Error::new(column.span(), what))?;
             *name = column.value();
             Ok(())
         })?;
+    }
+    Ok(())
+}
+
+/// Whether a name is a path: names that are not empty, with dots between; a backslash stands before a dot or a backslash.
+fn check(path: &str) -> Result<(), String> {
+    let mut empty = true;
+    let mut rest = path.chars();
+    while let Some(c) = rest.next() {
+        if c == '.' && empty {
+            break;
+        }
+        if c == '\\' && !matches!(rest.next(), Some('.' | '\\')) {
+            return Err(format!(
+                "a backslash in the name of a JSON field or column makes the next dot or backslash a part of it; write two for \
+                 a backslash: `{path}`"
+            ));
+        }
+        empty = c == '.';
+    }
+    if empty {
+        return Err("the name of a JSON field or column cannot be empty; dots lead into nested fields".into());
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ impl FileReader {
                 None => {
                     let has: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
                     return Err(Error::invalid(format!(
-                        "file {} has no column `{}` (it has: {}): rename the field with #[record(rename = ...)] or make it an Option",
+                        "file {} has no column `{}` (it has: {}): name the column with #[record(name = ...)] or make it an Option",
                         path.display(),
                         field.name,
                         has.join(", ")

@@ -285,7 +285,7 @@ fn a_missing_column_names_those_that_exist() {
     let e = FileReader::open(&path, fields(vec![field("c1", Integer), field("origin", Text)])).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::InvalidRequest);
     let expected = format!(
-        "file {} has no column `origin` (it has: c0, c1): rename the field with #[record(rename = ...)] or make it an Option",
+        "file {} has no column `origin` (it has: c0, c1): name the column with #[record(name = ...)] or make it an Option",
         path.display()
     );
     assert_eq!(e.to_string(), expected);
