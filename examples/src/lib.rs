@@ -1,5 +1,17 @@
-//! Jobs, each with its test, and binaries that choose where they run: `word-count`, `flights` and `profile`.
+//! Jobs, each with its test, and binaries that choose where they run. Each teaches one thing; `pages/` says which, with what
+//! comes out over real data:
+//!
+//! - [`word_count`]: the smallest job; [`flights`]: a struct of monoids is a monoid; [`profile`]: arguments, and a page of
+//!   answers;
+//! - [`retail`]: exact money, one job over Parquet and JSON lines; [`shoppers`]: exact sets beside estimates, two stores of one
+//!   source, a counter;
+//! - [`weblog`]: bytes, two formats merged, every malformed line accounted for; [`github`]: nested JSON, a sum of what another
+//!   sum emits.
 
 pub mod flights;
+pub mod github;
 pub mod profile;
+pub mod retail;
+pub mod shoppers;
+pub mod weblog;
 pub mod word_count;

@@ -1,0 +1,7 @@
+//! `retail` where the tests of this package find it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rufous::App::new(rufous_examples::retail::retail).main()
+}
