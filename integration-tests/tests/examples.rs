@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use rufous::client::{Client, ClientParts};
-use rufous::core::{COUNTERS, Key, Plan};
+use rufous::core::{COUNTERS, Key, Plan, PrefixOf};
 use rufous::store_api::{Layout, ManifestLog};
-use rufous::{Codec, Hll, Store};
+use rufous::{Codec, Hll, Semigroup, Store};
 use rufous_examples::retail::BY_COUNTRY_DAY;
 use rufous_examples::shoppers::{BASKETS, BY_DAY, NO_CUSTOMER};
 use rufous_examples::weblog::{BAD_REQUESTS, NO_HIT, TRAFFIC};
@@ -74,7 +74,7 @@ impl Program {
         };
         self.plan.stores().iter().map(rows).collect()
     }
-    fn all<K: Key, V: Codec>(&self, store: Store<K, V>) -> Result<Vec<(K, V)>> {
+    fn all<K: Key + PrefixOf<()>, V: Codec + Semigroup>(&self, store: Store<K, V>) -> Result<Vec<(K, V)>> {
         let rows = self.client()?.store(store)?.under(())?;
         rows.into_iter()
             .map(|(key, answer)| Ok((key, answer.value.context("a value")?)))
