@@ -56,8 +56,25 @@ pub(super) fn check(ty: &DataType, field: &Field) -> Result<(), String> {
     ))
 }
 
+/// Fills `column` with the leaf of a column that `inner` leads to; below a null struct it is null.
+pub(super) fn leaf(array: &ArrayRef, inner: &[String], into: &mut Column) -> Result<(), String> {
+    let Some((name, inner)) = inner.split_first() else {
+        return column(array, into);
+    };
+    let outer = array.as_struct_opt().ok_or_else(mislabelled)?;
+    leaf(outer.column_by_name(name).ok_or_else(mislabelled)?, inner, into)?;
+    if let Some(nulls) = outer.nulls().filter(|n| n.null_count() > 0) {
+        let valid = into.valid.get_or_insert_with(|| vec![true; outer.len()]);
+        valid
+            .iter_mut()
+            .zip(nulls.iter())
+            .for_each(|(valid, outer)| *valid &= outer);
+    }
+    Ok(())
+}
+
 /// Fills `column` with an array; its buffers are used again when the kind is the same.
-pub(super) fn column(array: &ArrayRef, column: &mut Column) -> Result<(), String> {
+fn column(array: &ArrayRef, column: &mut Column) -> Result<(), String> {
     use DataType as D;
     let Column { data, valid } = column;
     match array.nulls().filter(|n| n.null_count() > 0) {

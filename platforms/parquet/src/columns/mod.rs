@@ -1,6 +1,9 @@
 //! A user's Parquet files as columns, in bulk: only the columns that a record type names are read, a row group at a
 //! time, and they are handed out as [`ColumnBatch`]es that are used again and again. The row's number is its offset.
 //!
+//! A field's name may be a path: `repo.name` is the field `name` of the struct column `repo`, and of such a column only the
+//! leaves that are named are read. A null struct makes its leaves null.
+//!
 //! Files: `chunks` (the bytes of a row group), `convert` (arrow arrays to columns), and here what a file offers.
 
 mod chunks;
@@ -16,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch as Arrays;
-use arrow_schema::{ArrowError, DataType, Schema};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
@@ -33,10 +36,17 @@ pub(crate) struct FileReader {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
-    /// Per field: where its column is among the columns that are read; `None`: the file has none.
-    places: Vec<Option<usize>>,
+    /// Per field: where its column is; `None`: the file has none.
+    places: Vec<Option<Place>>,
     fields: &'static [Field],
     rows: u64,
+}
+
+/// A column among those that are read, and the names from it to a leaf.
+#[derive(Debug)]
+struct Place {
+    column: usize,
+    inner: Vec<String>,
 }
 
 impl FileReader {
@@ -49,32 +59,37 @@ impl FileReader {
         let file = File::open(path).map_err(|e| Error::io("cannot open", path, e))?;
         let found = guarded(path, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
         let schema = found.schema().clone();
-        let mut roots = Vec::with_capacity(fields.len());
+        let mut found_at = Vec::with_capacity(fields.len());
         for field in fields {
-            let root = schema.fields().iter().position(|f| f.name() == field.name);
-            match root.and_then(|i| schema.fields().get(i)) {
-                Some(column) => convert::check(column.data_type(), field)
-                    .map_err(|why| Error::invalid(format!("file {}: column `{}` {why}", path.display(), field.name)))?,
-                None if field.optional => {}
-                None => {
-                    let has: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+            let names = field.path();
+            let at = match find(&schema, &names) {
+                Ok((root, ty)) => {
+                    convert::check(ty, field).map_err(|why| {
+                        Error::invalid(format!("file {}: column `{}` {why}", path.display(), field.name))
+                    })?;
+                    Some((root, names))
+                }
+                Err(Absent::NoStruct(why)) => {
                     return Err(Error::invalid(format!(
-                        "file {} has no column `{}` (it has: {}): name the column with #[record(name = ...)] or make it an Option",
+                        "file {}: column `{}`: {why}",
                         path.display(),
-                        field.name,
-                        has.join(", ")
+                        field.name
                     )));
                 }
-            }
-            roots.push(root);
+                Err(Absent::Missing(_)) if field.optional => None,
+                Err(Absent::Missing(has)) => {
+                    return Err(Error::invalid(format!(
+                        "file {} has no column `{}` ({has}): name the column with #[record(name = ...)] or make it an Option",
+                        path.display(),
+                        field.name,
+                    )));
+                }
+            };
+            found_at.push(at);
         }
-        let mut read: Vec<usize> = roots.iter().flatten().copied().collect();
+        let mut read: Vec<usize> = found_at.iter().flatten().map(|(root, _)| *root).collect();
         read.sort_unstable();
         read.dedup();
-        let places = roots
-            .iter()
-            .map(|root| root.and_then(|r| read.binary_search(&r).ok()))
-            .collect();
         let metadata = guarded(path, || {
             let schema = plain(&schema, &read);
             ArrowReaderMetadata::try_new(
@@ -82,7 +97,16 @@ impl FileReader {
                 ArrowReaderOptions::new().with_schema(Arc::new(schema)),
             )
         })?;
-        let mask = ProjectionMask::roots(metadata.parquet_schema(), read);
+        let leaves = metadata.parquet_schema().columns().iter();
+        let paths: Vec<&[String]> = leaves.map(|leaf| leaf.path().parts()).collect();
+        let leaf = |(_, names): &(usize, Vec<String>)| paths.iter().position(|path| *path == &names[..]);
+        let mask = ProjectionMask::leaves(metadata.parquet_schema(), found_at.iter().flatten().filter_map(leaf));
+        let place = |(root, mut names): (usize, Vec<String>)| {
+            let column = read.binary_search(&root).ok()?;
+            names.remove(0);
+            Some(Place { column, inner: names })
+        };
+        let places = found_at.into_iter().map(|at| at.and_then(place)).collect();
         let groups = metadata.metadata().row_groups();
         let rows = groups
             .iter()
@@ -153,26 +177,75 @@ impl FileReader {
     fn convert(&self, arrays: &Arrays, batch: &mut ColumnBatch) -> Result<(), String> {
         batch.rows = arrays.num_rows();
         for ((place, field), column) in self.places.iter().zip(self.fields).zip(&mut batch.columns) {
-            if let Some(array) = place.and_then(|p| arrays.columns().get(p)) {
-                convert::column(array, column).map_err(|why| format!("column `{}` {why}", field.name))?;
+            let Some(place) = place else { continue };
+            if let Some(array) = arrays.columns().get(place.column) {
+                convert::leaf(array, &place.inner, column).map_err(|why| format!("column `{}` {why}", field.name))?;
             }
         }
         Ok(())
     }
 }
 
+/// Why a file has no such column.
+enum Absent {
+    /// What it has where the path ends.
+    Missing(String),
+    /// Something on the way has no fields.
+    NoStruct(String),
+}
+
+/// The top column of a path and the type of its leaf.
+fn find<'a>(schema: &'a Schema, names: &[String]) -> Result<(usize, &'a DataType), Absent> {
+    let has = |fields: &Fields| fields.iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ");
+    let (first, inner) = names.split_first().ok_or_else(|| Absent::Missing(String::new()))?;
+    let Some((root, column)) = schema.fields().find(first) else {
+        let dotted = names.join(".");
+        let hint = match schema.fields().find(&dotted) {
+            Some(_) if !inner.is_empty() => format!("; `{dotted}` is written `{}`", dotted.replace('.', "\\.")),
+            _ => String::new(),
+        };
+        return Err(Absent::Missing(format!("it has: {}{hint}", has(schema.fields()))));
+    };
+    let (mut ty, mut outer) = (column.data_type(), first);
+    for name in inner {
+        let DataType::Struct(fields) = ty else {
+            return Err(Absent::NoStruct(format!(
+                "`{outer}` is of type {ty}, which has no field `{name}`: only struct columns have fields"
+            )));
+        };
+        let Some((_, field)) = fields.find(name) else {
+            return Err(Absent::Missing(format!("`{outer}` has: {}", has(fields))));
+        };
+        (ty, outer) = (field.data_type(), name);
+    }
+    Ok((root, ty))
+}
+
 /// The file's schema with the columns that are read as plain texts: how arrow once held them in memory (dictionaries,
 /// views) is nothing to us, and reading them as such costs more.
 fn plain(schema: &Schema, read: &[usize]) -> Schema {
-    let fields = schema.fields().iter().enumerate().map(|(i, f)| match f.data_type() {
-        DataType::Dictionary(_, of) if read.contains(&i) => match **of {
-            DataType::Utf8View => Arc::new(f.as_ref().clone().with_data_type(DataType::Utf8)),
-            ref of => Arc::new(f.as_ref().clone().with_data_type(of.clone())),
-        },
-        DataType::Utf8View if read.contains(&i) => Arc::new(f.as_ref().clone().with_data_type(DataType::Utf8)),
-        _ => f.clone(),
-    });
+    let fields = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(i, f)| match read.contains(&i) {
+            true => plain_field(f),
+            false => f.clone(),
+        });
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())
+}
+
+fn plain_field(field: &FieldRef) -> FieldRef {
+    let ty = match field.data_type() {
+        DataType::Dictionary(_, of) => match **of {
+            DataType::Utf8View => DataType::Utf8,
+            ref of => of.clone(),
+        },
+        DataType::Utf8View => DataType::Utf8,
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),
+        _ => return field.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(ty))
 }
 
 fn damaged(path: &Path, why: impl std::fmt::Display) -> Error {

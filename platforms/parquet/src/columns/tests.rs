@@ -274,6 +274,107 @@ fn only_missing_columns_and_empty_files() {
     );
 }
 
+/// `c0.a` and `c0.b.x` are leaves of struct columns: read beside plain columns, without their neighbours, null where they or
+/// a struct around them is null.
+#[test]
+fn leaves_of_structs() {
+    let n = 5_000usize;
+    // What a row holds, from the outside: the structs on the way, then the leaf.
+    let (outer, inner) = (|i: usize| !i.is_multiple_of(7), |i: usize| !i.is_multiple_of(5));
+    let text = |i: usize| (!i.is_multiple_of(3)).then(|| format!("t{}", i % 40));
+    let number = |i: usize| (!i.is_multiple_of(2)).then_some(i as i64);
+    let texts: DictionaryArray<Int32Type> = (0..n)
+        .map(text)
+        .collect::<Vec<_>>()
+        .iter()
+        .map(|t| t.as_deref())
+        .collect();
+    let numbers = Int64Array::from((0..n).map(number).collect::<Vec<_>>());
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>((0..n).map(|i| Some(vec![Some(i as i32); i % 3])));
+    let nullable = |name: &str, a: &ArrayRef| ArrowField::new(name, a.data_type().clone(), true);
+    let structure = |children: Vec<(&str, ArrayRef)>, valid: Vec<bool>| -> ArrayRef {
+        let fields: Vec<_> = children.iter().map(|(name, a)| nullable(name, a)).collect();
+        let arrays = children.into_iter().map(|(_, a)| a).collect();
+        Arc::new(StructArray::new(fields.into(), arrays, Some(valid.into())))
+    };
+    let b = structure(
+        vec![("skipped", Arc::new(list)), ("x", Arc::new(numbers))],
+        (0..n).map(inner).collect(),
+    );
+    let c0 = structure(vec![("a", Arc::new(texts)), ("b", b)], (0..n).map(outer).collect());
+    let dir = tempfile::tempdir().unwrap();
+    let plain = Arc::new(Int64Array::from_iter_values(0..n as i64));
+    let path = write(dir.path(), vec![c0, plain], 1_500);
+
+    let missing = Field {
+        name: "c0.b.y",
+        ty: Text,
+        optional: true,
+    };
+    let names = vec![
+        field("c1", Integer),
+        field("c0.b.x", Integer),
+        missing,
+        field("c0.a", Text),
+    ];
+    let all = read(&path, fields(names)).unwrap();
+    assert_eq!(all[0], (0..n).map(|i| format!("i{i}")).collect::<Vec<_>>());
+    let null = || "null".to_string();
+    let numbers = (0..n).map(|i| {
+        number(i)
+            .filter(|_| outer(i) && inner(i))
+            .map_or_else(null, |x| format!("i{x}"))
+    });
+    assert_eq!(all[1], numbers.collect::<Vec<_>>());
+    assert!(all[2].iter().all(|v| v == "missing"));
+    let texts = (0..n).map(|i| text(i).filter(|_| outer(i)).unwrap_or_else(null));
+    assert_eq!(all[3], texts.collect::<Vec<_>>());
+}
+
+/// Errors of paths say what is there, before anything is read.
+#[test]
+fn paths_that_lead_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let x: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let c0 = StructArray::from(vec![(Arc::new(ArrowField::new("x", DataType::Int64, true)), x.clone())]);
+    let path = write(dir.path(), vec![Arc::new(c0), x], 1000);
+    let refused = |name: &'static str, words: &[&str]| {
+        let e = FileReader::open(&path, fields(vec![field(name, Integer)])).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::InvalidRequest, "{e}");
+        for word in words {
+            assert!(e.to_string().contains(word), "`{word}` is not in: {e}");
+        }
+    };
+    refused("c0.y", &["has no column `c0.y`", "`c0` has: x", "make it an Option"]);
+    refused("c1.y", &["column `c1.y`: `c1` is of type Int64", "no field `y`"]);
+    refused("c0", &["column `c0` is of type Struct"]);
+    refused("c2.x", &["it has: c0, c1"]);
+    // Not even an optional field may lie within a number.
+    let optional = Field {
+        optional: true,
+        ..field("c1.y", Text)
+    };
+    assert!(FileReader::open(&path, fields(vec![optional])).is_err());
+}
+
+/// A dot of a column's own name is written behind a backslash; the error of who forgot it says so.
+#[test]
+fn dots_in_names_of_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f.parquet");
+    let array: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+    let batch = RecordBatch::try_from_iter([("repo.name", array)]).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    assert_eq!(
+        read(&path, fields(vec![field(r"repo\.name", Integer)])).unwrap(),
+        [["i7"]]
+    );
+    let e = FileReader::open(&path, fields(vec![field("repo.name", Integer)])).unwrap_err();
+    assert!(e.to_string().contains(r"`repo.name` is written `repo\.name`"), "{e}");
+}
+
 #[test]
 fn a_missing_column_names_those_that_exist() {
     let dir = tempfile::tempdir().unwrap();
