@@ -54,10 +54,8 @@ impl Chunk<[u8]> for BytesChunk {
             record
         })
     }
-    fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
-        let mut kept = Self::default();
-        self.iter().filter(|r| keep(r)).for_each(|r| kept.push(r));
-        *self = kept;
+    fn move_some(&mut self, out: &mut Self, mut keep: impl FnMut(&[u8]) -> bool) {
+        self.iter().filter(|r| keep(r)).for_each(|r| out.push(r));
     }
 }
 
@@ -178,7 +176,7 @@ mod tests {
         assert_eq!(chunk(&mut *d, 3..4), [b"d"]);
     }
 
-    /// What a chunk keeps and where it begins, as a vector does.
+    /// What a chunk passes on and where it begins, as a vector does.
     #[test]
     fn a_chunk_is_a_list() {
         let all: [&[u8]; 4] = [b"a", b"", b"bcd", b"e"];
@@ -187,9 +185,10 @@ mod tests {
         for from in 0..=all.len() {
             assert_eq!(chunk.iter_from(from).collect::<Vec<_>>(), all[from..]);
         }
-        chunk.retain(|r| r.len() != 1);
-        assert_eq!(chunk.iter().collect::<Vec<_>>(), [b"".as_slice(), b"bcd"]);
-        assert_eq!(chunk.len(), 2);
+        let mut some = BytesChunk::default();
+        chunk.move_some(&mut some, |r| r.len() != 1);
+        assert_eq!(some.iter().collect::<Vec<_>>(), [b"".as_slice(), b"bcd"]);
+        assert_eq!(some.len(), 2);
     }
 
     /// A struct's format is refused by name.

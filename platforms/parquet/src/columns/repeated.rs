@@ -20,7 +20,7 @@ const COUNTED: usize = 1 << 16;
 impl FileReader {
     /// Whether the record is a single column of texts that row group `i` codes by a dictionary.
     pub(crate) fn repeats(&self, i: usize) -> bool {
-        let ([_], [Some(0)]) = (self.fields, self.places.as_slice()) else {
+        let ([_], [Some(_)]) = (self.fields, self.places.as_slice()) else {
             return false;
         };
         let coded = |group: &parquet::file::metadata::RowGroupMetaData| {
@@ -30,9 +30,10 @@ impl FileReader {
         self.text_root().is_some() && self.metadata.metadata().row_groups().get(i).is_some_and(coded)
     }
 
-    /// The place of the only column among the file's, if it holds texts.
+    /// The place of the only column among the file's, if it holds texts and lies in no struct.
     fn text_root(&self) -> Option<usize> {
-        let name = self.fields.first()?.name;
+        let path = self.fields.first()?.path();
+        let [name] = path.as_slice() else { return None };
         let fields = self.metadata.schema().fields();
         let root = fields.iter().position(|f| f.name() == name)?;
         matches!(fields[root].data_type(), DataType::Utf8 | DataType::LargeUtf8).then_some(root)

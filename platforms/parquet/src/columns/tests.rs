@@ -329,6 +329,9 @@ fn leaves_of_structs() {
     assert!(all[2].iter().all(|v| v == "missing"));
     let texts = (0..n).map(|i| text(i).filter(|_| outer(i)).unwrap_or_else(null));
     assert_eq!(all[3], texts.collect::<Vec<_>>());
+    // Rows of a dictionary are only counted where no struct may be null around them.
+    let leaf = FileReader::open(&path, fields(vec![field("c0.a", Text)])).unwrap();
+    assert!(!leaf.repeats(0));
 }
 
 /// Errors of paths say what is there, before anything is read.
