@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Combine {
         make: Make,
         takes: ChunkType,
+        /// The name of that step, which is the combiner's too; empty without one.
+        before: String,
     },
     Sum(Sum),
     Write(Write),
@@ -62,7 +64,7 @@ impl Kind {
             Self::Source { face, .. } => ("read", face.name),
             Self::Step(s) => (s.word, s.about),
             Self::Merge => ("merge", ""),
-            Self::Combine { .. } => ("combine", ""),
+            Self::Combine { before, .. } => ("combine", before),
             Self::Sum(s) => (s.word, s.store.name),
             Self::Write(w) => ("write", w.sink),
         }
@@ -130,6 +132,8 @@ pub(crate) fn call((word, about): (&str, &str), name: Option<&str>, at: &Locatio
         ("read" | "source", about) => format!("source `{about}`"),
         ("sum-by-key" | "aggregate-by-key", about) => format!("store `{about}`"),
         ("write", about) => format!("sink `{about}`"),
+        ("combine", "") => "combiner of a step without a name".into(),
+        ("combine", about) => format!("combiner of step `{about}`"),
         (word, _) => format!("step `{word}`"),
     };
     let name = name.map_or_else(String::new, |n| format!(" named `{n}`"));

@@ -93,7 +93,7 @@ pub(super) fn lay_out(
                 Arc::new(move || make(takes))
             }
             Kind::Merge => Arc::new(node.gives.pass),
-            Kind::Combine { make, takes } => {
+            Kind::Combine { make, takes, .. } => {
                 emits = false;
                 shape.holders.push(step);
                 let (make, takes) = (make.clone(), *takes);
@@ -136,7 +136,7 @@ pub(super) fn lay_out(
         makers.push((Arc::new(|| sum_stage::<u64>("counters")), None));
         shape.next.push(Vec::new());
         shape.about.push(About {
-            name: "the counters".into(),
+            name: format!("store `{}`", COUNTERS.name()),
             named: None,
             counts: Vec::new(),
         });

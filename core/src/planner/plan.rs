@@ -137,6 +137,8 @@ impl Plan {
         }
         text.push_str(&pieces.why);
         text.push_str("memory\n");
+        let name = |step: u32| pieces.shape.about[step as usize].name.as_str();
+        let width = pieces.holders.iter().map(|&step| name(step).len()).max().unwrap_or(0);
         for &step in &pieces.holders {
             let what = self.limits.get(&step).map_or_else(
                 || {
@@ -147,7 +149,7 @@ impl Plan {
                 },
                 |&limit| format!("{} of its own", mib(limit)),
             );
-            text.push_str(&format!("  {:<44} {what}\n", pieces.shape.about[step as usize].name));
+            text.push_str(&format!("  {:<width$}  {what}\n", name(step)));
         }
         text
     }

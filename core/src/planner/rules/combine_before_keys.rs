@@ -11,17 +11,19 @@ use crate::planner::graph::{Id, Kind, PlanGraph, PlanNode};
 
 pub(super) struct CombineBeforeKeys;
 
-/// The sum behind a key step, if only key steps are between.
-fn sum_behind(graph: &PlanGraph, readers: &[Vec<Id>], step: Id) -> Option<Id> {
-    let mut at = step;
-    loop {
-        let [next] = readers[at][..] else { return None };
-        match &graph.nodes[next].kind {
-            Kind::Sum(_) => return Some(next),
-            Kind::Step(s) if matches!(s.contract, Contract::Keys(_)) => at = next,
-            _ => return None,
-        }
+/// Per node: the sum behind it, if only key steps with one reader each are between. One walk from the ends up, so that a chain
+/// of key steps is not walked once for each of them.
+fn sums_behind(graph: &PlanGraph, order: &[Id], readers: &[Vec<Id>]) -> Vec<Option<Id>> {
+    let mut behind = vec![None; graph.nodes.len()];
+    for &id in order.iter().rev() {
+        let [next] = readers[id][..] else { continue };
+        behind[id] = match &graph.nodes[next].kind {
+            Kind::Sum(_) => Some(next),
+            Kind::Step(s) if matches!(s.contract, Contract::Keys(_)) => behind[next],
+            _ => None,
+        };
     }
+    behind
 }
 
 impl Rule for CombineBeforeKeys {
@@ -30,17 +32,19 @@ impl Rule for CombineBeforeKeys {
     }
     fn apply(&self, graph: &mut PlanGraph) -> Vec<String> {
         let readers = graph.readers();
+        let order = graph.order();
+        let behind = sums_behind(graph, &order, &readers);
         // Behind a combiner another one would find little left to add.
         let mut done = vec![false; graph.nodes.len()];
         let mut changes = Vec::new();
-        for id in graph.order() {
+        for id in order {
             if graph.nodes[id].kind.contract() != Some(Contract::Keys(Arity::Many)) {
                 continue;
             }
             let inputs = graph.nodes[id].inputs.clone();
             let combined =
                 |&input: &Id| done[input] || matches!(graph.nodes[input].kind, Kind::Sum(_) | Kind::Combine { .. });
-            let Some(sum) = sum_behind(graph, &readers, id) else {
+            let Some(sum) = behind[id] else {
                 continue;
             };
             let Kind::Sum(said) = &graph.nodes[sum].kind else {
@@ -51,7 +55,8 @@ impl Rule for CombineBeforeKeys {
             };
             let store = said.store.name;
             let mut at = id;
-            while at != sum {
+            // Behind what is done everything is.
+            while at != sum && !done[at] {
                 done[at] = true;
                 at = readers[at][0];
             }
@@ -60,6 +65,7 @@ impl Rule for CombineBeforeKeys {
                 kind: Kind::Combine {
                     make,
                     takes: above.gives,
+                    before: graph.nodes[id].names.first().cloned().unwrap_or_default(),
                 },
                 gives: above.gives,
                 output: above.output.clone(),

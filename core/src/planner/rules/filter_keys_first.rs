@@ -5,6 +5,7 @@
 
 use super::{Rule, swap};
 use crate::graph::{Arity, Contract};
+use crate::planner::explain::numbers;
 use crate::planner::graph::{Kind, PlanGraph};
 
 pub(super) struct FilterKeysFirst;
@@ -35,13 +36,14 @@ impl Rule for FilterKeysFirst {
                 if let Kind::Step(step) = &mut node.kind {
                     step.takes = gives;
                 }
-                passed.push(format!("#{}", graph.nodes[earlier].said[0]));
+                passed.push(graph.nodes[earlier].said[0]);
             }
             if !passed.is_empty() {
+                passed.reverse();
                 changes.push(format!(
-                    "#{} filters by key before {}, which keeps keys as they are: fewer values are made",
+                    "#{} filters by key before {}: keys stay as they are there, and fewer values are made",
                     graph.nodes[filter].said[0],
-                    passed.join(" ")
+                    numbers(&passed)
                 ));
             }
         }

@@ -5,6 +5,7 @@
 
 use super::{Rule, swap};
 use crate::graph::{Arity, Contract};
+use crate::planner::explain::numbers;
 use crate::planner::graph::PlanGraph;
 
 pub(super) struct FilterValuesFirst;
@@ -30,13 +31,14 @@ impl Rule for FilterValuesFirst {
                 let output = graph.nodes[node.inputs[0]].output.clone();
                 swap(graph, &mut readers, earlier, filter);
                 graph.nodes[filter].output = output;
-                passed.push(format!("#{}", graph.nodes[earlier].said[0]));
+                passed.push(graph.nodes[earlier].said[0]);
             }
             if !passed.is_empty() {
+                passed.reverse();
                 changes.push(format!(
-                    "#{} filters by value before {}, which keeps values as they are: fewer keys are made",
+                    "#{} filters by value before {}: values stay as they are there, and fewer keys are made",
                     graph.nodes[filter].said[0],
-                    passed.join(" ")
+                    numbers(&passed)
                 ));
             }
         }
