@@ -82,10 +82,14 @@ impl<T: ?Sized> Source<T> {
     }
 }
 
-impl<T: SourceRecord + ?Sized> Source<T> {
+impl<T: ?Sized> Source<T> {
     /// The records of this source.
     #[track_caller]
-    pub fn read(self) -> Producer<T> {
+    pub fn read(self) -> Producer<T>
+    where
+        // Here and not at the block: a record without its derive is then told so.
+        T: SourceRecord,
+    {
         Producer::source(self)
     }
 }

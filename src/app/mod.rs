@@ -10,7 +10,6 @@ mod settings;
 mod write;
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::process::ExitCode;
 
 use crate::core::{Error, Job, Plan, Result, Source};
@@ -59,19 +58,17 @@ impl<A: clap::Args, F: Fn(&A) -> Job> JobFn<A> for F {
 /// }
 /// ```
 #[must_use = "an app does nothing until `.main()`"]
-pub struct App<A, F> {
-    job: F,
+pub struct App<Args> {
+    job: Box<dyn Fn(&Args) -> Job>,
     defaults: BTreeMap<&'static str, String>,
-    _a: PhantomData<fn() -> A>,
 }
 
-impl<A, F: JobFn<A>> App<A, F> {
+impl<Args: clap::Args> App<Args> {
     /// A binary for this job.
-    pub fn new(job: F) -> Self {
+    pub fn new<A, F: JobFn<A, Args = Args> + 'static>(job: F) -> Self {
         Self {
-            job,
+            job: Box::new(move |args| job.build(args)),
             defaults: BTreeMap::new(),
-            _a: PhantomData,
         }
     }
     /// Where a source is when neither `--source` nor the settings say: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC` or
@@ -82,7 +79,7 @@ impl<A, F: JobFn<A>> App<A, F> {
     }
     /// Parses the command line and runs the command. Errors go to standard error; the exit code follows their kind.
     pub fn main(self) -> ExitCode {
-        let matches = cli::command::<F::Args>().get_matches();
+        let matches = cli::command::<Args>().get_matches();
         match self.run(&matches) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
@@ -115,11 +112,7 @@ impl<A, F: JobFn<A>> App<A, F> {
     }
 
     fn plan(&self, matches: &clap::ArgMatches) -> Result<Plan> {
-        use clap::FromArgMatches;
-        let args = F::Args::from_arg_matches(matches).map_err(|e| Error::invalid(e.to_string()))?;
-        self.job
-            .build(&args)
-            .arguments(cli::resolved::<F::Args>(matches))
-            .plan()
+        let args = Args::from_arg_matches(matches).map_err(|e| Error::invalid(e.to_string()))?;
+        (self.job)(&args).arguments(cli::resolved::<Args>(matches)).plan()
     }
 }

@@ -56,6 +56,15 @@ impl<'a, K, V> KeyedOut<'a, K, V> {
     }
 }
 
+/// Nobody has it: a bound that says why a method is missing.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a key step cannot count: it may run once for many pairs of one key",
+    label = "what it counted would depend on the plan",
+    note = "count where the pairs are made (`keyed`, `keyed_pairs`, `flat_map_values`), or what passes by (`.counted(COUNTER)`)"
+)]
+pub trait MayCount {}
+
 /// Where a step puts the keys that take a key's place; each gets the same value. It has no counters: the step may run once
 /// for many equal keys.
 pub struct KeysOut<'a, K> {
@@ -65,6 +74,12 @@ pub struct KeysOut<'a, K> {
 }
 
 impl<K> KeysOut<'_, K> {
+    #[doc(hidden)]
+    pub fn count(&mut self, _: Counter, _: u64)
+    where
+        Self: MayCount,
+    {
+    }
     /// Emits one key. It may be borrowed: its bytes are copied, nothing is allocated.
     #[inline]
     pub fn emit<Q: AsKey<Key = K>>(&mut self, key: Q) {

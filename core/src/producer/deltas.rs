@@ -40,6 +40,32 @@ impl<K, V> DeltaProducer<K, V> {
     }
 }
 
+/// Nobody has it: a bound that says why a method is missing.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "deltas show no single values: they are added up already, in groups that nobody specifies",
+    label = "what this saw would depend on the size of a chunk",
+    note = "call it before the first sum, or use `map_values_by` with a function that commutes with addition"
+)]
+pub trait SingleValues {}
+
+impl<K, V> DeltaProducer<K, V> {
+    #[doc(hidden)]
+    pub fn filter_values(self, _: impl Fn(&V) -> bool) -> Self
+    where
+        Self: SingleValues,
+    {
+        self
+    }
+    #[doc(hidden)]
+    pub fn map_values<U>(self, _: impl Fn(&V) -> U) -> DeltaProducer<K, U>
+    where
+        Self: SingleValues,
+    {
+        DeltaProducer::of(KeyedProducer::of(self.pairs.node))
+    }
+}
+
 impl<K: Key, V: Semigroup> DeltaProducer<K, V> {
     /// As [`KeyedProducer::map_keys`].
     #[track_caller]

@@ -176,3 +176,30 @@ impl<T: Clone + Send + 'static, S> Producer<T, S> {
         Written::of(node::<T>(kind, ChunkType::of::<Vec<T>>(), vec![self.node]))
     }
 }
+
+/// Nobody has it: a bound that says why a method is missing.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "lines of text are borrowed from the log and cannot be kept as they are",
+    label = "this step keeps its records",
+    note = "make them owned first: `.map(|line| line.to_string())`",
+    note = "for pairs, `keyed(|line, out| out.emit(key, value))` needs no copy of the line"
+)]
+pub trait Kept {}
+
+impl<S> Producer<str, S> {
+    #[doc(hidden)]
+    pub fn key_by<Q: AsKey>(self, _: impl Fn(&str) -> Q) -> KeyedProducer<Q::Key, String, S>
+    where
+        Self: Kept,
+    {
+        KeyedProducer::of(self.node)
+    }
+    #[doc(hidden)]
+    pub fn write(self, _: Sink<String>) -> Written<String, S>
+    where
+        Self: Kept,
+    {
+        Written::of(self.node)
+    }
+}
