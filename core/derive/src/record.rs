@@ -114,3 +114,85 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(input: DeriveInput) -> Result<Vec<String>, String> {
+        let names = |s: Struct| s.fields.into_iter().map(|f| f.name).collect();
+        read(input).map(names).map_err(|e| e.to_string())
+    }
+
+    /// What is written is what is read, and a path is written in one way only.
+    #[test]
+    fn paths_are_kept_as_written() {
+        let read = names(parse_quote! {
+            struct Event {
+                r#type: String,
+                #[record(name = "repo.name")]
+                repo: String,
+                #[record(name = "repo.name2")]
+                other: String,
+                #[record(name = r"repo\.name.x\\")]
+                odd: String,
+            }
+        });
+        assert_eq!(read.unwrap(), ["type", "repo.name", "repo.name2", r"repo\.name.x\\"]);
+    }
+
+    #[test]
+    fn paths_that_are_refused() {
+        let refused = |name: &str, why: &str| {
+            let e = names(parse_quote!(
+                struct R {
+                    #[record(name = #name)]
+                    a: u8,
+                }
+            ))
+            .unwrap_err();
+            assert!(e.contains(why), "{name}: {e}");
+        };
+        for empty in ["", ".", "a.", ".a", "a..b"] {
+            refused(empty, "cannot be empty");
+        }
+        for backslash in [r"a\b", r"a\", r"\"] {
+            refused(backslash, "makes the next dot or backslash a part of it");
+        }
+    }
+
+    /// A field cannot be a value and an object that other fields lie within.
+    #[test]
+    fn paths_that_overlap() {
+        let two = |a: &str, b: &str| {
+            names(parse_quote!(
+                struct R {
+                    #[record(name = #a)]
+                    a: u8,
+                    #[record(name = #b)]
+                    b: u8,
+                }
+            ))
+        };
+        assert!(two("x", "x").unwrap_err().contains("another field already reads `x`"));
+        assert!(two("x.y", "x").unwrap_err().contains("`x` and `x.y`"));
+        assert!(
+            two("x", "x.y.z")
+                .unwrap_err()
+                .contains("one of them lies within the other")
+        );
+        assert!(two("x.y", "x.z").is_ok() && two("x", "xy").is_ok() && two("x", r"x\.y").is_ok());
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        let e = names(parse_quote!(
+            struct R {
+                #[record(named = "x")]
+                a: u8,
+            }
+        ))
+        .unwrap_err();
+        assert!(e.contains("write `#[record(name ="), "{e}");
+    }
+}
