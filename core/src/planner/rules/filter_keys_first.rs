@@ -3,9 +3,8 @@
 //! Preconditions: the filter is the only reader of the value step (else the others would lose pairs), both have one input,
 //! and the value step counts nothing (it runs for fewer pairs). A value step does not touch keys, so `p` sees the same ones.
 
-use super::{Rule, swap};
+use super::{Rule, filters_first};
 use crate::graph::{Arity, Contract};
-use crate::planner::explain::numbers;
 use crate::planner::graph::{Kind, PlanGraph};
 
 pub(super) struct FilterKeysFirst;
@@ -15,37 +14,30 @@ impl Rule for FilterKeysFirst {
         "filter-keys-first"
     }
     fn apply(&self, graph: &mut PlanGraph) -> Vec<String> {
-        let mut readers = graph.readers();
-        let mut changes = Vec::new();
-        for filter in graph.ids().collect::<Vec<_>>() {
-            if graph.nodes[filter].kind.contract() != Some(Contract::Keys(Arity::Filter)) {
-                continue;
-            }
-            let mut passed = Vec::new();
-            while let [earlier] = graph.nodes[filter].inputs[..] {
-                let node = &graph.nodes[earlier];
+        let moved = filters_first(
+            graph,
+            |node| node.kind.contract() == Some(Contract::Keys(Arity::Filter)),
+            |node| {
                 let values = matches!(node.kind.contract(), Some(Contract::Values(Arity::One | Arity::Many)));
-                if !values || node.inputs.len() != 1 || !node.counts.is_empty() || readers[earlier].len() != 1 {
-                    break;
-                }
-                let above = &graph.nodes[node.inputs[0]];
+                values && node.counts.is_empty()
+            },
+        );
+        let mut changes = Vec::new();
+        for moved in moved {
+            // The filters see the values that the first step saw.
+            for &filter in &moved.filters {
+                let above = &graph.nodes[graph.nodes[filter].inputs[0]];
                 let (gives, output) = (above.gives, above.output.clone());
-                swap(graph, &mut readers, earlier, filter);
                 let node = &mut graph.nodes[filter];
                 (node.gives, node.output) = (gives, output);
                 if let Kind::Step(step) = &mut node.kind {
                     step.takes = gives;
                 }
-                passed.push(graph.nodes[earlier].said[0]);
             }
-            if !passed.is_empty() {
-                passed.reverse();
-                changes.push(format!(
-                    "#{} filters by key before {}: keys stay as they are there, and fewer values are made",
-                    graph.nodes[filter].said[0],
-                    numbers(&passed)
-                ));
-            }
+            changes.push(format!(
+                "{}: keys stay as they are there, and fewer values are made",
+                moved.say(graph, "key")
+            ));
         }
         changes
     }

@@ -3,9 +3,8 @@
 //! Preconditions: the filter is the only reader of the key step, and both have one input. Key steps cannot count. A key step
 //! does not touch values: all copies of one pass the filter, or none does.
 
-use super::{Rule, swap};
+use super::{Rule, filters_first};
 use crate::graph::{Arity, Contract};
-use crate::planner::explain::numbers;
 use crate::planner::graph::PlanGraph;
 
 pub(super) struct FilterValuesFirst;
@@ -15,32 +14,20 @@ impl Rule for FilterValuesFirst {
         "filter-values-first"
     }
     fn apply(&self, graph: &mut PlanGraph) -> Vec<String> {
-        let mut readers = graph.readers();
+        let moved = filters_first(
+            graph,
+            |node| node.kind.contract() == Some(Contract::Values(Arity::Filter)),
+            |node| matches!(node.kind.contract(), Some(Contract::Keys(Arity::One | Arity::Many))),
+        );
         let mut changes = Vec::new();
-        for filter in graph.ids().collect::<Vec<_>>() {
-            if graph.nodes[filter].kind.contract() != Some(Contract::Values(Arity::Filter)) {
-                continue;
+        for moved in moved {
+            for &filter in &moved.filters {
+                graph.nodes[filter].output = graph.nodes[graph.nodes[filter].inputs[0]].output.clone();
             }
-            let mut passed = Vec::new();
-            while let [earlier] = graph.nodes[filter].inputs[..] {
-                let node = &graph.nodes[earlier];
-                let keys = matches!(node.kind.contract(), Some(Contract::Keys(Arity::One | Arity::Many)));
-                if !keys || node.inputs.len() != 1 || readers[earlier].len() != 1 {
-                    break;
-                }
-                let output = graph.nodes[node.inputs[0]].output.clone();
-                swap(graph, &mut readers, earlier, filter);
-                graph.nodes[filter].output = output;
-                passed.push(graph.nodes[earlier].said[0]);
-            }
-            if !passed.is_empty() {
-                passed.reverse();
-                changes.push(format!(
-                    "#{} filters by value before {}: values stay as they are there, and fewer keys are made",
-                    graph.nodes[filter].said[0],
-                    numbers(&passed)
-                ));
-            }
+            changes.push(format!(
+                "{}: values stay as they are there, and fewer keys are made",
+                moved.say(graph, "value")
+            ));
         }
         changes
     }

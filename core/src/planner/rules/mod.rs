@@ -15,7 +15,8 @@ mod filter_values_first;
 mod share_sources;
 mod times;
 
-use super::graph::{Id, PlanGraph};
+use super::explain::numbers;
+use super::graph::{Id, PlanGraph, PlanNode};
 
 /// A rewrite.
 pub(super) trait Rule: Sync {
@@ -69,25 +70,84 @@ impl Rules {
     }
 }
 
-/// Moves `later`, the only reader of `earlier`, before it. Both have one input each.
-fn swap(graph: &mut PlanGraph, readers: &mut [Vec<Id>], earlier: Id, later: Id) {
-    let above = graph.nodes[earlier].inputs[0];
-    let below = std::mem::replace(&mut readers[later], vec![earlier]);
-    for &reader in &below {
-        for input in &mut graph.nodes[reader].inputs {
-            if *input == later {
-                *input = earlier;
-            }
-        }
+/// Filters of one row that were moved, and the steps before which they stand now; both in running order.
+struct Moved {
+    filters: Vec<Id>,
+    passed: Vec<Id>,
+}
+
+impl Moved {
+    /// `#4 #6 filter by key before #2 #3`
+    fn say(&self, graph: &PlanGraph, by: &str) -> String {
+        let said = |ids: &[Id]| {
+            let ids: Vec<usize> = ids.iter().map(|id| graph.nodes[*id].said[0]).collect();
+            numbers(&ids)
+        };
+        let s = if self.filters.len() == 1 { "s" } else { "" };
+        format!(
+            "{} filter{s} by {by} before {}",
+            said(&self.filters),
+            said(&self.passed)
+        )
     }
-    for reader in &mut readers[above] {
-        if *reader == earlier {
-            *reader = later;
+}
+
+/// Moves filters before the steps that they may pass. Along a row of both, in which each has one input and is the only reader
+/// of the one before, filters come first; each kind keeps its order. One walk: many filters behind many steps stay linear.
+fn filters_first(
+    graph: &mut PlanGraph,
+    filters: impl Fn(&PlanNode) -> bool,
+    may_be_passed: impl Fn(&PlanNode) -> bool,
+) -> Vec<Moved> {
+    let readers = graph.readers();
+    let mut rows: Vec<Vec<Id>> = Vec::new();
+    // The row that a node ends.
+    let mut ends: Vec<Option<usize>> = vec![None; graph.nodes.len()];
+    for id in graph.order() {
+        let node = &graph.nodes[id];
+        let [input] = node.inputs[..] else { continue };
+        if !filters(node) && !may_be_passed(node) {
+            continue;
         }
+        let row = ends[input].filter(|_| readers[input].len() == 1).unwrap_or(rows.len());
+        if row == rows.len() {
+            rows.push(Vec::new());
+        }
+        rows[row].push(id);
+        ends[id] = Some(row);
     }
-    readers[earlier] = below;
-    graph.nodes[later].inputs = vec![above];
-    graph.nodes[earlier].inputs = vec![later];
+    let mut moved = Vec::new();
+    // Who reads the last filter of a row reads the last step that it passed.
+    let mut instead: Vec<Id> = (0..graph.nodes.len()).collect();
+    let mut inputs: Vec<(Id, Id, bool)> = Vec::new();
+    for mut row in rows {
+        while row.last().is_some_and(|&id| !filters(&graph.nodes[id])) {
+            row.pop();
+        }
+        let (first, passed): (Vec<Id>, Vec<Id>) = row.iter().partition(|&&id| filters(&graph.nodes[id]));
+        let (Some(&head), Some(&old), Some(&new)) = (row.first(), row.last(), passed.last()) else {
+            continue;
+        };
+        instead[old] = new;
+        let mut above = None;
+        for &id in first.iter().chain(&passed) {
+            inputs.push((id, above.unwrap_or(graph.nodes[head].inputs[0]), above.is_none()));
+            above = Some(id);
+        }
+        let behind = row.iter().copied().skip_while(|id| filters(&graph.nodes[*id]));
+        moved.push(Moved {
+            filters: behind.filter(|id| filters(&graph.nodes[*id])).collect(),
+            passed,
+        });
+    }
+    for input in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
+        *input = instead[*input];
+    }
+    for (id, above, head) in inputs {
+        // What a row follows on may be another row's end.
+        graph.nodes[id].inputs = vec![if head { instead[above] } else { above }];
+    }
+    moved
 }
 
 #[cfg(test)]

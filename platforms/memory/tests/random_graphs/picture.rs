@@ -33,7 +33,9 @@ impl Picture {
             plan: BTreeMap::new(),
         };
         let mut edges = Vec::new();
-        for line in dot.lines().map(|line| line.trim().trim_end_matches(';')) {
+        // The store of the counters is no step that was said; what counts points to it.
+        let lines = dot.lines().filter(|line| !line.contains("counters [")).map(str::trim);
+        for line in lines.map(|line| line.trim_end_matches(';')) {
             if let Some((from, to)) = line.split_once(" -> ") {
                 edges.push((place(from), place(to)));
             } else if let Some((id, rest)) = line.split_once(" [label=\"") {
@@ -65,8 +67,11 @@ fn node(label: &str, in_plan: bool) -> Node {
     let mut node = Node::default();
     let lines: Vec<&str> = label.split("\\n").collect();
     let head = if in_plan {
-        let [head, names @ .., said] = &lines[..] else {
-            panic!("{label}: a node of the plan says what it stands for")
+        // A combiner stands for nothing that was said.
+        let (head, names, said) = match &lines[..] {
+            [head] => (head, &[][..], ""),
+            [head, names @ .., said] => (head, names, *said),
+            [] => panic!("{label}: no word"),
         };
         node.names = names.iter().map(ToString::to_string).collect();
         let numbers = said.split_whitespace().map(|n| n.trim_start_matches('#'));
