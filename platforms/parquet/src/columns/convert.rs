@@ -13,7 +13,7 @@ use rufous_core::{Column, ColumnData, Field};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// What columns of a type become; `None`: they cannot be read. The one list of types that [`column`] knows.
+/// What columns of a type become; `None`: they cannot be read. The one list of types that [`column()`] knows.
 fn kind(ty: &DataType) -> Option<FieldType> {
     use DataType as D;
     Some(match ty {
