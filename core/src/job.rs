@@ -1,6 +1,7 @@
 //! A job: a name and the ends of its graph.
 
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -14,6 +15,7 @@ pub struct Job<S = Anywhere> {
     version: u32,
     arguments: String,
     tails: Vec<Arc<Node>>,
+    at: &'static Location<'static>,
     _s: PhantomData<fn() -> S>,
 }
 
@@ -59,6 +61,7 @@ tuples!(A, B, C, D, E, F);
 
 impl<S> Job<S> {
     /// A job of this name (`a-z`, `0-9`, `-`: it becomes a directory) that ends in `tails`.
+    #[track_caller]
     pub fn new(name: &'static str, tails: impl Tails<S>) -> Self {
         let mut nodes = Vec::new();
         tails.nodes(&mut nodes);
@@ -67,6 +70,7 @@ impl<S> Job<S> {
             version: 1,
             arguments: String::new(),
             tails: nodes,
+            at: Location::caller(),
             _s: PhantomData,
         }
     }
@@ -103,6 +107,7 @@ impl<S> Job<S> {
             job: self.name,
             version: self.version,
             arguments: &self.arguments,
+            at: self.at,
         };
         planner::plan(&identity, &self.tails, rules)
     }

@@ -100,9 +100,10 @@ fn two_writes_of_one_sink_with_other_types() {
     let one = texts.write(TEXTS);
     let second = next_line();
     let two = others.write(NUMBERS);
-    let message = refusal((one, two));
-    assert!(message.starts_with("sink `texts` "), "{message}");
-    assert!(message.contains(&first) && message.contains(&second), "{message}");
+    assert_eq!(
+        refusal((one, two)),
+        format!("sink `texts` is declared twice with different types ({first} and {second}): one port, one type")
+    );
 }
 
 /// What a source declares about batches is in every archive and manifest: two declarations would cut one log in two ways
@@ -191,9 +192,12 @@ fn a_source_with_other_types_of_the_same_fields() {
     let one = ADS.read();
     let second = next_line();
     let two = CLICKS.read();
-    let message = refusal(one.map(|_| 1).merge(two.map(|_| 2)).write(Sink::new("numbers")));
-    assert!(message.starts_with("source `ads` is declared twice: "), "{message}");
-    assert!(message.contains(&first) && message.contains(&second), "{message}");
+    assert_eq!(
+        refusal(one.map(|_| 1).merge(two.map(|_| 2)).write(Sink::new("numbers"))),
+        format!(
+            "source `ads` is declared twice with different types of the same fields ({first} and {second}): one port, one type"
+        )
+    );
 }
 
 /// Counters are a store of the job; its name is kept for it, whether the job counts or not.
@@ -213,12 +217,14 @@ fn the_name_of_the_counters() {
 #[test]
 fn names_of_jobs() {
     for name in ["", "Word count", "word_count", "../word-count", "w\u{f6}rter"] {
-        let job: Job = Job::new(name, words().sum_by_key(COUNTS));
+        let words = words();
+        let line = next_line();
+        let job: Job = Job::new(name, words.sum_by_key(COUNTS));
         let error = job.plan().err().expect("this name is refused");
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
         assert_eq!(
             error.to_string(),
-            format!("job name `{name}`: names are made of a-z, 0-9 and '-'")
+            format!("job name `{name}` ({line}): names are made of a-z, 0-9 and '-'")
         );
     }
 }
@@ -234,6 +240,22 @@ fn names_of_steps() {
             format!("step name `{name}` ({line}): names are made of a-z, 0-9 and '-'")
         );
     }
+}
+
+/// Options go by the name alone: one of a step must be none of a store.
+#[test]
+fn a_step_with_the_name_of_a_store() {
+    let words = words();
+    let first = next_line();
+    let named = words.named("counts");
+    let second = next_line();
+    let sum = named.sum_by_key(COUNTS);
+    assert_eq!(
+        refusal(sum),
+        format!(
+            "step name `counts` ({first}) is the name of a store ({second}), too: options go by the name, so give the step another"
+        )
+    );
 }
 
 /// Options belong to exactly one named step: a name stands for one step.
@@ -291,6 +313,25 @@ fn counting_after_key_steps() {
         words().filter_keys(|word| word.len() > 3),
         words().flat_map_keys(|word, out| out.emit(word.as_str())),
     ] {
+        let line = next_line();
+        let counting = words.counting([WORDS]);
+        assert_eq!(refusal(counting.sum_by_key(COUNTS)), cannot_count(&line));
+    }
+}
+
+/// These closures are handed nothing to count with.
+#[test]
+fn counting_after_closures_without_an_out() {
+    for texts in [
+        texts().map(String::clone),
+        texts().filter(|t| !t.is_empty()),
+        texts().filter_map(|t| Some(t.clone())),
+    ] {
+        let line = next_line();
+        let counting = texts.counting([WORDS]);
+        assert_eq!(refusal(counting.write(TEXTS)), cannot_count(&line));
+    }
+    for words in [words().map_values(|n| n + 1), words().filter_values(|n| *n > 1)] {
         let line = next_line();
         let counting = words.counting([WORDS]);
         assert_eq!(refusal(counting.sum_by_key(COUNTS)), cannot_count(&line));

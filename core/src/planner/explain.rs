@@ -176,6 +176,7 @@ pub(super) fn fingerprint(identity: &Identity<'_>, said: &Said) -> String {
         job,
         version,
         arguments,
+        ..
     } = identity;
     let mut text = format!("rufous-job/1\n{job}\nversion {version}\narguments {arguments}\n");
     for node in &said.nodes {

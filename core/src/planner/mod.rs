@@ -18,6 +18,7 @@ mod normal;
 mod plan;
 pub mod rules;
 
+use std::panic::Location;
 use std::sync::Arc;
 
 pub use plan::Plan;
@@ -31,6 +32,8 @@ pub(crate) struct Identity<'a> {
     pub(crate) job: &'static str,
     pub(crate) version: u32,
     pub(crate) arguments: &'a str,
+    /// Where the job is made.
+    pub(crate) at: &'static Location<'static>,
 }
 
 /// Checks a job and plans it.

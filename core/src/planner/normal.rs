@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Identity;
 use super::graph::{Id, Kind, PlanGraph, PlanNode, call};
 use crate::error::{Error, Result};
-use crate::graph::{Contract, Node, NodeKind, topological};
+use crate::graph::{Arity, Contract, Node, NodeKind, topological};
 use crate::port::COUNTERS;
 
 /// A job's nodes, numbered as they are shown.
@@ -32,8 +32,9 @@ impl Said {
     pub(crate) fn of(identity: &Identity<'_>, tails: &[Arc<Node>]) -> Result<Self> {
         if !is_name(identity.job) {
             return Err(Error::invalid(format!(
-                "job name `{}`: names are made of a-z, 0-9 and '-'",
-                identity.job
+                "job name `{}` ({}): names are made of a-z, 0-9 and '-'",
+                identity.job,
+                line(identity.at)
             )));
         }
         let nodes = topological(tails);
@@ -54,13 +55,21 @@ impl Said {
     fn check_ports(&self) -> Result<()> {
         let mut sources: HashMap<&str, (String, TypeId, At)> = HashMap::new();
         let mut stores: HashMap<&str, ((TypeId, TypeId), At)> = HashMap::new();
-        let mut sinks: HashMap<&str, At> = HashMap::new();
+        let mut sinks: HashMap<&str, (TypeId, At)> = HashMap::new();
         for node in &self.nodes {
             match &node.kind {
                 NodeKind::Source(face) => {
                     let found = (face.describe(), node.gives.id, node.at);
                     let first = sources.entry(face.name).or_insert_with(|| found.clone());
-                    if (&first.0, first.1) != (&found.0, found.1) {
+                    if first.0 == found.0 && first.1 != found.1 {
+                        return Err(Error::invalid(format!(
+                            "source `{}` is declared twice with different types of the same fields ({} and {}): one port, one type",
+                            face.name,
+                            line(first.2),
+                            line(found.2)
+                        )));
+                    }
+                    if first.0 != found.0 {
                         return Err(Error::invalid(format!(
                             "source `{}` is declared twice: `{}` ({}) and `{}` ({}); one port has one type, one clock and one \
                              batcher",
@@ -96,13 +105,18 @@ impl Said {
                     }));
                 }
                 NodeKind::Write(write) => {
-                    if let Some(at) = sinks.insert(write.sink, node.at) {
-                        return Err(Error::invalid(format!(
-                            "sink `{}` ends two writes ({} and {}): merge them before the write, or give each a sink of its own",
-                            write.sink,
-                            line(at),
-                            line(node.at)
-                        )));
+                    if let Some((record, at)) = sinks.insert(write.sink, (write.record, node.at)) {
+                        let (name, first, second) = (write.sink, line(at), line(node.at));
+                        return Err(Error::invalid(if record == write.record {
+                            format!(
+                                "sink `{name}` ends two writes ({first} and {second}): merge them before the write, or give each a \
+                                 sink of its own"
+                            )
+                        } else {
+                            format!(
+                                "sink `{name}` is declared twice with different types ({first} and {second}): one port, one type"
+                            )
+                        }));
                     }
                 }
                 _ => {}
@@ -189,6 +203,7 @@ impl Said {
             became.push(Some(id));
             origins.push(VecDeque::from([id]));
         }
+        annotated.apart_from_stores(&graph)?;
         Ok(graph)
     }
 }
@@ -248,11 +263,36 @@ impl<'a> Annotated<'a> {
         Ok(())
     }
 
+    /// Options go by the name alone.
+    fn apart_from_stores(&self, graph: &PlanGraph) -> Result<()> {
+        for node in &graph.nodes {
+            if let Kind::Sum(sum) = &node.kind
+                && let Some(at) = self.names.get(sum.store.name)
+            {
+                return Err(Error::invalid(format!(
+                    "step name `{}` ({}) is the name of a store ({}), too: options go by the name, so give the step another",
+                    sum.store.name,
+                    line(at),
+                    line(node.at)
+                )));
+            }
+        }
+        match self.names.get(COUNTERS.name()) {
+            Some(at) => Err(Error::invalid(format!(
+                "step name `{}` ({}): this name is kept for the job's counters; choose another",
+                COUNTERS.name(),
+                line(at)
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn counting(&mut self, graph: &mut PlanGraph, target: Option<Id>, counters: &[&'static str], at: At) -> Result<()> {
         let step = target.map(|id| &mut graph.nodes[id]).filter(|n| {
-            n.kind
-                .contract()
-                .is_some_and(|c| !matches!(c, Contract::Keys(_) | Contract::Passes))
+            matches!(
+                n.kind.contract(),
+                Some(Contract::FlatMap | Contract::Values(Arity::Many))
+            )
         });
         let Some(node) = step else {
             return Err(Error::invalid(format!(

@@ -91,7 +91,7 @@ fn every_keyed_step() -> Case {
             out.emit((key.0.as_str(), key.1));
             out.emit(("all", key.1));
         })
-        .named("both");
+        .named("both-sides");
     let mut expected = Vec::new();
     for s in sales.iter().filter(|s| s.cents != 0 && s.item != 7) {
         for cents in [Some(s.cents), (s.cents > 1_000).then_some(-1_000)]
