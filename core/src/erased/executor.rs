@@ -327,7 +327,7 @@ impl Executor {
     ///
     /// # Errors
     /// Only for a bug of ours: there is no such sink.
-    pub fn take_written(&mut self, sink: usize) -> Result<Box<dyn Any + Send>> {
+    pub fn take_written(&mut self, sink: usize) -> Result<Box<dyn AnyChunk>> {
         let slot = self
             .shape
             .writes

@@ -74,7 +74,7 @@ pub(crate) trait Stage: Send {
         None
     }
     /// What was written, if this is a write: a `Vec` of the records.
-    fn take_written(&mut self) -> Option<Box<dyn Any + Send>> {
+    fn take_written(&mut self) -> Option<Box<dyn AnyChunk>> {
         None
     }
 }

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::stage::{Context, In, Input, Stage, output};
+use crate::data::AnyChunk;
 use crate::error::Result;
 
 struct Write<T> {
@@ -30,7 +31,7 @@ impl<T: Clone + Send + 'static> Stage for Write<T> {
         }
         Ok(true)
     }
-    fn take_written(&mut self) -> Option<Box<dyn Any + Send>> {
+    fn take_written(&mut self) -> Option<Box<dyn AnyChunk>> {
         Some(Box::new(std::mem::take(&mut self.written)))
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use rufous_core::{
-    AnyChunk, Chunk, ChunkMeta, Data, Error, Executor, Format, Plan, RecordBatch, Result, Source, SourceRecord,
-    Timestamp,
+    Chunk, ChunkMeta, Data, Error, Executor, Format, Plan, RecordBatch, Result, Source, SourceRecord, Timestamp,
 };
 
 /// Records in a stored chunk.
@@ -19,6 +18,14 @@ pub(crate) trait Given: Send + Sync {
     fn len(&self) -> usize;
     /// What orders a record: its event time, if the source declares one; else the log's.
     fn time(&self, record: usize) -> Option<Timestamp>;
+    /// The log's timestamp of a record.
+    fn log_time(&self, record: usize) -> Option<Timestamp>;
+    /// The event time of a record, if the source declares one.
+    fn event_time(&self, record: usize) -> Option<Timestamp>;
+    /// Runs these records through a job, in one chunk.
+    fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()>;
+    /// To add records of the same type.
+    fn as_any(&mut self) -> &mut dyn Any;
     /// Runs records `[from, to)` through a job, in one chunk.
     fn push(&self, from: usize, to: usize, meta: &ChunkMeta, run: &mut Executor) -> Result<()>;
 }
@@ -52,6 +59,11 @@ impl<T: Data + ?Sized> Records<T> {
             all.add(record.borrow());
         }
         all
+    }
+    /// Appends a record that is logged at this time. All records of a source have times, or none has.
+    pub(crate) fn log(&mut self, time: Timestamp, record: &T) {
+        self.times.push(time);
+        self.add(record);
     }
     fn add(&mut self, record: &T) {
         if self.len.is_multiple_of(CHUNK) {
@@ -100,26 +112,36 @@ impl<T: Data + ?Sized> Given for Records<T> {
         self.len
     }
     fn time(&self, record: usize) -> Option<Timestamp> {
-        let event = self.chunk(record, |chunk| {
+        self.event_time(record).or_else(|| self.log_time(record))
+    }
+    fn log_time(&self, record: usize) -> Option<Timestamp> {
+        self.times.get(record).copied()
+    }
+    fn event_time(&self, record: usize) -> Option<Timestamp> {
+        self.chunk(record, |chunk| {
             chunk
                 .iter_from(record % CHUNK)
                 .next()
                 .and_then(|r| self.port.time_of(r))
-        });
-        event.or_else(|| self.times.get(record).copied())
+        })
+    }
+    fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
+        let mut some = T::Chunk::default();
+        for &record in records {
+            self.chunk(record, |chunk| {
+                chunk.iter_from(record % CHUNK).take(1).for_each(|r| some.add(r));
+            });
+        }
+        run.push(meta, &mut some)
+    }
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
     }
     fn push(&self, from: usize, to: usize, meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         if from.is_multiple_of(CHUNK) && to == self.len.min(from + CHUNK) {
             return self.chunk(from, |chunk| run.push_shared(meta, chunk));
         }
-        let mut some = T::Chunk::default();
-        for record in from..to {
-            self.chunk(record, |chunk| {
-                chunk.iter_from(record % CHUNK).take(1).for_each(|r| some.add(r))
-            });
-        }
-        debug_assert_eq!(some.len(), to - from);
-        run.push(meta, &mut some)
+        self.push_some(&(from..to).collect::<Vec<_>>(), meta, run)
     }
 }
 
@@ -140,6 +162,14 @@ enum Input {
 impl Inputs {
     pub(crate) fn records(&mut self, source: &'static str, given: impl Given + 'static) {
         self.given.insert(source, Input::Records(Box::new(given)));
+    }
+    /// The records of a source that records were given to before, to add some; new ones else.
+    pub(crate) fn log<T: SourceRecord + ?Sized>(&mut self, port: Source<T>) -> Option<&mut Records<T>> {
+        let new = || Input::Records(Box::new(Records::<T>::new(port, std::iter::empty::<&T>())));
+        match self.given.entry(port.name()).or_insert_with(new) {
+            Input::Records(given) => given.as_any().downcast_mut(),
+            Input::Raw(_) => None,
+        }
     }
     pub(crate) fn raw(&mut self, source: &'static str, make: Make) {
         self.given.insert(source, Input::Raw(make));
@@ -201,6 +231,15 @@ impl Bound<'_> {
     }
     pub(crate) fn time(&self, record: usize) -> Option<Timestamp> {
         self.given().time(record)
+    }
+    pub(crate) fn log_time(&self, record: usize) -> Option<Timestamp> {
+        self.given().log_time(record)
+    }
+    pub(crate) fn event_time(&self, record: usize) -> Option<Timestamp> {
+        self.given().event_time(record)
+    }
+    pub(crate) fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
+        self.given().push_some(records, meta, run)
     }
     pub(crate) fn push(&self, from: usize, to: usize, meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         self.given().push(from, to, meta, run)

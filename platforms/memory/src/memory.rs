@@ -13,7 +13,7 @@ use crate::totals::Totals;
 /// Collections bound to the sources of a job.
 #[derive(Default)]
 pub struct Memory {
-    inputs: Inputs,
+    pub(crate) inputs: Inputs,
     chunk: Option<usize>,
     rules: Rules,
 }

@@ -1,40 +1,76 @@
 //! What a run leaves behind.
 
 use std::any::Any;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use rufous_algebra::Codec;
-use rufous_core::{AsKey, COUNTERS, Counter, Error, Executor, Key, KeyOf, Plan, Result, Sink, Store, key};
+use rufous_core::{
+    AnyChunk, AsKey, COUNTERS, Counter, Deltas, Executor, Key, KeyOf, Plan, Result, Sink, Store, StoreFace, key,
+};
+
+/// Canonical bytes of keys and values.
+pub(crate) type Bytes = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// What a run left in its stores, sinks and counters.
 pub struct Totals {
-    stores: BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
+    stores: BTreeMap<&'static str, Sums>,
     /// Per sink the vectors of records that were written.
-    sinks: BTreeMap<&'static str, Vec<Box<dyn Any + Send>>>,
+    sinks: BTreeMap<&'static str, Vec<Box<dyn AnyChunk>>>,
+}
+
+/// Added up, sorted and encoded once somebody asks.
+struct Sums {
+    face: StoreFace,
+    deltas: Vec<Box<dyn Deltas>>,
+    bytes: OnceCell<Bytes>,
+}
+
+impl Sums {
+    fn bytes(&self) -> &Bytes {
+        self.bytes.get_or_init(|| {
+            let mut sums = Bytes::new();
+            for deltas in &self.deltas {
+                let added = deltas.for_each(&mut |delta| {
+                    let mut sum = Vec::new();
+                    let before = sums.get(delta.key).map(Vec::as_slice);
+                    let parts = before.into_iter().chain([delta.value]);
+                    let added = self.face.value.sum(&mut parts.into_iter(), &mut sum);
+                    added.expect("bytes that were just written");
+                    sums.insert(delta.key.to_vec(), sum);
+                    Ok(())
+                });
+                added.expect("nothing above fails");
+            }
+            sums
+        })
+    }
 }
 
 impl Totals {
     pub(crate) fn of(plan: &Plan) -> Self {
+        let sums = |face: &StoreFace| Sums {
+            face: *face,
+            deltas: Vec::new(),
+            bytes: OnceCell::new(),
+        };
         Self {
-            stores: plan.stores().iter().map(|s| (s.name, BTreeMap::new())).collect(),
+            stores: plan.stores().iter().map(|s| (s.name, sums(s))).collect(),
             sinks: plan.sinks().iter().map(|(name, _)| (*name, Vec::new())).collect(),
         }
     }
     /// Adds what an instance of the job holds.
     pub(crate) fn add(&mut self, plan: &Plan, run: &mut Executor) -> Result<()> {
         for (store, deltas) in plan.stores().iter().zip(run.take(Vec::new())?) {
-            let sums = self.stores.entry(store.name).or_default();
-            deltas.for_each(&mut |delta| {
-                let mut sum = Vec::new();
-                let before = sums.get(delta.key).map(Vec::as_slice);
-                store
-                    .value
-                    .sum(&mut before.into_iter().chain([delta.value]), &mut sum)
-                    .map_err(|e| Error::bug(format!("store `{}`: {e}", store.name)))?;
-                sums.insert(delta.key.to_vec(), sum);
-                Ok(())
-            })?;
+            if let Some(sums) = self.stores.get_mut(store.name) {
+                sums.deltas.push(deltas);
+                sums.bytes = OnceCell::new();
+            }
         }
+        self.take_written(plan, run)
+    }
+    /// Adds what an instance of the job wrote.
+    pub(crate) fn take_written(&mut self, plan: &Plan, run: &mut Executor) -> Result<()> {
         for (i, (sink, _)) in plan.sinks().iter().enumerate() {
             self.sinks.entry(sink).or_default().push(run.take_written(i)?);
         }
@@ -45,7 +81,7 @@ impl Totals {
     /// # Panics
     /// Only for a bug of ours: bytes that were just written cannot be read.
     pub fn get<K: Key + KeyOf<Q>, V: Codec, Q: AsKey>(&self, store: Store<K, V>, wanted: Q) -> Option<V> {
-        let bytes = self.stores.get(store.name())?.get(&key::to_bytes(&wanted))?;
+        let bytes = self.bytes(store.name())?.get(&key::to_bytes(&wanted))?;
         Some(V::decode(bytes).expect("bytes that were just written"))
     }
     /// Every key and value, in key order.
@@ -64,20 +100,30 @@ impl Totals {
             .collect()
     }
     /// Every key and value of a store as canonical bytes: what platforms are compared by.
+    ///
+    /// # Panics
+    /// Only for a bug of ours: bytes that were just written cannot be read.
     pub fn bytes(&self, store: &str) -> Option<&BTreeMap<Vec<u8>, Vec<u8>>> {
-        self.stores.get(store)
+        self.stores.get(store).map(Sums::bytes)
     }
     /// A counter; 0 if nothing was counted.
+    ///
+    /// # Panics
+    /// Only for a bug of ours: bytes that were just written cannot be read.
     pub fn counter(&self, counter: Counter) -> u64 {
         self.get(COUNTERS, counter.name()).unwrap_or_default()
     }
     /// What was written to a sink, in no particular order; in order where the job is.
     pub fn written<T: Clone + 'static>(&self, sink: Sink<T>) -> Vec<T> {
         let written = self.sinks.get(sink.name()).into_iter().flatten();
-        written
-            .filter_map(|w| w.downcast_ref::<Vec<T>>())
-            .flatten()
-            .cloned()
-            .collect()
+        written.filter_map(|w| records(&**w)).flatten().cloned().collect()
     }
+    /// How many records were written to a sink.
+    pub(crate) fn written_len(&self, sink: &str) -> usize {
+        self.sinks.get(sink).into_iter().flatten().map(|w| w.len()).sum()
+    }
+}
+
+fn records<T: 'static>(chunk: &dyn AnyChunk) -> Option<&Vec<T>> {
+    (chunk as &dyn Any).downcast_ref()
 }

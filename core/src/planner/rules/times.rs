@@ -89,7 +89,8 @@ mod tests {
                 };
                 deltas.for_each(&mut add).unwrap();
             }
-            let mut written = *run.take_written(0).unwrap().downcast::<Vec<String>>().unwrap();
+            let written: Box<dyn std::any::Any> = run.take_written(0).unwrap();
+            let mut written = *written.downcast::<Vec<String>>().unwrap();
             written.sort();
             (cells, written)
         };

@@ -1,0 +1,221 @@
+//! A model of the two layers: which batch a record is in (P1-P3), what realtime commits whatever happens, and how a read
+//! adds both. It shares no code with the engines, only the definition of a batch.
+
+use std::collections::BTreeMap;
+
+use rufous_core::{BatchId, ChunkMeta, Clock, CutSpec, Executor, Plan, Result, RunningBatch};
+
+use super::Script;
+use super::split::Random;
+use crate::given::Bound;
+use crate::totals::{Bytes, Totals};
+
+/// One partition of a source.
+pub(super) struct Partition {
+    pub(super) source: usize,
+    pub(super) number: u32,
+    /// The records by offset: their places in the list that was given.
+    records: Vec<usize>,
+    /// The batch of each.
+    batches: Vec<BatchId>,
+    /// After this many records the last ones come again.
+    again: Vec<(usize, usize)>,
+}
+
+impl Partition {
+    /// Deals a source's records to its partitions and cuts each.
+    pub(super) fn of(plan: &Plan, source: usize, given: &Bound<'_>, script: &Script) -> Vec<Self> {
+        let face = &plan.sources()[source];
+        let n = script.partitions.get(face.name).copied().unwrap_or(1);
+        let spec = face.cut_spec(true);
+        let mut all: Vec<Self> = (0..n)
+            .map(|number| Self {
+                source,
+                number,
+                records: (number as usize..given.len()).step_by(n as usize).collect(),
+                batches: Vec::new(),
+                again: Vec::new(),
+            })
+            .collect();
+        for partition in &mut all {
+            partition.batches = cut(&spec, given, &partition.records);
+            for &(name, after, count) in &script.again {
+                if name == face.name {
+                    let below = |limit: usize| partition.records.iter().filter(|r| **r < limit).count();
+                    partition
+                        .again
+                        .push((below(after), below(after) - below(after - count)));
+                }
+            }
+        }
+        all
+    }
+
+    /// Where it may be cut: at the start of each batch. The last batch is open; what lies above its start is realtime's.
+    pub(super) fn cuts(&self) -> Vec<(usize, BatchId)> {
+        let mut cuts = vec![(0, BatchId::MIN)];
+        for (offset, batch) in self.batches.iter().enumerate() {
+            if cuts.last().is_none_or(|(_, last)| batch > last) && *batch > BatchId::MIN {
+                cuts.push((offset, *batch));
+            }
+        }
+        cuts
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    fn meta(&self, batch: BatchId) -> ChunkMeta {
+        ChunkMeta {
+            source: self.source as u32,
+            partition: self.number,
+            batch,
+        }
+    }
+}
+
+fn cut(spec: &CutSpec, given: &Bound<'_>, records: &[usize]) -> Vec<BatchId> {
+    let mut running = RunningBatch::at(BatchId::MIN);
+    let batch = |(offset, &record): (usize, &usize)| {
+        let time = match spec.clock {
+            Clock::Log => given.log_time(record),
+            Clock::Event => given.event_time(record),
+        };
+        running.advance(spec, time, offset as u64).0
+    };
+    records.iter().enumerate().map(batch).collect()
+}
+
+/// Realtime's state: cells per store, and what the sinks hold.
+pub(super) struct Realtime {
+    /// Per store: key, source, partition and batch.
+    cells: Vec<BTreeMap<(Vec<u8>, u32, u32, BatchId), Vec<u8>>>,
+    pub(super) sinks: Totals,
+}
+
+impl Realtime {
+    /// Reads all partitions to their ends: in pieces of a few records, in any order; commits now and then; is killed now and
+    /// then, and goes on from what it committed.
+    pub(super) fn run(
+        plan: &Plan,
+        sources: &[Bound<'_>],
+        partitions: &[Partition],
+        random: &mut Random,
+    ) -> Result<Self> {
+        let mut state = Self {
+            cells: plan.stores().iter().map(|_| BTreeMap::new()).collect(),
+            sinks: Totals::of(plan),
+        };
+        let mut executor = plan.instantiate();
+        let mut committed = vec![0; partitions.len()];
+        let mut next = committed.clone();
+        let mut again: Vec<Vec<(usize, usize)>> = partitions.iter().map(|p| p.again.clone()).collect();
+        loop {
+            let open: Vec<usize> = (0..partitions.len())
+                .filter(|&p| next[p] < partitions[p].len())
+                .collect();
+            let Some(&p) = open.get(random.below(open.len().max(1))) else {
+                break;
+            };
+            let partition = &partitions[p];
+            // Records that were read before are handed out again: only positions of one's own make them count once.
+            let mut from = next[p];
+            if let Some(i) = again[p].iter().position(|(after, _)| *after <= from) {
+                from -= again[p].swap_remove(i).1.min(from);
+            }
+            let to = (next[p] + 1 + random.below(7)).min(partition.len());
+            for offset in (from..to).filter(|offset| *offset >= next[p]) {
+                let meta = partition.meta(partition.batches[offset]);
+                sources[partition.source].push_some(&partition.records[offset..offset + 1], &meta, &mut executor)?;
+            }
+            next[p] = to;
+            match random.below(12) {
+                0 => {
+                    executor = plan.instantiate();
+                    next.clone_from(&committed);
+                }
+                1..=3 => {
+                    state.commit(plan, &mut executor)?;
+                    committed.clone_from(&next);
+                }
+                _ => {}
+            }
+        }
+        state.commit(plan, &mut executor)?;
+        Ok(state)
+    }
+
+    /// One write: cells, and what the sinks get.
+    fn commit(&mut self, plan: &Plan, executor: &mut Executor) -> Result<()> {
+        let deltas = executor.take(Vec::new())?;
+        for ((face, cells), deltas) in plan.stores().iter().zip(&mut self.cells).zip(deltas) {
+            deltas.for_each(&mut |delta| {
+                let cell = (delta.key.to_vec(), delta.source, delta.partition, delta.batch);
+                let mut sum = Vec::new();
+                let before = cells.get(&cell).map(Vec::as_slice);
+                face.value
+                    .sum(&mut before.into_iter().chain([delta.value]), &mut sum)
+                    .map_err(|e| rufous_core::Error::bug(format!("store `{}`: {e}", face.name)))?;
+                cells.insert(cell, sum);
+                Ok(())
+            })?;
+        }
+        self.sinks.take_written(plan, executor)
+    }
+
+    /// `answer(k) = offline(k) + sum of the cells at and above the frontier, in batch order`.
+    pub(super) fn answers(&self, plan: &Plan, store: usize, offline: &Bytes, frontier: &Frontier) -> Result<Bytes> {
+        let face = &plan.stores()[store];
+        let mut parts: BTreeMap<&[u8], Vec<(BatchId, &[u8])>> = BTreeMap::new();
+        for (key, value) in offline {
+            parts.entry(key).or_default().push((BatchId::MIN, value));
+        }
+        for ((key, source, partition, batch), value) in &self.cells[store] {
+            if *batch
+                >= frontier
+                    .get(&(*source, *partition))
+                    .map_or(BatchId::MIN, |(_, batch)| *batch)
+            {
+                parts.entry(key).or_default().push((*batch, value));
+            }
+        }
+        let mut answers = Bytes::new();
+        for (key, mut parts) in parts {
+            parts.sort_by_key(|(batch, _)| *batch);
+            let mut sum = Vec::new();
+            face.value
+                .sum(&mut parts.into_iter().map(|(_, value)| value), &mut sum)
+                .map_err(|e| rufous_core::Error::bug(format!("store `{}`: {e}", face.name)))?;
+            answers.insert(key.to_vec(), sum);
+        }
+        Ok(answers)
+    }
+}
+
+/// Per source and partition: the offset below which everything is offline, and the batch that begins there.
+pub(super) type Frontier = BTreeMap<(u32, u32), (usize, BatchId)>;
+
+/// The sums of everything below the frontier. Sinks are realtime's: what is written here is not kept (O22).
+pub(super) fn offline(
+    plan: &Plan,
+    sources: &[Bound<'_>],
+    partitions: &[Partition],
+    frontier: &Frontier,
+) -> Result<Totals> {
+    let mut executor = plan.instantiate();
+    for p in partitions {
+        let cut = frontier.get(&(p.source as u32, p.number)).map_or(0, |(cut, _)| *cut);
+        for records in p.records[..cut].chunks(1024) {
+            let meta = ChunkMeta {
+                source: p.source as u32,
+                partition: 0,
+                batch: BatchId(0),
+            };
+            sources[p.source].push_some(records, &meta, &mut executor)?;
+        }
+    }
+    let mut totals = Totals::of(plan);
+    totals.add(plan, &mut executor)?;
+    Ok(totals)
+}

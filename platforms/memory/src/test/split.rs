@@ -1,0 +1,151 @@
+//! Equation 2 for a user's own job: whole == prefix in bulk + rest live, at every split; in any order; whatever is delivered
+//! twice, and wherever the process is killed.
+
+use rufous_core::{BatchId, ChunkMeta, Plan, Result, Rules};
+
+use super::layers::{Frontier, Partition, Realtime, offline};
+use super::{TestRun, compare};
+use crate::given::{Bound, CHUNK};
+use crate::totals::Totals;
+
+/// Splits that are tried at most, when there are more.
+const SPLITS: usize = 200;
+/// Realtime runs, each with other pieces, commits and crashes.
+const RUNS: u64 = 3;
+
+/// A small random generator: xorshift64* (Marsaglia 2003, Vigna 2016). The same numbers in every run.
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % n.max(1) as u64) as usize
+    }
+    fn shuffle(&mut self, items: &mut [usize]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+impl TestRun<'_, rufous_core::Anywhere> {
+    /// Runs the job whole; then in chunks of 1, 3 and 1024 records, shuffled, and without the planner's rules; then with the
+    /// log split between an offline and a realtime layer, at every batch bound of every partition (up to 200 combinations),
+    /// the realtime layer killed and given records twice. All must leave the same: equal bytes in stores and counters, equal
+    /// multisets in sinks (of the realtime layer, which writes from the start). Returns the whole run.
+    ///
+    /// A job in order has no such test: its answers are those of one order.
+    ///
+    /// # Errors
+    /// As [`run`](TestRun::run); and `InvalidRequest` when two answers differ, which names store or sink, key, both values and
+    /// the way that gave the other one.
+    pub fn every_split(self) -> Result<Totals> {
+        let Self { job, memory, script } = self;
+        script.check()?;
+        let whole = job.run_on(&memory)?;
+        let plan = job.plan()?;
+        let sources = memory.inputs.of(&plan, "memory")?;
+        let mut random = Random(0x5eed);
+        for (rules, name) in [(Rules::all(), "with"), (Rules::none(), "without")] {
+            let plan = job.plan_with(&rules)?;
+            for chunk in [1, 3, CHUNK] {
+                for shuffled in [false, true] {
+                    let other = run(&plan, &sources, chunk, shuffled.then_some(&mut random))?;
+                    let order = if shuffled { "shuffled" } else { "as given" };
+                    let how = format!("in chunks of {chunk}, {order}, {name} the planner's rules");
+                    compare::totals(&plan, &script, &whole, &other, &how)?;
+                }
+            }
+        }
+        let partitions: Vec<Partition> = (0..sources.len())
+            .flat_map(|s| Partition::of(&plan, s, &sources[s], &script))
+            .collect();
+        for n in 0..RUNS {
+            let mut random = Random(0x5eed + n);
+            let realtime = Realtime::run(&plan, &sources, &partitions, &mut random)?;
+            compare::sinks(
+                &plan,
+                &script,
+                &whole,
+                &realtime.sinks,
+                "live, killed and given records twice",
+            )?;
+            for frontier in frontiers(&partitions, &mut random) {
+                let offline = offline(&plan, &sources, &partitions, &frontier)?;
+                for (s, face) in plan.stores().iter().enumerate() {
+                    let (Some(whole), Some(offline)) = (whole.bytes(face.name), offline.bytes(face.name)) else {
+                        continue;
+                    };
+                    let answers = realtime.answers(&plan, s, offline, &frontier)?;
+                    compare::stores(&plan, &script, face, whole, &answers, &show(&plan, &frontier))?;
+                }
+            }
+        }
+        Ok(whole)
+    }
+}
+
+fn run(plan: &Plan, sources: &[Bound<'_>], chunk: usize, mut shuffled: Option<&mut Random>) -> Result<Totals> {
+    let mut run = plan.instantiate();
+    for (s, given) in sources.iter().enumerate() {
+        let mut records: Vec<usize> = (0..given.len()).collect();
+        if let Some(random) = &mut shuffled {
+            random.shuffle(&mut records);
+        }
+        let meta = ChunkMeta {
+            source: s as u32,
+            partition: 0,
+            batch: BatchId(0),
+        };
+        for some in records.chunks(chunk) {
+            given.push_some(some, &meta, &mut run)?;
+        }
+    }
+    let mut totals = Totals::of(plan);
+    totals.add(plan, &mut run)?;
+    Ok(totals)
+}
+
+/// Every combination of cuts, if they are few; else those at which all partitions stand at their n-th cut, and others drawn.
+fn frontiers(partitions: &[Partition], random: &mut Random) -> Vec<Frontier> {
+    let cuts: Vec<_> = partitions.iter().map(Partition::cuts).collect();
+    let all = cuts
+        .iter()
+        .try_fold(1_usize, |n, c| n.checked_mul(c.len()).filter(|n| *n <= SPLITS));
+    let frontier = |pick: &mut dyn FnMut(usize, usize) -> usize| -> Frontier {
+        let one =
+            |(i, (p, cuts)): (usize, (&Partition, &Vec<_>))| ((p.source as u32, p.number), cuts[pick(i, cuts.len())]);
+        partitions.iter().zip(&cuts).enumerate().map(one).collect()
+    };
+    match all {
+        Some(n) => (0..n)
+            .map(|mut n| {
+                frontier(&mut |_, len| {
+                    let pick = n % len;
+                    n /= len;
+                    pick
+                })
+            })
+            .collect(),
+        None => {
+            let most = cuts.iter().map(Vec::len).max().unwrap_or(1);
+            let level = (0..most.min(SPLITS / 2)).map(|n| frontier(&mut |_, len| (n * len / most).min(len - 1)));
+            let mut some: Vec<_> = level.collect();
+            while some.len() < SPLITS {
+                some.push(frontier(&mut |_, len| random.below(len)));
+            }
+            some
+        }
+    }
+}
+
+fn show(plan: &Plan, frontier: &Frontier) -> String {
+    let one = |((source, partition), (cut, _)): (&(u32, u32), &(usize, BatchId))| {
+        let name = plan.sources().get(*source as usize).map_or("?", |s| s.name);
+        format!("{name}/{partition} at {cut}")
+    };
+    let all: Vec<_> = frontier.iter().map(one).collect();
+    format!("split between offline and realtime ({})", all.join(", "))
+}
