@@ -15,6 +15,7 @@ use crate::totals::Totals;
 pub struct Concurrent {
     inputs: Inputs,
     threads: usize,
+    chunk: usize,
     rules: Rules,
 }
 
@@ -25,6 +26,7 @@ impl Concurrent {
         Self {
             inputs: Inputs::default(),
             threads: if threads == 0 { cores() } else { threads },
+            chunk: CHUNK,
             rules: Rules::all(),
         }
     }
@@ -36,6 +38,12 @@ impl Concurrent {
         I: IntoIterator<Item: Borrow<T>>,
     {
         self.inputs.records(port.name(), Records::new(port, records));
+        self
+    }
+    /// How many records a thread takes at once, 1 to 1024; the answers do not depend on it.
+    #[must_use]
+    pub fn chunk(mut self, records: usize) -> Self {
+        self.chunk = records.clamp(1, CHUNK);
         self
     }
     /// Which of the planner's rules apply; the answers do not depend on it.
@@ -60,7 +68,7 @@ impl Runs<Anywhere> for Concurrent {
         let pieces: Vec<(usize, usize)> = sources
             .iter()
             .enumerate()
-            .flat_map(|(s, given)| (0..given.len()).step_by(CHUNK).map(move |from| (s, from)))
+            .flat_map(|(s, given)| (0..given.len()).step_by(self.chunk).map(move |from| (s, from)))
             .collect();
         let taken = AtomicUsize::new(0);
         let work = || -> Result<Executor> {
@@ -71,7 +79,7 @@ impl Runs<Anywhere> for Concurrent {
                     partition: 0,
                     batch: BatchId(0),
                 };
-                let to = sources[s].len().min(from + CHUNK);
+                let to = sources[s].len().min(from + self.chunk);
                 sources[s].push(from, to, &meta, &mut run)?;
             }
             Ok(run)

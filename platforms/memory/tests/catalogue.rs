@@ -121,7 +121,8 @@ impl Subject for OnThreads {
         let AnyJob::Anywhere(job) = case.job() else {
             return Err(Error::bug("a job in order does not compile for threads"));
         };
-        let mut memory = Concurrent::new(self.threads).rules(self.rules.rules());
+        // Small pieces: every thread gets many.
+        let mut memory = Concurrent::new(self.threads).chunk(29).rules(self.rules.rules());
         for (port, log) in case.input().sources() {
             memory = match port {
                 SourcePort::Texts(port) => {

@@ -77,7 +77,7 @@ fn run(spec: &Spec, inputs: &Inputs, how: How, which: Which) -> Result<Totals> {
             job.run_on(&sources.fold(memory, |memory, (port, records)| memory.source(port, records)))
         }
         How::Concurrent(threads) => {
-            let concurrent = Concurrent::new(threads).rules(which.rules());
+            let concurrent = Concurrent::new(threads).chunk(3).rules(which.rules());
             job.run_on(&sources.fold(concurrent, |c, (port, records)| c.source(port, records)))
         }
     }
