@@ -71,7 +71,7 @@ mod tests {
             event("a/b", "WatchEvent", 2),
             event("c/d", "PushEvent", 3),
         ];
-        let run = github().test().given(EVENTS, events).run()?;
+        let run = github().test().given(EVENTS, events).every_split()?;
         assert_eq!(run.get(BY_REPO_TYPE, ("a/b", "PushEvent")), Some(2));
         assert_eq!(run.all(BY_REPO_TYPE).len(), 3);
         assert_eq!(run.all(BY_TYPE), [("PushEvent".into(), 3), ("WatchEvent".into(), 1)]);

@@ -107,7 +107,7 @@ mod tests {
             line("C2", 0, -6, 2.55, None),
             line("3", 1, 80_995, 2.08, Some(8)),
         ];
-        let run = retail().test().given(LINES, lines).run()?;
+        let run = retail().test().given(LINES, lines).every_split()?;
         let day = run
             .get(BY_COUNTRY_DAY, ("EIRE", TimeBucket::day(Timestamp(0))))
             .expect("sold");

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn uniques() -> rufous::Result<()> {
-        let run = shoppers().test().given(LINES, lines()).run()?;
+        let run = shoppers().test().given(LINES, lines()).every_split()?;
         let day = |n: i64| TimeBucket::day(Timestamp(n * 86_400_000));
         let basket = run.get(BASKETS, (7, day(0))).expect("bought");
         assert_eq!((basket.rows, basket.items.len(), basket.invoices.len()), (3, 2, 2));

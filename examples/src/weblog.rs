@@ -98,7 +98,7 @@ mod tests {
             b"a.gov\t-\t809755200\tGET\t/\t200\t5\t\t",
             b"a.gov\t-\t809755200",
         ];
-        let run = weblog().test().given(EPA, epa).given(NASA, nasa).run()?;
+        let run = weblog().test().given(EPA, epa).given(NASA, nasa).every_split()?;
         let hour = TimeBucket::hour(Timestamp::parse("1995-08-30T04:00:00Z")?);
         let traffic = run.get(TRAFFIC, ("a.gov", hour)).expect("a hit");
         let counts = (

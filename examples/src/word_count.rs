@@ -71,7 +71,7 @@ mod tests {
         let run = job
             .test()
             .given(LINES, ["To be, or", "not to be: a_b", "ÉTÉ été"])
-            .run()?;
+            .every_split()?;
         assert_eq!(run.get(COUNTS, "to"), Some(2));
         assert_eq!(run.get(COUNTS, "été"), Some(2));
         assert_eq!(run.get(COUNTS, "a"), None);

@@ -11,21 +11,36 @@ const END: u8 = 0;
 /// The byte that begins an escape; `ESCAPE, b + 1` stands for `b` in {0, 1}.
 const ESCAPE: u8 = 1;
 
-/// Whether a short text needs no escape, without a call; of a long one the search says so as fast.
-#[inline]
-fn is_plain(text: &[u8]) -> bool {
-    // The first and the last bytes, which may overlap, are all bytes. A byte below 2 borrows into its high bit.
+/// Whether all bytes of a word are above 1: a byte below 2 borrows into its high bit.
+#[inline(always)]
+fn is_plain(word: u64) -> bool {
     const ONES: u64 = u64::MAX / 255;
-    let plain = |word: u64| (word.wrapping_sub(ONES * 2) & !word & (ONES << 7)) == 0;
-    let eight = |bytes: Option<&[u8; 8]>| bytes.is_some_and(|b| plain(u64::from_le_bytes(*b)));
-    let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |b| u64::from(u32::from_le_bytes(*b)));
-    match text.len() {
-        0 => true,
-        1..=3 => text.iter().all(|b| *b > ESCAPE),
-        4..=7 => plain(four(text.first_chunk()) | four(text.last_chunk()) << 32),
-        8..=16 => eight(text.first_chunk()) && eight(text.last_chunk()),
-        _ => false,
+    (word.wrapping_sub(ONES * 2) & !word & (ONES << 7)) == 0
+}
+
+/// Appends a text of 4 to 8 bytes that needs no escape, and its end mark, without a search and without a copy of unknown length.
+#[inline(always)]
+fn put_short(text: &[u8], out: &mut Vec<u8>) -> bool {
+    if text.len() > 8 {
+        return false;
     }
+    let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) else {
+        return false;
+    };
+    // The first and the last bytes, which may overlap, are all bytes.
+    let (first, last) = (
+        u64::from(u32::from_le_bytes(*first)),
+        u64::from(u32::from_le_bytes(*last)),
+    );
+    if !is_plain(first | last << 32) {
+        return false;
+    }
+    let mut bytes = [0; 9];
+    bytes[..8].copy_from_slice(&(first | last << (8 * (text.len() - 4))).to_le_bytes());
+    let end = out.len() + text.len() + 1;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+    true
 }
 
 impl AsKey for str {
@@ -33,9 +48,7 @@ impl AsKey for str {
     #[inline]
     fn encode_key(&self, out: &mut Vec<u8>) {
         let mut rest = self.as_bytes();
-        if is_plain(rest) {
-            out.extend_from_slice(rest);
-            out.push(END);
+        if put_short(rest, out) {
             return;
         }
         while let Some(at) = memchr::memchr2(END, ESCAPE, rest) {
