@@ -5,9 +5,9 @@
 //! - `invariants`: what holds of every plan, whatever the rules did;
 //! - `layout`: steps in running order; [`Plan`]: the result; `explain`, `dot`: the result for people.
 //!
-//! Neighbouring steps need no rule to be fused: a chunk goes through all of them while it is in the cache, and one step
-//! costs one downcast a chunk. A rule that made one closure of two would save that, and lose the step's own line in errors
-//! and counts; measured, it is not worth it (`benches/RESULTS.md`).
+//! Neighbouring steps need no rule to be fused: a chunk goes through all of them while it is in the cache, and a step costs
+//! two downcasts a chunk, of its input and its output: 0.7 ns a record in all (`benches/RESULTS.md`). A rule that made one
+//! closure of two would save that, and lose the step's own line in errors and counts.
 
 mod dot;
 mod explain;
