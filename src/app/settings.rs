@@ -57,12 +57,14 @@ impl Settings {
             for (name, settings) in named {
                 let Some(mib) = settings.memory_mib else { continue };
                 let place = format_args!("settings [{section}.{name}]");
-                if known != plan.store(name).is_some() {
-                    let other = if known { "step" } else { "store" };
-                    let reason = format!("`{name}` is no {}; is it a {other}?", section.trim_end_matches('s'));
-                    return Err(Error::invalid(reason).at(place));
-                }
+                // What is unknown altogether is answered with the nearest name.
                 plan.limit_memory(name, mib.max(1) << 20).map_err(|e| e.at(place))?;
+                if known != plan.store(name).is_some() {
+                    let (is, other) = if known { ("store", "step") } else { ("step", "store") };
+                    return Err(
+                        Error::invalid(format!("`{name}` is no {is} but a {other}: write [{other}s.{name}]")).at(place),
+                    );
+                }
             }
         }
         Ok(())
@@ -107,7 +109,12 @@ mod tests {
                 .map_err(|e| e.to_string())
         };
         let wrong = apply("[stores.twice]\nmemory_mib = 1\n").unwrap_err();
-        assert_eq!(wrong, "settings [stores.twice]: `twice` is no store; is it a step?");
+        assert_eq!(
+            wrong,
+            "settings [stores.twice]: `twice` is no store but a step: write [steps.twice]"
+        );
+        let wrong = apply("[stores.count]\nmemory_mib = 1\n").unwrap_err();
+        assert!(wrong.ends_with("did you mean `counts`?"), "{wrong}");
         let wrong = apply("[steps.twize]\nmemory_mib = 1\n").unwrap_err();
         assert!(
             wrong.starts_with("settings [steps.twize]: ") && wrong.ends_with("did you mean `twice`?"),

@@ -1,4 +1,4 @@
-//! Erased execution: steps see whole chunks without their types; one checked downcast a step and chunk. This module and its
+//! Erased execution: steps see whole chunks without their types; two checked downcasts a step and chunk. This module and its
 //! children are the only ones that name `Any`, with `data` and `decode`, which feed them.
 //!
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
