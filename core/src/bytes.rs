@@ -1,15 +1,6 @@
 //! Records that are bytes: lines and payloads as they are, for logs that are not UTF-8 throughout.
 
-use std::any::Any;
-use std::ops::Range;
-
-use crate::columns::ColumnBatch;
 use crate::data::{AnyChunk, Chunk, Data, start_of};
-use crate::decode::{BadRecord, Format, SourceDecoder, SourceRecord};
-use crate::error::{Error, Result};
-use crate::log::RecordBatch;
-use crate::record::Field;
-use crate::time::Timestamp;
 
 /// Bytes end to end.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +33,7 @@ impl AnyChunk for BytesChunk {
 }
 
 impl Chunk<[u8]> for BytesChunk {
+    #[inline]
     fn add(&mut self, item: &[u8]) {
         self.push(item);
     }
@@ -59,82 +51,14 @@ impl Chunk<[u8]> for BytesChunk {
     }
 }
 
-impl SourceRecord for [u8] {
-    const FIELDS: Option<&'static [Field]> = None;
-    fn decoder(format: Format, time: Option<fn(&Self) -> Timestamp>) -> Result<Box<dyn SourceDecoder>> {
-        match format {
-            Format::Text => Ok(Box::new(BytesDecoder {
-                time,
-                decoded: BytesChunk::default(),
-                index: Vec::new(),
-                out: BytesChunk::default(),
-            })),
-            Format::JsonLines => Err(Error::invalid(
-                "records of type [u8] are read as lines, not as JSON lines: use `+text`, or derive Record for a struct",
-            )),
-        }
-    }
-}
-
-/// Takes every value as it is; only a record without a value is bad.
-struct BytesDecoder {
-    time: Option<fn(&[u8]) -> Timestamp>,
-    decoded: BytesChunk,
-    /// The entry of each decoded record.
-    index: Vec<u32>,
-    out: BytesChunk,
-}
-
-impl SourceDecoder for BytesDecoder {
-    fn decode(&mut self, records: &RecordBatch, times: &mut Vec<Option<Timestamp>>, bad: &mut Vec<BadRecord>) {
-        self.decoded.clear();
-        self.index.clear();
-        times.clear();
-        for (i, e) in records.entries.iter().enumerate() {
-            let mut time = None;
-            match records.value(e) {
-                _ if e.heartbeat => {}
-                Some(record) => {
-                    time = self.time.map(|f| f(record));
-                    self.decoded.push(record);
-                    self.index.push(i as u32);
-                }
-                None => bad.push(BadRecord {
-                    entry: i,
-                    reason: "no value".into(),
-                }),
-            }
-            times.push(time);
-        }
-    }
-    fn decode_columns(
-        &mut self,
-        _: &ColumnBatch,
-        _: &mut Vec<Option<Timestamp>>,
-        _: &mut Vec<BadRecord>,
-    ) -> Result<()> {
-        Err(Error::invalid(
-            "records of type [u8] have no columns: derive Record for a struct to read Parquet",
-        ))
-    }
-    fn chunk(&mut self, range: Range<usize>) -> &mut dyn Any {
-        let from = self.index.partition_point(|&i| (i as usize) < range.start);
-        let to = self.index.partition_point(|&i| (i as usize) < range.end);
-        if from == 0 && to == self.index.len() {
-            return &mut self.decoded;
-        }
-        self.out.clear();
-        for record in self.decoded.iter_from(from).take(to - from) {
-            self.out.push(record);
-        }
-        &mut self.out
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
-    use crate::log::{Entry, Span};
+    use crate::decode::{BadRecord, Format, SourceDecoder, SourceRecord};
+    use crate::log::{Entry, RecordBatch, Span};
+    use crate::time::Timestamp;
 
     /// Decodes values, `None` being a record without one.
     fn decoder(values: &[Option<&[u8]>]) -> (Box<dyn SourceDecoder>, Vec<Option<Timestamp>>, Vec<BadRecord>) {

@@ -95,6 +95,7 @@ impl AnyChunk for TextChunk {
 }
 
 impl Chunk<str> for TextChunk {
+    #[inline]
     fn add(&mut self, item: &str) {
         self.push(item);
     }

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::ops::Range;
 
 use crate::columns::ColumnBatch;
-use crate::data::{AnyChunk as _, Chunk as _, TextChunk};
+use crate::data::{AnyChunk as _, Chunk as _};
 use crate::error::{Error, Result};
 use crate::json::{Names, read_row};
 use crate::log::RecordBatch;
@@ -66,53 +66,90 @@ pub trait SourceDecoder: Send {
 pub trait SourceRecord: crate::data::Data {
     #[doc(hidden)]
     const FIELDS: Option<&'static [Field]>;
+    /// What the records are, without fields: a part of the fingerprint.
+    #[doc(hidden)]
+    const KIND: &'static str;
     #[doc(hidden)]
     fn decoder(format: Format, time: Option<fn(&Self) -> Timestamp>) -> Result<Box<dyn SourceDecoder>>;
 }
 
-impl SourceRecord for str {
-    const FIELDS: Option<&'static [Field]> = None;
-    fn decoder(format: Format, time: Option<fn(&Self) -> Timestamp>) -> Result<Box<dyn SourceDecoder>> {
+/// Records that are a line or a payload as it stands.
+pub(crate) trait Line: crate::data::Data {
+    /// What they are called: in errors and in fingerprints.
+    const WORDS: (&'static str, &'static str);
+    /// # Errors
+    /// Why a payload is no such record.
+    fn read(payload: &[u8]) -> Result<&Self, String>;
+}
+
+impl Line for str {
+    const WORDS: (&'static str, &'static str) = ("str", "text");
+    fn read(payload: &[u8]) -> Result<&Self, String> {
+        std::str::from_utf8(payload).map_err(|e| format!("not UTF-8 at byte {}", e.valid_up_to()))
+    }
+}
+
+/// Every byte as it is.
+impl Line for [u8] {
+    const WORDS: (&'static str, &'static str) = ("[u8]", "bytes");
+    fn read(payload: &[u8]) -> Result<&Self, String> {
+        Ok(payload)
+    }
+}
+
+macro_rules! lines {
+    ($($t:ty)*) => {$(
+        impl SourceRecord for $t {
+            const FIELDS: Option<&'static [Field]> = None;
+            const KIND: &'static str = <$t as Line>::WORDS.1;
+            fn decoder(format: Format, time: Option<fn(&Self) -> Timestamp>) -> Result<Box<dyn SourceDecoder>> {
+                LineDecoder::<$t>::open(format, time)
+            }
+        }
+    )*};
+}
+lines!(str[u8]);
+
+struct LineDecoder<T: Line + ?Sized> {
+    time: Option<fn(&T) -> Timestamp>,
+    decoded: T::Chunk,
+    /// The entry of each decoded record.
+    index: Vec<u32>,
+    out: T::Chunk,
+}
+
+impl<T: Line + ?Sized> LineDecoder<T> {
+    fn open(format: Format, time: Option<fn(&T) -> Timestamp>) -> Result<Box<dyn SourceDecoder>> {
         match format {
-            Format::Text => Ok(Box::new(TextDecoder {
+            Format::Text => Ok(Box::new(Self {
                 time,
-                decoded: TextChunk::default(),
+                decoded: T::Chunk::default(),
                 index: Vec::new(),
-                out: TextChunk::default(),
+                out: T::Chunk::default(),
             })),
-            Format::JsonLines => Err(Error::invalid(
-                "records of type str are read as text, not as JSON lines: use `+text`, or derive Record for a struct",
-            )),
+            Format::JsonLines => Err(Error::invalid(format!(
+                "records of type {} are read as lines, not as JSON lines: use `+text`, or derive Record for a struct",
+                T::WORDS.0
+            ))),
         }
     }
 }
 
-struct TextDecoder {
-    time: Option<fn(&str) -> Timestamp>,
-    decoded: TextChunk,
-    /// The entry of each decoded text.
-    index: Vec<u32>,
-    out: TextChunk,
-}
-
-impl SourceDecoder for TextDecoder {
+impl<T: Line + ?Sized> SourceDecoder for LineDecoder<T> {
     fn decode(&mut self, records: &RecordBatch, times: &mut Vec<Option<Timestamp>>, bad: &mut Vec<BadRecord>) {
         self.decoded.clear();
         self.index.clear();
         times.clear();
         for (i, e) in records.entries.iter().enumerate() {
             let mut time = None;
-            match records.value(e).map(std::str::from_utf8) {
+            match records.value(e).map(T::read) {
                 _ if e.heartbeat => {}
-                Some(Ok(text)) => {
-                    time = self.time.map(|f| f(text));
-                    self.decoded.push(text);
+                Some(Ok(record)) => {
+                    time = self.time.map(|f| f(record));
+                    self.decoded.add(record);
                     self.index.push(i as u32);
                 }
-                Some(Err(e)) => bad.push(BadRecord {
-                    entry: i,
-                    reason: format!("not UTF-8 at byte {}", e.valid_up_to()),
-                }),
+                Some(Err(reason)) => bad.push(BadRecord { entry: i, reason }),
                 None => bad.push(BadRecord {
                     entry: i,
                     reason: "no value".into(),
@@ -127,9 +164,10 @@ impl SourceDecoder for TextDecoder {
         _: &mut Vec<Option<Timestamp>>,
         _: &mut Vec<BadRecord>,
     ) -> Result<()> {
-        Err(Error::invalid(
-            "records of type str have no columns: derive Record for a struct to read Parquet",
-        ))
+        Err(Error::invalid(format!(
+            "records of type {} have no columns: derive Record for a struct to read Parquet",
+            T::WORDS.0
+        )))
     }
     fn chunk(&mut self, range: Range<usize>) -> &mut dyn Any {
         let from = self.index.partition_point(|&i| (i as usize) < range.start);
@@ -138,8 +176,8 @@ impl SourceDecoder for TextDecoder {
             return &mut self.decoded;
         }
         self.out.clear();
-        for text in self.decoded.iter().skip(from).take(to - from) {
-            self.out.push(text);
+        for record in self.decoded.iter_from(from).take(to - from) {
+            self.out.add(record);
         }
         &mut self.out
     }
@@ -147,6 +185,7 @@ impl SourceDecoder for TextDecoder {
 
 impl<T: Record> SourceRecord for T {
     const FIELDS: Option<&'static [Field]> = Some(<T as Record>::FIELDS);
+    const KIND: &'static str = "record";
     fn decoder(format: Format, time: Option<fn(&Self) -> Timestamp>) -> Result<Box<dyn SourceDecoder>> {
         match format {
             Format::JsonLines => Ok(Box::new(RecordDecoder::<T> {

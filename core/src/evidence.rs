@@ -144,6 +144,7 @@ pub struct SourceFace {
     pub fields: Option<&'static [Field]>,
     /// Whether records declare an event time.
     pub timed: bool,
+    kind: &'static str,
     clock: Clock,
     batcher: Batcher,
     decoder: MakeDecoder,
@@ -158,6 +159,7 @@ impl SourceFace {
         Self {
             name: port.name,
             fields: T::FIELDS,
+            kind: T::KIND,
             timed: port.time.is_some(),
             clock: port.clock,
             batcher: port.batcher,
@@ -191,7 +193,7 @@ impl SourceFace {
     /// One line for the fingerprint: what the records are and how they are cut.
     pub fn describe(&self) -> String {
         let record = match self.fields {
-            None => "text".to_string(),
+            None => self.kind.to_string(),
             Some(fields) => fields
                 .iter()
                 .map(|f| format!("{}:{}{}", f.name, f.ty, if f.optional { "?" } else { "" }))
