@@ -172,10 +172,14 @@ impl<T: Line + ?Sized> SourceDecoder for LineDecoder<T> {
     fn chunk(&mut self, range: Range<usize>) -> &mut dyn Any {
         let from = self.index.partition_point(|&i| (i as usize) < range.start);
         let to = self.index.partition_point(|&i| (i as usize) < range.end);
+        self.out.clear();
+        // What was handed out whole is not looked into again: the steps may have taken it.
+        if from == to {
+            return &mut self.out;
+        }
         if from == 0 && to == self.index.len() {
             return &mut self.decoded;
         }
-        self.out.clear();
         for record in self.decoded.iter_from(from).take(to - from) {
             self.out.add(record);
         }
@@ -276,10 +280,14 @@ impl<T: Record> SourceDecoder for RecordDecoder<T> {
     fn chunk(&mut self, range: Range<usize>) -> &mut dyn Any {
         let from = self.index.partition_point(|&i| (i as usize) < range.start);
         let to = self.index.partition_point(|&i| (i as usize) < range.end);
+        self.out.clear();
+        // What was handed out whole is not looked into again: the steps may have taken it.
+        if from == to {
+            return &mut self.out;
+        }
         if from == 0 && to == self.index.len() && self.taken == 0 {
             return &mut self.decoded;
         }
-        self.out.clear();
         let front = to.saturating_sub(self.taken).min(self.decoded.len());
         let skip = from.saturating_sub(self.taken);
         self.out.extend(self.decoded.drain(..front).skip(skip));

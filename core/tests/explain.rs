@@ -90,9 +90,7 @@ fn share_sources() {
 
 #[test]
 fn filter_keys_first() {
-    let doubled = words(LINES.read())
-        .map_values(|n| n * 2)
-        .flat_map_values(|n, out| out.emit(*n));
+    let doubled = words(LINES.read()).map_values(|n| n * 2).map_values(|n| n + 1);
     let long = doubled.filter_keys(|word| word.len() > 3);
     golden(
         "filter-keys-first",

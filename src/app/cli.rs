@@ -212,7 +212,12 @@ impl Live {
                 .unwrap_or(false),
             skip_bad: skip_bad(m),
             commit_interval: Duration::from_millis(m.get_one::<u64>("commit-ms").copied().unwrap_or(1000).max(1)),
-            memory: m.get_one::<usize>("memory-mib").copied().unwrap_or(128).max(1) << 20,
+            memory: m
+                .get_one::<usize>("memory-mib")
+                .copied()
+                .unwrap_or(128)
+                .max(1)
+                .saturating_mul(1 << 20),
         })
     }
 }
@@ -284,7 +289,12 @@ impl Explain {
     pub(super) fn read(m: &ArgMatches) -> Self {
         Self {
             dot: m.get_flag("dot"),
-            memory: m.get_one::<usize>("memory-mib").copied().unwrap_or(128).max(1) << 20,
+            memory: m
+                .get_one::<usize>("memory-mib")
+                .copied()
+                .unwrap_or(128)
+                .max(1)
+                .saturating_mul(1 << 20),
         }
     }
 }

@@ -58,7 +58,8 @@ impl Settings {
                 let Some(mib) = settings.memory_mib else { continue };
                 let place = format_args!("settings [{section}.{name}]");
                 // What is unknown altogether is answered with the nearest name.
-                plan.limit_memory(name, mib.max(1) << 20).map_err(|e| e.at(place))?;
+                plan.limit_memory(name, mib.max(1).saturating_mul(1 << 20))
+                    .map_err(|e| e.at(place))?;
                 if known != plan.store(name).is_some() {
                     let (is, other) = if known { ("store", "step") } else { ("step", "store") };
                     return Err(

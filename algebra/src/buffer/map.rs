@@ -228,7 +228,7 @@ impl<V> CombineMap<V> {
 
     #[cold]
     fn grow(&mut self) {
-        let slots = (self.cells.len() * 4).next_power_of_two().max(16);
+        let slots = (self.slots.len() * 2).max(16);
         self.slots.clear();
         self.slots.resize(slots, Slot::EMPTY);
         for (cell, place) in self.cells.iter().zip(0..) {
@@ -307,8 +307,12 @@ impl<V> CombineMap<V> {
         }
         self.slots.fill(Slot::EMPTY);
     }
-    /// The memory in use: keys, cells, slots, and what the values own ([`Semigroup::heap_bytes`]).
+    /// The memory in use: keys, cells, slots, and what the values own ([`Semigroup::heap_bytes`]); 0 of an empty map, whatever
+    /// space it keeps.
     pub fn bytes(&self) -> usize {
-        self.cells.len() * (size_of::<Cell<V>>() + 2 * size_of::<Slot>()) + self.arena.len() + self.heap
+        if self.cells.is_empty() {
+            return 0;
+        }
+        self.cells.len() * size_of::<Cell<V>>() + size_of_val(&*self.slots) + self.arena.len() + self.heap
     }
 }

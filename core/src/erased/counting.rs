@@ -40,7 +40,7 @@ where
     T: Data + ?Sized,
     F: Fn(&T) -> u64 + Send + Sync + 'static,
 {
-    let sum = move |chunk: &T::Chunk| chunk.iter().map(|item| n(item)).fold(0, u64::saturating_add);
+    let sum = move |chunk: &T::Chunk| chunk.iter().map(|item| n(item)).fold(0, u64::wrapping_add);
     Box::new(Counted {
         counter,
         sum: Arc::new(sum),
@@ -53,7 +53,7 @@ where
     V: Clone + Send + 'static,
     F: Fn(&V) -> u64 + Send + Sync + 'static,
 {
-    let sum = move |chunk: &KeyedChunk<V>| chunk.values.iter().map(|v| n(v)).fold(0, u64::saturating_add);
+    let sum = move |chunk: &KeyedChunk<V>| chunk.values.iter().map(|v| n(v)).fold(0, u64::wrapping_add);
     Box::new(Counted {
         counter,
         sum: Arc::new(sum),

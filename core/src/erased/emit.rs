@@ -92,7 +92,7 @@ impl<K> KeysOut<'_, K> {
 fn count(counts: &mut Vec<(&'static str, u64)>, counter: Counter, n: u64) {
     // A step counts few things: a look at each is cheaper than a hash.
     match counts.iter_mut().find(|(name, _)| *name == counter.name()) {
-        Some((_, sum)) => *sum = sum.saturating_add(n),
+        Some((_, sum)) => *sum = sum.wrapping_add(n),
         None => counts.push((counter.name(), n)),
     }
 }

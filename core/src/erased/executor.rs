@@ -26,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) writes: Vec<u32>,
     /// The steps that hold values per key, each input before its consumers.
     pub(crate) holders: Vec<u32>,
+    /// The places of the combiners among them.
+    pub(crate) combiners: Vec<usize>,
     /// Per step: what it may count, and what to call it in an error.
     pub(crate) about: Vec<About>,
     /// Whether sums keep no sources, partitions and batches apart: order matters more.
@@ -65,7 +67,12 @@ pub struct Executor {
     cx: Context,
     /// Per step the records that came out of it.
     emitted: Vec<u64>,
+    /// Per step that holds values: how many pairs the steps behind it lately made of one.
+    fans: Vec<u64>,
 }
+
+/// Pairs that a combiner may become when it hands on what it holds: so much more than its budget a run may hold.
+const EXPANDED: u64 = 8 * 1024;
 
 const ONE_LANE: ChunkMeta = ChunkMeta {
     source: 0,
@@ -77,6 +84,10 @@ impl Executor {
     pub(crate) fn new(shape: Arc<Shape>, slots: Vec<Slot>, pools: usize, holders: Vec<(u32, Option<usize>)>) -> Self {
         Self {
             emitted: vec![0; slots.len()],
+            // Before it is known, of combiners a careful guess.
+            fans: (0..holders.len())
+                .map(|h| if shape.combiners.contains(&h) { 512 } else { 0 })
+                .collect(),
             shape,
             slots,
             holders,
@@ -112,6 +123,32 @@ impl Executor {
             let last = i + 1 == readers.len();
             self.feed(&shape, meta, times, reader, chunk, last)?;
         }
+        self.relieve(&shape)
+    }
+
+    /// Combiners hand on what they hold before it would become more than [`EXPANDED`] pairs: behind a step that makes many
+    /// keys of one, a full combiner would be many times its size.
+    fn relieve(&mut self, shape: &Arc<Shape>) -> Result<()> {
+        for &holder in &shape.combiners {
+            let held = self.held(shape.holders[holder])?.len() as u64;
+            if held > 0 && held.saturating_mul(self.fans[holder]) >= EXPANDED {
+                self.hand_on(shape, holder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a step emit what it holds, and sees how much becomes of it.
+    fn hand_on(&mut self, shape: &Arc<Shape>, holder: usize) -> Result<()> {
+        let step = shape.holders[holder];
+        let held = self.held(step)?.len() as u64;
+        if held == 0 {
+            return Ok(());
+        }
+        let before = self.emitted.clone();
+        self.emit(shape, step)?;
+        let made = self.emitted.iter().zip(before).map(|(now, before)| now - before).max();
+        self.fans[holder] = made.unwrap_or(0).div_ceil(held).max(1);
         Ok(())
     }
 
@@ -129,7 +166,7 @@ impl Executor {
             let mut at = 0;
             while !self.run(&shape, reader, Input::Shared(chunk), &mut at)? {}
         }
-        Ok(())
+        self.relieve(&shape)
     }
 
     fn feed(
@@ -232,7 +269,7 @@ impl Executor {
                     counter.to_uppercase().replace('-', "_")
                 )));
             };
-            let n = n.saturating_mul(self.cx.times.get());
+            let n = n.wrapping_mul(self.cx.times.get());
             let meta = self.cx.meta;
             if let Some(held) = self.slots[slot].stage.held() {
                 held.count(&meta, counter, n)?;
@@ -250,9 +287,9 @@ impl Executor {
     /// When a map is full; else only for a bug of ours.
     pub fn take(&mut self, spare: Vec<Box<dyn Deltas>>) -> Result<Vec<Box<dyn Deltas>>> {
         let shape = self.shape.clone();
-        for &step in &shape.holders {
+        for (holder, &step) in shape.holders.iter().enumerate() {
             if !shape.next[step as usize].is_empty() {
-                self.emit(&shape, step)?;
+                self.hand_on(&shape, holder)?;
             }
         }
         let mut spare = spare.into_iter();
@@ -291,6 +328,9 @@ impl Executor {
         for &step in &shape.holders {
             self.held(step)?.swap(None);
         }
+        for sink in 0..shape.writes.len() {
+            self.take_written(sink)?;
+        }
         Ok(())
     }
 
@@ -304,19 +344,22 @@ impl Executor {
     /// Whether what is held should go to the stores now: a step has used up the memory that is its own, or those without
     /// such a limit have used up `shared` bytes together.
     pub fn is_full(&mut self, shared: usize) -> bool {
-        let mut together = 0;
-        for &(step, limit) in &self.holders {
+        let mut together = 0_usize;
+        for (&(step, limit), &fan) in self.holders.iter().zip(&self.fans) {
             let bytes = self.slots[step as usize].stage.held().map_or(0, |h| h.bytes());
+            // What a sum emits is held behind it as well, once it is taken.
+            let bytes = bytes.saturating_add(bytes.saturating_mul(usize::try_from(fan).unwrap_or(usize::MAX)));
             match limit {
                 Some(limit) if bytes > limit => return true,
                 Some(_) => {}
-                None => together += bytes,
+                None => together = together.saturating_add(bytes),
             }
         }
         together > shared
     }
 
-    /// How many records came out of each named step so far, by its name: for people who watch, not exact over restarts as
+    /// How many records came out of each named step so far, by its name (of sources, sums and merges that are only named
+    /// there is no such number): for people who watch, not exact over restarts as
     /// counters are.
     pub fn emitted(&self) -> impl Iterator<Item = (&str, u64)> {
         let about = self.shape.about.iter().zip(&self.emitted);

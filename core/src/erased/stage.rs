@@ -81,6 +81,8 @@ pub(crate) trait Stage: Send {
 
 /// Values per key that wait in memory.
 pub(crate) trait Held {
+    /// How many values there are.
+    fn len(&self) -> usize;
     /// The memory in use.
     fn bytes(&self) -> usize;
     /// Everything that is held, chunk by chunk, for the steps that follow. A combiner is empty afterwards; a sum is not.

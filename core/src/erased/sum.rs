@@ -143,6 +143,9 @@ where
     V: Semigroup + Codec,
     F: Fold<I, V> + 'static,
 {
+    fn len(&self) -> usize {
+        Deltas::len(&self.lanes)
+    }
     fn bytes(&self) -> usize {
         self.lanes.bytes()
     }
@@ -219,7 +222,8 @@ pub(crate) fn absorb_stage<I: Clone + Send + 'static, V: Absorb<I> + Codec>(step
     sum::<I, V, ByAbsorb>(step, true)
 }
 
-/// Adds values before a step that would multiply their keys, and hands the sums on when the stores take theirs.
+/// Adds values before a step that would multiply their keys, and hands the sums on when the stores take theirs, or before
+/// they would become too many.
 pub(crate) fn combine_stage<V: Semigroup + Codec>() -> Box<dyn Stage> {
     sum::<V, V, BySum>("combine", false)
 }

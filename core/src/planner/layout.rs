@@ -64,6 +64,7 @@ pub(super) fn lay_out(
         counters: None,
         writes: Vec::new(),
         holders: Vec::new(),
+        combiners: Vec::new(),
         about: Vec::with_capacity(steps + 1),
         one_lane: graph.in_order,
     };
@@ -95,6 +96,7 @@ pub(super) fn lay_out(
             Kind::Merge => Arc::new(node.gives.pass),
             Kind::Combine { make, takes, .. } => {
                 emits = false;
+                shape.combiners.push(shape.holders.len());
                 shape.holders.push(step);
                 let (make, takes) = (make.clone(), *takes);
                 Arc::new(move || make(takes))
@@ -126,7 +128,7 @@ pub(super) fn lay_out(
         makers.push((make, out));
         shape.about.push(About {
             name: graph.call(id),
-            named: node.names.first().cloned(),
+            named: node.names.first().filter(|_| emits).cloned(),
             counts: node.counts.clone(),
         });
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
 
 use rufous_core::{
@@ -24,6 +25,8 @@ pub(crate) trait Given: Send + Sync {
     fn event_time(&self, record: usize) -> Option<Timestamp>;
     /// Runs these records through a job, in one chunk.
     fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()>;
+    /// The same for records that stand `times` times each in the input.
+    fn push_repeated(&self, records: &[usize], times: NonZeroU64, meta: &ChunkMeta, run: &mut Executor) -> Result<()>;
     /// To add records of the same type.
     fn as_any(&mut self) -> &mut dyn Any;
     /// Runs records `[from, to)` through a job, in one chunk.
@@ -126,13 +129,16 @@ impl<T: Data + ?Sized> Given for Records<T> {
         })
     }
     fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
+        self.push_repeated(records, NonZeroU64::MIN, meta, run)
+    }
+    fn push_repeated(&self, records: &[usize], times: NonZeroU64, meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         let mut some = T::Chunk::default();
         for &record in records {
             self.chunk(record, |chunk| {
                 chunk.iter_from(record % CHUNK).take(1).for_each(|r| some.add(r));
             });
         }
-        run.push(meta, &mut some)
+        run.push_repeated(meta, times, &mut some)
     }
     fn as_any(&mut self) -> &mut dyn Any {
         self
@@ -240,6 +246,15 @@ impl Bound<'_> {
     }
     pub(crate) fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         self.given().push_some(records, meta, run)
+    }
+    pub(crate) fn push_repeated(
+        &self,
+        records: &[usize],
+        times: NonZeroU64,
+        meta: &ChunkMeta,
+        run: &mut Executor,
+    ) -> Result<()> {
+        self.given().push_repeated(records, times, meta, run)
     }
     pub(crate) fn push(&self, from: usize, to: usize, meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         self.given().push(from, to, meta, run)

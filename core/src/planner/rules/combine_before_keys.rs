@@ -2,7 +2,7 @@
 //!
 //! Preconditions: nothing but key steps with one reader each lies between `flat_map_keys` and the sum, so that values arrive
 //! as they are; the sum is commutative and adds the values themselves (it brings a combiner along exactly then). Key steps
-//! cannot count. Each key is then expanded once for all its values: sum over records of f(k) x v = sum over keys of
+//! cannot count. Each key is then expanded once for many of its values: sum over records of f(k) x v = sum over keys of
 //! f(k) x (sum of v).
 
 use super::Rule;
@@ -80,7 +80,7 @@ impl Rule for CombineBeforeKeys {
             done.push(true);
             graph.nodes[id].inputs = vec![graph.nodes.len() - 1];
             changes.push(format!(
-                "values for store `{store}` are added before #{} multiplies their keys: each key is expanded once a commit",
+                "values for store `{store}` are added before #{} multiplies their keys: a key is expanded for many values at once",
                 graph.nodes[id].said[0]
             ));
         }

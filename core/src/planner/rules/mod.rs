@@ -99,6 +99,10 @@ fn filters_first(
     filters: impl Fn(&PlanNode) -> bool,
     may_be_passed: impl Fn(&PlanNode) -> bool,
 ) -> Vec<Moved> {
+    // Where a chunk ends decides in which order the branches of a fork get what one record makes.
+    if graph.in_order {
+        return Vec::new();
+    }
     let readers = graph.readers();
     let mut rows: Vec<Vec<Id>> = Vec::new();
     // The row that a node ends.

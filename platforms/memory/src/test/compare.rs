@@ -7,8 +7,8 @@ use rufous_core::{Error, ErrorKind, Plan, Result, StoreFace};
 use super::Script;
 use crate::totals::{Bytes, Totals};
 
-const HINT: &str = "a closure that is no pure function of its record, or a value whose sum depends on order or grouping (check it \
-    with `laws`; if it is approximate, say `.approximate(STORE)`)";
+const HINT: &str = "a closure that is no pure function of its record, a value whose sum depends on order or grouping, or bytes that \
+    do not add up as the values do (`laws` check both; if it is approximate, say `.approximate(STORE)`)";
 
 fn differ(job: &str, what: String, how: &str) -> Error {
     Error::new(

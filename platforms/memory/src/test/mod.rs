@@ -153,6 +153,7 @@ impl<S> TestRun<'_, S> {
         T: SourceRecord + ?Sized,
         I: IntoIterator<Item: Borrow<T>>,
     {
+        self.memory.inputs.log(port);
         for record in records {
             let now = self.tick();
             let time = Timestamp(now.0.saturating_sub_unsigned(by_ms));
@@ -161,7 +162,8 @@ impl<S> TestRun<'_, S> {
         self
     }
     /// The last `n` records of a source are delivered a second time, as a log does after a lost session: it is the same
-    /// records again, so they count once.
+    /// records again, so they count once. Platforms drop them by their positions before any closure sees them, and so does
+    /// this model; to count something twice, give it twice.
     pub fn again<T: ?Sized>(mut self, port: Source<T>, n: usize) -> Self {
         let len = self.script.lens.get(port.name()).copied().unwrap_or_default();
         self.script.again.push((port.name(), len, n.min(len)));

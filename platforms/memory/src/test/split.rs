@@ -1,6 +1,8 @@
 //! Equation 2 for a user's own job: whole == prefix in bulk + rest live, at every split; in any order; whatever is delivered
 //! twice, and wherever the process is killed.
 
+use std::num::NonZeroU64;
+
 use rufous_core::{BatchId, ChunkMeta, Plan, Result, Rules};
 
 use super::layers::{Frontier, Partition, Realtime, offline};
@@ -32,9 +34,11 @@ impl Random {
 
 impl TestRun<'_, rufous_core::Anywhere> {
     /// Runs the job whole; then in chunks of 1, 3 and 1024 records, shuffled, and without the planner's rules; then with the
-    /// log split between an offline and a realtime layer, at every batch bound of every partition (up to 200 combinations),
-    /// the realtime layer killed and given records twice. All must leave the same: equal bytes in stores and counters, equal
-    /// multisets in sinks (of the realtime layer, which writes from the start). Returns the whole run.
+    /// log split between an offline and a realtime layer, at every combination of batch bounds of the partitions (of more than
+    /// 200, a sample that holds the first and the last of each); the realtime layer is killed now and then and reads again
+    /// what it had not committed. All must leave the same: equal bytes in stores and counters, as many records in sinks, equal
+    /// ones where the test says [`compare`](Self::compare) (of the realtime layer, which writes from the start). Returns the
+    /// whole run.
     ///
     /// A job in order has no such test: its answers are those of one order.
     ///
@@ -59,19 +63,22 @@ impl TestRun<'_, rufous_core::Anywhere> {
                 }
             }
         }
+        // A plan may let equal records run once with their number: three of each, in both ways.
+        let (once, thrice) = repeated(&plan, &sources)?;
+        compare::totals(
+            &plan,
+            &script,
+            &thrice,
+            &once,
+            "each record three times, run once for all three",
+        )?;
         let partitions: Vec<Partition> = (0..sources.len())
             .flat_map(|s| Partition::of(&plan, s, &sources[s], &script))
             .collect();
         for n in 0..RUNS {
             let mut random = Random(0x5eed + n);
             let realtime = Realtime::run(&plan, &sources, &partitions, &mut random)?;
-            compare::sinks(
-                &plan,
-                &script,
-                &whole,
-                &realtime.sinks,
-                "live, killed and given records twice",
-            )?;
+            compare::sinks(&plan, &script, &whole, &realtime.sinks, "live, and killed now and then")?;
             for frontier in frontiers(&partitions, &mut random) {
                 let offline = offline(&plan, &sources, &partitions, &frontier)?;
                 for (s, face) in plan.stores().iter().enumerate() {
@@ -108,6 +115,31 @@ fn run(plan: &Plan, sources: &[Bound<'_>], chunk: usize, mut shuffled: Option<&m
     Ok(totals)
 }
 
+/// Every record of the sources that may be read so three times, run once and run thrice.
+fn repeated(plan: &Plan, sources: &[Bound<'_>]) -> Result<(Totals, Totals)> {
+    let (mut once, mut thrice) = (plan.instantiate(), plan.instantiate());
+    let three = NonZeroU64::MIN.saturating_add(2);
+    for (s, given) in sources.iter().enumerate().filter(|(s, _)| plan.may_repeat(*s)) {
+        let meta = ChunkMeta {
+            source: s as u32,
+            partition: 0,
+            batch: BatchId(0),
+        };
+        for some in (0..given.len()).collect::<Vec<_>>().chunks(CHUNK) {
+            given.push_repeated(some, three, &meta, &mut once)?;
+            for _ in 0..three.get() {
+                given.push_some(some, &meta, &mut thrice)?;
+            }
+        }
+    }
+    let totals = |mut run| {
+        let mut totals = Totals::of(plan);
+        totals.add(plan, &mut run)?;
+        Ok(totals)
+    };
+    Ok((totals(once)?, totals(thrice)?))
+}
+
 /// Every combination of cuts, if they are few; else those at which all partitions stand at their n-th cut, and others drawn.
 fn frontiers(partitions: &[Partition], random: &mut Random) -> Vec<Frontier> {
     let cuts: Vec<_> = partitions.iter().map(Partition::cuts).collect();
@@ -131,7 +163,9 @@ fn frontiers(partitions: &[Partition], random: &mut Random) -> Vec<Frontier> {
             .collect(),
         None => {
             let most = cuts.iter().map(Vec::len).max().unwrap_or(1);
-            let level = (0..most.min(SPLITS / 2)).map(|n| frontier(&mut |_, len| (n * len / most).min(len - 1)));
+            let levels = most.min(SPLITS / 2);
+            // From the first cut of every partition to the last.
+            let level = (0..levels).map(|n| frontier(&mut |_, len| n * (len - 1) / (levels - 1).max(1)));
             let mut some: Vec<_> = level.collect();
             while some.len() < SPLITS {
                 some.push(frontier(&mut |_, len| random.below(len)));
