@@ -4,22 +4,31 @@
 //! - [`log`]: what the engine asks of a log;
 //! - [`cutter`]: which batch a record is in (P1-P3), for the engine and the archive alike;
 //! - [`genesis`](mod@genesis): where both layers begin (P10); [`repair`]: what becomes of a shard when it is acquired (P32-P35);
-//! - [`engine`]: the loop; `flush`: the thread that sorts, encodes and commits; `partition`: the state of one partition;
+//! - [`bind`]: sources and their logs; [`options`]: how a stream runs;
+//! - [`engine`]: the loop; `own`: which partitions it reads, and from where; `commit` and `flush`: two maps swap, a thread sorts,
+//!   encodes and commits; `bad`: records that cannot be read; `partition`: the state of one partition;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count.
 #![forbid(unsafe_code)]
 
 pub mod archiver;
+mod bad;
+pub mod bind;
+mod commit;
 pub mod cutter;
 pub mod engine;
 mod flush;
 pub mod genesis;
 pub mod log;
 pub mod metrics;
+pub mod options;
+mod own;
 mod partition;
 pub mod repair;
 
 pub use archiver::{Archiver, ArchiverOptions};
-pub use engine::{BoundLog, OnBadRecord, Stream, StreamOptions, check};
+pub use bind::{BoundLog, check};
+pub use engine::Stream;
 pub use genesis::genesis;
 pub use log::{Log, PartitionInfo, Polled};
 pub use metrics::{Metrics, StreamReport};
+pub use options::{OnBadRecord, StreamOptions};

@@ -1,0 +1,113 @@
+//! Commits: two maps swap, a flush thread writes, and what a failed commit leaves is read again.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use rufous_core::{Error, Result};
+use rufous_store_api::Committed;
+
+use crate::engine::Engine;
+use crate::flush::{Chunk, Flushed};
+use crate::own::MANIFEST_INTERVAL;
+use crate::partition::Partition;
+
+/// Commits that may fail one after the other before the stream gives up.
+const MAX_FAILURES: u32 = 5;
+
+impl Engine<'_> {
+    pub(crate) fn commit_when_due(&mut self) -> Result<()> {
+        if let Some(done) = self.flusher.try_take()? {
+            self.flushed(done)?;
+        }
+        let full = self.executor.is_full(self.options.memory_budget);
+        if full && self.flusher.busy {
+            // Backpressure: the second map is full while the first is still being written.
+            if let Some(done) = self.flusher.take()? {
+                self.flushed(done)?;
+            }
+        }
+        if !self.flusher.busy && (full || self.last_commit.elapsed() >= self.options.commit_interval) {
+            self.begin_commit()?;
+        }
+        if self.last_manifest.elapsed() >= MANIFEST_INTERVAL {
+            self.compare_manifest()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn begin_commit(&mut self) -> Result<()> {
+        self.last_commit = Instant::now();
+        let advances: Vec<_> = self
+            .bound
+            .iter_mut()
+            .flat_map(|b| b.partitions.values_mut())
+            .filter_map(Partition::advance)
+            .collect();
+        if advances.is_empty() {
+            return Ok(());
+        }
+        self.metrics.saw_steps(self.executor.emitted());
+        let deltas = self.executor.take(self.spare.take().unwrap_or_default())?;
+        self.flusher.send(Chunk { advances, deltas })
+    }
+
+    pub(crate) fn flushed(&mut self, done: Flushed) -> Result<()> {
+        self.spare = Some(done.spare);
+        let failure = match done.outcome {
+            Ok(Committed::Done) => {
+                self.failures = 0;
+                self.metrics.commits.fetch_add(1, Relaxed);
+                self.note(&done.advances);
+                return Ok(());
+            }
+            Ok(Committed::Refused { partition, found }) => Error::closed(format!(
+                "the store refused a chunk of {partition}: its row stands at {found:?} (next, epoch); another owner was here"
+            )),
+            Err(e) => e,
+        };
+        self.failures += 1;
+        tracing::warn!(error = %failure, failures = self.failures, "a commit failed: everything read after it is read again");
+        if self.failures >= MAX_FAILURES {
+            return Err(failure);
+        }
+        // P12: drop the chunk and every chunk read after it, acquire again.
+        self.executor.discard()?;
+        for i in 0..self.bound.len() {
+            self.acquire(i)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn note(&mut self, advances: &[rufous_store_api::Advance]) {
+        for b in &mut self.bound {
+            let positions: Vec<_> = advances
+                .iter()
+                .filter(|a| a.partition.source == b.name)
+                .map(|a| (a.partition.partition, a.to))
+                .collect();
+            if !positions.is_empty() {
+                b.log.note_committed(&positions);
+            }
+        }
+        let lag = self
+            .bound
+            .iter()
+            .flat_map(|b| b.partitions.values())
+            .map(|p| p.end.saturating_sub(p.row.next))
+            .sum();
+        self.metrics.lag.store(lag, Relaxed);
+    }
+
+    /// Commits all that was read and waits for it.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        loop {
+            if let Some(done) = self.flusher.take()? {
+                self.flushed(done)?;
+            }
+            self.begin_commit()?;
+            if !self.flusher.busy {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! How a stream runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// What happens to a record that cannot be decoded. Never silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnBadRecord {
+    /// The stream stops with an error that names it.
+    #[default]
+    Fail,
+    /// It is counted and reported; its offset is passed.
+    Skip,
+}
+
+/// How a stream runs.
+#[derive(Clone, Debug)]
+pub struct StreamOptions {
+    /// How often state is committed.
+    pub commit_interval: Duration,
+    /// Bytes that combining maps may hold before they are committed early.
+    pub memory_budget: usize,
+    /// Stops at the end that the log has when the stream starts.
+    pub until_end: bool,
+    /// What happens to records that cannot be decoded.
+    pub on_bad_record: OnBadRecord,
+    /// The same for single sources, by name.
+    pub on_bad_record_of: BTreeMap<String, OnBadRecord>,
+    /// Set from outside to commit and stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            commit_interval: Duration::from_secs(1),
+            memory_budget: 128 << 20,
+            until_end: false,
+            on_bad_record: OnBadRecord::Fail,
+            on_bad_record_of: BTreeMap::new(),
+            stop: Arc::default(),
+        }
+    }
+}
