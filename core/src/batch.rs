@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::rules::{Rule as Protocol, kept};
 use crate::time::{DAY_MS, HOUR_MS, Timestamp};
 
 /// The number of a batch. Inside one partition it never goes down in offset order.
@@ -170,6 +171,9 @@ impl RunningBatch {
             (Rule::Milliseconds(_), None) => return (self.batch, false),
         };
         if wanted <= self.batch {
+            if wanted < self.batch && !kept(Protocol::RunningMaximum) {
+                return (wanted, false);
+            }
             return (self.batch, false);
         }
         let mut held = false;

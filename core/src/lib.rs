@@ -44,6 +44,7 @@ pub mod platform;
 pub mod port;
 pub mod producer;
 pub mod record;
+pub mod rules;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;

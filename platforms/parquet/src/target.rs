@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition};
 use rufous_store_api::{Archive, ArchivedFile, Hole, IndexEntry, SourceHole};
 
@@ -62,7 +63,14 @@ pub fn extend(
         if batch <= from.batch {
             continue;
         }
-        let Some(to) = cut_at(&index, batch) else { continue };
+        let open_too = || Cut {
+            batch: BatchId(open.0.saturating_add(1)),
+            cut: last.to,
+            batch_before: open,
+        };
+        let Some(to) = cut_at(&index, batch).map(|to| if kept(Rule::SealedOnly) { to } else { open_too() }) else {
+            continue;
+        };
         if first.from > from.cut || last.to < to.cut {
             return Err(Error::corrupt(format!(
                 "the archive of {p} holds offsets {}..{}, but the generation ends at {}: offsets {}..{} are missing",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BadRecord, ChunkMeta, Deltas, Error, Executor, Plan, RecordBatch, Result, Timestamp};
 use rufous_store_api::{Manifest, ManifestLog, RealtimeStore};
 
@@ -198,7 +199,11 @@ impl Engine<'_> {
             let meta = ChunkMeta {
                 source: b.source,
                 partition: records.partition,
-                batch: run.batch,
+                batch: if kept(Rule::BatchPerRecord) {
+                    run.batch
+                } else {
+                    partition.cutter.batch()
+                },
             };
             executor.push(&meta, chunk)?;
         }

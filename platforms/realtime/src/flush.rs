@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{Deltas, Error, Result};
 use rufous_store_api::{Advance, Commit, Committed, RealtimeStore};
 
@@ -44,11 +45,15 @@ impl Flusher {
                     .map(String::as_str)
                     .zip(deltas.iter().map(|d| &**d))
                     .collect();
-                let outcome = store.commit(&Commit {
+                let commit = Commit {
                     advances: &advances,
                     sources: &sources,
                     deltas: &by_store,
-                });
+                };
+                let mut outcome = store.commit(&commit);
+                if outcome.is_err() && !kept(Rule::AcquireAfterFailure) {
+                    outcome = store.commit(&commit);
+                }
                 deltas.iter_mut().for_each(|d| d.clear());
                 if outbox
                     .send(Flushed {

@@ -1,6 +1,7 @@
 //! What becomes of a shard when it is acquired: pure decisions over the row, the manifest and the log (section 8 of the
 //! protocol).
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{Cut, Error, Result, SourcePartition};
 use rufous_store_api::{Hole, Progress, Repair};
 
@@ -30,7 +31,11 @@ pub struct Situation<'a> {
 pub fn repair(row: Option<&Progress>, s: &Situation<'_>) -> Result<Repair> {
     let fresh = || {
         Progress::standing_at(
-            s.drop_before,
+            if kept(Rule::RebuildAtPermission) {
+                s.drop_before
+            } else {
+                s.frontier
+            },
             s.log.topic_id.clone(),
             s.cut_spec.into(),
             s.fingerprint.into(),
@@ -41,7 +46,8 @@ pub fn repair(row: Option<&Progress>, s: &Situation<'_>) -> Result<Repair> {
         Some(row) => {
             refuse_foreign(row, s)?;
             // P32. A shard that stands before the drop permission would only read what nobody may ask for.
-            if row.aligned(s.frontier).is_err() || row.aligned(s.drop_before).is_err() || row.next < s.drop_before.cut {
+            let misaligned = row.aligned(s.frontier).is_err() || row.aligned(s.drop_before).is_err();
+            if (misaligned && kept(Rule::RebuildMisaligned)) || row.next < s.drop_before.cut {
                 (
                     Progress {
                         epoch: row.epoch,
@@ -108,17 +114,21 @@ fn lost_range(row: &mut Progress, s: &Situation<'_>) {
         (row.next, row.batch) = (f.cut, row.batch.max(f.batch_before));
         adopt(row, f);
     } else {
-        row.holes.push(Hole {
-            from: next,
-            to: start,
-            reason: reason(),
-        });
+        if kept(Rule::RecordHole) {
+            row.holes.push(Hole {
+                from: next,
+                to: start,
+                reason: reason(),
+            });
+        }
         row.next = start;
-        if f.cut > next {
+        if f.cut >= next {
             adopt(row, f);
         }
         // P35: the lost records may have raised the batch.
-        row.batch = row.batch.max(row.floor(start));
+        if kept(Rule::Floor) {
+            row.batch = row.batch.max(row.floor(start));
+        }
     }
 }
 

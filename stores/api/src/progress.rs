@@ -1,5 +1,6 @@
 //! The progress row of a shard: the realtime state of one source partition, beside its cells.
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Cut, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,11 @@ impl Progress {
         Self {
             epoch: 0,
             next: cut.cut,
-            batch: cut.batch_before,
+            batch: if kept(Rule::BatchBefore) {
+                cut.batch_before
+            } else {
+                BatchId::MIN
+            },
             retained_from: cut.batch,
             cuts: vec![(cut.batch, cut.cut)],
             holes: Vec::new(),

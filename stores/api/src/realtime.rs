@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Deltas, Frontier, Result, SourcePartition, Timestamp};
 
 use crate::progress::{Hole, Progress};
@@ -147,7 +148,9 @@ pub fn floors(partitions: &[(SourcePartition, Progress)], from: &Frontier) -> Ve
 pub fn apply_advances(rows: &mut BTreeMap<SourcePartition, Progress>, advances: &[Advance]) -> Committed {
     for a in advances {
         let found = rows.get(&a.partition).map(|r| (r.next, r.epoch));
-        if found != Some((a.from, a.epoch)) {
+        let next = found.map(|(next, _)| next) == Some(a.from) || !kept(Rule::CommitChecksOffset);
+        let epoch = found.map(|(_, epoch)| epoch) == Some(a.epoch) || !kept(Rule::CommitChecksEpoch);
+        if !(next && epoch) {
             return Committed::Refused {
                 partition: a.partition.clone(),
                 found,

@@ -63,6 +63,7 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Error, RecordBatch, Result};
 use rufous_store_api::exclusive::{create, sync_dir};
 use rufous_store_api::{Archive, ArchivedFile, IndexEntry};
@@ -260,7 +261,14 @@ impl Archive for ParquetArchive {
         }
         let path = self.index_path(partition, number);
         self.create_dir(&self.index_dir(partition))
-            .and_then(|()| create(&path, text.as_bytes()))
+            .and_then(|()| {
+                if !kept(Rule::ExclusiveIndex) {
+                    return fs::write(&path, &text)
+                        .map(|()| true)
+                        .map_err(|e| Error::io("cannot write", &path, e));
+                }
+                create(&path, text.as_bytes())
+            })
             .map_err(|e| e.at(self.place(partition)))
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{SourcePartition, Timestamp};
-use rufous_store_api::{Manifest, Progress, SourceHole};
+use rufous_store_api::{Hole, Manifest, Progress, SourceHole};
 
 use crate::answer::{Basis, Coverage, PartitionCoverage, Token};
 use crate::missing::Missing;
@@ -46,13 +47,13 @@ pub(crate) fn check(
                 reason: reason.into(),
             });
         } else if let Some((i, r)) = row {
-            if r.retained_from > f.batch {
+            if r.retained_from > f.batch && kept(Rule::CompareRetained) {
                 bad.push(Missing::Gap {
                     partition: p.clone(),
                     from: f.batch,
                     to: r.retained_from,
                 });
-            } else if let Err(found) = r.aligned(f) {
+            } else if let Some(found) = r.aligned(f).err().filter(|_| kept(Rule::CompareCuts)) {
                 bad.push(Missing::misaligned(p.clone(), found));
             } else {
                 counted[i] = true;
@@ -61,10 +62,14 @@ pub(crate) fn check(
                     (Some(a), Some(b)) => Some(a.min(b)),
                     (a, b) => a.or(b),
                 };
-                let above = r.holes.iter().filter(|h| h.to > f.cut);
+                // What of a hole lies below the frontier is in the offline part: only the rest is missing.
+                let above = r.holes.iter().filter(|h| h.to > f.cut && kept(Rule::ShowHoles));
                 holes.extend(above.map(|h| SourceHole {
                     partition: p.clone(),
-                    hole: h.clone(),
+                    hole: Hole {
+                        from: h.from.max(f.cut),
+                        ..h.clone()
+                    },
                 }));
             }
         } // No row: an empty shard. Its next offset, 0, is not above the cut: aligned, and the offline part answers.

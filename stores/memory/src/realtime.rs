@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition, StoreFace, ValueFace};
 use rufous_store_api::realtime::apply_advances;
 use rufous_store_api::{Cell, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
@@ -42,6 +43,14 @@ impl MemoryRealtime {
         Self {
             namespace: namespace.into(),
             state: Arc::new(Mutex::new(Arc::new(stores.iter().map(empty).collect()))),
+        }
+    }
+
+    /// The namespace as it is now. It shares nothing with this one: what comes later is in one of them only (P16).
+    pub fn copy(&self) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            state: Arc::new(Mutex::new(self.lock().clone())),
         }
     }
 
@@ -129,10 +138,12 @@ impl RealtimeStore for MemoryRealtime {
         let mut state = self.lock();
         for s in Arc::make_mut(&mut state).values_mut() {
             let Some(row) = s.rows.get_mut(p) else { continue };
-            row.retained_from = row.retained_from.max(batch);
-            let kept = row.retained_from;
-            row.cuts.retain(|(b, _)| *b >= kept);
-            s.cells.retain(|(b, _, of), _| of != p || *b >= kept);
+            let from = row.retained_from.max(batch);
+            if kept(Rule::RaiseRetained) {
+                row.retained_from = from;
+                row.cuts.retain(|(b, _)| *b >= from);
+            }
+            s.cells.retain(|(b, _, of), _| of != p || *b >= from);
         }
         Ok(())
     }
