@@ -55,9 +55,9 @@ pub use rufous_algebra::{
     Hll, Homomorphism, Idempotent, Max, Min, Monoid, Quantiles, Semigroup, Tiered, ways,
 };
 pub use rufous_core::{
-    Anywhere, AsKey, BatchId, Batcher, COUNTERS, Clock, Counter, DeltaProducer, Either, Error, ErrorKind, Format,
-    InOrder, Job, Key, KeyOf, KeyedOut, KeyedProducer, KeysOut, Out, Producer, Record, Result, Sink, Source, Store,
-    Summed, Text, TimeBucket, Timestamp, Written,
+    Anywhere, AsKey, BatchId, Batcher, COUNTERS, Clock, Counter, Csv, DeltaProducer, Either, Error, ErrorKind, Format,
+    InOrder, Job, Key, KeyOf, KeyedOut, KeyedProducer, KeysOut, Message, Out, Producer, Record, Result, Sink, Source,
+    Store, Summed, Text, TimeBucket, Timestamp, Written,
 };
 pub use rufous_derive::{Codec, Group, Key, Monoid, Record, Semigroup};
 pub use rufous_platform_memory::{Concurrent, JobTest, Memory, Totals};
@@ -68,8 +68,8 @@ pub mod prelude {
     pub use crate::laws;
     pub use crate::{
         Absorb, Additive, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Counter, Either, Group,
-        HeavyHitters, Hll, Idempotent, InOrder, Job, JobTest, Key, KeyedOut, KeyedProducer, Max, Memory, Min, Monoid,
-        Out, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text, TimeBucket, Timestamp, ways,
+        HeavyHitters, Hll, Idempotent, InOrder, Job, JobTest, Key, KeyedOut, KeyedProducer, Max, Memory, Message, Min,
+        Monoid, Out, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text, TimeBucket, Timestamp, ways,
     };
 }
 

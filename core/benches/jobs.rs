@@ -8,7 +8,10 @@ use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
 
 use common::contest;
-use rufous_core::{BatchId, Chunk, ChunkMeta, Executor, Job, KeyedProducer, Producer, Rules, Source, Store, TextChunk};
+use rufous_core::{
+    AnyChunk, BatchId, Chunk, ChunkMeta, Entry, Executor, Field, FieldType, Format, Job, KeyedProducer, Message,
+    Producer, Record, RecordBatch, RecordError, Row, Rules, Source, SourceRecord, Store, Text, TextChunk, Timestamp,
+};
 use rufous_platform_memory::Memory;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -207,8 +210,169 @@ fn planning() {
     }
 }
 
+/// What `#[derive(Record)]` writes for these four fields; this crate cannot use it.
+#[derive(Clone)]
+#[allow(dead_code, reason = "read to be kept")]
+struct Click {
+    user: u64,
+    page: Text,
+    at: Timestamp,
+    ms: Option<f64>,
+}
+
+impl Record for Click {
+    const FIELDS: &'static [Field] = {
+        const fn field(name: &'static str, ty: FieldType, optional: bool) -> Field {
+            Field { name, ty, optional }
+        }
+        &[
+            field("user", FieldType::Integer, false),
+            field("page", FieldType::Text, false),
+            field("at", FieldType::Timestamp, false),
+            field("ms", FieldType::Float, true),
+        ]
+    };
+    fn from_row(row: &Row<'_>) -> Result<Self, RecordError> {
+        Ok(Self {
+            user: row.get(0)?,
+            page: row.get(1)?,
+            at: row.get(2)?,
+            ms: row.get(3)?,
+        })
+    }
+}
+
+/// The same four fields as `serde` reads them, borrowed.
+#[derive(serde::Deserialize)]
+struct Borrowed<'a> {
+    user: u64,
+    page: &'a str,
+    at: &'a str,
+    ms: Option<f64>,
+}
+
+const DECODED: usize = 4096;
+
+fn batch(payload: impl Fn(&mut Random) -> String) -> RecordBatch {
+    let (mut random, mut records) = (Random(11), RecordBatch::default());
+    for i in 0..DECODED {
+        let span = records.push_bytes(payload(&mut random).as_bytes());
+        records.entries.push(Entry::plain(i as u64, span));
+    }
+    records
+}
+
+/// About 300 bytes of which four fields are read.
+fn flat(random: &mut Random) -> String {
+    let r = random.next();
+    format!(
+        r#"{{"id":"{r:016x}","user":{},"session":"{:032x}","agent":"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101","page":"/shop/{}","status":200,"at":"2026-11-{:02}T{:02}:15:07Z","referrer":"https://example.org/list?page={}","ms":{}.5,"bytes":{},"tags":["a","b"],"secure":true}}"#,
+        r % 100_000,
+        u128::from(r) << 32,
+        r % 997,
+        1 + r % 28,
+        r % 24,
+        r % 50,
+        r % 900,
+        r % 70_000,
+    )
+}
+
+/// The same between objects within objects, about a kilobyte.
+fn nested(random: &mut Random) -> String {
+    let inner = flat(random);
+    let head = &inner[..inner.len() - 1];
+    format!(
+        r#"{head},"actor":{{"id":7,"urls":{{"self":"https://example.org/u/7","org":{{"id":1,"names":["x","y",{{"z":[1,2,3]}}]}}}}}},"payload":{{"commits":[{{"sha":"{:040x}","message":"one \"two\" three","author":{{"name":"n","email":"e@example.org"}}}},{{"sha":"{:040x}","message":"four","author":{{"name":"n","email":"e@example.org"}}}}],"size":2}},"public":true}}"#,
+        random.next(),
+        random.next(),
+    )
+}
+
+/// The four fields among twelve columns.
+fn row(random: &mut Random) -> String {
+    let r = random.next();
+    format!(
+        "{},/shop/{},2026-11-{:02}T{:02}:15:07Z,{}.5,200,{:032x},Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101,x,y,z,true,{r:016x}",
+        r % 100_000,
+        r % 997,
+        1 + r % 28,
+        r % 24,
+        r % 900,
+        u128::from(r) << 32,
+    )
+}
+
+/// Sums what a decoder of this format makes of the records.
+fn decode<T: SourceRecord + ?Sized>(format: Format, records: &RecordBatch) -> impl FnMut() -> usize {
+    let mut decoder = T::decoder(format, None).expect("a decoder");
+    let (mut times, mut bad) = (Vec::new(), Vec::new());
+    move || {
+        decoder.decode(black_box(records), &mut times, &mut bad);
+        assert!(bad.is_empty(), "{}", bad[0].reason);
+        let chunk = decoder.chunk(0..records.entries.len());
+        chunk.downcast_ref::<T::Chunk>().expect("a chunk").len()
+    }
+}
+
+fn decoding() {
+    for (name, payload) in [
+        ("JSON, 4 flat fields", flat as fn(&mut Random) -> String),
+        ("JSON, 4 fields among nested ones", nested),
+    ] {
+        let records = batch(payload);
+        let size = records.bytes.len() / DECODED;
+        contest(format!("decode {name}, {size} bytes, a record"), DECODED as u64)
+            .contender("a decoder of records", decode::<Click>(Format::JsonLines, &records))
+            .contender("serde_json into a borrowed struct", || {
+                let values = records.entries.iter().filter_map(|e| records.value(e));
+                let clicks = values.filter_map(|v| serde_json::from_slice::<Borrowed<'_>>(v).ok());
+                clicks
+                    .map(|c| c.user as usize + c.page.len() + c.at.len() + c.ms.map_or(0, |ms| ms as usize))
+                    .sum::<usize>()
+            })
+            .at_most_ns(if size < 400 { 400.0 } else { f64::INFINITY })
+            .run();
+    }
+}
+
+fn rows() {
+    let records = batch(row);
+    let json = batch(flat);
+    let size = records.bytes.len() / DECODED;
+    let csv = |text: &str| text.parse::<Format>().expect("a format");
+    let names = csv("csv(user,page,at,ms,,,,,,,,)");
+    let mut quoted = RecordBatch::default();
+    for e in &records.entries {
+        let value = records.value(e).unwrap_or_default();
+        let text = String::from_utf8_lossy(value).replace(",x,", ",\"x\",");
+        let span = quoted.push_bytes(text.as_bytes());
+        quoted.entries.push(Entry { value: span, ..*e });
+    }
+    contest(
+        format!("decode CSV, 4 of 12 columns, {size} bytes, a record"),
+        DECODED as u64,
+    )
+    .contender("a decoder of records", decode::<Click>(names, &records))
+    .contender("the same with a quoted column", decode::<Click>(names, &quoted))
+    .run();
+    let mut keyed = json.clone();
+    for i in 0..keyed.entries.len() {
+        keyed.entries[i].key = keyed.push_bytes(format!("user-{i}").as_bytes());
+        keyed.entries[i].headers = keyed.push_headers([("tenant", Some(&b"blue"[..]))].into_iter()).0;
+    }
+    contest("decode JSON with key and header, a record", DECODED as u64)
+        .contender("messages", decode::<Message<Click>>(Format::JsonLines, &keyed))
+        .contender("records", decode::<Click>(Format::JsonLines, &json))
+        .contender("messages of text", decode::<Message<str>>(Format::Text, &keyed))
+        .contender("text", decode::<str>(Format::Text, &json))
+        .run();
+}
+
 fn main() {
     words();
     steps();
     planning();
+    decoding();
+    rows();
 }

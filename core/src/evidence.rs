@@ -145,6 +145,7 @@ pub struct SourceFace {
     /// Whether records declare an event time.
     pub timed: bool,
     kind: &'static str,
+    message: bool,
     clock: Clock,
     batcher: Batcher,
     decoder: MakeDecoder,
@@ -160,6 +161,7 @@ impl SourceFace {
             name: port.name,
             fields: T::FIELDS,
             kind: T::KIND,
+            message: T::MESSAGE,
             timed: port.time.is_some(),
             clock: port.clock,
             batcher: port.batcher,
@@ -199,6 +201,11 @@ impl SourceFace {
                 .map(|f| format!("{}:{}{}", f.name, f.ty, if f.optional { "?" } else { "" }))
                 .collect::<Vec<_>>()
                 .join(","),
+        };
+        let record = if self.message {
+            format!("message({record})")
+        } else {
+            record
         };
         let clock = if self.clock == Clock::Event { "event" } else { "log" };
         format!("{record} timed={} clock={clock} batches={}", self.timed, self.batcher)

@@ -3,7 +3,8 @@
 //!
 //! Modules in reading order:
 //! - [`time`], [`batch`], [`frontier`]: instants, the unit that layers hand over, how far the offline layer reaches;
-//! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`decode`]: how records come in;
+//! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`message`], [`formats`], [`decode`]: how records
+//!   come in;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
 //!   steps in running order;
@@ -33,12 +34,13 @@ pub mod decode;
 pub mod erased;
 pub mod error;
 pub mod evidence;
+pub mod formats;
 pub mod frontier;
 mod graph;
 pub mod job;
-mod json;
 pub mod key;
 pub mod log;
+pub mod message;
 pub mod planner;
 pub mod platform;
 pub mod port;
@@ -57,10 +59,12 @@ pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
 pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, Out};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
+pub use formats::{CSV_HEADER, Csv};
 pub use frontier::{Cut, Frontier, SourcePartition};
 pub use job::{Job, Tails};
 pub use key::{AsKey, Key, KeyError, KeyOf, PrefixOf};
-pub use log::{Entry, RecordBatch, Span};
+pub use log::{Entry, Headers, RecordBatch, Span};
+pub use message::Message;
 pub use planner::{Plan, Rules};
 pub use platform::{Platform, Runs};
 pub use port::{COUNTERS, Counter, Sink, Source, Store};

@@ -1,6 +1,8 @@
 //! Records as a log holds them: raw bytes with offset, timestamp, key and headers. Logs fill a [`RecordBatch`], the
 //! archive stores it, decoders read it.
 
+use rufous_algebra::codec::take_varint;
+
 use crate::time::Timestamp;
 
 /// A piece of [`RecordBatch::bytes`].
@@ -29,9 +31,14 @@ impl Span {
     pub fn is_none(self) -> bool {
         self == Self::NONE
     }
+    /// Where the bytes are, if there are any.
     #[inline]
-    fn of(self, bytes: &[u8]) -> Option<&[u8]> {
-        (self.start != u32::MAX).then(|| &bytes[self.start as usize..self.start as usize + self.len as usize])
+    pub(crate) fn range(self) -> Option<std::ops::Range<usize>> {
+        (self.start != u32::MAX).then(|| self.start as usize..self.start as usize + self.len as usize)
+    }
+    #[inline]
+    pub(crate) fn of(self, bytes: &[u8]) -> Option<&[u8]> {
+        self.range().map(|range| &bytes[range])
     }
 }
 
@@ -115,6 +122,10 @@ impl RecordBatch {
     pub fn headers(&self, e: &Entry) -> Option<&[u8]> {
         e.headers.of(&self.bytes)
     }
+    /// The last header of this name, as in Kafka's own clients; a null value is `Some(None)`.
+    pub fn header(&self, e: &Entry, name: &str) -> Option<Option<&[u8]>> {
+        Headers::new(self.headers(e)).named(name)
+    }
     /// Appends bytes and says where they are.
     #[inline]
     pub fn push_bytes(&mut self, bytes: &[u8]) -> Span {
@@ -145,5 +156,50 @@ impl RecordBatch {
             self.bytes.extend_from_slice(value);
         }
         (Span::new(start, self.bytes.len() - start), heartbeat)
+    }
+}
+
+/// The headers of a record in the order in which they were written. Names may repeat; bytes that are no headers end it.
+#[derive(Clone, Debug)]
+pub struct Headers<'a> {
+    rest: &'a [u8],
+    left: u64,
+}
+
+impl<'a> Headers<'a> {
+    /// Of what [`RecordBatch::push_headers`] wrote.
+    pub fn new(encoded: Option<&'a [u8]>) -> Self {
+        let mut rest = encoded.unwrap_or_default();
+        let left = take_varint(&mut rest).unwrap_or(0);
+        Self { rest, left }
+    }
+    /// The value of the last one of this name; a null value is `Some(None)`.
+    pub fn named(self, name: &str) -> Option<Option<&'a [u8]>> {
+        self.filter(|(n, _)| *n == name).last().map(|(_, value)| value)
+    }
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(take_varint(&mut self.rest).ok()?).ok()?;
+        let (bytes, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(bytes)
+    }
+    fn one(&mut self) -> Option<(&'a str, Option<&'a [u8]>)> {
+        let name = std::str::from_utf8(self.bytes()?).ok()?;
+        let (flag, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        let value = self.bytes()?;
+        Some((name, (*flag != 0).then_some(value)))
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a str, Option<&'a [u8]>);
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let one = self.one();
+        if one.is_none() {
+            self.left = 0;
+        }
+        one
     }
 }

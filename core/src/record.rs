@@ -1,4 +1,5 @@
-//! Records: structs read from JSON fields or columns by field name, without allocation.
+//! Records: structs read from JSON fields or columns by field name. Nothing is allocated but `String` fields, and `Text`
+//! fields of more than 24 bytes.
 
 use compact_str::CompactString;
 use std::fmt;

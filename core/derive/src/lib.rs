@@ -80,7 +80,10 @@ pub fn key(input: TokenStream) -> TokenStream {
     derive(input, key::read, key::write)
 }
 
-/// `Record`: a struct read from JSON fields or columns with the names of its fields.
+/// `Record`: a struct read from JSON fields or columns (CSV, Parquet) with the names of its fields.
+///
+/// Fields are `bool`, integers, `f64`, `Timestamp`, `Text` (up to 24 bytes of text without allocation), `String`, or an
+/// `Option` of these.
 ///
 /// `#[record(name = "column")]` on a field reads another name. Dots lead into nested JSON objects and struct columns:
 /// `#[record(name = "repo.name")]` reads `name` within `repo`. A backslash makes a dot, or a backslash, a part of the name:

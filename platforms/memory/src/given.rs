@@ -55,26 +55,17 @@ impl<T: Data + ?Sized> Records<T> {
         }
         all
     }
-    pub(crate) fn at<B: Borrow<T>>(port: Source<T>, records: impl IntoIterator<Item = (Timestamp, B)>) -> Self {
-        let mut all = Self::new(port, std::iter::empty::<&T>());
-        for (time, record) in records {
-            all.times.push(time);
-            all.add(record.borrow());
-        }
-        all
-    }
-    /// Appends a record that is logged at this time. All records of a source have times, or none has.
-    pub(crate) fn log(&mut self, time: Timestamp, record: &T) {
-        self.times.push(time);
-        self.add(record);
-    }
     fn add(&mut self, record: &T) {
+        self.last_chunk(|chunk| chunk.add(record));
+    }
+    /// The chunk that has room for one more record.
+    fn last_chunk(&mut self, add: impl FnOnce(&mut T::Chunk)) {
         if self.len.is_multiple_of(CHUNK) {
             self.chunks.push(Mutex::default());
         }
         self.len += 1;
         if let Some(chunk) = self.chunks.last_mut() {
-            chunk.get_mut().unwrap_or_else(PoisonError::into_inner).add(record);
+            add(chunk.get_mut().unwrap_or_else(PoisonError::into_inner));
         }
     }
     fn chunk<R>(&self, record: usize, f: impl FnOnce(&T::Chunk) -> R) -> R {
@@ -85,6 +76,19 @@ impl<T: Data + ?Sized> Records<T> {
 }
 
 impl<T: SourceRecord + ?Sized> Records<T> {
+    pub(crate) fn at<B: Borrow<T>>(port: Source<T>, records: impl IntoIterator<Item = (Timestamp, B)>) -> Self {
+        let mut all = Self::new(port, std::iter::empty::<&T>());
+        for (time, record) in records {
+            all.log(time, record.borrow());
+        }
+        all
+    }
+    /// Appends a record that is logged at this time. All records of a source have times, or none has.
+    pub(crate) fn log(&mut self, time: Timestamp, record: &T) {
+        let offset = self.len as u64;
+        self.times.push(time);
+        self.last_chunk(|chunk| T::logged(chunk, record, offset, time));
+    }
     /// Decodes raw records as a log's are. One that cannot be decoded is an error.
     pub(crate) fn decoded(port: Source<T>, plan: &Plan, format: Format, batches: &[RecordBatch]) -> Result<Self> {
         let name = port.name();
