@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::core::{Error, Format, Result};
+use crate::core::{Csv, Error, Format, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) place: Place,
-    /// By `+text` or `+jsonl`, or by the file's ending.
+    /// By `+text`, `+jsonl`, `+csv` and so on, or by the file's ending.
     pub(super) format: Option<Format>,
+    /// Whether the format was said, not guessed.
+    pub(super) said: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +36,17 @@ impl Location {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let bad = |why: &str| {
             Error::invalid(format!(
-                "location `{text}`: {why}: write file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC or parquet:PATH, with +text or +jsonl for the format"
+                "location `{text}`: {why}: write file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC or parquet:PATH, with +text, \
+                 +jsonl, +csv or +tsv for the format"
             ))
         };
         let (rest, format) = match text.rsplit_once('+') {
-            Some((rest, "text")) => (rest, Some(Format::Text)),
-            Some((rest, "jsonl")) => (rest, Some(Format::JsonLines)),
+            Some((rest, suffix)) if is_format(suffix) => {
+                let format = suffix
+                    .parse::<Format>()
+                    .map_err(|e| e.at(format_args!("location `{text}`")))?;
+                (rest, Some(format))
+            }
             _ => (text, None),
         };
         let path = |p: &str| {
@@ -69,11 +76,32 @@ impl Location {
         } else {
             return Err(bad("unknown kind"));
         };
+        if matches!((&place, format), (Place::Kafka { .. }, Some(Format::Csv(csv))) if csv.has_header()) {
+            return Err(bad(
+                "the payloads of a topic have no header line, so the columns are named here, as in +csv(a,b)",
+            ));
+        }
         Ok(Self {
             place,
             format: format.or(ending),
+            said: format.is_some(),
         })
     }
+
+    /// The format for records with fields, or for lines. A table is lines too: its ending alone asks for no columns.
+    pub(super) fn format_of(&self, fields: bool) -> Option<Format> {
+        self.format
+            .filter(|format| fields || !matches!(format, Format::Csv(_)) || self.said)
+    }
+}
+
+/// Whether what stands behind a plus means a format; else it is a part of a path.
+fn is_format(suffix: &str) -> bool {
+    let word = suffix.split('(').next().unwrap_or(suffix);
+    matches!(
+        word.strip_suffix("-header").unwrap_or(word),
+        "text" | "jsonl" | "csv" | "tsv"
+    )
 }
 
 fn by_ending(path: &str) -> Option<Format> {
@@ -84,6 +112,8 @@ fn by_ending(path: &str) -> Option<Format> {
     match name.rsplit_once('.')?.1 {
         "jsonl" | "ndjson" | "json" => Some(Format::JsonLines),
         "txt" | "log" | "text" => Some(Format::Text),
+        "csv" => Some(Format::Csv(Csv::COMMA.header())),
+        "tsv" => Some(Format::Csv(Csv::TAB.header())),
         _ => None,
     }
 }
@@ -92,36 +122,57 @@ fn by_ending(path: &str) -> Option<Format> {
 mod tests {
     use super::*;
 
+    fn at(text: &str) -> Location {
+        Location::parse(text).unwrap()
+    }
+
     #[test]
-    fn locations() {
-        let at = |t: &str| Location::parse(t).unwrap();
-        assert_eq!(
-            at("file:a.jsonl.gz"),
-            Location {
-                place: Place::File("a.jsonl.gz".into()),
-                format: Some(Format::JsonLines)
-            }
-        );
-        assert_eq!(
-            at("dir:logs+text"),
-            Location {
-                place: Place::Dir("logs".into()),
-                format: Some(Format::Text)
-            }
-        );
-        assert_eq!(
-            at("kafka://h:9092,i:9092/t"),
-            Location {
-                place: Place::Kafka {
-                    brokers: "h:9092,i:9092".into(),
-                    topic: "t".into()
-                },
-                format: None
-            }
-        );
+    fn places() {
+        assert_eq!(at("file:a.jsonl.gz").place, Place::File("a.jsonl.gz".into()));
+        assert_eq!(at("dir:logs+text").place, Place::Dir("logs".into()));
         assert_eq!(at("file:a+b.txt").place, Place::File("a+b.txt".into()));
-        for bad in ["a.txt", "file:", "kafka://h", "s3://x"] {
-            assert!(Location::parse(bad).unwrap_err().to_string().contains(bad));
+        assert_eq!(at("file:a+csvs").place, Place::File("a+csvs".into()));
+        let kafka = Place::Kafka {
+            brokers: "h:9092,i:9092".into(),
+            topic: "t".into(),
+        };
+        assert_eq!(at("kafka://h:9092,i:9092/t").place, kafka);
+        assert_eq!(at("kafka://h:9092,i:9092/t+csv(a,,b)").place, kafka);
+        for bad in [
+            "a.txt",
+            "file:",
+            "kafka://h",
+            "s3://x",
+            "file:a+csv(b",
+            "kafka://h:1/t+csv-header",
+        ] {
+            assert!(Location::parse(bad).unwrap_err().to_string().contains(bad), "{bad}");
+        }
+    }
+
+    /// What is said counts before the ending; an ending that means columns is none of a source of lines.
+    #[test]
+    fn formats() {
+        let csv = |text: &str| Some(text.parse::<Format>().unwrap());
+        for (location, of_records, of_lines) in [
+            ("file:a.jsonl.gz", Some(Format::JsonLines), Some(Format::JsonLines)),
+            ("file:a.log.zst", Some(Format::Text), Some(Format::Text)),
+            ("dir:logs+text", Some(Format::Text), Some(Format::Text)),
+            ("file:a.csv", csv("csv-header"), None),
+            ("file:a.tsv.gz", csv("tsv-header"), None),
+            ("file:a.csv+text", Some(Format::Text), Some(Format::Text)),
+            ("file:a.csv+csv", csv("csv"), csv("csv")),
+            ("file:a.txt+tsv-header", csv("tsv-header"), csv("tsv-header")),
+            (
+                "dir:a+csv(delimiter=;,user,,page)",
+                csv("csv(delimiter=;,user,,page)"),
+                csv("csv(delimiter=;,user,,page)"),
+            ),
+            ("kafka://h:9092/t", None, None),
+        ] {
+            let location_of = at(location);
+            assert_eq!(location_of.format_of(true), of_records, "{location}");
+            assert_eq!(location_of.format_of(false), of_lines, "{location}");
         }
     }
 }

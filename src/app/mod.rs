@@ -72,7 +72,7 @@ impl<Args: clap::Args> App<Args> {
         }
     }
     /// Where a source is when neither `--source` nor the settings say: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC` or
-    /// `parquet:PATH`, with `+text` or `+jsonl` for the format.
+    /// `parquet:PATH`, with `+text`, `+jsonl`, `+csv` or `+tsv` for the [format](crate::Format).
     pub fn source<T: ?Sized>(mut self, port: Source<T>, location: &str) -> Self {
         self.defaults.insert(port.name(), location.to_string());
         self

@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
     pub(super) fn format(&self, face: &SourceFace) -> Format {
         self.locations
             .get(face.name)
-            .and_then(|l| l.format)
+            .and_then(|l| l.format_of(face.fields.is_some()))
             .unwrap_or_else(|| face.default_format())
     }
 

@@ -1,4 +1,4 @@
-//! The user's own files as a log: text or JSON lines, followed as they grow and as files appear. A file is a partition, a
+//! The user's own files as a log: text, JSON lines or CSV, followed as they grow and as files appear. A file is a partition, a
 //! byte position is an offset, a line is a record; there are no times, so batches are ranges of offsets (P8a).
 //!
 //! Modules in reading order:
@@ -7,7 +7,7 @@
 //! - `survey`: what is there now, compared with the registry;
 //! - `log`: [`LocalLog`], the [`Log`](rufous_realtime::Log) over the files; `ends`: where they end;
 //! - `cursor`: where a partition is read: `plain` (as it is) or `packed` (compressed, through `unpack`);
-//! - `split`: bytes into records.
+//! - `split`: bytes into records; `header`: the first line of files of columns.
 //!
 //! ```
 //! use std::time::Duration;
@@ -35,6 +35,7 @@
 
 mod cursor;
 mod ends;
+mod header;
 mod ident;
 mod log;
 mod options;

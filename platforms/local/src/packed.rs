@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rufous_core::{Error, RecordBatch, Result};
 
+use crate::header::HeaderLine;
 use crate::ident::{Packing, Stat};
 use crate::plain::truncated;
 use crate::split::Rules;
@@ -27,6 +28,7 @@ pub(crate) struct Packed {
     /// Whether `rest` is all that is left.
     ended: bool,
     want: usize,
+    header: HeaderLine,
 }
 
 impl Packed {
@@ -52,6 +54,7 @@ impl Packed {
             rest: Vec::new(),
             ended: false,
             want,
+            header: HeaderLine::default(),
         }
     }
 
@@ -110,6 +113,8 @@ impl Packed {
             if split.consumed > 0 {
                 self.rest.extend_from_slice(&into.bytes[split.consumed..]);
                 into.bytes.truncate(split.consumed);
+                let start = || unpack(self.file.clone(), self.packing);
+                self.header.attach(rules, &self.path, into, start)?;
                 self.position += split.consumed as u64;
                 into.next = self.position;
                 self.want = rules.next_want(self.want, split.consumed, into.entries.len());
@@ -169,7 +174,7 @@ pub(crate) fn count(file: &Arc<File>, path: &Path, packing: Packing) -> Result<u
     }
 }
 
-fn read_some(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_some(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match stream.read(buffer) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

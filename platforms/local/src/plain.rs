@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use rufous_core::{Error, RecordBatch, Result};
 
+use crate::header::HeaderLine;
 use crate::ident::{HEAD, Head, after_last_newline, read_at};
 use crate::split::Rules;
 use crate::survey::REPAIR;
+use crate::unpack::FromStart;
 
 /// One plain file and the position in it.
 pub(crate) struct Plain {
@@ -22,6 +24,7 @@ pub(crate) struct Plain {
     tried: u64,
     /// As many of the first bytes as were read here: more than the registry knows of a file that began short.
     head: Option<Head>,
+    header: HeaderLine,
 }
 
 impl Plain {
@@ -34,6 +37,7 @@ impl Plain {
             want: rules.block,
             tried: 0,
             head: None,
+            header: HeaderLine::default(),
         }
     }
 
@@ -95,6 +99,8 @@ impl Plain {
             rules.check(&split, &self.path.display(), self.position)?;
             if split.consumed > 0 {
                 into.bytes.truncate(split.consumed);
+                self.header
+                    .attach(rules, &self.path, into, || FromStart::new(self.file.clone()))?;
                 self.position += split.consumed as u64;
                 into.next = self.position;
                 self.want = rules.next_want(n, split.consumed, into.entries.len());

@@ -11,12 +11,14 @@ use crate::options::LocalOptions;
 pub(crate) const MOST: usize = 4096;
 
 /// UTF-8's mark at the start of a file: no part of the first record.
-const MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How lines become records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) skip_blank: bool,
+    /// Whether the first line is no record but names the columns of the others.
+    pub(crate) header: bool,
     pub(crate) block: usize,
     pub(crate) max_record: usize,
 }
@@ -24,7 +26,8 @@ pub(crate) struct Rules {
 impl From<&LocalOptions> for Rules {
     fn from(o: &LocalOptions) -> Self {
         Self {
-            skip_blank: o.format == Format::JsonLines,
+            skip_blank: matches!(o.format, Format::JsonLines | Format::Csv(_)),
+            header: matches!(o.format, Format::Csv(csv) if csv.has_header()),
             block: o.block,
             max_record: o.max_record,
         }
@@ -72,6 +75,9 @@ impl Rules {
 
     #[inline]
     fn push(&self, bytes: &[u8], base: u64, line: std::ops::Range<usize>, entries: &mut Vec<Entry>) {
+        if self.header && base == 0 && line.start == 0 {
+            return;
+        }
         let (mut from, mut to) = (line.start, line.end);
         if to > from && bytes[to - 1] == b'\r' {
             to -= 1;
@@ -119,7 +125,7 @@ impl Rules {
         }
     }
 
-    fn too_long(&self, file: &dyn Display, offset: u64) -> Error {
+    pub(crate) fn too_long(&self, file: &dyn Display, offset: u64) -> Error {
         Error::invalid(format!(
             "{file}: the record at offset {offset} is longer than {} bytes: raise max_record, or end records with newlines",
             self.max_record

@@ -11,9 +11,15 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use crate::ident::{Packing, read_at};
 
 /// A file read from its start; the position is ours, other readers of the same file have theirs.
-struct FromStart {
+pub(crate) struct FromStart {
     file: Arc<File>,
     position: u64,
+}
+
+impl FromStart {
+    pub(crate) fn new(file: Arc<File>) -> Self {
+        Self { file, position: 0 }
+    }
 }
 
 impl Read for FromStart {
@@ -26,7 +32,7 @@ impl Read for FromStart {
 
 /// The bytes that were packed: all members of a gzip file, all frames of a zstd file.
 pub(crate) fn unpack(file: Arc<File>, packing: Packing) -> Box<dyn Read + Send> {
-    let packed = BufReader::with_capacity(64 << 10, FromStart { file, position: 0 });
+    let packed = BufReader::with_capacity(64 << 10, FromStart::new(file));
     match packing {
         Packing::Gzip => Box::new(MultiGzDecoder::new(packed)),
         Packing::Zstd => Box::new(Frames {
