@@ -38,7 +38,7 @@ pub enum Format {
     Csv(Csv),
 }
 
-/// What [`Format::from_str`] reads.
+/// As it is written behind a location: [`str::parse`] reads it.
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -130,7 +130,7 @@ impl Csv {
     }
 }
 
-/// What [`Csv::parse`] reads.
+/// As it is written behind a location.
 impl fmt::Display for Csv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.delimiter == b'\t' { "tsv" } else { "csv" })?;
