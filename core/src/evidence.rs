@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::batch::{Batcher, Clock, CutSpec};
 use crate::decode::{Format, SourceDecoder, SourceRecord};
 use crate::error::Result;
+use crate::guarded::{Guarded, MakeDecoder};
 use crate::key::{self, Key, KeyError};
 use crate::port::{Source, Store};
 use crate::record::Field;
@@ -21,6 +22,8 @@ pub struct StoreFace {
     pub key: KeyFace,
     /// What is known of the values.
     pub value: ValueFace,
+    /// Whether the port says that adding a value twice is adding it once ([`Store::idempotent`]).
+    pub idempotent: bool,
 }
 
 /// Keys as bytes.
@@ -48,6 +51,7 @@ impl StoreFace {
             name: port.name(),
             key: KeyFace::of::<K>(),
             value: ValueFace::of::<V>(),
+            idempotent: port.is_idempotent(),
         }
     }
     /// The text that stores persist and compare at open: what key and value bytes mean.
@@ -133,8 +137,6 @@ impl ValueFace {
     }
 }
 
-type MakeDecoder = std::sync::Arc<dyn Fn(Format) -> Result<Box<dyn SourceDecoder>> + Send + Sync>;
-
 /// A source port without its type.
 #[derive(Clone)]
 pub struct SourceFace {
@@ -168,12 +170,15 @@ impl SourceFace {
             decoder: std::sync::Arc::new(move |format| T::decoder(format, port.time)),
         }
     }
-    /// A decoder for this format.
+    /// A decoder for this format. A panic of the source's own functions makes a bad record.
     ///
     /// # Errors
     /// When such records are not written in this format.
     pub fn decoder(&self, format: Format) -> Result<Box<dyn SourceDecoder>> {
-        (self.decoder)(format).map_err(|e| e.at(format_args!("source `{}`", self.name)))
+        match Guarded::new(self.decoder.clone(), format) {
+            Ok(decoder) => Ok(Box::new(decoder)),
+            Err(e) => Err(e.at(format_args!("source `{}`", self.name))),
+        }
     }
     /// The format that such records have when nobody says: text or JSON lines.
     pub fn default_format(&self) -> Format {

@@ -5,6 +5,7 @@
 //! - [`time`], [`batch`], [`frontier`]: instants, the unit that layers hand over, how far the offline layer reaches;
 //! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`message`], [`formats`], [`decode`]: how records
 //!   come in;
+//! - [`panics`]: a job's functions that panic make bad records, not dead processes;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
 //!   steps in running order;
@@ -37,10 +38,12 @@ pub mod evidence;
 pub mod formats;
 pub mod frontier;
 mod graph;
+mod guarded;
 pub mod job;
 pub mod key;
 pub mod log;
 pub mod message;
+pub mod panics;
 pub mod planner;
 pub mod platform;
 pub mod port;

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use rufous_algebra::Codec;
+use rufous_algebra::{Codec, Idempotent};
 
 use crate::batch::{Batcher, Clock};
 use crate::decode::SourceRecord;
@@ -97,6 +97,7 @@ impl<T: ?Sized> Source<T> {
 /// Where totals live: one value per key, merged by the value's semigroup.
 pub struct Store<K, V> {
     name: &'static str,
+    idempotent: bool,
     _of: PhantomData<(fn() -> K, fn() -> V)>,
 }
 
@@ -115,6 +116,7 @@ impl<K: Key, V: Codec> Store<K, V> {
     pub const fn new(name: &'static str) -> Self {
         Self {
             name: checked(name),
+            idempotent: false,
             _of: PhantomData,
         }
     }
@@ -124,6 +126,21 @@ impl<K, V> Store<K, V> {
     /// The port's name.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+    /// Whether [`idempotent`](Self::idempotent) was said.
+    pub(crate) const fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+}
+
+impl<K, V: Idempotent> Store<K, V> {
+    /// Says that a value which is added twice counts once; the compiler checks that the type promises it. State that is kept
+    /// where values and offsets cannot be written together may get a value again after a crash, so such places take only
+    /// stores that say this.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
     }
 }
 
