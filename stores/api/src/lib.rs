@@ -3,7 +3,8 @@
 //!
 //! Modules in reading order:
 //! - [`progress`]: how far a realtime shard is, and the check that both layers divide the log alike (P28);
-//! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them;
+//! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them; [`split`]: stores that
+//!   cannot write both at once;
 //! - [`manifest`]: the numbered record that names one generation; [`offline`]: its files;
 //! - [`archive`]: the archive's files and index;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
@@ -18,6 +19,7 @@ pub mod manifest;
 pub mod offline;
 pub mod progress;
 pub mod realtime;
+pub mod split;
 pub mod wire;
 
 pub use archive::{Archive, ArchivedFile, IndexEntry};
@@ -25,4 +27,5 @@ pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
 pub use offline::{GenerationStore, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
-pub use realtime::{Advance, Cell, Commit, Committed, RealtimeReader, RealtimeStore, Repair, Snapshot};
+pub use realtime::{Advance, Cell, Commit, Committed, Guarantee, RealtimeReader, RealtimeStore, Repair, Snapshot};
+pub use split::{AtLeastOnce, SplitStore};

@@ -74,8 +74,23 @@ pub enum Committed {
     },
 }
 
+/// What becomes of values when a process dies between two writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Values and offsets are one write: each record is in the values once.
+    ExactlyOnce,
+    /// Values first, offsets afterwards: what was written since the last offset may be added again.
+    AtLeastOnce,
+}
+
 /// A namespace that can be written by its owner.
 pub trait RealtimeStore: RealtimeReader {
+    /// What it promises. A store that cannot write values and offsets at once is no `RealtimeStore` by itself: it implements
+    /// [`SplitStore`](crate::split::SplitStore), and [`AtLeastOnce`](crate::split::AtLeastOnce) makes one of it.
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
     /// Acquires `p` for `store` (P10a): in one transaction the epoch goes up by one, `repair` sees the row (if there is one)
     /// and says what becomes of the shard, and the row is written back. Returns the row as written.
     ///
