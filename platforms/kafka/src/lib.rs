@@ -8,6 +8,7 @@
 //! - `topic`: what the brokers say about the topic: partitions, watermarks, its id, its cleanup policy;
 //! - `watch`: a thread that sees new partitions and a deleted topic;
 //! - `trouble`: which of librdkafka's errors pass by themselves, and what the others mean;
+//! - `dead_letters`: bad records into a topic;
 //! - `dequeue`: the only unsafe code: whole batches off librdkafka's queue.
 //!
 //! ```no_run
@@ -28,6 +29,7 @@
 //! # Ok::<(), rufous_core::Error>(())
 //! ```
 
+mod dead_letters;
 mod dequeue;
 mod gather;
 mod log;
@@ -36,5 +38,6 @@ mod topic;
 mod trouble;
 mod watch;
 
+pub use dead_letters::KafkaDeadLetters;
 pub use log::KafkaLog;
 pub use options::KafkaOptions;

@@ -7,7 +7,7 @@
 //! - `survey`: what is there now, compared with the registry;
 //! - `log`: [`LocalLog`], the [`Log`](rufous_realtime::Log) over the files; `ends`: where they end;
 //! - `cursor`: where a partition is read: `plain` (as it is) or `packed` (compressed, through `unpack`);
-//! - `split`: bytes into records; `header`: the first line of files of columns.
+//! - `split`: bytes into records; `header`: the first line of files of columns; `dead_letters`: bad records into a file.
 //!
 //! ```
 //! use std::time::Duration;
@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod cursor;
+mod dead_letters;
 mod ends;
 mod header;
 mod ident;
@@ -46,5 +47,6 @@ mod split;
 mod survey;
 mod unpack;
 
+pub use dead_letters::FileDeadLetters;
 pub use log::LocalLog;
 pub use options::{LocalOptions, Place};

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use rufous_core::{CutSpec, Error, Plan, Result, SourceDecoder};
+use rufous_store_api::{Guarantee, RealtimeStore};
 
+use crate::bad::{BadState, DeadLetters};
 use crate::log::Log;
+use crate::options::{OnBadRecord, StreamOptions};
 use crate::partition::Partition;
 
 /// A source of the job and the log that it is bound to.
@@ -13,6 +16,19 @@ pub struct BoundLog {
     pub source: String,
     /// Its log.
     pub log: Box<dyn Log>,
+    /// Where bad records go under [`OnBadRecord::DeadLetter`](crate::OnBadRecord::DeadLetter).
+    pub dead_letters: Option<Box<dyn DeadLetters>>,
+}
+
+impl BoundLog {
+    /// Without a place for dead letters.
+    pub fn new(source: impl Into<String>, log: Box<dyn Log>) -> Self {
+        Self {
+            source: source.into(),
+            log,
+            dead_letters: None,
+        }
+    }
 }
 
 /// A source that is being read.
@@ -22,10 +38,14 @@ pub(crate) struct Bound {
     pub(crate) name: String,
     pub(crate) log: Box<dyn Log>,
     pub(crate) spec: CutSpec,
+    /// Whether records have an event time.
+    pub(crate) timed: bool,
     pub(crate) decoder: Box<dyn SourceDecoder>,
     pub(crate) partitions: BTreeMap<u32, Partition>,
     /// Where `until_end` stops.
     pub(crate) targets: BTreeMap<u32, u64>,
+    pub(crate) dead_letters: Option<Box<dyn DeadLetters>>,
+    pub(crate) bad: BadState,
 }
 
 /// Whether a job may run live.
@@ -54,24 +74,56 @@ pub fn check(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>) -> Result<Vec<Bound>> {
-    let mut logs: BTreeMap<String, Box<dyn Log>> = logs.into_iter().map(|b| (b.source, b.log)).collect();
+/// A store that cannot write values and offsets together adds some values twice after a crash.
+///
+/// # Errors
+/// `InvalidRequest` with the first store of the job that this would falsify, unless the options accept it.
+pub(crate) fn check_guarantee(plan: &Plan, store: &dyn RealtimeStore, options: &StreamOptions) -> Result<()> {
+    if store.guarantee() == Guarantee::ExactlyOnce || options.at_least_once {
+        return Ok(());
+    }
+    match plan.stores().iter().find(|s| !s.idempotent) {
+        None => Ok(()),
+        Some(face) => Err(Error::invalid(format!(
+            "store `{}` of job `{}` holds `{}`, and where its state is kept values and offsets are not written together: after a \
+             crash some values are added twice. Keep the state in a store that writes both at once; or declare the port with \
+             `Store::new(\"{0}\").idempotent()` if adding a value twice is adding it once; or accept double counts with \
+             `StreamOptions {{ at_least_once: true, .. }}`",
+            face.name,
+            plan.job(),
+            face.schema()
+        ))),
+    }
+}
+
+pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>, options: &StreamOptions) -> Result<Vec<Bound>> {
+    let mut logs: BTreeMap<String, BoundLog> = logs.into_iter().map(|b| (b.source.clone(), b)).collect();
     let mut bound = Vec::new();
     for (i, face) in plan.sources().iter().enumerate() {
-        let log = logs.remove(face.name).ok_or_else(|| {
+        let BoundLog { log, dead_letters, .. } = logs.remove(face.name).ok_or_else(|| {
             Error::invalid(format!(
                 "source `{}` is not bound: add `--source {}=LOCATION`",
                 face.name, face.name
             ))
         })?;
+        if options.of(face.name) == OnBadRecord::DeadLetter && dead_letters.is_none() {
+            return Err(Error::invalid(format!(
+                "source `{0}` sends bad records to the dead letters, but no place is named for them: add `--dead-letters \
+                 {0}=kafka://HOST:PORT/TOPIC` (or file:PATH), or `dead_letters` to [sources.{0}] of the settings",
+                face.name
+            )));
+        }
         bound.push(Bound {
             source: i as u32,
             name: face.name.to_string(),
             spec: face.cut_spec(log.has_time()),
+            timed: face.timed,
             decoder: face.decoder(log.format())?,
             log,
             partitions: BTreeMap::new(),
             targets: BTreeMap::new(),
+            dead_letters,
+            bad: BadState::default(),
         });
     }
     match logs.into_keys().next() {

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use rufous_core::panics::{Panicked, catch};
 use rufous_core::{Error, Result};
 use rufous_store_api::Committed;
 
@@ -14,12 +15,21 @@ use crate::partition::Partition;
 /// Commits that may fail one after the other before the stream gives up.
 const MAX_FAILURES: u32 = 5;
 
+/// What became of a chunk.
+pub(crate) enum Landed {
+    Committed,
+    /// Nothing of it is there, or nobody knows.
+    Failed,
+    /// The job's own code did, while the chunk was encoded or added.
+    Panicked(Panicked),
+}
+
 impl Engine<'_> {
     pub(crate) fn commit_when_due(&mut self) -> Result<()> {
         if let Some(done) = self.flusher.try_take()? {
             self.flushed(done)?;
         }
-        let full = self.executor.is_full(self.options.memory_budget);
+        let full = self.executor.is_full(self.options.memory_budget) || self.bound.iter().any(|b| b.bad.is_full());
         if full && self.flusher.busy {
             // Backpressure: the second map is full while the first is still being written.
             if let Some(done) = self.flusher.take()? {
@@ -31,12 +41,15 @@ impl Engine<'_> {
         }
         if self.last_manifest.elapsed() >= MANIFEST_INTERVAL {
             self.compare_manifest()?;
+            self.drop_covered()?;
         }
         Ok(())
     }
 
     pub(crate) fn begin_commit(&mut self) -> Result<()> {
         self.last_commit = Instant::now();
+        // Nothing passes a dead letter before it is stored.
+        self.deliver()?;
         let advances: Vec<_> = self
             .bound
             .iter_mut()
@@ -47,31 +60,57 @@ impl Engine<'_> {
             return Ok(());
         }
         self.metrics.saw_steps(self.executor.emitted());
-        let deltas = self.executor.take(self.spare.take().unwrap_or_default())?;
-        self.flusher.send(Chunk { advances, deltas })
+        let spare = self.spare.take().unwrap_or_default();
+        match catch(|| self.executor.take(spare)) {
+            Ok(deltas) => self.flusher.send(Chunk {
+                advances,
+                deltas: deltas?,
+            }),
+            Err(panicked) => self.panicked(panicked),
+        }
     }
 
+    /// What follows from a chunk that came back.
     pub(crate) fn flushed(&mut self, done: Flushed) -> Result<()> {
+        match self.landed(done)? {
+            Landed::Committed => Ok(()),
+            Landed::Failed => {
+                self.executor.discard()?;
+                self.read_again()
+            }
+            Landed::Panicked(panicked) => self.panicked(panicked),
+        }
+    }
+
+    /// Counts it.
+    ///
+    /// # Errors
+    /// After too many failures.
+    pub(crate) fn landed(&mut self, done: Flushed) -> Result<Landed> {
         self.spare = Some(done.spare);
         let failure = match done.outcome {
-            Ok(Committed::Done) => {
+            Ok(Ok(Committed::Done)) => {
                 self.failures = 0;
                 self.metrics.commits.fetch_add(1, Relaxed);
                 self.note(&done.advances);
-                return Ok(());
+                return Ok(Landed::Committed);
             }
-            Ok(Committed::Refused { partition, found }) => Error::closed(format!(
+            Err(panicked) => return Ok(Landed::Panicked(panicked)),
+            Ok(Ok(Committed::Refused { partition, found })) => Error::closed(format!(
                 "the store refused a chunk of {partition}: its row stands at {found:?} (next, epoch); another owner was here"
             )),
-            Err(e) => e,
+            Ok(Err(e)) => e,
         };
         self.failures += 1;
         tracing::warn!(error = %failure, failures = self.failures, "a commit failed: everything read after it is read again");
         if self.failures >= MAX_FAILURES {
             return Err(failure);
         }
-        // P12: drop the chunk and every chunk read after it, acquire again.
-        self.executor.discard()?;
+        Ok(Landed::Failed)
+    }
+
+    /// P12: the chunk and every chunk read after it was dropped; acquire again.
+    pub(crate) fn read_again(&mut self) -> Result<()> {
         for i in 0..self.bound.len() {
             self.acquire(i)?;
         }
@@ -87,6 +126,9 @@ impl Engine<'_> {
                 .collect();
             if !positions.is_empty() {
                 b.log.note_committed(&positions);
+                for (partition, to) in positions {
+                    b.bad.committed(partition, to);
+                }
             }
         }
         let lag = self

@@ -13,6 +13,11 @@ pub struct Run {
     pub batch: BatchId,
 }
 
+/// The upper ends, in milliseconds, of the buckets in which lateness is counted: a minute, an hour, a day, a week.
+pub const LATENESS_BOUNDS: [i64; 4] = [60_000, 3_600_000, 86_400_000, 7 * 86_400_000];
+/// The buckets: one below each bound, and one for what is later than the last.
+pub const LATENESS_BUCKETS: usize = LATENESS_BOUNDS.len() + 1;
+
 /// What cutting a batch of records brought. Reused from call to call.
 #[derive(Clone, Debug, Default)]
 pub struct Cuts {
@@ -22,6 +27,9 @@ pub struct Cuts {
     pub cuts: Vec<(BatchId, u64)>,
     /// Records whose own time lies before the running batch (P4: counted, never lost).
     pub late: u64,
+    /// Records whose time lies behind the greatest of the partition so far, by how far ([`LATENESS_BOUNDS`]). It is the event
+    /// time where the source has one, whichever clock cuts; else the log's.
+    pub lateness: [u64; LATENESS_BUCKETS],
     /// Records that `max_step` held back (P3).
     pub held: u64,
     /// The greatest time seen.
@@ -35,6 +43,10 @@ pub struct Cutter {
     running: RunningBatch,
     /// The first instant of the running batch.
     start: Option<Timestamp>,
+    /// Whether lateness is that of the event time.
+    timed: bool,
+    /// The greatest time that lateness is measured against.
+    greatest: i64,
 }
 
 impl Cutter {
@@ -45,7 +57,17 @@ impl Cutter {
             spec,
             running: RunningBatch::at(batch),
             start,
+            timed: false,
+            greatest: i64::MIN,
         }
+    }
+    /// Measures lateness behind `greatest` from now on; that of the event time if the source is `timed`. A process that starts
+    /// knows no greater event time than the row keeps: lateness is for people, no answer rests on it.
+    #[must_use]
+    pub fn measuring(mut self, timed: bool, greatest: Option<Timestamp>) -> Self {
+        self.timed = timed;
+        self.greatest = greatest.map_or(i64::MIN, |t| t.0);
+        self
     }
     /// The running batch.
     pub fn batch(&self) -> BatchId {
@@ -55,7 +77,7 @@ impl Cutter {
     pub fn cut(&mut self, records: &RecordBatch, times: &[Option<Timestamp>], out: &mut Cuts) {
         out.runs.clear();
         out.cuts.clear();
-        (out.late, out.held, out.last_time) = (0, 0, None);
+        (out.late, out.held, out.last_time, out.lateness) = (0, 0, None, [0; LATENESS_BUCKETS]);
         let mut from = 0;
         for (i, e) in records.entries.iter().enumerate() {
             let time = match self.spec.clock {
@@ -64,6 +86,18 @@ impl Cutter {
                 Clock::Event if e.heartbeat => e.time(),
                 Clock::Event => times.get(i).copied().flatten(),
             };
+            if !e.heartbeat {
+                let own = if self.timed {
+                    times.get(i).copied().flatten()
+                } else {
+                    e.time()
+                };
+                match own {
+                    Some(t) if t.0 >= self.greatest => self.greatest = t.0,
+                    Some(t) => out.lateness[bucket(self.greatest.saturating_sub(t.0))] += 1,
+                    None => {}
+                }
+            }
             let before = self.running.batch;
             let (batch, held) = self.running.advance(&self.spec, time, e.offset);
             out.last_time = out.last_time.max(time);
@@ -89,6 +123,11 @@ impl Cutter {
             });
         }
     }
+}
+
+/// Which bucket a lateness is counted in.
+fn bucket(behind: i64) -> usize {
+    LATENESS_BOUNDS.partition_point(|bound| *bound <= behind)
 }
 
 #[cfg(test)]
@@ -129,5 +168,44 @@ mod tests {
             assert_eq!(cuts, [(BatchId(3), 0), (BatchId(4), 30), (BatchId(6), 60)]);
             assert_eq!(late, 3);
         }
+    }
+    /// P4: how late by event time, also where the log's time cuts; heartbeats and records without a time are not late.
+    #[test]
+    fn lateness_is_that_of_the_event_time() {
+        let (minute, hour, day) = (60_000, 3_600_000, 86_400_000);
+        let now = 100 * day;
+        let behind = [0, minute - 1, minute, hour - 1, hour, day, 7 * day - 1, 7 * day, now];
+        let times: Vec<_> = behind
+            .iter()
+            .map(|b| Some(Timestamp(now - b)))
+            .chain([None, None])
+            .collect();
+        let mut entries: Vec<_> = (0..times.len())
+            .map(|i| Entry {
+                // The log's own times only rise.
+                time_ms: now + i as i64,
+                ..Entry::plain(i as u64, Span::NONE)
+            })
+            .collect();
+        entries[10].heartbeat = true;
+        let batch = RecordBatch {
+            entries,
+            ..Default::default()
+        };
+        let spec = CutSpec::new(Clock::Log, Batcher::of_hours(1));
+        let mut out = Cuts::default();
+        let mut cutter = Cutter::new(spec.clone(), BatchId::MIN).measuring(true, None);
+        cutter.cut(&batch, &times, &mut out);
+        assert_eq!((out.lateness, out.late), ([1, 2, 1, 2, 2], 0));
+        // By the log's time nothing is late, unless something greater was seen before the process started.
+        Cutter::new(spec.clone(), BatchId::MIN)
+            .measuring(false, None)
+            .cut(&batch, &times, &mut out);
+        assert_eq!(out.lateness, [0; LATENESS_BUCKETS]);
+        let known = Some(Timestamp(now + 2 * hour));
+        Cutter::new(spec, BatchId::MIN)
+            .measuring(false, known)
+            .cut(&batch, &times, &mut out);
+        assert_eq!(out.lateness, [0, 0, 10, 0, 0]);
     }
 }

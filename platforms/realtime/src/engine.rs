@@ -5,16 +5,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rufous_core::rules::{Rule, kept};
+use rufous_core::panics::catch;
 use rufous_core::{BadRecord, ChunkMeta, Deltas, Error, Executor, Plan, RecordBatch, Result, Timestamp};
 use rufous_store_api::{Manifest, ManifestLog, RealtimeStore};
 
-use crate::bad::report_bad;
-use crate::bind::{Bound, BoundLog, bind, check};
+use crate::bind::{Bound, BoundLog, bind, check, check_guarantee};
 use crate::cutter::Cuts;
 use crate::flush::Flusher;
 use crate::log::Polled;
 use crate::metrics::{Metrics, StreamReport};
 use crate::options::StreamOptions;
+use crate::panics::Careful;
 
 /// A job, its logs, and the store that it keeps its realtime state in.
 pub struct Stream<'a> {
@@ -48,7 +49,8 @@ impl Stream<'_> {
             options,
         } = self;
         check(plan)?;
-        let bound = bind(plan, logs)?;
+        check_guarantee(plan, &*store, &options)?;
+        let bound = bind(plan, logs, &options)?;
         let sources = plan.sources().iter().map(|s| s.name.to_string()).collect();
         let stores: Vec<String> = plan.stores().iter().map(|s| s.name.to_string()).collect();
         std::thread::scope(|scope| {
@@ -72,6 +74,8 @@ impl Stream<'_> {
                 cuts: Cuts::default(),
                 times: Vec::new(),
                 bad: Vec::new(),
+                poison: Vec::new(),
+                careful: None,
             };
             engine.run()
         })?;
@@ -97,12 +101,17 @@ pub(crate) struct Engine<'a> {
     pub(crate) records: RecordBatch,
     pub(crate) cuts: Cuts,
     pub(crate) times: Vec<Option<Timestamp>>,
+    /// Of `records`: those that cannot be used, ascending.
     pub(crate) bad: Vec<BadRecord>,
+    /// Those of them that were decoded all the same: they are kept out of the steps.
+    pub(crate) poison: Vec<usize>,
+    pub(crate) careful: Option<Careful>,
 }
 
 impl Engine<'_> {
     fn run(&mut self) -> Result<()> {
         self.open()?;
+        self.drop_covered()?;
         let mut idle_wait = Duration::from_millis(1);
         while !self.options.stop.load(Relaxed) {
             let mut busy = false;
@@ -138,7 +147,11 @@ impl Engine<'_> {
             };
             self.commit_when_due()?;
             if self.options.until_end && !busy && self.at_end() {
-                break;
+                self.settle()?;
+                // A commit that failed sends the positions back: then it is not the end yet.
+                if self.at_end() {
+                    break;
+                }
             }
         }
         self.settle()
@@ -147,12 +160,9 @@ impl Engine<'_> {
     fn process(&mut self, i: usize) -> Result<()> {
         let Self {
             records,
-            cuts,
             times,
             bad,
-            metrics,
-            executor,
-            options,
+            poison,
             ..
         } = self;
         let b = &mut self.bound[i];
@@ -168,19 +178,48 @@ impl Engine<'_> {
             tracing::debug!(partition = %partition.id, records = again, "handed out again and passed over");
         }
         bad.clear();
+        poison.clear();
         b.decoder.decode(records, times, bad);
-        if let Some(first) = bad.first() {
-            let policy = options
-                .on_bad_record_of
-                .get(&b.name)
-                .copied()
-                .unwrap_or(options.on_bad_record);
-            report_bad(&b.name, &*b.log, records, first, bad.len(), policy)?;
-            metrics.bad.fetch_add(bad.len() as u64, Relaxed);
+        if self.careful.is_some() {
+            self.try_each(i)?;
         }
+        if !self.bad.is_empty() {
+            self.refuse(i)?;
+        }
+        match catch(|| self.push(i)) {
+            Ok(pushed) => pushed?,
+            Err(panicked) => {
+                let next = self.records.next;
+                if let Some(partition) = self.bound[i].partitions.get_mut(&self.records.partition) {
+                    partition.next = next;
+                }
+                return self.panicked(panicked);
+            }
+        }
+        if self.careful.is_some() {
+            self.calm_down()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Cuts the records and runs them through the steps.
+    fn push(&mut self, i: usize) -> Result<()> {
+        let Self {
+            records,
+            cuts,
+            times,
+            poison,
+            metrics,
+            executor,
+            ..
+        } = self;
+        let b = &mut self.bound[i];
+        let Some(partition) = b.partitions.get_mut(&records.partition) else {
+            return Ok(());
+        };
         partition.cutter.cut(records, times, cuts);
         for run in &cuts.runs {
-            let chunk = b.decoder.chunk(run.range.clone());
             if run.batch < partition.retained_from() {
                 // P14: below the drop permission; a record at or above the recorded cut would belong to a dropped batch.
                 let offset = records.entries[run.range.end - 1].offset;
@@ -205,12 +244,18 @@ impl Engine<'_> {
                     partition.cutter.batch()
                 },
             };
-            executor.push(&meta, chunk)?;
+            let mut from = run.range.start;
+            for &out in poison.iter().filter(|p| run.range.contains(p)) {
+                executor.push(&meta, b.decoder.chunk(from..out))?;
+                from = out + 1;
+            }
+            executor.push(&meta, b.decoder.chunk(from..run.range.end))?;
         }
         partition.read(records.next, cuts);
         metrics.records.fetch_add(records.entries.len() as u64, Relaxed);
         metrics.bytes.fetch_add(records.bytes.len() as u64, Relaxed);
         metrics.late.fetch_add(cuts.late, Relaxed);
+        metrics.saw_lateness(&cuts.lateness);
         metrics.held.fetch_add(cuts.held, Relaxed);
         metrics.saw_time(cuts.last_time);
         if cuts.held > 0 {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use rufous_core::rules::{Rule, kept};
+use rufous_core::panics::{Panicked, catch};
 use rufous_core::{Deltas, Error, Result};
 use rufous_store_api::{Advance, Commit, Committed, RealtimeStore};
 
@@ -16,7 +17,8 @@ pub(crate) struct Chunk {
 
 /// What became of it; the maps come back emptied.
 pub(crate) struct Flushed {
-    pub(crate) outcome: Result<Committed>,
+    /// Panics are those of the job's codecs and sums.
+    pub(crate) outcome: Result<Result<Committed>, Panicked>,
     pub(crate) advances: Vec<Advance>,
     pub(crate) spare: Vec<Box<dyn Deltas>>,
 }
@@ -40,21 +42,29 @@ impl Flusher {
         scope.spawn(move || {
             let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
             while let Ok(Chunk { advances, mut deltas }) = inbox.recv() {
-                let by_store: Vec<(&str, &dyn Deltas)> = stores
-                    .iter()
-                    .map(String::as_str)
-                    .zip(deltas.iter().map(|d| &**d))
-                    .collect();
-                let commit = Commit {
-                    advances: &advances,
-                    sources: &sources,
-                    deltas: &by_store,
-                };
-                let mut outcome = store.commit(&commit);
-                if outcome.is_err() && !kept(Rule::AcquireAfterFailure) {
-                    outcome = store.commit(&commit);
+                let outcome = catch(|| {
+                    let by_store: Vec<(&str, &dyn Deltas)> = stores
+                        .iter()
+                        .map(String::as_str)
+                        .zip(deltas.iter().map(|d| &**d))
+                        .collect();
+                    let commit = Commit {
+                        advances: &advances,
+                        sources: &sources,
+                        deltas: &by_store,
+                    };
+                    let mut outcome = store.commit(&commit);
+                    if outcome.is_err() && !kept(Rule::AcquireAfterFailure) {
+                        outcome = store.commit(&commit);
+                    }
+                    drop(by_store);
+                    deltas.iter_mut().for_each(|d| d.clear());
+                    outcome
+                });
+                if outcome.is_err() {
+                    // Foreign values, in a state that nobody knows.
+                    drop(catch(|| deltas.clear()));
                 }
-                deltas.iter_mut().for_each(|d| d.clear());
                 if outbox
                     .send(Flushed {
                         outcome,

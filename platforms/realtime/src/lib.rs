@@ -6,15 +6,17 @@
 //! - [`genesis`](mod@genesis): where both layers begin (P10); [`repair`]: what becomes of a shard when it is acquired (P32-P35);
 //! - [`bind`]: sources and their logs; [`options`]: how a stream runs;
 //! - [`engine`]: the loop; `own`: which partitions it reads, and from where; `commit` and `flush`: two maps swap, a thread sorts,
-//!   encodes and commits; `bad`: records that cannot be read; `partition`: the state of one partition;
+//!   encodes and commits; [`bad`]: records that cannot be read, and dead letters; `panics`: the job's functions
+//!   that panic; `dropping`: cells that the offline layer covers; `partition`: the state of one partition;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count.
 #![forbid(unsafe_code)]
 
 pub mod archiver;
-mod bad;
+pub mod bad;
 pub mod bind;
 mod commit;
 pub mod cutter;
+mod dropping;
 pub mod engine;
 mod flush;
 pub mod genesis;
@@ -22,10 +24,12 @@ pub mod log;
 pub mod metrics;
 pub mod options;
 mod own;
+mod panics;
 mod partition;
 pub mod repair;
 
 pub use archiver::{Archiver, ArchiverOptions};
+pub use bad::{DeadLetters, Letter};
 pub use bind::{BoundLog, check};
 pub use engine::Stream;
 pub use genesis::genesis;

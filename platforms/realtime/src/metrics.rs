@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rufous_core::Timestamp;
 
+use crate::cutter::LATENESS_BUCKETS;
+
 /// Live counters of a stream or an archiver.
 #[derive(Debug)]
 pub struct Metrics {
@@ -13,8 +15,15 @@ pub struct Metrics {
     pub records: AtomicU64,
     /// Bytes of records read.
     pub bytes: AtomicU64,
-    /// Records that could not be decoded and were skipped.
+    /// Bad records that were passed: skipped, or sent to the dead letters. Each once, however often it is read.
     pub bad: AtomicU64,
+    /// The same by source; none of a source without any.
+    pub bad_of: Mutex<BTreeMap<String, u64>>,
+    /// Dead letters sent.
+    pub dead_letters: AtomicU64,
+    /// Late records by how late: how far their time lies behind the greatest time of their partition so far. Bucket `i` counts
+    /// those below [`LATENESS_BOUNDS`](crate::cutter::LATENESS_BOUNDS)`[i]`, the last one all others.
+    pub lateness: [AtomicU64; LATENESS_BUCKETS],
     /// Records behind the running batch: counted in it, reported here (P4).
     pub late: AtomicU64,
     /// Records that `max_step` held back (P3).
@@ -35,6 +44,9 @@ impl Default for Metrics {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             bad: AtomicU64::new(0),
+            bad_of: Mutex::default(),
+            dead_letters: AtomicU64::new(0),
+            lateness: Default::default(),
             late: AtomicU64::new(0),
             held: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -59,6 +71,21 @@ impl Metrics {
     pub fn steps(&self) -> BTreeMap<String, u64> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+    pub(crate) fn saw_bad(&self, source: &str, n: u64) {
+        if n == 0 {
+            return;
+        }
+        self.bad.fetch_add(n, Relaxed);
+        let mut of = self.bad_of.lock().unwrap_or_else(PoisonError::into_inner);
+        *of.entry(source.to_string()).or_default() += n;
+    }
+    pub(crate) fn saw_lateness(&self, lateness: &[u64; LATENESS_BUCKETS]) {
+        for (count, n) in self.lateness.iter().zip(lateness) {
+            if *n > 0 {
+                count.fetch_add(*n, Relaxed);
+            }
+        }
+    }
     pub(crate) fn saw_time(&self, t: Option<Timestamp>) {
         if let Some(t) = t {
             self.last_time_ms.fetch_max(t.0, Relaxed);
@@ -75,6 +102,7 @@ impl Metrics {
         StreamReport {
             records: self.records.load(Relaxed),
             bad: self.bad.load(Relaxed),
+            dead_letters: self.dead_letters.load(Relaxed),
             late: self.late.load(Relaxed),
             held: self.held.load(Relaxed),
             commits: self.commits.load(Relaxed),
@@ -88,8 +116,10 @@ impl Metrics {
 pub struct StreamReport {
     /// Records read.
     pub records: u64,
-    /// Records that could not be decoded and were skipped.
+    /// Bad records that were passed: skipped, or sent to the dead letters.
     pub bad: u64,
+    /// Of these: dead letters sent.
+    pub dead_letters: u64,
     /// Records behind the running batch.
     pub late: u64,
     /// Records that `max_step` held back.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What happens to a record that cannot be decoded. Never silent.
+/// What happens to a record that cannot be decoded, or that makes one of the job's functions panic. Never silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnBadRecord {
@@ -14,6 +14,9 @@ pub enum OnBadRecord {
     Fail,
     /// It is counted and reported; its offset is passed.
     Skip,
+    /// It is sent to the source's dead letters with the reason and its place in the log, counted and reported; its offset is
+    /// passed once the letter is stored.
+    DeadLetter,
 }
 
 /// How a stream runs.
@@ -25,10 +28,13 @@ pub struct StreamOptions {
     pub memory_budget: usize,
     /// Stops at the end that the log has when the stream starts.
     pub until_end: bool,
-    /// What happens to records that cannot be decoded.
+    /// What happens to bad records.
     pub on_bad_record: OnBadRecord,
     /// The same for single sources, by name.
     pub on_bad_record_of: BTreeMap<String, OnBadRecord>,
+    /// Accepts that values may be added twice after a crash, where the store cannot write them together with offsets
+    /// ([`Guarantee::AtLeastOnce`](rufous_store_api::Guarantee)) and the job's stores are not idempotent.
+    pub at_least_once: bool,
     /// Set from outside to commit and stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -41,7 +47,15 @@ impl Default for StreamOptions {
             until_end: false,
             on_bad_record: OnBadRecord::Fail,
             on_bad_record_of: BTreeMap::new(),
+            at_least_once: false,
             stop: Arc::default(),
         }
+    }
+}
+
+impl StreamOptions {
+    /// What happens to the bad records of a source.
+    pub(crate) fn of(&self, source: &str) -> OnBadRecord {
+        self.on_bad_record_of.get(source).copied().unwrap_or(self.on_bad_record)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rufous_core::{Error, Frontier, Result, SourcePartition};
+use rufous_core::{Clock, Error, Frontier, Result, SourcePartition};
 use rufous_store_api::Progress;
 
 use crate::engine::Engine;
@@ -70,26 +70,38 @@ impl Engine<'_> {
             cut_spec: &spec,
             fingerprint: plan.fingerprint(),
         };
-        let mut row: Option<Progress> = None;
-        for store in &self.stores {
-            let acquired = self.store.acquire(store, &p, &mut |found| repair(found, &situation))?;
-            // One atomic write commits all stores of a job here, so their rows cannot differ (P15 needs nothing more).
-            if row
-                .as_ref()
-                .is_some_and(|r| r.next != acquired.next || r.epoch != acquired.epoch)
-            {
-                return Err(Error::corrupt(format!(
-                    "the progress rows of {p} differ between the job's stores: one of them was written by a foreign hand"
-                )));
+        let acquire = |store: &str| self.store.acquire(store, &p, &mut |found| repair(found, &situation));
+        let mut rows: Vec<Progress> = self.stores.iter().map(|s| acquire(s)).collect::<Result<_>>()?;
+        // Each store is acquired by itself: a crash between two of them leaves the epochs apart, and a commit checks all of them.
+        let epoch = rows.iter().map(|r| r.epoch).max().unwrap_or_default();
+        for (store, row) in self.stores.iter().zip(&mut rows) {
+            while row.epoch < epoch {
+                *row = acquire(store)?;
             }
-            row = Some(acquired);
         }
-        let row = row.ok_or_else(|| Error::invalid("a job without a store has no realtime state"))?;
+        // One atomic write commits all stores of a job here, so their rows cannot differ (P15 needs nothing more).
+        if rows
+            .windows(2)
+            .any(|r| r[0].next != r[1].next || r[0].epoch != r[1].epoch)
+        {
+            return Err(Error::corrupt(format!(
+                "the progress rows of {p} differ between the job's stores: one of them was written by a foreign hand"
+            )));
+        }
+        let row = rows
+            .pop()
+            .ok_or_else(|| Error::invalid("a job without a store has no realtime state"))?;
         for hole in &row.holes {
             tracing::warn!(partition = %p, from = hole.from, to = hole.to, reason = hole.reason, "a lost range");
         }
-        b.partitions
-            .insert(info.partition, Partition::acquired(p, row, b.spec.clone(), info.end));
+        let mut partition = Partition::acquired(p, row, b.spec.clone(), info.end);
+        // Where the event clock does not cut, the row keeps no event time.
+        let known = partition
+            .row
+            .last_time
+            .filter(|_| !b.timed || b.spec.clock == Clock::Event);
+        partition.cutter = partition.cutter.measuring(b.timed, known);
+        b.partitions.insert(info.partition, partition);
         Ok(())
     }
 
