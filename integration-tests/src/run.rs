@@ -98,10 +98,7 @@ impl State {
         };
         let stream = Stream {
             plan,
-            logs: vec![BoundLog {
-                source: plan.sources()[0].name.to_string(),
-                log,
-            }],
+            logs: vec![BoundLog::new(plan.sources()[0].name, log)],
             store: self.realtime.clone(),
             manifests: &*self.manifests,
             metrics: metrics.clone(),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::bad::BadFlags;
+use super::settings::OnBad;
 use crate::core::{Error, Result};
 
 pub(super) fn command<A: clap::Args>() -> Command {
@@ -16,10 +18,10 @@ pub(super) fn command<A: clap::Args>() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
-            live(sub(
+            dead_letters(live(sub(
                 "stream",
                 "Run live, from the committed offsets on; archives as well",
-            ))
+            )))
             .arg(flag("no-archive", "Leave the archive to an `archive` process")),
         )
         .subcommand(live(sub("archive", "Only archive: the log into Parquet files")))
@@ -97,8 +99,21 @@ fn bad_records(c: Command) -> Command {
         Arg::new("on-bad-record")
             .long("on-bad-record")
             .value_name("POLICY")
-            .value_parser(["fail", "skip"])
-            .help("What happens to a record that cannot be read: fail [default], or skip (counted and reported)"),
+            .value_parser(["fail", "skip", "dead-letter"])
+            .help(
+                "What happens to a record that cannot be read, or that makes the job's functions panic: fail [default], skip \
+                 (counted and reported), or dead-letter (the same, and it is sent to `--dead-letters`)",
+            ),
+    )
+}
+
+fn dead_letters(c: Command) -> Command {
+    c.arg(
+        Arg::new("dead-letters")
+            .long("dead-letters")
+            .value_name("SOURCE=PLACE")
+            .action(ArgAction::Append)
+            .help("Where the bad records of a source are sent: kafka://HOST:PORT/TOPIC or file:PATH"),
     )
 }
 
@@ -188,14 +203,30 @@ impl Common {
     }
 }
 
-fn skip_bad(m: &ArgMatches) -> Option<bool> {
-    m.get_one::<String>("on-bad-record").map(|p| p == "skip")
+fn bad_flags(m: &ArgMatches) -> Result<BadFlags> {
+    let policy = m.get_one::<String>("on-bad-record").map(|p| match p.as_str() {
+        "skip" => OnBad::Skip,
+        "dead-letter" => OnBad::DeadLetter,
+        _ => OnBad::Fail,
+    });
+    // Bulk runs and the archiver have no such flag.
+    let places = m.try_get_many::<String>("dead-letters").ok().flatten();
+    let dead_letters = places.into_iter().flatten().map(|s| match s.split_once('=') {
+        Some((source, place)) if !source.is_empty() && !place.is_empty() => Ok((source.to_string(), place.to_string())),
+        _ => Err(Error::invalid(format!(
+            "`--dead-letters {s}`: write SOURCE=PLACE, for instance lines=file:letters.jsonl"
+        ))),
+    });
+    Ok(BadFlags {
+        policy,
+        dead_letters: dead_letters.collect::<Result<_>>()?,
+    })
 }
 
 pub(super) struct Live {
     pub(super) until_end: bool,
     pub(super) no_archive: bool,
-    pub(super) skip_bad: Option<bool>,
+    pub(super) bad: BadFlags,
     pub(super) commit_interval: Duration,
     pub(super) memory: usize,
 }
@@ -210,7 +241,7 @@ impl Live {
                 .flatten()
                 .copied()
                 .unwrap_or(false),
-            skip_bad: skip_bad(m),
+            bad: bad_flags(m)?,
             commit_interval: Duration::from_millis(m.get_one::<u64>("commit-ms").copied().unwrap_or(1000).max(1)),
             memory: m
                 .get_one::<usize>("memory-mib")
@@ -225,14 +256,14 @@ impl Live {
 #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
 pub(super) struct Bulk {
     pub(super) threads: usize,
-    pub(super) skip_bad: Option<bool>,
+    pub(super) bad: BadFlags,
 }
 
 impl Bulk {
     pub(super) fn read(m: &ArgMatches) -> Result<Self> {
         Ok(Self {
             threads: m.get_one("threads").copied().unwrap_or(0),
-            skip_bad: skip_bad(m),
+            bad: bad_flags(m)?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! A job binary: a function that builds a job becomes a program with every command.
 
+mod bad;
 mod cli;
 mod explain;
 mod location;
@@ -79,6 +80,8 @@ impl<Args: clap::Args> App<Args> {
     }
     /// Parses the command line and runs the command. Errors go to standard error; the exit code follows their kind.
     pub fn main(self) -> ExitCode {
+        // What a job's functions do to a record is reported with the record; everything else keeps its hook.
+        crate::core::panics::keep_quiet();
         let matches = cli::command::<Args>().get_matches();
         match self.run(&matches) {
             Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Location;
 use super::cli::Common;
 use super::location::Place;
-use super::settings::{OnBad, Settings};
+use super::settings::Settings;
 use crate::client::{Client, ClientParts};
 use crate::core::{Error, Format, Plan, Result, SourceFace};
 use crate::platform_local::{LocalLog, LocalOptions};
@@ -88,10 +88,6 @@ impl<'a> Context<'a> {
             .get(face.name)
             .and_then(|l| l.format_of(face.fields.is_some()))
             .unwrap_or_else(|| face.default_format())
-    }
-
-    pub(super) fn skips_bad(&self, source: &str, flag: Option<bool>) -> bool {
-        flag.unwrap_or_else(|| self.settings.sources.get(source).and_then(|s| s.on_bad_record) == Some(OnBad::Skip))
     }
 
     /// A log of a source; `group` tells apart those who report positions to lag tools. Also when a run stops at the present

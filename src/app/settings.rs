@@ -23,6 +23,8 @@ pub(super) struct Settings {
 pub(super) struct SourceSettings {
     pub(super) location: Option<String>,
     pub(super) on_bad_record: Option<OnBad>,
+    /// Where they are sent: `kafka://HOST:PORT/TOPIC` or `file:PATH`.
+    pub(super) dead_letters: Option<String>,
 }
 
 /// Of a store, or of the combiner before a named step: an option belongs to one named thing.
@@ -34,10 +36,11 @@ pub(super) struct MemorySettings {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum OnBad {
     Fail,
     Skip,
+    DeadLetter,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -136,10 +139,14 @@ mod tests {
         let path = dir.path().join("s.toml");
         std::fs::write(
             &path,
-            "instance = 'prod'\n[sources.lines]\nlocation = 'file:a'\non_bad_record = 'skip'\n",
+            "instance = 'prod'\n[sources.lines]\nlocation = 'file:a'\non_bad_record = 'skip'\n\
+             [sources.others]\non_bad_record = 'dead-letter'\ndead_letters = 'file:b'\n",
         )
         .unwrap();
         let s = Settings::load(Some(&path)).unwrap();
+        let others = &s.sources["others"];
+        assert_eq!(others.on_bad_record, Some(OnBad::DeadLetter));
+        assert_eq!(others.dead_letters.as_deref(), Some("file:b"));
         assert_eq!(s.sources["lines"].on_bad_record, Some(OnBad::Skip));
         std::fs::write(&path, "[sources.lines]\nlocaton = 'file:a'\n").unwrap();
         let e = Settings::load(Some(&path)).unwrap_err().to_string();

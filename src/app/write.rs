@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use super::cli::{Bulk, Live};
 use super::open::Context;
 use super::progress::Progress;
+use super::settings::OnBad;
 use crate::core::{Error, Result, SourcePartition};
 use crate::realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, OnBadRecord, Stream, StreamOptions, genesis};
 use crate::store_api::{Manifest, ManifestLog};
@@ -64,16 +65,12 @@ fn logs(context: &Context<'_>, group: &str) -> Result<Vec<BoundLog>> {
         .plan
         .sources()
         .iter()
-        .map(|face| {
-            Ok(BoundLog {
-                source: face.name.to_string(),
-                log: context.log(face, group)?,
-            })
-        })
+        .map(|face| Ok(BoundLog::new(face.name, context.log(face, group)?)))
         .collect()
 }
 
 pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
+    options.bad.check(context)?;
     let stop = stop_on_signal()?;
     // The lock comes first: a second process must not touch anything.
     let store = context.realtime(&context.namespace()?)?;
@@ -81,10 +78,16 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let manifest = begin(context, &mut stream_logs, options.until_end)?;
     #[cfg(feature = "rocksdb")]
     store.serve()?;
-    let policy = |skips| if skips { OnBadRecord::Skip } else { OnBadRecord::Fail };
+    for bound in &mut stream_logs {
+        bound.dead_letters = options.bad.open(context, &bound.source)?;
+    }
     let policies = context.plan.sources().iter().map(|s| {
-        let skips = context.skips_bad(s.name, options.skip_bad);
-        (s.name.to_string(), policy(skips))
+        let policy = match options.bad.policy(context, s.name) {
+            OnBad::Fail => OnBadRecord::Fail,
+            OnBad::Skip => OnBadRecord::Skip,
+            OnBad::DeadLetter => OnBadRecord::DeadLetter,
+        };
+        (s.name.to_string(), policy)
     });
     let metrics = Arc::new(Metrics::default());
     let archive_metrics = Arc::new(Metrics::default());
@@ -98,9 +101,9 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
             commit_interval: options.commit_interval,
             memory_budget: options.memory,
             until_end: options.until_end,
-            on_bad_record: OnBadRecord::Fail,
             on_bad_record_of: policies.collect(),
             stop: stop.clone(),
+            ..StreamOptions::default()
         },
     };
     let progress = Progress::start(metrics.clone());
@@ -123,9 +126,22 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         report.records,
         report.commits,
         report.late,
-        report.bad,
+        report.bad - report.dead_letters,
         super::read::show_time(metrics.last_time())
     );
+    if report.dead_letters > 0 {
+        println!("{} bad records sent to the dead letters", report.dead_letters);
+    }
+    let lateness: Vec<_> = ["below a minute", "an hour", "a day", "a week", "more"]
+        .iter()
+        .zip(&metrics.lateness)
+        .map(|(name, n)| (name, n.load(Relaxed)))
+        .filter(|(_, n)| *n > 0)
+        .map(|(name, n)| format!("{n} by {name}"))
+        .collect();
+    if !lateness.is_empty() {
+        println!("behind the greatest time of their partition: {}", lateness.join(", "));
+    }
     for (step, n) in metrics.steps() {
         println!("step {step}: {n} records");
     }
@@ -214,8 +230,9 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
         };
         inputs.insert(face.name.to_string(), input);
     }
+    // Dead letters are written live; here the same records are left out and counted.
     let skips = context.plan.sources().iter().map(|s| {
-        let skips = context.skips_bad(s.name, options.skip_bad);
+        let skips = options.bad.policy(context, s.name) != OnBad::Fail;
         (s.name.to_string(), skips)
     });
     let started = std::time::Instant::now();

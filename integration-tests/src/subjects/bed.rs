@@ -53,10 +53,7 @@ pub(super) fn each(
             Some(seed) => GoesBack::over(log, seed),
             None => log,
         };
-        Ok(BoundLog {
-            source: face.name.to_string(),
-            log,
-        })
+        Ok(BoundLog::new(face.name, log))
     };
     plan.sources().iter().map(bind).collect()
 }
