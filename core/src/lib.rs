@@ -6,6 +6,9 @@
 //! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`message`], [`formats`], [`decode`]: how records
 //!   come in;
 //! - [`panics`]: a job's functions that panic make bad records, not dead processes;
+//! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`decode`]: how records come in;
+//! - [`panics`]: a job's functions that panic make bad records, not dead processes; [`trial`]: whose
+//!   fault a panic is;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
 //!   steps in running order;
@@ -53,6 +56,7 @@ pub mod rules;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod trial;
 
 pub use batch::{BatchId, Batcher, Clock, CutSpec, RunningBatch};
 pub use bytes::BytesChunk;
@@ -74,6 +78,7 @@ pub use port::{COUNTERS, Counter, Sink, Source, Store};
 pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};
 pub use record::{Field, FieldType, FieldValue, Record, RecordError, Row};
 pub use time::{TimeBucket, Timestamp};
+pub use trial::Trial;
 
 /// Text in a record: short ones (to 24 bytes) are stored inline, without allocation.
 pub type Text = compact_str::CompactString;

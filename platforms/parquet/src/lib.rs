@@ -3,7 +3,7 @@
 //!
 //! Modules in reading order:
 //! - [`target`]: how far a run may go, per partition (P20, P21);
-//! - `work`: pieces of input, read by several threads, each with its own steps and maps;
+//! - `work`: pieces of input, taken by several threads; `worker`: a thread with its own steps and maps, and panics in them;
 //! - `merge`: the threads' sums, added up in key order;
 //! - [`run`]: the whole run and its publish (P22, P23); `columns`: Parquet files as columns.
 #![forbid(unsafe_code)]
@@ -13,5 +13,6 @@ mod merge;
 pub mod run;
 pub mod target;
 mod work;
+mod worker;
 
 pub use run::{BatchOptions, BatchReport, BatchRun, BulkInput, check};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rufous_core::panics::catch;
 use rufous_core::{BatchId, Cut, Error, Format, Frontier, Plan, Result, SourcePartition, Timestamp};
 use rufous_store_api::manifest::MANIFEST_FORMAT;
 use rufous_store_api::merge_runs;
@@ -18,6 +19,7 @@ use crate::columns::FileReader;
 use crate::merge::{self, Sorted};
 use crate::target::{self, Target};
 use crate::work::{Piece, Work};
+use crate::worker::{Care, nobody};
 
 /// Where a source's records come from.
 #[derive(Clone)]
@@ -42,7 +44,8 @@ pub struct BatchOptions {
     pub threads: usize,
     /// Covers batches below this one; `None`: all that are sealed.
     pub until: Option<BatchId>,
-    /// Counts records that cannot be decoded and goes on.
+    /// Counts bad records (that cannot be decoded, or make the job's functions panic) and goes on. Live, such records may go
+    /// to dead letters as well; in bulk they are only left out, and the answers are the same.
     pub skip_bad: bool,
     /// The same for single sources, by name.
     pub skip_bad_of: BTreeMap<String, bool>,
@@ -78,7 +81,7 @@ pub struct BatchReport {
     pub published: bool,
     /// Records read.
     pub records: u64,
-    /// Records skipped because they could not be decoded.
+    /// Bad records that were skipped.
     pub bad: u64,
     /// Keys in the run's delta, per store.
     pub keys: BTreeMap<String, u64>,
@@ -199,10 +202,10 @@ impl BatchRun<'_> {
                 open: target.open,
             }));
         }
-        let (work, sums) = self.sum(self.archived(&target)?)?;
+        let (work, runs) = self.sum(self.archived(&target)?)?;
         let mut stores = BTreeMap::new();
         let mut keys = BTreeMap::new();
-        for (s, delta) in self.write(&sums)?.into_iter().enumerate() {
+        for (s, delta) in runs.into_iter().enumerate() {
             let face = &self.plan.stores()[s];
             let mut generation = base.stores.get(face.name).cloned().unwrap_or_default();
             if !generation.schema.is_empty() && !face.reads(&generation.schema) {
@@ -307,8 +310,7 @@ impl BatchRun<'_> {
                 open: BTreeMap::new(),
             }));
         }
-        let (work, sums) = self.sum(pieces)?;
-        let runs = self.write(&sums)?;
+        let (work, runs) = self.sum(pieces)?;
         let keys = self
             .plan
             .stores()
@@ -368,23 +370,43 @@ impl BatchRun<'_> {
         Ok(pieces)
     }
 
-    fn sum(&self, pieces: Vec<Piece>) -> Result<(Work<'_>, Vec<Vec<Sorted>>)> {
+    /// Reads all pieces and writes a run a store.
+    fn sum(&self, pieces: Vec<Piece>) -> Result<(Work<'_>, Vec<Option<RunFile>>)> {
         let threads = match self.options.threads {
             _ if self.plan.in_order() => 1,
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let work = Work {
+        let mut work = Work {
             plan: self.plan,
             pieces,
             skip_bad: self.plan.sources().iter().map(|s| self.options.skips(s.name)).collect(),
+            care: Care::None,
             taken: AtomicUsize::new(0),
             latest: std::sync::Mutex::default(),
             records: AtomicU64::new(0),
             bad: AtomicU64::new(0),
         };
         let sums = work.run(threads)?;
-        Ok((work, sums))
+        let panicked = match catch(|| self.write(&sums)) {
+            Ok(runs) => return Ok((work, runs?)),
+            Err(panicked) => panicked,
+        };
+        // Only where the threads' sums met did it panic. The records are known no more: all are tried.
+        tracing::warn!("{panicked}; the input is read again, record by record, each added to itself");
+        work = Work {
+            care: Care::Twice,
+            taken: AtomicUsize::new(0),
+            latest: std::sync::Mutex::default(),
+            records: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
+            ..work
+        };
+        let sums = work.run(threads)?;
+        match catch(|| self.write(&sums)) {
+            Ok(runs) => Ok((work, runs?)),
+            Err(panicked) => Err(nobody(self.plan.job(), &panicked)),
+        }
     }
 
     /// One run a store, in the plan's order.
@@ -408,7 +430,9 @@ impl BatchRun<'_> {
         if generation.runs.len() <= MAX_RUNS {
             return Ok(());
         }
-        let merged = merge_runs(self.generations, &self.plan.stores()[store], generation)?;
+        let face = &self.plan.stores()[store];
+        let merged = catch(|| merge_runs(self.generations, face, generation))
+            .map_err(|panicked| nobody(self.plan.job(), &panicked).at(format_args!("store `{}`", face.name)))??;
         generation.runs = merged.into_iter().collect();
         Ok(())
     }

@@ -105,7 +105,7 @@ pub(crate) struct Engine<'a> {
     pub(crate) bad: Vec<BadRecord>,
     /// Those of them that were decoded all the same: they are kept out of the steps.
     pub(crate) poison: Vec<usize>,
-    pub(crate) careful: Option<Careful>,
+    pub(crate) careful: Option<Careful<'a>>,
 }
 
 impl Engine<'_> {

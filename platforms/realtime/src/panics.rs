@@ -7,10 +7,9 @@
 //! could be named, and stops the stream.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use rufous_core::panics::{Panicked, catch};
-use rufous_core::{BadRecord, BatchId, ChunkMeta, Error, Executor, Result, SourceDecoder};
+use rufous_core::{BadRecord, Error, Result, SourceDecoder, Trial};
 
 use crate::engine::Engine;
 use crate::partition::Partition;
@@ -20,7 +19,7 @@ use crate::partition::Partition;
 const CALM: u64 = 1 << 16;
 
 /// Reading what was read when something panicked.
-pub(crate) struct Careful {
+pub(crate) struct Careful<'a> {
     /// Each record is added to itself as well.
     twice: bool,
     /// Per source and partition the position up to which it was read then.
@@ -29,7 +28,7 @@ pub(crate) struct Careful {
     calm: u64,
     /// One a source, once needed.
     decoders: Vec<Option<Box<dyn SourceDecoder>>>,
-    executor: Executor,
+    trial: Trial<'a>,
 }
 
 impl Engine<'_> {
@@ -70,7 +69,7 @@ impl Engine<'_> {
             until,
             calm: CALM,
             decoders: self.bound.iter().map(|_| None).collect(),
-            executor: self.plan.instantiate(),
+            trial: Trial::new(self.plan),
         });
         // What is on its way was taken out before: it is whole, unless it was the one that panicked.
         if let Some(done) = self.flusher.take()? {
@@ -121,21 +120,10 @@ impl Engine<'_> {
         let (mut times, mut theirs) = (Vec::new(), Vec::new());
         decoder.decode(records, &mut times, &mut theirs);
         for entry in 0..records.entries.len() {
-            let outcome = catch(|| {
-                alone(
-                    plan.stores(),
-                    &mut careful.executor,
-                    &mut **decoder,
-                    i,
-                    entry..entry + 1,
-                    careful.twice,
-                )
-            });
-            // An error that is no panic comes again where it is not caught.
-            if !matches!(outcome, Ok(Ok(()))) {
-                careful.executor = plan.instantiate();
-            }
-            if let Err(panicked) = outcome {
+            let outcome = careful
+                .trial
+                .record(i as u32, decoder.chunk(entry..entry + 1), careful.twice);
+            if let Some(panicked) = outcome {
                 careful.calm = CALM;
                 poison.push(entry);
                 bad.push(BadRecord {
@@ -179,40 +167,4 @@ impl Engine<'_> {
             partition.is_none_or(|s| position(s) >= *to)
         })
     }
-}
-
-/// One record through all steps and out of the maps, as its bytes.
-fn alone(
-    stores: &[rufous_core::StoreFace],
-    executor: &mut Executor,
-    decoder: &mut dyn SourceDecoder,
-    source: usize,
-    entry: Range<usize>,
-    twice: bool,
-) -> Result<()> {
-    let meta = ChunkMeta {
-        source: source as u32,
-        partition: 0,
-        batch: BatchId(0),
-    };
-    let chunk = decoder.chunk(entry);
-    if twice {
-        executor.push_shared(&meta, &*chunk)?;
-    }
-    executor.push(&meta, chunk)?;
-    let mut sum = Vec::new();
-    for (store, deltas) in stores.iter().zip(executor.take(Vec::new())?) {
-        deltas.for_each(&mut |d| {
-            if twice {
-                // As a store adds: decoded, added, encoded.
-                sum.clear();
-                store
-                    .value
-                    .sum(&mut [d.value, d.value].into_iter(), &mut sum)
-                    .map_err(|e| Error::bug(format!("store `{}`: {e}", store.name)))?;
-            }
-            Ok(())
-        })?;
-    }
-    Ok(())
 }

@@ -220,3 +220,66 @@ pub(crate) fn counted<'a>(lines: impl IntoIterator<Item = &'a str>) -> BTreeMap<
     }
     counts
 }
+
+/// What becomes of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// Refused, with nothing written: another owner was there.
+    Refused,
+    /// An error before anything was written.
+    Before,
+    /// Written, and the answer was lost.
+    After,
+}
+
+/// A store whose commits fail as told; it counts commits from 0.
+pub(crate) struct Faulty {
+    inner: MemoryRealtime,
+    commits: std::sync::atomic::AtomicU64,
+    fault: Box<dyn Fn(u64) -> Fault + Send + Sync>,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: MemoryRealtime, fault: impl Fn(u64) -> Fault + Send + Sync + 'static) -> Self {
+        Self {
+            inner,
+            commits: Default::default(),
+            fault: Box::new(fault),
+        }
+    }
+}
+
+impl RealtimeReader for Faulty {
+    fn snapshot(&self) -> Result<Box<dyn rufous_store_api::Snapshot>> {
+        self.inner.snapshot()
+    }
+}
+
+impl RealtimeStore for Faulty {
+    fn acquire(
+        &self,
+        store: &str,
+        p: &rufous_core::SourcePartition,
+        repair: &mut dyn FnMut(Option<&rufous_store_api::Progress>) -> Result<rufous_store_api::Repair>,
+    ) -> Result<rufous_store_api::Progress> {
+        self.inner.acquire(store, p, repair)
+    }
+    fn commit(&self, commit: &rufous_store_api::Commit<'_>) -> Result<rufous_store_api::Committed> {
+        match (self.fault)(self.commits.fetch_add(1, Relaxed)) {
+            Fault::None => self.inner.commit(commit),
+            Fault::Refused => Ok(rufous_store_api::Committed::Refused {
+                partition: commit.advances[0].partition.clone(),
+                found: None,
+            }),
+            Fault::Before => Err(Error::try_again("the connection was lost before the write")),
+            Fault::After => {
+                self.inner.commit(commit)?;
+                Err(Error::try_again("the connection was lost after the write"))
+            }
+        }
+    }
+    fn drop_below(&self, p: &rufous_core::SourcePartition, batch: rufous_core::BatchId) -> Result<()> {
+        self.inner.drop_below(p, batch)
+    }
+}

@@ -1,0 +1,63 @@
+//! Whose fault a panic is: records tried one by one, in an executor of their own.
+
+use std::any::Any;
+
+use crate::batch::BatchId;
+use crate::erased::{ChunkMeta, Executor};
+use crate::error::{Error, Result};
+use crate::panics::{Panicked, catch};
+use crate::planner::Plan;
+
+/// Runs single records through a job, far from what is being summed.
+pub struct Trial<'a> {
+    plan: &'a Plan,
+    executor: Executor,
+}
+
+impl<'a> Trial<'a> {
+    /// Of a job.
+    pub fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            executor: plan.instantiate(),
+        }
+    }
+
+    /// Runs a chunk of one record of source number `source` through all steps and out of the maps, as its bytes; says what
+    /// panicked. With `twice` what it adds is also added to itself, in the maps and as a store does it: `combine` is not
+    /// called for one record alone. An error that is no panic is not told: it comes again on the normal way.
+    pub fn record(&mut self, source: u32, chunk: &mut dyn Any, twice: bool) -> Option<Panicked> {
+        let outcome = catch(|| self.run(source, chunk, twice));
+        if !matches!(outcome, Ok(Ok(()))) {
+            let broken = std::mem::replace(&mut self.executor, self.plan.instantiate());
+            // What it holds is foreign, and may panic again while it is dropped.
+            drop(catch(|| drop(broken)));
+        }
+        outcome.err()
+    }
+
+    fn run(&mut self, source: u32, chunk: &mut dyn Any, twice: bool) -> Result<()> {
+        let meta = ChunkMeta {
+            source,
+            partition: 0,
+            batch: BatchId(0),
+        };
+        if twice {
+            self.executor.push_shared(&meta, &*chunk)?;
+        }
+        self.executor.push(&meta, chunk)?;
+        let mut sum = Vec::new();
+        for (store, deltas) in self.plan.stores().iter().zip(self.executor.take(Vec::new())?) {
+            deltas.for_each(&mut |d| {
+                if twice {
+                    sum.clear();
+                    let mut parts = [d.value, d.value].into_iter();
+                    let added = store.value.sum(&mut parts, &mut sum);
+                    added.map_err(|e| Error::bug(format!("store `{}`: {e}", store.name)))?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,381 @@
+//! One thread of a bulk run: its own steps and combining maps, and what becomes of records that panic.
+//!
+//! After a panic of the job's code the maps hold half of something. They are dropped, and the pieces that were summed into
+//! them are read again: first with the records of the piece that panicked tried one by one, then with all of them, at last
+//! with each added to itself. What panics there is a bad record, under the policy for bad records; the live engine judges by
+//! the same trial. What was summed without a panic is then taken out of the maps, so that the next panic costs little.
+
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rufous_core::panics::{Panicked, catch};
+use rufous_core::{
+    BadRecord, BatchId, ChunkMeta, ColumnBatch, Error, Executor, Format, RecordBatch, Result, SourceDecoder, Timestamp,
+    Trial,
+};
+
+use crate::merge::Sorted;
+use crate::work::{Piece, Work};
+
+/// How records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// As fast as it goes.
+    None,
+    /// Each record is tried alone before.
+    Alone,
+    /// And added to itself.
+    Twice,
+}
+
+type Decoders = Vec<Option<(Format, Box<dyn SourceDecoder>)>>;
+
+pub(crate) struct Worker<'a> {
+    work: &'a Work<'a>,
+    executor: Executor,
+    decoders: Decoders,
+    /// Decoders for trials.
+    second: Decoders,
+    trial: Trial<'a>,
+    /// Sums that were taken out.
+    sums: Vec<Vec<Sorted>>,
+    /// Pieces that are in the maps.
+    mine: Vec<usize>,
+    /// What they held.
+    records: u64,
+    bad: u64,
+    /// Where the job's order stood before them.
+    latest: Option<Timestamp>,
+    /// Space for the times of a chunk.
+    times: Vec<Option<Timestamp>>,
+}
+
+fn none(work: &Work<'_>) -> Decoders {
+    work.plan.sources().iter().map(|_| None).collect()
+}
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(work: &'a Work<'a>) -> Self {
+        Self {
+            work,
+            executor: work.plan.instantiate(),
+            decoders: none(work),
+            second: none(work),
+            trial: Trial::new(work.plan),
+            sums: Vec::new(),
+            mine: Vec::new(),
+            records: 0,
+            bad: 0,
+            latest: None,
+            times: Vec::new(),
+        }
+    }
+
+    /// Takes pieces until there are none.
+    pub(crate) fn run(mut self) -> Result<Vec<Vec<Sorted>>> {
+        let done = self.pieces();
+        if done.is_err() {
+            // Nobody needs what the others would still read.
+            self.work.taken.store(usize::MAX / 2, Relaxed);
+        }
+        done.map(|()| self.sums)
+    }
+
+    fn pieces(&mut self) -> Result<()> {
+        loop {
+            let i = self.work.taken.fetch_add(1, Relaxed);
+            if self.work.pieces.get(i).is_none() {
+                break;
+            }
+            self.mine.push(i);
+            match catch(|| self.piece(i, self.work.care)) {
+                Ok(done) => done?,
+                Err(panicked) => self.again(&panicked, Some(i))?,
+            }
+        }
+        match catch(|| self.take()) {
+            Ok(done) => done,
+            Err(panicked) => self.again(&panicked, None),
+        }
+    }
+
+    /// The sums of the pieces in the maps are whole.
+    fn take(&mut self) -> Result<()> {
+        let deltas = self.executor.take(Vec::new())?;
+        let sums = deltas.iter().map(|d| Sorted::of(&**d)).collect::<Result<_>>()?;
+        self.sums.push(sums);
+        self.mine.clear();
+        self.work.records.fetch_add(std::mem::take(&mut self.records), Relaxed);
+        self.work.bad.fetch_add(std::mem::take(&mut self.bad), Relaxed);
+        self.latest = *self.work.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(())
+    }
+
+    /// Reads the pieces in the maps again; `at` panicked.
+    #[cold]
+    fn again(&mut self, panicked: &Panicked, at: Option<usize>) -> Result<()> {
+        tracing::warn!(
+            "{panicked}; {} pieces of the input are read again, record by record",
+            self.mine.len()
+        );
+        let mut last = panicked.clone();
+        let attempts = at
+            .map(|i| (Some(i), Care::Alone))
+            .into_iter()
+            .chain([(None, Care::Alone), (None, Care::Twice)]);
+        for (only, care) in attempts {
+            let broken = std::mem::replace(&mut self.executor, self.work.plan.instantiate());
+            // What it holds is foreign, and may panic again while it is dropped.
+            drop(catch(|| drop(broken)));
+            (self.decoders, self.second) = (none(self.work), none(self.work));
+            (self.records, self.bad) = (0, 0);
+            if self.work.plan.in_order() {
+                // Such a run has one thread.
+                *self.work.latest.lock().unwrap_or_else(PoisonError::into_inner) = self.latest;
+            }
+            let outcome = catch(|| {
+                for i in self.mine.clone() {
+                    let careful = only.is_none_or(|only| only == i);
+                    self.piece(i, if careful { care } else { self.work.care })?;
+                }
+                self.take()
+            });
+            match outcome {
+                Ok(done) => return done,
+                Err(panicked) => last = panicked,
+            }
+        }
+        Err(nobody(self.work.plan.job(), &last))
+    }
+
+    fn piece(&mut self, i: usize, care: Care) -> Result<()> {
+        // A generation is one sum over all partitions and batches: one lane combines most.
+        let meta = |source| ChunkMeta {
+            source,
+            partition: 0,
+            batch: BatchId(0),
+        };
+        let work = self.work;
+        let Some(piece) = work.pieces.get(i) else {
+            return Ok(());
+        };
+        match piece {
+            Piece::Archived {
+                source,
+                partition,
+                format,
+                archive,
+                file,
+            } => archive.read(*partition, file, &mut |records| {
+                let chunk = self.decode(*source, *format, Given::Records(records), care)?;
+                let place = |i: usize| {
+                    let offset = records.entries.get(i).map_or(records.next, |e| e.offset);
+                    format!(
+                        "source `{}`, partition {partition}, offset {offset} (archive file {})",
+                        archive.source(),
+                        file.path
+                    )
+                };
+                self.count(*source, records.entries.len(), NonZeroU64::MIN, &chunk.bad, place)?;
+                self.push(chunk, &meta(*source), NonZeroU64::MIN)
+            }),
+            // Columns need no format; the decoder of structs is asked for under the name of theirs.
+            Piece::RowGroup {
+                source,
+                path,
+                reader,
+                group,
+            } if work.plan.may_repeat(*source as usize) && reader.repeats(*group) => {
+                reader.read_repeated(*group, &mut |columns, n| {
+                    let chunk = self.decode(*source, Format::JsonLines, Given::Columns(columns), care)?;
+                    let place = |_| format!("{}, row group {group}, a value of {n} or more rows", path.display());
+                    self.count(*source, columns.rows, n, &chunk.bad, place)?;
+                    self.push(chunk, &meta(*source), n)
+                })
+            }
+            Piece::RowGroup {
+                source,
+                path,
+                reader,
+                group,
+            } => {
+                let mut row = 0;
+                reader.read_row_group(*group, &mut |columns| {
+                    let mut chunk = self.decode(*source, Format::JsonLines, Given::Columns(columns), care)?;
+                    let place = |i: usize| format!("{}, row group {group}, row {}", path.display(), row + i);
+                    self.count(*source, columns.rows, NonZeroU64::MIN, &chunk.bad, place)?;
+                    let first = row;
+                    row += columns.rows;
+                    if work.plan.in_order() {
+                        work.in_order(path, *group, first, &chunk.times)?;
+                        chunk.one_by_one = true;
+                    }
+                    self.push(chunk, &meta(*source), NonZeroU64::MIN)
+                })
+            }
+        }
+    }
+
+    fn decode(&mut self, source: u32, format: Format, given: Given<'_>, care: Care) -> Result<Decoded> {
+        let mut chunk = Decoded {
+            source: source as usize,
+            len: given.len(),
+            times: std::mem::take(&mut self.times),
+            bad: Vec::new(),
+            poison: Vec::new(),
+            one_by_one: false,
+        };
+        let decoder = decoder(self.work, &mut self.decoders, source, format)?;
+        given.decode(decoder, &mut chunk.times, &mut chunk.bad)?;
+        if care != Care::None {
+            let decoder = self::decoder(self.work, &mut self.second, source, format)?;
+            let (mut times, mut bad) = (Vec::new(), Vec::new());
+            given.decode(decoder, &mut times, &mut bad)?;
+            for entry in 0..chunk.len {
+                let one = decoder.chunk(entry..entry + 1);
+                if let Some(panicked) = self.trial.record(source, one, care == Care::Twice) {
+                    chunk.poison.push(entry);
+                    chunk.bad.push(BadRecord {
+                        entry,
+                        reason: panicked.to_string(),
+                    });
+                }
+            }
+            chunk.bad.sort_by_key(|b| b.entry);
+        }
+        Ok(chunk)
+    }
+
+    /// Runs the good ones through the steps.
+    fn push(&mut self, mut chunk: Decoded, meta: &ChunkMeta, times: NonZeroU64) -> Result<()> {
+        chunk.push(&mut self.executor, meta, times, &mut self.decoders)?;
+        self.times = chunk.times;
+        Ok(())
+    }
+
+    /// Counts records, each of which stands `times` times in the input.
+    fn count(
+        &mut self,
+        source: u32,
+        records: usize,
+        times: NonZeroU64,
+        bad: &[BadRecord],
+        place: impl Fn(usize) -> String,
+    ) -> Result<()> {
+        self.records += records as u64 * times.get();
+        let Some(first) = bad.first() else { return Ok(()) };
+        if self.work.skip_bad.get(source as usize) != Some(&true) {
+            return Err(Error::invalid(format!(
+                "{}: {}; mend the record or the function, or run with `--on-bad-record skip` to count it and go on",
+                place(first.entry),
+                first.reason
+            )));
+        }
+        self.bad += bad.len() as u64 * times.get();
+        tracing::warn!(
+            "{}: {} (skipped, {} of this chunk)",
+            place(first.entry),
+            first.reason,
+            bad.len()
+        );
+        Ok(())
+    }
+}
+
+/// The error for a panic that no single record repeats.
+pub(crate) fn nobody(job: &str, panicked: &Panicked) -> Error {
+    Error::invalid(format!(
+        "job `{job}`: {panicked}; no single record panics when it is tried alone or added to itself, so none can be named or \
+         skipped: the function is not pure, or it panics for some sums of values (both break what a job must promise); mend \
+         it and run again"
+    ))
+}
+
+fn decoder<'d>(
+    work: &Work<'_>,
+    decoders: &'d mut Decoders,
+    source: u32,
+    format: Format,
+) -> Result<&'d mut dyn SourceDecoder> {
+    let (Some(slot), Some(face)) = (
+        decoders.get_mut(source as usize),
+        work.plan.sources().get(source as usize),
+    ) else {
+        return Err(Error::bug(format!("there is no source number {source}")));
+    };
+    if slot.as_ref().is_none_or(|(f, _)| *f != format) {
+        *slot = Some((format, face.decoder(format)?));
+    }
+    match slot {
+        Some((_, decoder)) => Ok(&mut **decoder),
+        None => Err(Error::bug("a decoder that was just made is gone")),
+    }
+}
+
+/// What a decoder is given.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    Records(&'a RecordBatch),
+    Columns(&'a ColumnBatch),
+}
+
+impl Given<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Records(records) => records.entries.len(),
+            Self::Columns(columns) => columns.rows,
+        }
+    }
+    fn decode(
+        self,
+        decoder: &mut dyn SourceDecoder,
+        times: &mut Vec<Option<Timestamp>>,
+        bad: &mut Vec<BadRecord>,
+    ) -> Result<()> {
+        match self {
+            Self::Records(records) => {
+                decoder.decode(records, times, bad);
+                Ok(())
+            }
+            Self::Columns(columns) => decoder.decode_columns(columns, times, bad),
+        }
+    }
+}
+
+/// Records that wait in their source's decoder.
+struct Decoded {
+    source: usize,
+    len: usize,
+    times: Vec<Option<Timestamp>>,
+    bad: Vec<BadRecord>,
+    /// Of the bad ones those that were decoded all the same.
+    poison: Vec<usize>,
+    one_by_one: bool,
+}
+
+impl Decoded {
+    fn push(
+        &mut self,
+        executor: &mut Executor,
+        meta: &ChunkMeta,
+        times: NonZeroU64,
+        decoders: &mut Decoders,
+    ) -> Result<()> {
+        let Some(Some((_, decoder))) = decoders.get_mut(self.source) else {
+            return Err(Error::bug("a chunk without a decoder"));
+        };
+        let mut push = |range: Range<usize>| executor.push_repeated(meta, times, decoder.chunk(range));
+        if self.one_by_one {
+            let good = (0..self.len).filter(|i| !self.poison.contains(i));
+            return { good }.try_for_each(|i| push(i..i + 1));
+        }
+        let mut from = 0;
+        for &out in &self.poison {
+            push(from..out)?;
+            from = out + 1;
+        }
+        push(from..self.len)
+    }
+}
