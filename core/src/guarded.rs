@@ -109,15 +109,14 @@ impl SourceDecoder for Guarded {
             return;
         }
         bad.truncate(known);
-        let take = |entries: &[usize]| RecordBatch {
-            partition: records.partition,
-            bytes: match entries {
-                // One by one: the bytes of all the others are not copied each time.
-                [one] => return alone(records, *one),
-                _ => records.bytes.clone(),
-            },
-            entries: entries.iter().map(|&i| records.entries[i]).collect(),
-            next: records.next,
+        let take = |entries: &[usize]| match entries {
+            // One by one: the bytes of all the others are not copied each time.
+            [one] => alone(records, *one),
+            _ => {
+                let mut some = records.clone();
+                some.entries = entries.iter().map(|&i| records.entries[i]).collect();
+                some
+            }
         };
         let again = self.one_by_one(
             records.entries.len(),

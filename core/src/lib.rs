@@ -5,8 +5,6 @@
 //! - [`time`], [`batch`], [`frontier`]: instants, the unit that layers hand over, how far the offline layer reaches;
 //! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`message`], [`formats`], [`decode`]: how records
 //!   come in;
-//! - [`panics`]: a job's functions that panic make bad records, not dead processes;
-//! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`decode`]: how records come in;
 //! - [`panics`]: a job's functions that panic make bad records, not dead processes; [`trial`]: whose
 //!   fault a panic is;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;

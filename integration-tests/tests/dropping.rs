@@ -5,7 +5,6 @@ use anyhow::{Result, ensure};
 use rufous::prelude::*;
 use rufous_core::{Batcher, Format, Frontier};
 use rufous_integration_tests::run::{self, State, assert_same};
-use rufous_store_api::RealtimeReader as _;
 
 const LINES: Source<str> = Source::new("lines").batches(Batcher::of_offsets(1000));
 const COUNTS: Store<String, u64> = Store::new("counts");

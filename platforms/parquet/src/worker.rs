@@ -38,7 +38,8 @@ pub(crate) struct Worker<'a> {
     decoders: Decoders,
     /// Decoders for trials.
     second: Decoders,
-    trial: Trial<'a>,
+    /// Once something panicked.
+    trial: Option<Trial<'a>>,
     /// Sums that were taken out.
     sums: Vec<Vec<Sorted>>,
     /// Pieces that are in the maps.
@@ -63,7 +64,7 @@ impl<'a> Worker<'a> {
             executor: work.plan.instantiate(),
             decoders: none(work),
             second: none(work),
-            trial: Trial::new(work.plan),
+            trial: None,
             sums: Vec::new(),
             mine: Vec::new(),
             records: 0,
@@ -233,9 +234,10 @@ impl<'a> Worker<'a> {
             let decoder = self::decoder(self.work, &mut self.second, source, format)?;
             let (mut times, mut bad) = (Vec::new(), Vec::new());
             given.decode(decoder, &mut times, &mut bad)?;
+            let trial = self.trial.get_or_insert_with(|| Trial::new(self.work.plan));
             for entry in 0..chunk.len {
                 let one = decoder.chunk(entry..entry + 1);
-                if let Some(panicked) = self.trial.record(source, one, care == Care::Twice) {
+                if let Some(panicked) = trial.record(source, one, care == Care::Twice) {
                     chunk.poison.push(entry);
                     chunk.bad.push(BadRecord {
                         entry,
