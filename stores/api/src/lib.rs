@@ -5,6 +5,8 @@
 //! - [`progress`]: how far a realtime shard is, and the check that both layers divide the log alike (P28);
 //! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them; [`split`]: stores that
 //!   cannot write both at once;
+//! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them; [`stats`]: what
+//!   a store shows of itself;
 //! - [`manifest`]: the numbered record that names one generation; [`offline`]: its files;
 //! - [`archive`]: the archive's files and index;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
@@ -20,6 +22,7 @@ pub mod offline;
 pub mod progress;
 pub mod realtime;
 pub mod split;
+pub mod stats;
 pub mod wire;
 
 pub use archive::{Archive, ArchivedFile, IndexEntry};
@@ -29,3 +32,5 @@ pub use offline::{GenerationStore, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{Advance, Cell, Commit, Committed, Guarantee, RealtimeReader, RealtimeStore, Repair, Snapshot};
 pub use split::{AtLeastOnce, SplitStore};
+pub use realtime::{Advance, Cell, Commit, Committed, RealtimeReader, RealtimeStore, Repair, Snapshot};
+pub use stats::StoreStats;

@@ -6,6 +6,7 @@ use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Deltas, Frontier, Result, SourcePartition, Timestamp};
 
 use crate::progress::{Hole, Progress};
+use crate::stats::StoreStats;
 
 /// The realtime value of one (key, partition, batch).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,14 @@ pub trait RealtimeStore: RealtimeReader {
     /// # Errors
     /// The store's own.
     fn drop_below(&self, p: &SourcePartition, batch: BatchId) -> Result<()>;
+
+    /// How the store is at this moment; `None`: it does not say.
+    ///
+    /// # Errors
+    /// The store's own.
+    fn stats(&self) -> Result<Option<StoreStats>> {
+        Ok(None)
+    }
 }
 
 /// A namespace that can be read, by its owner or from outside.
