@@ -348,6 +348,10 @@ impl Log for KafkaLog {
         }
     }
 
+    fn silence(&self) -> Option<Duration> {
+        self.watch.as_ref()?.silence()
+    }
+
     fn note_committed(&mut self, positions: &[(u32, u64)]) {
         let failed = match self.positions(positions.iter().copied()) {
             Ok(list) => self.queue.commit(&list).map_err(|code| code.to_string()).err(),

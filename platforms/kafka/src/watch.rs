@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rdkafka::client::Client;
 use rufous_core::{Error, Result};
+use rufous_realtime::metrics::Moment;
 
 use crate::dequeue;
 use crate::topic::{self, Found};
@@ -32,6 +33,10 @@ struct Seen {
     misses: AtomicU32,
     /// The topic has another id than it had.
     replaced: AtomicBool,
+    /// A broker answered.
+    heard: Moment,
+    /// The last question got no answer.
+    silent: AtomicBool,
 }
 
 impl Watch {
@@ -43,6 +48,8 @@ impl Watch {
         interval: Duration,
     ) -> Result<Self> {
         let seen = Arc::new(Seen::default());
+        // The positions to start from came from a broker just now.
+        seen.heard.mark();
         let (stop, stopped) = mpsc::channel::<()>();
         let (client, topic, shared) = (Arc::downgrade(client), topic.to_owned(), Arc::clone(&seen));
         std::thread::Builder::new()
@@ -65,6 +72,10 @@ impl Watch {
     pub(crate) fn is_replaced(&self) -> bool {
         self.seen.replaced.load(Relaxed)
     }
+    /// How long ago a broker answered.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        self.seen.heard.age()
+    }
     /// Whether the topic was deleted.
     pub(crate) fn is_gone(&self) -> bool {
         self.seen.misses.load(Relaxed) >= GONE
@@ -73,7 +84,7 @@ impl Watch {
 
 impl Seen {
     fn pause(&self, interval: Duration) -> Duration {
-        if self.misses.load(Relaxed) == 0 {
+        if self.misses.load(Relaxed) == 0 && !self.silent.load(Relaxed) {
             interval
         } else {
             interval.min(Duration::from_secs(1))
@@ -82,7 +93,12 @@ impl Seen {
     /// `false` when the log was closed.
     fn look(&self, client: &Weak<Client<Troubles>>, topic: &str, id: Option<&str>) -> bool {
         let Some(client) = client.upgrade() else { return false };
-        match topic::find(&client, topic, ASK) {
+        let found = topic::find(&client, topic, ASK);
+        self.silent.store(found.is_err(), Relaxed);
+        if found.is_ok() {
+            self.heard.mark();
+        }
+        match found {
             Ok(Found::Partitions(ids, broker)) => {
                 self.misses.store(0, Relaxed);
                 let now = id.and_then(|_| dequeue::topic_id(&client, broker, topic, ASK).ok().flatten());

@@ -14,7 +14,7 @@ use rufous_store_api::{Archive, IndexEntry};
 
 use crate::cutter::{Cuts, Cutter};
 use crate::log::{Log, Polled};
-use crate::metrics::{Metrics, StreamReport};
+use crate::metrics::{Metrics, PartitionMetrics, SourceMetrics, StreamReport};
 
 /// How an archiver runs.
 #[derive(Clone, Debug)]
@@ -75,6 +75,8 @@ struct Partition {
     bytes: usize,
     topic_id: String,
     target: u64,
+    /// What others see of it.
+    meter: Arc<PartitionMetrics>,
 }
 
 impl Archiver<'_> {
@@ -89,12 +91,18 @@ impl Archiver<'_> {
             Clock::Event => Some(self.face.decoder(self.log.format())?),
             Clock::Log => None,
         };
+        let meter = self.metrics.source(self.face.name);
+        meter.is_at(self.log.location());
+        let _running = meter.run();
+        let span = tracing::info_span!("archive", source = self.face.name);
+        let _entered = span.enter();
         let mut partitions = BTreeMap::new();
         self.open(&spec, &mut partitions, true)?;
         let mut records = RecordBatch::default();
         let mut scratch = Scratch::default();
         let mut last = Instant::now();
         while !self.options.stop.load(Relaxed) {
+            meter.heartbeat.mark();
             match self.log.poll(Duration::from_millis(50), &mut records)? {
                 Polled::Records => {
                     let partition = records.partition;
@@ -104,12 +112,15 @@ impl Archiver<'_> {
                             self.face.name
                         )));
                     };
+                    let bytes = records.bytes.len();
                     scratch.take(p, &mut records, decoder.as_deref_mut(), &self.metrics);
+                    scratch.measure(p, &meter, bytes);
                     if p.bytes > self.options.buffer {
                         self.write(partition, &mut partitions)?;
                     }
                 }
                 Polled::Idle => {
+                    meter.listen(&*self.log);
                     if self.options.until_end && partitions.values().all(|p| p.next >= p.target) {
                         break;
                     }
@@ -146,8 +157,10 @@ impl Archiver<'_> {
                     "the log begins above the end of the archive"
                 );
             }
+            p.meter.acquired(p.next, info.end);
             partitions.insert(info.partition, p);
         }
+        self.metrics.source(self.face.name).owns(partitions.keys().copied());
         let positions: Vec<_> = partitions.iter().map(|(p, s)| (*p, s.next)).collect();
         self.log.assign(&positions)
     }
@@ -186,7 +199,18 @@ impl Archiver<'_> {
             bytes: 0,
             topic_id: topic_id.into(),
             target,
+            meter: self.meter(partition, &index, &Cutter::new(spec.clone(), batch)),
         })
+    }
+
+    /// Where the archive stands, for others to see.
+    fn meter(&self, partition: u32, index: &[IndexEntry], cutter: &Cutter) -> Arc<PartitionMetrics> {
+        let meter = self.metrics.source(self.face.name).partition(partition);
+        meter.runs(cutter.batch(), cutter.start());
+        // Everything before the last entry's end is there, whoever wrote it.
+        meter.committed.store(index.last().map_or(0, |e| e.to), Relaxed);
+        meter.lost(index.iter().filter(|e| e.hole.is_some()).map(|e| (e.from, e.to)));
+        meter
     }
 
     fn write_all(&mut self, partitions: &mut BTreeMap<u32, Partition>) -> Result<()> {
@@ -248,6 +272,9 @@ impl Archiver<'_> {
             self.metrics.commits.fetch_add(1, Relaxed);
             p.number += 1;
             (p.from, p.batch_before) = (entry.to, entry.batch_after().batch);
+            p.meter.committed.store(entry.to, Relaxed);
+            p.meter.runs(p.batch_before, spec.batcher.start_of(p.batch_before));
+            self.metrics.source(self.face.name).entries.fetch_add(1, Relaxed);
             p.pending.clear();
             p.bytes = 0;
             return Ok(());
@@ -316,6 +343,20 @@ fn pieces(p: &Partition) -> Vec<(BatchId, u64, u64)> {
     }
     pieces.push((batch, from, p.next));
     pieces
+}
+
+impl Scratch {
+    /// What the last call of `take` brought, for others to see.
+    fn measure(&self, p: &Partition, meter: &SourceMetrics, bytes: usize) {
+        let records: usize = self.cuts.runs.iter().map(|r| r.range.len()).sum();
+        meter.records.fetch_add(records as u64, Relaxed);
+        meter.bytes.fetch_add(bytes as u64, Relaxed);
+        meter.late.fetch_add(self.cuts.late, Relaxed);
+        meter.heard.mark();
+        p.meter.at(p.next, p.meter.end.load(Relaxed));
+        p.meter.late.fetch_add(self.cuts.late, Relaxed);
+        p.meter.saw_time(self.cuts.last_time);
+    }
 }
 
 #[derive(Default)]

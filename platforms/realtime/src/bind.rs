@@ -1,6 +1,7 @@
 //! The sources of a job and the logs that they are bound to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rufous_core::{CutSpec, Error, Plan, Result, SourceDecoder};
 use rufous_store_api::{Guarantee, RealtimeStore};
@@ -8,6 +9,7 @@ use rufous_store_api::{Guarantee, RealtimeStore};
 use crate::bad::{BadState, DeadLetters};
 use crate::log::Log;
 use crate::options::{OnBadRecord, StreamOptions};
+use crate::metrics::SourceMetrics;
 use crate::partition::Partition;
 
 /// A source of the job and the log that it is bound to.
@@ -46,6 +48,8 @@ pub(crate) struct Bound {
     pub(crate) targets: BTreeMap<u32, u64>,
     pub(crate) dead_letters: Option<Box<dyn DeadLetters>>,
     pub(crate) bad: BadState,
+    /// What others see of it.
+    pub(crate) meter: Arc<SourceMetrics>,
 }
 
 /// Whether a job may run live.
@@ -124,6 +128,7 @@ pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>, options: &StreamOptions) ->
             targets: BTreeMap::new(),
             dead_letters,
             bad: BadState::default(),
+            meter: Arc::default(),
         });
     }
     match logs.into_keys().next() {

@@ -48,6 +48,7 @@ impl Engine<'_> {
 
     pub(crate) fn begin_commit(&mut self) -> Result<()> {
         self.last_commit = Instant::now();
+        self.measure();
         // Nothing passes a dead letter before it is stored.
         self.deliver()?;
         let advances: Vec<_> = self
@@ -57,9 +58,11 @@ impl Engine<'_> {
             .filter_map(Partition::advance)
             .collect();
         if advances.is_empty() {
+            self.metrics.settled.mark();
             return Ok(());
         }
         self.metrics.saw_steps(self.executor.emitted());
+        self.metrics.map_bytes.store(self.executor.bytes() as u64, Relaxed);
         let spare = self.spare.take().unwrap_or_default();
         match catch(|| self.executor.take(spare)) {
             Ok(deltas) => self.flusher.send(Chunk {
@@ -88,10 +91,11 @@ impl Engine<'_> {
     /// After too many failures.
     pub(crate) fn landed(&mut self, done: Flushed) -> Result<Landed> {
         self.spare = Some(done.spare);
+        self.metrics.commit_seconds.observe(done.took);
         let failure = match done.outcome {
             Ok(Ok(Committed::Done)) => {
                 self.failures = 0;
-                self.metrics.commits.fetch_add(1, Relaxed);
+                self.metrics.committed(done.cells);
                 self.note(&done.advances);
                 return Ok(Landed::Committed);
             }
@@ -102,6 +106,7 @@ impl Engine<'_> {
             Ok(Err(e)) => e,
         };
         self.failures += 1;
+        self.metrics.commit_failed(&failure);
         tracing::warn!(error = %failure, failures = self.failures, "a commit failed: everything read after it is read again");
         if self.failures >= MAX_FAILURES {
             return Err(failure);
@@ -118,6 +123,7 @@ impl Engine<'_> {
     }
 
     pub(crate) fn note(&mut self, advances: &[rufous_store_api::Advance]) {
+        self.measure_commit(advances);
         for b in &mut self.bound {
             let positions: Vec<_> = advances
                 .iter()

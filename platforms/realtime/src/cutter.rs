@@ -73,6 +73,10 @@ impl Cutter {
     pub fn batch(&self) -> BatchId {
         self.running.batch
     }
+    /// The first instant of the running batch; `None` when batches have no times.
+    pub fn start(&self) -> Option<Timestamp> {
+        self.start
+    }
     /// Cuts the next records. `times[i]` is the event time of entry `i`; it counts where the event clock cuts.
     pub fn cut(&mut self, records: &RecordBatch, times: &[Option<Timestamp>], out: &mut Cuts) {
         out.runs.clear();

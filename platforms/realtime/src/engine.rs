@@ -50,7 +50,11 @@ impl Stream<'_> {
         } = self;
         check(plan)?;
         check_guarantee(plan, &*store, &options)?;
-        let bound = bind(plan, logs, &options)?;
+        let mut bound = bind(plan, logs, &options)?;
+        bound.iter_mut().for_each(|b| b.show_in(&metrics));
+        let span = tracing::info_span!("stream", job = plan.job());
+        let _entered = span.enter();
+        let _running = metrics.run();
         let sources = plan.sources().iter().map(|s| s.name.to_string()).collect();
         let stores: Vec<String> = plan.stores().iter().map(|s| s.name.to_string()).collect();
         std::thread::scope(|scope| {
@@ -114,6 +118,7 @@ impl Engine<'_> {
         self.drop_covered()?;
         let mut idle_wait = Duration::from_millis(1);
         while !self.options.stop.load(Relaxed) {
+            self.metrics.heartbeat.mark();
             let mut busy = false;
             let timeout = if self.bound.len() == 1 {
                 Duration::from_millis(50)
@@ -126,7 +131,7 @@ impl Engine<'_> {
                         busy = true;
                         self.process(i)?;
                     }
-                    Polled::Idle => {}
+                    Polled::Idle => self.bound[i].listen(),
                     Polled::Lost { partition, start } => {
                         tracing::warn!(
                             source = self.bound[i].name,
@@ -252,12 +257,15 @@ impl Engine<'_> {
             executor.push(&meta, b.decoder.chunk(from..run.range.end))?;
         }
         partition.read(records.next, cuts);
+        partition.measure(cuts, bad.len());
+        b.meter.read(records, cuts, bad.len());
         metrics.records.fetch_add(records.entries.len() as u64, Relaxed);
         metrics.bytes.fetch_add(records.bytes.len() as u64, Relaxed);
         metrics.late.fetch_add(cuts.late, Relaxed);
         metrics.saw_lateness(&cuts.lateness);
         metrics.held.fetch_add(cuts.held, Relaxed);
         metrics.saw_time(cuts.last_time);
+        metrics.received.mark();
         if cuts.held > 0 {
             tracing::warn!(partition = %partition.id, held = cuts.held, "a record's time is far above its predecessors': the batch was raised by the largest step only (is a clock wrong?)");
         }

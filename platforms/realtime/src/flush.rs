@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
 
 use rufous_core::rules::{Rule, kept};
 use rufous_core::panics::{Panicked, catch};
@@ -20,6 +21,9 @@ pub(crate) struct Flushed {
     /// Panics are those of the job's codecs and sums.
     pub(crate) outcome: Result<Result<Committed>, Panicked>,
     pub(crate) advances: Vec<Advance>,
+    /// How long the store took, and how many cells it was given.
+    pub(crate) took: Duration,
+    pub(crate) cells: usize,
     pub(crate) spare: Vec<Box<dyn Deltas>>,
 }
 
@@ -42,6 +46,8 @@ impl Flusher {
         scope.spawn(move || {
             let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
             while let Ok(Chunk { advances, mut deltas }) = inbox.recv() {
+                let (started, cells) = (Instant::now(), deltas.iter().map(|d| d.len()).sum());
+                let mut took = Duration::ZERO;
                 let outcome = catch(|| {
                     let by_store: Vec<(&str, &dyn Deltas)> = stores
                         .iter()
@@ -57,6 +63,7 @@ impl Flusher {
                     if outcome.is_err() && !kept(Rule::AcquireAfterFailure) {
                         outcome = store.commit(&commit);
                     }
+                    took = started.elapsed();
                     drop(by_store);
                     deltas.iter_mut().for_each(|d| d.clear());
                     outcome
@@ -69,6 +76,8 @@ impl Flusher {
                     .send(Flushed {
                         outcome,
                         advances,
+                        took,
+                        cells,
                         spare: deltas,
                     })
                     .is_err()

@@ -8,7 +8,7 @@
 //! - [`engine`]: the loop; `own`: which partitions it reads, and from where; `commit` and `flush`: two maps swap, a thread sorts,
 //!   encodes and commits; [`bad`]: records that cannot be read, and dead letters; `panics`: the job's functions
 //!   that panic; `dropping`: cells that the offline layer covers; `partition`: the state of one partition;
-//! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count.
+//! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count; `measure`: where the engine does.
 #![forbid(unsafe_code)]
 
 pub mod archiver;
@@ -21,6 +21,7 @@ pub mod engine;
 mod flush;
 pub mod genesis;
 pub mod log;
+mod measure;
 pub mod metrics;
 pub mod options;
 mod own;
@@ -34,5 +35,5 @@ pub use bind::{BoundLog, check};
 pub use engine::Stream;
 pub use genesis::genesis;
 pub use log::{Log, PartitionInfo, Polled};
-pub use metrics::{Metrics, StreamReport};
+pub use metrics::{Limits, Metrics, PartitionMetrics, Reason, SourceMetrics, StreamReport};
 pub use options::{OnBadRecord, StreamOptions};

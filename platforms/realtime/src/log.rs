@@ -67,4 +67,9 @@ pub trait Log: Send {
     fn poll(&mut self, timeout: Duration, into: &mut RecordBatch) -> Result<Polled>;
     /// Tells lag tools how far the state is. A courtesy: nothing rests on it, failures are ignored.
     fn note_committed(&mut self, _positions: &[(u32, u64)]) {}
+    /// How long ago the log's server gave a sign of life: an answer, or a record. A server that hangs is silent, and a poll
+    /// of it is as idle as one of a log without news. `None`: there is no server, or it was not asked yet.
+    fn silence(&self) -> Option<Duration> {
+        None
+    }
 }

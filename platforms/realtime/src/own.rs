@@ -37,6 +37,7 @@ impl Engine<'_> {
             let b = &mut self.bound[i];
             b.targets = b.partitions.iter().map(|(p, s)| (*p, s.end)).collect();
         }
+        self.measure_start();
         Ok(())
     }
 
@@ -94,20 +95,22 @@ impl Engine<'_> {
         for hole in &row.holes {
             tracing::warn!(partition = %p, from = hole.from, to = hole.to, reason = hole.reason, "a lost range");
         }
-        let mut partition = Partition::acquired(p, row, b.spec.clone(), info.end);
+        let mut acquired = Partition::acquired(p, row, b.spec.clone(), info.end);
+        acquired.meet(b.meter.partition(info.partition), &self.metrics);
         // Where the event clock does not cut, the row keeps no event time.
-        let known = partition
+        let known = acquired
             .row
             .last_time
             .filter(|_| !b.timed || b.spec.clock == Clock::Event);
-        partition.cutter = partition.cutter.measuring(b.timed, known);
-        b.partitions.insert(info.partition, partition);
+        acquired.cutter = acquired.cutter.measuring(b.timed, known);
+        b.partitions.insert(info.partition, acquired);
         Ok(())
     }
 
     pub(crate) fn assign(&mut self, i: usize) -> Result<()> {
         let b = &mut self.bound[i];
         let positions: Vec<_> = b.partitions.iter().map(|(p, s)| (*p, s.next)).collect();
+        b.meter.owns(b.partitions.keys().copied());
         b.log.assign(&positions)
     }
 

@@ -1,9 +1,12 @@
 //! The engine's state of one partition between two commits.
 
+use std::sync::Arc;
+
 use rufous_core::{BatchId, CutSpec, SourcePartition, Timestamp};
 use rufous_store_api::{Advance, Progress};
 
 use crate::cutter::{Cuts, Cutter};
+use crate::metrics::PartitionMetrics;
 
 pub(crate) struct Partition {
     pub(crate) id: SourcePartition,
@@ -17,6 +20,8 @@ pub(crate) struct Partition {
     last_time: Option<Timestamp>,
     /// Where the log ended when last asked.
     pub(crate) end: u64,
+    /// What others see of it.
+    pub(crate) meter: Arc<PartitionMetrics>,
 }
 
 impl Partition {
@@ -29,6 +34,7 @@ impl Partition {
             cuts: Vec::new(),
             last_time: None,
             end,
+            meter: Arc::default(),
             row,
         }
     }

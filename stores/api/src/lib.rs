@@ -4,9 +4,7 @@
 //! Modules in reading order:
 //! - [`progress`]: how far a realtime shard is, and the check that both layers divide the log alike (P28);
 //! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them; [`split`]: stores that
-//!   cannot write both at once;
-//! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them; [`stats`]: what
-//!   a store shows of itself;
+//!   cannot write both at once; [`stats`]: what a store shows of itself;
 //! - [`manifest`]: the numbered record that names one generation; [`offline`]: its files;
 //! - [`archive`]: the archive's files and index;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;

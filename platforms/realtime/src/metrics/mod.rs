@@ -1,10 +1,31 @@
-//! What the engine counts while it runs. Counters are relaxed atomics, written by one thread.
+//! What the engine counts while it runs. Counters are relaxed atomics, written by one thread once a chunk, never once a
+//! record; locks are taken only where partitions are acquired, where a commit fails, and by those who look.
+//!
+//! - [`source`](SourceMetrics) and [`partition`](PartitionMetrics): what is counted for each;
+//! - [`histogram`](Histogram), [`moment`](Moment): atomics with a meaning;
+//! - [`ready`](Reason): whether the loop is alive, and whether its answers are fresh.
+
+mod histogram;
+mod moment;
+mod partition;
+mod ready;
+mod source;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rufous_core::Timestamp;
+use rufous_core::{Error, Timestamp};
+
+pub use histogram::Histogram;
+pub use moment::Moment;
+pub use partition::PartitionMetrics;
+pub use ready::{Limits, Reason};
+pub use source::{LATENESS_MS, SourceMetrics};
+
+/// How long a commit took: upper bounds of the histogram, in milliseconds.
+pub const COMMIT_MS: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000];
 
 use crate::cutter::LATENESS_BUCKETS;
 
@@ -36,6 +57,33 @@ pub struct Metrics {
     pub last_time_ms: AtomicI64,
     /// Records that came out of each named step.
     pub steps: Mutex<BTreeMap<String, u64>>,
+    /// The loop came round: also when the log is silent.
+    pub heartbeat: Moment,
+    /// Records came.
+    pub received: Moment,
+    /// All that was read before was committed, or there was nothing to commit.
+    pub settled: Moment,
+    /// A commit was done.
+    pub committed: Moment,
+    /// Commits that failed.
+    pub failed_commits: AtomicU64,
+    /// How many of them in a row, up to now.
+    pub failing: AtomicU64,
+    /// How long commits took, failed ones too.
+    pub commit_seconds: Histogram,
+    /// Cells that commits wrote: (key, partition, batch) of each store.
+    pub cells: AtomicU64,
+    /// Bytes in the combining maps when the last commit began.
+    pub map_bytes: AtomicU64,
+    /// Milliseconds between commits, as the options say.
+    pub commit_interval_ms: AtomicU64,
+    /// The stream is over: nothing is stuck any more.
+    pub ended: AtomicBool,
+    /// Every partition was acquired once.
+    pub opened: AtomicBool,
+    /// Why the last failed commit failed.
+    failure: Mutex<Option<String>>,
+    sources: Mutex<BTreeMap<String, Arc<SourceMetrics>>>,
 }
 
 impl Default for Metrics {
@@ -53,11 +101,65 @@ impl Default for Metrics {
             lag: AtomicU64::new(0),
             last_time_ms: AtomicI64::new(i64::MIN),
             steps: Mutex::default(),
+            heartbeat: Moment::default(),
+            received: Moment::default(),
+            settled: Moment::default(),
+            committed: Moment::default(),
+            failed_commits: AtomicU64::new(0),
+            failing: AtomicU64::new(0),
+            commit_seconds: Histogram::new(COMMIT_MS),
+            cells: AtomicU64::new(0),
+            map_bytes: AtomicU64::new(0),
+            commit_interval_ms: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            opened: AtomicBool::new(false),
+            failure: Mutex::default(),
+            sources: Mutex::default(),
         }
     }
 }
 
 impl Metrics {
+    /// The source's own, made when it is first asked for. A reader asks when it starts and keeps the answer.
+    pub fn source(&self, name: &str) -> Arc<SourceMetrics> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        match sources.get(name) {
+            Some(source) => source.clone(),
+            None => sources.entry(name.to_string()).or_default().clone(),
+        }
+    }
+    /// All sources, by name.
+    pub fn sources(&self) -> Vec<(String, Arc<SourceMetrics>)> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().map(|(n, s)| (n.clone(), s.clone())).collect()
+    }
+    /// Records that are not committed yet, over all partitions that are owned.
+    pub fn lag_records(&self) -> u64 {
+        self.sources().iter().map(|(_, s)| s.lag()).sum()
+    }
+    /// A commit ended.
+    pub(crate) fn committed(&self, cells: usize) {
+        self.commits.fetch_add(1, Relaxed);
+        self.cells.fetch_add(cells as u64, Relaxed);
+        self.failing.store(0, Relaxed);
+        self.committed.mark();
+        self.settled.mark();
+    }
+    /// A commit failed, and its records are read again.
+    pub(crate) fn commit_failed(&self, failure: &Error) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.to_string());
+        self.failed_commits.fetch_add(1, Relaxed);
+        self.failing.fetch_add(1, Relaxed);
+    }
+    /// Why the last failed commit failed.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    pub(crate) fn runs_every(&self, commit_interval: Duration) {
+        let ms = commit_interval.as_millis().min(u128::from(u64::MAX)) as u64;
+        self.commit_interval_ms.store(ms, Relaxed);
+        self.heartbeat.mark();
+    }
     pub(crate) fn saw_steps<'a>(&self, emitted: impl Iterator<Item = (&'a str, u64)>) {
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, n) in emitted {
