@@ -121,6 +121,14 @@ fn live(c: Command) -> Command {
     bad_records(c)
         .arg(flag("until-end", "Stop at the end that the log has now"))
         .arg(
+            Arg::new("monitor")
+                .long("monitor")
+                .value_name("ADDRESS")
+                .num_args(0..=1)
+                .default_missing_value("127.0.0.1:9464")
+                .help("Serve /metrics, /healthz and /readyz there: HOST:PORT, or PORT on the loopback device; port 0 takes any"),
+        )
+        .arg(
             Arg::new("commit-ms")
                 .long("commit-ms")
                 .value_name("N")
@@ -175,6 +183,16 @@ pub(super) enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    fn read(m: &ArgMatches) -> Self {
+        if m.get_one::<String>("log-format").is_some_and(|f| f == "json") {
+            Self::Json
+        } else {
+            Self::Text
+        }
+    }
+}
+
 impl Common {
     pub(super) fn read(m: &ArgMatches) -> Result<Self> {
         let sources = m
@@ -194,11 +212,7 @@ impl Common {
             instance: m.get_one("instance").cloned(),
             settings: m.get_one("settings").cloned(),
             sources: sources.collect::<Result<_>>()?,
-            log_format: if m.get_one::<String>("log-format").is_some_and(|f| f == "json") {
-                LogFormat::Json
-            } else {
-                LogFormat::Text
-            },
+            log_format: LogFormat::read(m),
         })
     }
 }
@@ -227,6 +241,8 @@ pub(super) struct Live {
     pub(super) until_end: bool,
     pub(super) no_archive: bool,
     pub(super) bad: BadFlags,
+    pub(super) monitor: Option<String>,
+    pub(super) log_format: LogFormat,
     pub(super) commit_interval: Duration,
     pub(super) memory: usize,
 }
@@ -242,6 +258,8 @@ impl Live {
                 .copied()
                 .unwrap_or(false),
             bad: bad_flags(m)?,
+            monitor: m.get_one("monitor").cloned(),
+            log_format: LogFormat::read(m),
             commit_interval: Duration::from_millis(m.get_one::<u64>("commit-ms").copied().unwrap_or(1000).max(1)),
             memory: m
                 .get_one::<usize>("memory-mib")

@@ -4,6 +4,8 @@ mod bad;
 mod cli;
 mod explain;
 mod location;
+mod metrics;
+mod monitor;
 mod open;
 mod progress;
 mod read;
@@ -86,7 +88,7 @@ impl<Args: clap::Args> App<Args> {
         match self.run(&matches) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
-                eprintln!("error: {e}");
+                progress::report(&e);
                 ExitCode::from(e.kind().exit_code())
             }
         }

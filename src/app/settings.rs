@@ -16,6 +16,19 @@ pub(super) struct Settings {
     pub(super) stores: BTreeMap<String, MemorySettings>,
     pub(super) steps: BTreeMap<String, MemorySettings>,
     pub(super) kafka: KafkaSettings,
+    pub(super) monitor: MonitorSettings,
+}
+
+/// Where a running job can be seen, and what counts as too long.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MonitorSettings {
+    /// As `--monitor`.
+    pub(super) address: Option<String>,
+    /// A loop that did not come round for so long makes `/healthz` fail.
+    pub(super) stalled_after_ms: Option<u64>,
+    /// A log that gave no sign of life for so long makes `/readyz` fail.
+    pub(super) silent_after_ms: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

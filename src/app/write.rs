@@ -1,16 +1,18 @@
 //! `stream`, `archive`, `batch`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use super::cli::{Bulk, Live};
+use super::metrics::View;
+use super::monitor::{Bound, Monitor, limits};
 use super::open::Context;
 use super::progress::Progress;
 use super::settings::OnBad;
 use crate::core::{Error, Result, SourcePartition};
 use crate::realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, OnBadRecord, Stream, StreamOptions, genesis};
-use crate::store_api::{Manifest, ManifestLog};
+use crate::store_api::{Manifest, ManifestLog, RealtimeStore};
 
 /// Set by Ctrl-C and SIGTERM: what was read is committed, then the program ends. A second signal ends it at once.
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
@@ -21,6 +23,29 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
             .map_err(|e| Error::try_again(format!("cannot listen for signals: {e}")))?;
     }
     Ok(stop)
+}
+
+/// What others see of the job, and the server that shows it, if one is asked for: before anything else of the job starts.
+fn show(context: &Context<'_>, options: &Live, stream: bool) -> Result<(Arc<View>, Option<Monitor>)> {
+    let settings = &context.settings.monitor;
+    let bound = Bound::take(options.monitor.as_deref(), settings)?;
+    let view = Arc::new(View {
+        job: context.plan.job().to_string(),
+        instance: context
+            .layout
+            .root()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        fingerprint: context.plan.fingerprint().to_string(),
+        stream: stream.then(Arc::default),
+        archive: (!options.no_archive || !stream).then(Arc::default),
+        limits: limits(settings),
+        store: OnceLock::new(),
+    });
+    let monitor = bound.map(|b| b.serve(view.clone())).transpose()?;
+    Ok((view, monitor))
 }
 
 /// P10, before either layer reads. Returns the genesis manifest: where an empty archive begins.
@@ -72,8 +97,14 @@ fn logs(context: &Context<'_>, group: &str) -> Result<Vec<BoundLog>> {
 pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     options.bad.check(context)?;
     let stop = stop_on_signal()?;
+    let (view, _monitor) = show(context, options, true)?;
+    let metrics = view.stream.clone().unwrap_or_default();
+    let archive_metrics = view.archive.clone().unwrap_or_default();
     // The lock comes first: a second process must not touch anything.
     let store = context.realtime(&context.namespace()?)?;
+    let shown: Arc<dyn RealtimeStore> = store.clone();
+    // It is set once.
+    let _ = view.store.set(Arc::downgrade(&shown));
     let mut stream_logs = logs(context, "stream")?;
     let manifest = begin(context, &mut stream_logs, options.until_end)?;
     #[cfg(feature = "rocksdb")]
@@ -89,8 +120,6 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         };
         (s.name.to_string(), policy)
     });
-    let metrics = Arc::new(Metrics::default());
-    let archive_metrics = Arc::new(Metrics::default());
     let engine = Stream {
         plan: context.plan,
         logs: stream_logs,
@@ -106,7 +135,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
             ..StreamOptions::default()
         },
     };
-    let progress = Progress::start(metrics.clone());
+    let progress = Progress::start(view, options.log_format);
     let report = std::thread::scope(|scope| {
         let archivers = (!options.no_archive)
             .then(|| scope.spawn(|| archivers(context, &manifest, options.until_end, stop.clone(), &archive_metrics)));
@@ -194,9 +223,10 @@ fn archivers(
 
 pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
     let stop = stop_on_signal()?;
+    let (view, _monitor) = show(context, options, false)?;
+    let metrics = view.archive.clone().unwrap_or_default();
     let manifest = begin(context, &mut logs(context, "archive")?, options.until_end)?;
-    let metrics = Arc::new(Metrics::default());
-    let progress = Progress::start(metrics.clone());
+    let progress = Progress::start(view, options.log_format);
     let done = archivers(context, &manifest, options.until_end, stop, &metrics);
     progress.finish();
     done?;
