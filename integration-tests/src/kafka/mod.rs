@@ -75,6 +75,11 @@ impl Broker {
         config
     }
 
+    /// Its process, for other signals; `None` after [`kill9`](Self::kill9).
+    pub fn pid(&self) -> Option<u32> {
+        self.child().as_ref().map(Child::id)
+    }
+
     /// SIGKILL: what was acknowledged is kept by the operating system, nothing is closed. Nothing happens if it is dead already.
     pub fn kill9(&self) -> Result<()> {
         match self.child().take() {
