@@ -44,6 +44,14 @@ fn show(context: &Context<'_>, options: &Live, stream: bool) -> Result<(Arc<View
         limits: limits(settings),
         store: OnceLock::new(),
     });
+    // Those that do not archive yet are awaited as well.
+    for (metrics, face) in view
+        .archive
+        .iter()
+        .flat_map(|m| context.plan.sources().iter().map(move |f| (m, f)))
+    {
+        metrics.source(face.name);
+    }
     let monitor = bound.map(|b| b.serve(view.clone())).transpose()?;
     Ok((view, monitor))
 }

@@ -12,6 +12,7 @@ use rufous_core::{
 use rufous_store_api::archive::INDEX_FORMAT;
 use rufous_store_api::{Archive, IndexEntry};
 
+use crate::close::close;
 use crate::cutter::{Cuts, Cutter};
 use crate::log::{Log, Polled};
 use crate::metrics::{Metrics, PartitionMetrics, SourceMetrics, StreamReport};
@@ -85,6 +86,12 @@ impl Archiver<'_> {
     /// # Errors
     /// When the archive was cut differently or from another log, when a range was lost, or files cannot be written.
     pub fn run(mut self) -> Result<StreamReport> {
+        let done = self.follow();
+        close(vec![self.log]);
+        done
+    }
+
+    fn follow(&mut self) -> Result<StreamReport> {
         let spec = self.face.cut_spec(self.log.has_time());
         // Only the event clock needs user code to cut.
         let mut decoder = match spec.clock {
@@ -98,6 +105,7 @@ impl Archiver<'_> {
         let _entered = span.enter();
         let mut partitions = BTreeMap::new();
         self.open(&spec, &mut partitions, true)?;
+        meter.opened.store(true, Relaxed);
         let mut records = RecordBatch::default();
         let mut scratch = Scratch::default();
         let mut last = Instant::now();

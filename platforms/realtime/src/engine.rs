@@ -10,6 +10,7 @@ use rufous_core::{BadRecord, ChunkMeta, Deltas, Error, Executor, Plan, RecordBat
 use rufous_store_api::{Manifest, ManifestLog, RealtimeStore};
 
 use crate::bind::{Bound, BoundLog, bind, check, check_guarantee};
+use crate::close::close;
 use crate::cutter::Cuts;
 use crate::flush::Flusher;
 use crate::log::Polled;
@@ -81,7 +82,9 @@ impl Stream<'_> {
                 poison: Vec::new(),
                 careful: None,
             };
-            engine.run()
+            let done = engine.run();
+            close(engine.bound.drain(..).map(|b| b.log).collect());
+            done
         })?;
         Ok(metrics.report())
     }

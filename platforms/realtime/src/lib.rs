@@ -8,12 +8,14 @@
 //! - [`engine`]: the loop; `own`: which partitions it reads, and from where; `commit` and `flush`: two maps swap, a thread sorts,
 //!   encodes and commits; [`bad`]: records that cannot be read, and dead letters; `panics`: the job's functions
 //!   that panic; `dropping`: cells that the offline layer covers; `partition`: the state of one partition;
+//!   `close`: the end;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count; `measure`: where the engine does.
 #![forbid(unsafe_code)]
 
 pub mod archiver;
 pub mod bad;
 pub mod bind;
+mod close;
 mod commit;
 pub mod cutter;
 mod dropping;

@@ -130,6 +130,9 @@ impl Metrics {
         let mut reasons = self.stalled_archivers(limits);
         reasons.extend(self.unheard(limits));
         for (name, source) in self.sources() {
+            if !source.opened.load(Relaxed) {
+                reasons.push(Reason::of(&name, "the end of the archive is being looked for".into()));
+            }
             if source.paused.load(Relaxed) {
                 reasons.push(Reason::of(
                     &name,
@@ -223,6 +226,19 @@ mod tests {
         m.committed(7);
         assert_eq!(m.unready(&limits), []);
         assert_eq!(m.stalled(&limits), []);
+    }
+
+    /// An archiver is ready once it knows where to go on, and while it can write.
+    #[test]
+    fn archivers_are_ready_when_they_can_write() {
+        let (m, limits) = (Metrics::default(), Limits::default());
+        let source = m.source("lines");
+        let looking = ["the end of the archive is being looked for"];
+        assert_eq!(texts(&m.unready_archivers(&limits)), looking);
+        source.opened.store(true, Relaxed);
+        assert_eq!(m.unready_archivers(&limits), []);
+        source.paused.store(true, Relaxed);
+        assert_eq!(m.unready_archivers(&limits)[0].source.as_deref(), Some("lines"));
     }
 
     /// A hung broker is silence: only a clock of its own shows it. A loop that is held up is not that.

@@ -36,6 +36,8 @@ pub struct SourceMetrics {
     pub paused: AtomicBool,
     /// The archiver's loop came round. A stream has one loop for all sources: [`Metrics::heartbeat`](super::Metrics).
     pub heartbeat: Moment,
+    /// The archiver has found where it goes on, in every partition.
+    pub opened: AtomicBool,
     /// The archiver is over.
     pub ended: AtomicBool,
     /// The log gave a sign of life.
@@ -58,6 +60,7 @@ impl Default for SourceMetrics {
             pauses: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             heartbeat: Moment::default(),
+            opened: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             heard: Moment::default(),
             partitions: Mutex::default(),
