@@ -333,7 +333,13 @@ fn a_hung_broker_is_seen_and_passes() -> Result<()> {
         let (status, body) = job.json("/readyz")?;
         Ok((status == 503).then_some(body))
     });
+    // No terminal: the log has a line each ten seconds, which says the same.
+    let told = until("a line that says what is awaited", || {
+        let waiting = format!("waiting for kafka://{}/hung since", broker.addr());
+        Ok(place.log().contains(&waiting).then_some(()))
+    });
     kill("-CONT", pid)?;
+    told?;
     let reasons = reasons?;
     let reason = &reasons["reasons"][0];
     assert_eq!(
@@ -347,12 +353,49 @@ fn a_hung_broker_is_seen_and_passes() -> Result<()> {
     until("records after the pause", || {
         Ok((job.scrape()?.source("rufous_stream_records_total")? == 150.0).then_some(()))
     })?;
-    job.signal("-INT")?;
-    ensure!(job.wait()?.success(), "{}", place.log());
+    // A broker that hangs does not hold up the end.
+    kill("-STOP", pid)?;
+    let ended = job.signal("-INT").and_then(|()| job.wait());
+    kill("-CONT", pid)?;
+    ensure!(ended?.success(), "{}", place.log());
     assert_eq!(
         place.answers()?,
         BTreeMap::from([("before".into(), 100), ("after".into(), 50)])
     );
+    Ok(())
+}
+
+/// `archive --monitor`: entries, positions and the seal lag are those of the log; there is no stream to be seen.
+#[test]
+fn an_archiver_is_seen() -> Result<()> {
+    let (broker, topic) = (kafka::shared()?, kafka::unique_name("archived"));
+    broker.create_topic(&topic, 2, &[])?;
+    let start = 470_000 * HOUR;
+    // The running batch began at the second hour; the newest record is half an hour into it.
+    let times = [start, start + HOUR, start + HOUR + HOUR / 2];
+    broker.produce(&topic, 0, times.map(|t| (t, "", "line")))?;
+    let place = Place::new(broker, &topic)?;
+    let mut job = place.start("archive", &[])?;
+    job.until_ready()?;
+    let seen = until("an index entry", || {
+        let seen = job.scrape()?;
+        let committed = seen.partition("rufous_archive_committed_offset", 0)?;
+        Ok((committed == 3.0).then_some(seen))
+    })?;
+    assert!(seen.source("rufous_archive_entries_total")? >= 1.0);
+    assert_eq!(seen.source("rufous_archive_records_total")?, 3.0);
+    assert_eq!(seen.source("rufous_archive_paused")?, 0.0);
+    for (p, end) in [(0, 3.0), (1, 0.0)] {
+        assert_eq!(seen.partition("rufous_archive_committed_offset", p)?, end);
+        assert_eq!(seen.partition("rufous_archive_lag_records", p)?, 0.0);
+    }
+    assert_eq!(seen.partition("rufous_archive_seal_lag_seconds", 0)?, 1_800.0);
+    ensure!(
+        seen.0.keys().all(|name| !name.starts_with("rufous_stream")),
+        "nothing streams"
+    );
+    job.signal("-TERM")?;
+    ensure!(job.wait()?.success(), "{}", place.log());
     Ok(())
 }
 

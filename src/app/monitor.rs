@@ -190,6 +190,65 @@ mod tests {
         Bound::take(Some(address), &MonitorSettings::default())
     }
 
+    fn ask(address: SocketAddr, path: &str) -> (u16, Value) {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap())
+    }
+
+    /// A stuck loop is unhealthy and unready, a replay only unready; each with its reasons. The end does not wait for a client
+    /// that holds its connection open.
+    #[test]
+    fn verdicts_have_reasons() {
+        let stream = Arc::new(crate::realtime::Metrics::default());
+        let view = Arc::new(View {
+            job: "j".into(),
+            instance: "main".into(),
+            fingerprint: "f".into(),
+            stream: Some(stream.clone()),
+            archive: None,
+            limits: Limits::default(),
+            store: std::sync::OnceLock::new(),
+        });
+        let bound = take("0").unwrap().unwrap();
+        let address = bound.address;
+        let monitor = bound.serve(view).unwrap();
+        stream.opened.store(true, std::sync::atomic::Ordering::Relaxed);
+        stream.heartbeat.mark_ago(Duration::from_secs(3600));
+        let (status, body) = ask(address, "/healthz");
+        assert_eq!((status, &body["healthy"]), (503, &json!(false)));
+        assert!(
+            body["reasons"][0]["awaits"].as_str().unwrap().contains("3600 s"),
+            "{body}"
+        );
+        assert_eq!(ask(address, "/readyz").0, 503);
+        stream.heartbeat.mark();
+        let fine = json!({"healthy": true, "reasons": []});
+        assert_eq!(ask(address, "/healthz"), (200, fine.clone()));
+        assert_eq!(ask(address, "/readyz"), (200, json!({"ready": true, "reasons": []})));
+        let source = stream.source("lines");
+        source.partition(2).acquired(0, 8);
+        source.owns([2].into_iter());
+        source.partition(2).at(6, 8);
+        let reason = json!({"source": "lines", "partition": 2, "lag": 8, "awaits": "replay: at offset 6 of 8 (75 %)"});
+        assert_eq!(
+            ask(address, "/readyz"),
+            (503, json!({"ready": false, "reasons": [reason]}))
+        );
+        assert_eq!(ask(address, "/healthz"), (200, fine));
+        let mut open = std::net::TcpStream::connect(address).unwrap();
+        open.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
+        drop(monitor);
+        assert!(
+            std::net::TcpStream::connect(address).is_err(),
+            "nobody listens any more"
+        );
+    }
+
     /// A port alone is on the loopback device; an address that is taken, or none, is the user's to change.
     #[test]
     fn addresses() {

@@ -121,6 +121,7 @@ fn draw_line(view: &View, stopped: &Stopped) {
     }
     *bar() = Some(line.clone());
     let mut rate = Rate::new(LOOKS);
+    rate.after(0);
     while stopped.recv_timeout(DRAW) == Err(RecvTimeoutError::Timeout) {
         let look = Look::at(view);
         line.set_message(look.line(rate.after(look.records)));
@@ -249,7 +250,7 @@ impl Look {
     }
     fn line(&self, rate: f64) -> String {
         let mut line = format!(
-            "{} records, {}/s, lag {}, {}, {} commits",
+            "{} records, {}/s, lag {}{}, {} commits",
             HumanCount(self.records),
             HumanCount(rate.round() as u64),
             HumanCount(self.lag),
@@ -270,11 +271,11 @@ impl Look {
     /// How old is what was applied: an age while that is short, a date else.
     fn fresh(&self) -> String {
         let Some(t) = self.last_time else {
-            return "no time known".into();
+            return String::new();
         };
         match self.now.0.saturating_sub(t.0) {
-            ms @ 0..3_600_000 => format!("fresh {:.1} s ago", ms as f64 / 1e3),
-            _ => format!("fresh until {}", show_time(Some(t))),
+            ms @ 0..3_600_000 => format!(", fresh {:.1} s ago", ms as f64 / 1e3),
+            _ => format!(", fresh until {}", show_time(Some(t))),
         }
     }
 }

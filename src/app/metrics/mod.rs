@@ -194,10 +194,7 @@ impl Family {
             (Kind::Gauge, Sample::Float(x)) => metric.encode_gauge(x),
             (_, Sample::Histogram(buckets, sum)) => {
                 let count = buckets.iter().map(|(_, n)| n).sum();
-                // The text format knows infinity by this bound.
-                let bound = |b: f64| if b.is_infinite() { f64::MAX } else { b };
-                let buckets: Vec<(f64, u64)> = buckets.iter().map(|(b, n)| (bound(*b), *n)).collect();
-                metric.encode_histogram::<NoLabelSet>(*sum, count, &buckets, None)
+                metric.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
             }
             (Kind::Histogram, _) => Err(fmt::Error),
         }
