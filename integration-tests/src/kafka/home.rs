@@ -20,10 +20,20 @@ pub(super) struct Home {
     kafka: PathBuf,
     cluster: String,
     port: u16,
+    java: Java,
+}
+
+/// How the broker's Java runs.
+#[derive(Clone, Copy)]
+pub(super) enum Java {
+    /// It starts in a second and stays small.
+    Quick,
+    /// Compiled in full, with space: what is measured beside it should not wait for it.
+    Fast,
 }
 
 impl Home {
-    pub(super) fn create() -> Result<Self> {
+    pub(super) fn create(java: Java) -> Result<Self> {
         let kafka = prepared()?;
         sweep();
         let dir = tempfile::Builder::new().prefix(DIR_PREFIX).tempdir()?;
@@ -42,6 +52,7 @@ impl Home {
             kafka,
             cluster,
             port,
+            java,
         })
     }
 
@@ -57,13 +68,11 @@ impl Home {
     pub(super) fn command(&self) -> Result<Command> {
         let out = File::options().create(true).append(true).open(self.log())?;
         let mut command = Command::new("java");
-        command.args([
-            "-Xms64m",
-            "-Xmx256m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-Xshare:auto",
-        ]);
+        command.args(match self.java {
+            Java::Quick => &["-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1"][..],
+            Java::Fast => &["-Xms512m", "-Xmx1g"],
+        });
+        command.args(["-XX:+UseSerialGC", "-Xshare:auto"]);
         command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
         // Never required: on a mismatch Java goes on without it.
         let classes = self.kafka.join("kafka.jsa");

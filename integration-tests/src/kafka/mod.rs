@@ -21,7 +21,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 pub use admin::block_on;
-use home::Home;
+use home::{Home, Java};
 
 /// A busy machine starts a broker slowly; an idle one in about a second.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,8 +43,17 @@ enum Failed {
 impl Broker {
     /// Starts a broker with no topics and waits until it answers.
     pub fn start() -> Result<Self> {
+        Self::start_with(Java::Quick)
+    }
+
+    /// The same with the Java of a broker that is measured: every compiler, and a larger heap.
+    pub fn start_for_measuring() -> Result<Self> {
+        Self::start_with(Java::Fast)
+    }
+
+    fn start_with(java: Java) -> Result<Self> {
         for _ in 0..10 {
-            let home = Home::create()?;
+            let home = Home::create(java)?;
             let addr = format!("127.0.0.1:{}", home.port());
             let broker = Self {
                 home,
