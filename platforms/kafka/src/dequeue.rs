@@ -18,6 +18,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use rdkafka_sys as sys;
 use rufous_core::{Error, RecordBatch, Result};
 
+use crate::glance::Glance;
 use crate::trouble::Troubles;
 
 /// At most so many messages a dequeue.
@@ -100,14 +101,21 @@ impl Queue {
             }
         }
         let taken = self.taken.len();
+        let mut glance = None;
         for message in self.taken.drain(..) {
             let Some(message) = NonNull::new(message) else { continue };
-            each(&Message {
+            let mut message = Message {
                 raw: message,
+                glance: Glance::NONE,
                 _life: PhantomData,
-            });
+            };
+            if message.error().is_none() {
+                // SAFETY: live until it is destroyed below, from a consumer's queue, and no error.
+                message.glance = *glance.get_or_insert_with(|| unsafe { Glance::at(message.raw.as_ptr()) });
+            }
+            each(&message);
             // SAFETY: the message was dequeued by us, is destroyed once, and nothing borrowed from it outlives `each`.
-            unsafe { sys::rd_kafka_message_destroy(message.as_ptr()) };
+            unsafe { sys::rd_kafka_message_destroy(message.raw.as_ptr()) };
         }
         taken
     }
@@ -127,6 +135,7 @@ impl Queue {
 /// A message or an error, valid during a call of [`Queue::drain`].
 pub(crate) struct Message<'a> {
     raw: NonNull<sys::rd_kafka_message_t>,
+    glance: Glance,
     _life: PhantomData<&'a ()>,
 }
 
@@ -175,6 +184,10 @@ impl Message<'_> {
     }
     /// Appends the headers to a batch as it stores them.
     pub(crate) fn push_headers(&self, batch: &mut RecordBatch) -> (rufous_core::Span, bool) {
+        // SAFETY: as for the payload; errors have `Glance::NONE`.
+        if unsafe { self.glance.no_headers(self.raw.as_ptr()) } {
+            return (rufous_core::Span::NONE, false);
+        }
         let mut headers = ptr::null_mut();
         // SAFETY: a live message; on success `headers` belongs to it and lives as long.
         if ok(unsafe { sys::rd_kafka_message_headers(self.raw.as_ptr(), &mut headers) }).is_err() || headers.is_null() {

@@ -32,6 +32,7 @@
 mod dead_letters;
 mod dequeue;
 mod gather;
+mod glance;
 mod log;
 mod options;
 mod topic;
