@@ -266,6 +266,12 @@ impl<V> CombineMap<V> {
         self.cells.iter().map(|c| (c.key(&self.arena), &c.value))
     }
 
+    /// The key and value at a place: places count from 0 in the order in which keys came first, as in [`iter`](Self::iter).
+    #[inline]
+    pub fn at(&self, place: usize) -> Option<(&[u8], &V)> {
+        self.cells.get(place).map(|c| (c.key(&self.arena), &c.value))
+    }
+
     /// Takes everything out in the order of the keys, and keeps the space.
     pub fn drain_sorted(&mut self, out: &mut dyn FnMut(&[u8], V)) {
         self.cells
