@@ -113,19 +113,31 @@ impl Packer {
 /// # Errors
 /// When one of them, or a value in them, is not of its form.
 pub fn add<'a>(value: &ValueFace, parts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, DecodeError> {
-    let mut all = Vec::new();
+    // The next entry of each part; parts are few and ascend, so a look over all of them per lane beats sorting.
+    let mut heads = Vec::new();
     for part in parts {
-        for entry in entries(part)? {
-            all.push(entry?);
-        }
+        let mut rest = entries(part)?;
+        heads.push((rest.next().transpose()?, rest));
     }
-    // Stable: within a lane the order of the operands stays.
-    all.sort_by_key(|(lane, _)| *lane);
-    let (mut out, mut sum) = (Packer::default(), Vec::new());
-    for group in all.chunk_by(|a, b| a.0 == b.0) {
-        sum.clear();
-        value.sum(&mut group.iter().map(|(_, v)| *v), &mut sum)?;
-        out.push(group[0].0, &sum)?;
+    let (mut out, mut sum, mut group) = (Packer::default(), Vec::new(), Vec::new());
+    while let Some(lane) = heads.iter().filter_map(|(head, _)| head.map(|(lane, _)| lane)).min() {
+        group.clear();
+        for (head, rest) in &mut heads {
+            if let Some((at, bytes)) = *head
+                && at == lane
+            {
+                group.push(bytes);
+                *head = rest.next().transpose()?;
+            }
+        }
+        match group.as_slice() {
+            [one] => out.push(lane, one)?,
+            more => {
+                sum.clear();
+                value.sum(&mut more.iter().copied(), &mut sum)?;
+                out.push(lane, &sum)?;
+            }
+        }
     }
     Ok(out.bytes)
 }
