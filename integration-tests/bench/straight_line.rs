@@ -244,14 +244,29 @@ where
         flushed.recv()??;
         let (wall, cpu) = first.context("the topic is empty")?;
         Ok(format!(
-            "result records={records} {mark} wall={} cpu={}",
+            "result records={records} {mark} wall={} cpu={} peak_mb={}",
             wall.elapsed().as_secs_f64(),
-            cpu.elapsed().as_secs_f64()
+            cpu.elapsed().as_secs_f64(),
+            peak_mb()
         ))
     });
     // SAFETY: our reference, given back once while the client lives.
     unsafe { sys::rd_kafka_queue_destroy(queue) };
     result
+}
+
+/// The peak of resident memory in MiB.
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .next()
+        .and_then(|n| n.parse::<u64>().ok())
+        .unwrap_or(0)
+        / 1024
 }
 
 fn consumer(brokers: &str) -> Result<BaseConsumer> {
@@ -263,9 +278,9 @@ fn consumer(brokers: &str) -> Result<BaseConsumer> {
         ("enable.auto.offset.store", "false"),
         ("isolation.level", "read_committed"),
         ("auto.offset.reset", "error"),
-        ("queued.min.messages", "1000000"),
+        ("queued.min.messages", "100000"),
         ("queued.max.messages.kbytes", "262144"),
-        ("fetch.message.max.bytes", "8388608"),
+        ("fetch.message.max.bytes", "1048576"),
         ("fetch.max.bytes", "67108864"),
         ("fetch.wait.max.ms", "10"),
         ("fetch.queue.backoff.ms", "20"),

@@ -103,7 +103,7 @@ public final class WordCount {
         Thread.sleep(1);
       }
       // All is processed; what the last commit costs is not awaited, in favour of Kafka Streams.
-      System.out.println("result records=" + records + " " + mark + " " + times("", start, cpuStart));
+      System.out.println("result records=" + records + " " + mark + " " + times("", start, cpuStart) + " peak_mb=" + peak());
       System.out.flush();
       writeTotals(streams, Path.of(args[7]));
     }
@@ -111,6 +111,15 @@ public final class WordCount {
 
   private static String times(String prefix, long start, long cpuStart) {
     return prefix + "wall=" + (System.nanoTime() - start) / 1e9 + " " + prefix + "cpu=" + (cpu() - cpuStart) / 1e9;
+  }
+
+  private static long peak() throws Exception {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith("VmHWM:")) {
+        return Long.parseLong(line.replaceAll("[^0-9]", "")) / 1024;
+      }
+    }
+    return 0;
   }
 
   private static long cpu() {

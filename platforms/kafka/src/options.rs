@@ -80,9 +80,11 @@ pub(crate) fn consumer_config(brokers: &str, options: &KafkaOptions) -> Result<C
     let mut config = ClientConfig::new();
     for (name, value) in [
         ("client.id", "rufous"),
-        ("queued.min.messages", "1000000"),
+        ("queued.min.messages", "100000"),
         ("queued.max.messages.kbytes", &kbytes),
-        ("fetch.message.max.bytes", "8388608"),
+        // Of each partition in one answer, compressed. Eight times as much brought a gigabyte of small records into memory
+        // at once, and no speed.
+        ("fetch.message.max.bytes", "1048576"),
         ("fetch.max.bytes", "67108864"),
         ("fetch.wait.max.ms", "10"),
         // The default of a second would leave the engine without records each time that the queue was full.

@@ -15,6 +15,8 @@ pub(super) struct Outcome {
     pub(super) warm_cpu: f64,
     /// CPU seconds of the whole process, its start and the writing of totals included.
     pub(super) whole_cpu: f64,
+    /// The peak of resident memory, in MiB.
+    pub(super) peak_mb: f64,
     pub(super) exact: bool,
 }
 
@@ -57,6 +59,7 @@ pub(super) fn run(mut command: Command, totals: &Path, exact: impl FnOnce(&[u8])
         warm_wall: value("wall")? - value("warm_wall")?,
         warm_cpu: value("cpu")? - value("warm_cpu")?,
         whole_cpu: children_cpu() - before,
+        peak_mb: value("peak_mb")?,
         exact: exact(&lines),
     })
 }

@@ -55,7 +55,7 @@ pub(super) fn table(options: &Options) -> Result<()> {
     let fifth = options.records / 5;
     println!("commit {}; {}", commit(), machine());
     println!(
-        "\n| input | who | records measured | runs | M records/s wall | M records/CPU-s | CPU-s, whole process | to the first, wall | to the first, CPU | exact |\n|---|---|---|---|---|---|---|---|---|---|"
+        "\n| input | who | records measured | runs | M records/s wall | M records/CPU-s | CPU-s, whole process | peak MB | to the first, wall | to the first, CPU | exact |\n|---|---|---|---|---|---|---|---|---|---|---|"
     );
     let mut rufous = None;
     if bench.wants("words") || bench.wants("commits") {
@@ -165,18 +165,11 @@ impl Bench<'_> {
     fn once(&self, topic: &Topic, commit_ms: u64, who: Who) -> Result<Outcome> {
         let state = self.fresh("state")?;
         let totals = self.work.join("totals");
-        // Kafka Streams has a compiler to warm up: two fifths of its records, of the others' a tenth.
-        let warm = topic.records
-            / if matches!(who, Who::Rufous | Who::StraightLine) {
-                10
-            } else {
-                5
-            }
-            * if matches!(who, Who::Rufous | Who::StraightLine) {
-                1
-            } else {
-                2
-            };
+        // A compiler warms up longer than a queue.
+        let warm = match who {
+            Who::Rufous | Who::StraightLine => topic.records / 10,
+            Who::StreamsKeyed | Who::StreamsRepartition => topic.records / 5 * 2,
+        };
         let format = if topic.shape == Shape::Json { "json" } else { "text" };
         let mut command = match who {
             Who::StraightLine => Command::new(beside("straight-line")?),
@@ -199,11 +192,12 @@ impl Bench<'_> {
             .arg(&totals);
         let outcome = process::run(command, &totals, |lines| topic.is_exact(lines))?;
         eprintln!(
-            "  {} over {}: {:.3} M/s, {:.3} M/CPU-s, exact {}",
+            "  {} over {}: {:.3} M/s, {:.3} M/CPU-s, {:.0} MB, exact {}",
             who.name(),
             topic.name,
             outcome.per_second() / 1e6,
             outcome.per_cpu_second() / 1e6,
+            outcome.peak_mb,
             outcome.exact
         );
         std::fs::remove_dir_all(&state)?;
@@ -221,7 +215,7 @@ impl Bench<'_> {
 
     fn print(&self, input: &str, topic: &Topic, who: Who, o: &Outcome, first: &Outcome) {
         println!(
-            "| {input} | {} | {:.0} of {:.0} | {} | {:.3} | {:.3} | {:.1} | {:.2} | {:.2} | {} |",
+            "| {input} | {} | {:.0} of {:.0} | {} | {:.3} | {:.3} | {:.1} | {:.0} | {:.2} | {:.2} | {} |",
             who.name(),
             o.warm_records,
             o.records,
@@ -229,6 +223,7 @@ impl Bench<'_> {
             o.per_second() / 1e6,
             o.per_cpu_second() / 1e6,
             o.whole_cpu,
+            o.peak_mb,
             o.per_second() / first.per_second(),
             o.per_cpu_second() / first.per_cpu_second(),
             yes(o.exact),

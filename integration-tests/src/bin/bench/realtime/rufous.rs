@@ -151,10 +151,11 @@ pub(super) fn counted(args: &[String]) -> Result<()> {
     let (plan, state) = running.wait()?;
     let (wall, cpu) = first.context("the topic is empty")?;
     println!(
-        "result records={} {mark} wall={} cpu={}",
+        "result records={} {mark} wall={} cpu={} peak_mb={}",
         metrics.records.load(Relaxed),
         wall.elapsed().as_secs_f64(),
-        cpu.elapsed().as_secs_f64()
+        cpu.elapsed().as_secs_f64(),
+        crate::clock::peak_mb()
     );
     write_totals(&plan, &state, Path::new(totals))
 }
