@@ -311,11 +311,11 @@ fn yes(exact: bool) -> &'static str {
     if exact { "yes" } else { "NO" }
 }
 
-/// The outcome whose CPU rate is in the middle; exact only if all were.
+/// The outcome whose CPU rate is in the middle, of an even number the lower one; exact only if all were.
 fn median(mut all: Vec<Outcome>) -> Result<Outcome> {
     let exact = all.iter().all(|o| o.exact);
     all.sort_by(|a, b| a.per_cpu_second().total_cmp(&b.per_cpu_second()));
-    let middle = all.get(all.len() / 2).context("no run")?;
+    let middle = all.get(all.len().saturating_sub(1) / 2).context("no run")?;
     Ok(Outcome {
         exact,
         ..middle.clone()
