@@ -150,11 +150,11 @@ impl Engine<'_> {
         if self.are_past_suspects(|s| s.next) {
             self.settle()?;
             // The commit itself may have failed or panicked: then it is all read again.
-            if self.are_past_suspects(|s| s.row.next) {
-                if let Some(careful) = &mut self.careful {
-                    careful.until.clear();
-                    careful.twice = false;
-                }
+            if self.are_past_suspects(|s| s.row.next)
+                && let Some(careful) = &mut self.careful
+            {
+                careful.until.clear();
+                careful.twice = false;
             }
         }
         Ok(())
