@@ -18,7 +18,7 @@ pub struct BoundLog {
     pub source: String,
     /// Its log.
     pub log: Box<dyn Log>,
-    /// Where bad records go under [`OnBadRecord::DeadLetter`](crate::OnBadRecord::DeadLetter).
+    /// Where bad records go under [`OnBadRecord::DeadLetter`].
     pub dead_letters: Option<Box<dyn DeadLetters>>,
 }
 
