@@ -1,8 +1,10 @@
 //! What the tests of the whole system share: places of data, plain oracles, ways to run a job. The oracles use plain
 //! collections and nothing of the code under test.
 
+pub mod archived;
 pub mod data;
 pub mod kafka;
 pub mod oracle;
 pub mod run;
+pub mod s3;
 pub mod subjects;

@@ -30,6 +30,21 @@ pub(super) fn command<A: clap::Args>() -> Command {
             "Extend the offline store by the batches that are sealed",
         )))
         .subcommand(
+            sub(
+                "sweep",
+                "Delete files of the archive that no index names: what crashed archivers leave",
+            )
+            .arg(
+                Arg::new("older-than-hours")
+                    .long("older-than-hours")
+                    .value_name("N")
+                    .default_value("24")
+                    .value_parser(value_parser!(u32))
+                    .help("Leave younger files alone: an archiver may be about to name them"),
+            )
+            .arg(flag("dry-run", "Only show them")),
+        )
+        .subcommand(
             reads(sub("get", "Merged value of keys"))
                 .arg(
                     Arg::new("keys")
@@ -283,6 +298,25 @@ impl Bulk {
             threads: m.get_one("threads").copied().unwrap_or(0),
             bad: bad_flags(m)?,
         })
+    }
+}
+
+#[cfg_attr(
+    not(feature = "parquet"),
+    expect(dead_code, reason = "without it there is no archive")
+)]
+pub(super) struct Sweep {
+    pub(super) older_than: Duration,
+    pub(super) dry_run: bool,
+}
+
+impl Sweep {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        let hours = m.get_one::<u32>("older-than-hours").copied().unwrap_or(24);
+        Self {
+            older_than: Duration::from_secs(u64::from(hours) * 3_600),
+            dry_run: m.get_flag("dry-run"),
+        }
     }
 }
 

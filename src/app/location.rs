@@ -104,6 +104,28 @@ fn is_format(suffix: &str) -> bool {
     )
 }
 
+/// Where archives are, if not below the data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ArchivePlace {
+    Dir(PathBuf),
+    /// A URL without a `/` at its end.
+    S3(String),
+}
+
+impl ArchivePlace {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        if text.starts_with("s3://") {
+            return Ok(Self::S3(text.trim_end_matches('/').into()));
+        }
+        match text.strip_prefix("dir:").unwrap_or(text) {
+            path if path.is_empty() || path.contains("://") => Err(Error::invalid(format!(
+                "settings [archive] location `{text}`: write a directory, or s3://BUCKET/PREFIX"
+            ))),
+            path => Ok(Self::Dir(path.into())),
+        }
+    }
+}
+
 fn by_ending(path: &str) -> Option<Format> {
     let name = path
         .strip_suffix(".gz")
@@ -124,6 +146,22 @@ mod tests {
 
     fn at(text: &str) -> Location {
         Location::parse(text).unwrap()
+    }
+
+    #[test]
+    fn archives() {
+        let at = |t: &str| ArchivePlace::parse(t).unwrap();
+        assert_eq!(at("s3://b/p/"), ArchivePlace::S3("s3://b/p".into()));
+        assert_eq!(at("/mnt/a"), ArchivePlace::Dir("/mnt/a".into()));
+        assert_eq!(at("dir:a"), ArchivePlace::Dir("a".into()));
+        for bad in ["", "dir:", "gs://b/p"] {
+            assert!(
+                ArchivePlace::parse(bad)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("s3://BUCKET")
+            );
+        }
     }
 
     #[test]

@@ -108,6 +108,7 @@ impl<Args: clap::Args> App<Args> {
             "stream" => write::stream(&context, &cli::Live::read(sub)?),
             "archive" => write::archive(&context, &cli::Live::read(sub)?),
             "batch" => write::batch(&context, &cli::Bulk::read(sub)?),
+            "sweep" => write::sweep(&context, &cli::Sweep::read(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),

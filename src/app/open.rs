@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::Location;
 use super::cli::Common;
+#[cfg(feature = "parquet")]
+use super::location::ArchivePlace;
 use super::location::Place;
 use super::settings::Settings;
 use crate::client::{Client, ClientParts};
@@ -125,11 +127,32 @@ impl<'a> Context<'a> {
     }
 
     #[cfg(feature = "parquet")]
-    pub(super) fn archive(&self, source: &str) -> Result<Arc<dyn crate::store_api::Archive>> {
-        Ok(Arc::new(crate::store_archive::ParquetArchive::open(
-            &self.layout.archive(source),
-            source,
-        )?))
+    pub(super) fn archive(&self, source: &str) -> Result<Arc<crate::store_archive::ParquetArchive>> {
+        let archive = match self.settings.archive.location.as_deref().map(ArchivePlace::parse) {
+            None => crate::store_archive::ParquetArchive::open(&self.layout.archive(source), source)?,
+            Some(place) => match place? {
+                ArchivePlace::Dir(dir) => {
+                    let dir = dir.join(self.layout.instance()).join(source);
+                    crate::store_archive::ParquetArchive::open(&dir, source)?
+                }
+                ArchivePlace::S3(url) => {
+                    self.archive_in_s3(&format!("{url}/{}/{source}", self.layout.instance()), source)?
+                }
+            },
+        };
+        Ok(Arc::new(archive))
+    }
+
+    #[cfg(feature = "s3")]
+    fn archive_in_s3(&self, url: &str, source: &str) -> Result<crate::store_archive::ParquetArchive> {
+        crate::store_archive::ParquetArchive::at(url, &self.settings.archive.options, source)
+    }
+
+    #[cfg(all(feature = "parquet", not(feature = "s3")))]
+    fn archive_in_s3(&self, url: &str, _: &str) -> Result<crate::store_archive::ParquetArchive> {
+        Err(Error::invalid(format!(
+            "{url}: this binary was built without the feature `s3`"
+        )))
     }
 
     #[cfg(not(feature = "parquet"))]

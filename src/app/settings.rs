@@ -17,6 +17,7 @@ pub(super) struct Settings {
     pub(super) steps: BTreeMap<String, MemorySettings>,
     pub(super) kafka: KafkaSettings,
     pub(super) monitor: MonitorSettings,
+    pub(super) archive: ArchiveSettings,
 }
 
 /// Where a running job can be seen, and what counts as too long.
@@ -54,6 +55,26 @@ pub(super) enum OnBad {
     Fail,
     Skip,
     DeadLetter,
+}
+
+/// Where the archives of all sources are.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ArchiveSettings {
+    /// A directory, or `s3://BUCKET/PREFIX`. Below the data directory, if it is not given.
+    pub(super) location: Option<String>,
+    /// Of the object store: endpoint, region, credentials. May be secrets.
+    pub(super) options: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for ArchiveSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.options.keys().collect();
+        f.debug_struct("ArchiveSettings")
+            .field("location", &self.location)
+            .field("options", &names)
+            .finish()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

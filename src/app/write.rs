@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use super::cli::{Bulk, Live};
+use super::cli::{Bulk, Live, Sweep};
 use super::metrics::View;
 use super::monitor::{Bound, Monitor, limits};
 use super::open::Context;
@@ -241,6 +241,32 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
     let report = metrics.report();
     println!("{} records archived in {} entries", report.records, report.commits);
     Ok(())
+}
+
+/// P19: what losers of a commit and crashed archivers left.
+#[cfg(feature = "parquet")]
+pub(super) fn sweep(context: &Context<'_>, options: &Sweep) -> Result<()> {
+    let (mut files, mut bytes) = (0u64, 0u64);
+    for face in context.plan.sources() {
+        let archive = context.archive(face.name)?;
+        let orphans = if options.dry_run {
+            archive.orphans(options.older_than)?
+        } else {
+            archive.sweep(options.older_than)?
+        };
+        for orphan in orphans {
+            println!("{} ({} bytes)", orphan.name, orphan.bytes);
+            (files, bytes) = (files + 1, bytes + orphan.bytes);
+        }
+    }
+    let done = if options.dry_run { "would be deleted" } else { "deleted" };
+    println!("{files} files that no index names, {bytes} bytes: {done}");
+    Ok(())
+}
+
+#[cfg(not(feature = "parquet"))]
+pub(super) fn sweep(_: &Context<'_>, _: &Sweep) -> Result<()> {
+    Err(Error::invalid("this binary was built without the feature `parquet`"))
 }
 
 #[cfg(feature = "parquet")]

@@ -45,8 +45,9 @@ pub fn extend(
 ) -> Result<()> {
     for partition in archive.partitions()? {
         let p = SourcePartition::new(archive.source(), partition);
-        let index = archive.index(partition, 0)?;
         let from = base.of(&p);
+        // The entries before that are in the base, and an index grows for ever.
+        let index = archive.index(partition, archive.find(partition, from.cut)?)?;
         target.frontier.0.insert(p.clone(), from);
         let (Some(first), Some(last)) = (index.first(), index.last()) else {
             continue;

@@ -5,7 +5,7 @@
 //! that it is the same one. Within one process a record is counted and sent once, however often it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rufous_algebra::codec::take_varint;
@@ -13,6 +13,7 @@ use rufous_core::{BadRecord, Error, ErrorKind, RecordBatch, Result, Timestamp};
 
 use crate::bind::Bound;
 use crate::engine::Engine;
+use crate::metrics::Moment;
 use crate::options::OnBadRecord;
 
 /// A record that the job cannot use, as the log holds it.
@@ -162,7 +163,7 @@ impl Engine<'_> {
                         return Err(Error::bug(format!("source `{}` has no place for dead letters", b.name)));
                     };
                     b.bad.unconfirmed = true;
-                    patiently(&options.stop, || {
+                    patiently(&options.stop, &metrics.heartbeat, || {
                         // What fills the place goes out first.
                         match to.send(&letter) {
                             Err(e) if e.kind() == ErrorKind::TryAgain => to.flush().and_then(|()| to.send(&letter)),
@@ -171,6 +172,7 @@ impl Engine<'_> {
                         .map_err(|e| e.at(format_args!("dead letters of source `{}` to {}", b.name, to.location())))
                     })?;
                     metrics.dead_letters.fetch_add(1, Relaxed);
+                    b.meter.dead_letters.fetch_add(1, Relaxed);
                 }
             }
             known.insert(e.offset);
@@ -190,7 +192,9 @@ impl Engine<'_> {
                 tracing::warn!("{}: {reason} ({what}{before})", place(b, records, e.offset));
             }
         }
-        metrics.saw_bad(&b.name, fresh);
+        metrics.bad.fetch_add(fresh, Relaxed);
+        b.meter.bad.fetch_add(fresh, Relaxed);
+        b.meter.partition(records.partition).bad.fetch_add(fresh, Relaxed);
         Ok(())
     }
 
@@ -198,7 +202,7 @@ impl Engine<'_> {
     pub(crate) fn deliver(&mut self) -> Result<()> {
         for b in self.bound.iter_mut().filter(|b| b.bad.unconfirmed) {
             let Some(to) = b.dead_letters.as_mut() else { continue };
-            patiently(&self.options.stop, || {
+            patiently(&self.options.stop, &self.metrics.heartbeat, || {
                 to.flush()
                     .map_err(|e| e.at(format_args!("dead letters of source `{}` to {}", b.name, to.location())))
             })?;
@@ -218,11 +222,12 @@ fn place(b: &Bound, records: &RecordBatch, offset: u64) -> String {
 }
 
 /// Tries until it is done or the stream is told to stop. Reading waits meanwhile: nothing is skipped.
-fn patiently(stop: &std::sync::atomic::AtomicBool, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+fn patiently(stop: &AtomicBool, loops: &Moment, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
     let mut warned: Option<Instant> = None;
     loop {
         // Before the attempt: what is told to stop still tries once.
         let last = stop.load(Relaxed);
+        loops.mark();
         match attempt() {
             Err(e) if e.kind() == ErrorKind::TryAgain && last => {
                 return Err(e.at("stopped before all dead letters were stored; what was not committed is read again"));

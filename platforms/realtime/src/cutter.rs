@@ -30,6 +30,8 @@ pub struct Cuts {
     /// Records whose time lies behind the greatest of the partition so far, by how far ([`LATENESS_BOUNDS`]). It is the event
     /// time where the source has one, whichever clock cuts; else the log's.
     pub lateness: [u64; LATENESS_BUCKETS],
+    /// The sum of them, in milliseconds.
+    pub lateness_ms: u64,
     /// Records that `max_step` held back (P3).
     pub held: u64,
     /// The greatest time seen.
@@ -81,7 +83,8 @@ impl Cutter {
     pub fn cut(&mut self, records: &RecordBatch, times: &[Option<Timestamp>], out: &mut Cuts) {
         out.runs.clear();
         out.cuts.clear();
-        (out.late, out.held, out.last_time, out.lateness) = (0, 0, None, [0; LATENESS_BUCKETS]);
+        (out.late, out.held, out.last_time) = (0, 0, None);
+        (out.lateness, out.lateness_ms) = ([0; LATENESS_BUCKETS], 0);
         let mut from = 0;
         for (i, e) in records.entries.iter().enumerate() {
             let time = match self.spec.clock {
@@ -98,7 +101,11 @@ impl Cutter {
                 };
                 match own {
                     Some(t) if t.0 >= self.greatest => self.greatest = t.0,
-                    Some(t) => out.lateness[bucket(self.greatest.saturating_sub(t.0))] += 1,
+                    Some(t) => {
+                        let behind = self.greatest.saturating_sub(t.0);
+                        out.lateness[bucket(behind)] += 1;
+                        out.lateness_ms = out.lateness_ms.saturating_add(behind.unsigned_abs());
+                    }
                     None => {}
                 }
             }

@@ -260,8 +260,8 @@ impl Engine<'_> {
             executor.push(&meta, b.decoder.chunk(from..run.range.end))?;
         }
         partition.read(records.next, cuts);
-        partition.measure(cuts, bad.len());
-        b.meter.read(records, cuts, bad.len());
+        partition.measure(cuts);
+        b.meter.read(records, cuts);
         metrics.records.fetch_add(records.entries.len() as u64, Relaxed);
         metrics.bytes.fetch_add(records.bytes.len() as u64, Relaxed);
         metrics.late.fetch_add(cuts.late, Relaxed);

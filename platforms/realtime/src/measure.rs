@@ -50,12 +50,12 @@ impl SourceMetrics {
         }
     }
     /// A chunk was read.
-    pub(crate) fn read(&self, records: &RecordBatch, cuts: &Cuts, bad: usize) {
+    pub(crate) fn read(&self, records: &RecordBatch, cuts: &Cuts) {
         self.records.fetch_add(records.entries.len() as u64, Relaxed);
         self.bytes.fetch_add(records.bytes.len() as u64, Relaxed);
         self.late.fetch_add(cuts.late, Relaxed);
         self.held.fetch_add(cuts.held, Relaxed);
-        self.bad.fetch_add(bad as u64, Relaxed);
+        self.lateness.add(&cuts.lateness, cuts.lateness_ms);
         self.heard.mark();
     }
 }
@@ -83,13 +83,12 @@ impl Partition {
         self.meter = meter;
     }
     /// A chunk was read.
-    pub(crate) fn measure(&self, cuts: &Cuts, bad: usize) {
+    pub(crate) fn measure(&self, cuts: &Cuts) {
         self.meter.at(self.next, self.end);
         self.meter.runs(self.cutter.batch(), self.cutter.start());
         self.meter.saw_time(cuts.last_time);
         self.meter.late.fetch_add(cuts.late, Relaxed);
         self.meter.held.fetch_add(cuts.held, Relaxed);
-        self.meter.bad.fetch_add(bad as u64, Relaxed);
     }
 }
 

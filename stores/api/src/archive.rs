@@ -63,6 +63,13 @@ impl IndexEntry {
 pub trait Archive: Send + Sync {
     /// The source's name.
     fn source(&self) -> &str;
+    /// Checks that entries can be created exclusively where the archive lies. An archiver asks once, before it writes.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when they cannot: no archiver may write there. `TryAgain` when the place does not answer.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
     /// The partitions that have an index.
     ///
     /// # Errors
@@ -73,6 +80,23 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// `CorruptData` when an entry is damaged or does not follow the one before.
     fn index(&self, partition: u32, from: u64) -> Result<Vec<IndexEntry>>;
+    /// The last entry of a partition's index and its number, looked for from number `from` up: `None` when there is no
+    /// entry `from`. It costs a few looks, however long the index is, and checks that one entry only.
+    ///
+    /// # Errors
+    /// `CorruptData` when the entry is damaged, or the index has a gap behind it.
+    fn last(&self, partition: u32, from: u64) -> Result<Option<(u64, IndexEntry)>> {
+        Ok((from..).zip(self.index(partition, from)?).last())
+    }
+    /// The number of the first entry that ends above `offset`: reading on from there needs no entry before it. The number
+    /// after the last entry, when none does.
+    ///
+    /// # Errors
+    /// `CorruptData` when an entry is damaged or missing.
+    fn find(&self, partition: u32, offset: u64) -> Result<u64> {
+        let index = self.index(partition, 0)?;
+        Ok(index.partition_point(|e| e.to <= offset) as u64)
+    }
     /// Writes and syncs a file of records `(batch of records, entries of it)` that all have this batch. Until an index entry
     /// names it, it is an orphan that nobody reads.
     ///
@@ -85,7 +109,8 @@ pub trait Archive: Send + Sync {
         range: Range<u64>,
         records: &[(&RecordBatch, Range<usize>)],
     ) -> Result<ArchivedFile>;
-    /// Creates entry `number` exclusively: that is the commit (P18). `false`: somebody else was first; read the index.
+    /// Creates entry `number` exclusively: that is the commit (P18). `false`: the number is taken; read the index and go on
+    /// behind it. (By another archiver, or by this one, in an attempt whose answer was lost.)
     ///
     /// # Errors
     /// When it cannot be written.

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rufous_core::{Error, Result};
 
+use crate::points::reach;
+
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 /// A name that no other process or thread uses at this time.
@@ -42,7 +44,10 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<bool> {
     let write = || -> std::io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        reach("entry.written");
+        file.sync_all()?;
+        reach("entry.synced");
+        Ok(())
     };
     let linked = write()
         .map_err(|e| Error::io("cannot write", &temporary, e))
@@ -51,10 +56,13 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<bool> {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(Error::io("cannot create", path, e)),
         });
+    reach("entry.linked");
     // The temporary name is of no use to anybody, whatever happened.
     let _ = fs::remove_file(&temporary);
+    reach("entry.tidied");
     if linked? {
         sync_dir(dir)?;
+        reach("entry.durable");
         return Ok(true);
     }
     Ok(false)

@@ -16,6 +16,7 @@ use rufous_core::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
+    instance: String,
 }
 
 impl Layout {
@@ -31,11 +32,16 @@ impl Layout {
         }
         Ok(Self {
             root: data.join(instance),
+            instance: instance.into(),
         })
     }
     /// The instance's directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+    /// The instance's name.
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
     /// The manifests of a job.
     pub fn manifests(&self, job: &str) -> PathBuf {

@@ -8,6 +8,7 @@
 //! - [`manifest`]: the numbered record that names one generation; [`offline`]: its files;
 //! - [`archive`]: the archive's files and index;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
+//! - [`points`]: where a test may end the process;
 //! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store must pass.
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod exclusive;
 pub mod layout;
 pub mod manifest;
 pub mod offline;
+pub mod points;
 pub mod progress;
 pub mod realtime;
 pub mod split;
@@ -30,5 +32,4 @@ pub use offline::{GenerationStore, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{Advance, Cell, Commit, Committed, Guarantee, RealtimeReader, RealtimeStore, Repair, Snapshot};
 pub use split::{AtLeastOnce, SplitStore};
-pub use realtime::{Advance, Cell, Commit, Committed, RealtimeReader, RealtimeStore, Repair, Snapshot};
 pub use stats::StoreStats;

@@ -1,10 +1,7 @@
 //! Reading one file: its checksum first, then its records.
 
-use std::fs;
-use std::io::ErrorKind as Io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use rufous_core::{Error, RecordBatch, Result};
@@ -27,14 +24,11 @@ pub(crate) fn read(
 ) -> Result<()> {
     let path = archive.file_path(partition, file)?;
     let damaged = |why: String| {
-        let (place, path, from, to) = (archive.place(partition), path.display(), file.from, file.to);
-        Error::corrupt(format!("{place}: file {path} of offsets {from}..{to}: {why}; {REPAIR}"))
+        let (whose, path, from, to) = (archive.whose(partition), archive.place.show(path), file.from, file.to);
+        Error::corrupt(format!("{whose}: file {path} of offsets {from}..{to}: {why}; {REPAIR}"))
     };
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => Bytes::from(bytes),
-        Err(e) if e.kind() == Io::NotFound => return Err(damaged("the index names it, but it is missing".into())),
-        Err(e) => return Err(Error::io("cannot read", &path, e).at(archive.place(partition))),
-    };
+    let bytes = archive.place.read(path).map_err(|e| e.at(archive.whose(partition)))?;
+    let bytes = bytes.ok_or_else(|| damaged("the index names it, but it is missing".into()))?;
     let checksum = hex(xxh3_64(&bytes));
     if checksum != file.checksum {
         let len = bytes.len();

@@ -1,74 +1,77 @@
 //! Deleting what nobody reads (P19).
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::ErrorKind as Io;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rufous_core::{Error, Result};
+use rufous_core::Result;
 use rufous_store_api::Archive;
 
 use crate::ParquetArchive;
-use crate::write::TEMPORARY;
+use crate::place::Listed;
+use crate::write::{PROBE, TEMPORARY};
+
+/// A file of the archive that no index entry names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Orphan {
+    /// Where it lies: a path, or a URL.
+    pub name: String,
+    /// How long it is.
+    pub bytes: u64,
+}
 
 /// Files are listed before the index is read: a file that is committed in between is then found to be named.
-pub(crate) fn sweep(archive: &ParquetArchive, older_than: Duration) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    list(&archive.dir.join("files"), &mut |path, name| {
-        if name.ends_with(".parquet") || name.starts_with(TEMPORARY) {
-            found.push(path);
-        }
-    })?;
-    list(&archive.dir.join("index"), &mut |path, name| {
-        if name.starts_with(TEMPORARY) {
-            found.push(path);
-        }
-    })?;
+fn find(archive: &ParquetArchive, older_than: Duration) -> Result<Vec<Listed>> {
+    let at = |e: rufous_core::Error| e.at(format_args!("archive of source `{}`", archive.source));
+    let now = SystemTime::now();
+    let mut found = archive.place.list("").map_err(at)?;
+    found.retain(|file| {
+        let name = file.path.rsplit('/').next().unwrap_or_default();
+        let ours = if file.path.starts_with("files/") {
+            name.ends_with(".parquet") || name.starts_with(TEMPORARY)
+        } else if file.path.starts_with("index/") {
+            name.starts_with(TEMPORARY)
+        } else {
+            file.path.starts_with(PROBE)
+        };
+        // A file from the future is young.
+        ours && now.duration_since(file.changed).is_ok_and(|age| age >= older_than)
+    });
+    if found.is_empty() {
+        return Ok(found);
+    }
     let mut named = HashSet::new();
     for partition in archive.partitions()? {
         for file in archive.index(partition, 0)?.iter().flat_map(|e| &e.files) {
-            named.insert(archive.file_path(partition, file)?);
+            named.insert(archive.file_path(partition, file)?.to_string());
         }
     }
-    let now = SystemTime::now();
-    let mut swept = Vec::new();
-    for path in found.into_iter().filter(|p| !named.contains(p)) {
-        let fail = |e| Error::io("cannot sweep", &path, e).at(format_args!("archive of source `{}`", archive.source));
-        let changed = match fs::metadata(&path).and_then(|m| m.modified()) {
-            Ok(changed) => changed,
-            // Somebody sweeps too, or a writer renamed its temporary name.
-            Err(e) if e.kind() == Io::NotFound => continue,
-            Err(e) => return Err(fail(e)),
-        };
-        // A file from the future is young.
-        if now.duration_since(changed).is_ok_and(|age| age >= older_than) {
-            match fs::remove_file(&path) {
-                Ok(()) => swept.push(path),
-                Err(e) if e.kind() == Io::NotFound => {}
-                Err(e) => return Err(fail(e)),
-            }
-        }
-    }
-    swept.sort();
-    Ok(swept)
+    found.retain(|file| !named.contains(&file.path));
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
 }
 
-/// All files below a directory, with their names.
-fn list(dir: &Path, f: &mut dyn FnMut(PathBuf, &str)) -> Result<()> {
-    let fail = |e| Error::io("cannot list", dir, e);
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == Io::NotFound => return Ok(()),
-        Err(e) => return Err(fail(e)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(fail)?;
-        if entry.file_type().map_err(fail)?.is_dir() {
-            list(&entry.path(), f)?;
-        } else if let Some(name) = entry.file_name().to_str() {
-            f(entry.path(), name);
+fn orphan(archive: &ParquetArchive, file: &Listed) -> Orphan {
+    Orphan {
+        name: archive.place.show(&file.path),
+        bytes: file.bytes,
+    }
+}
+
+pub(crate) fn orphans(archive: &ParquetArchive, older_than: Duration) -> Result<Vec<Orphan>> {
+    Ok(find(archive, older_than)?.iter().map(|f| orphan(archive, f)).collect())
+}
+
+pub(crate) fn sweep(archive: &ParquetArchive, older_than: Duration) -> Result<Vec<Orphan>> {
+    let mut swept = Vec::new();
+    for file in find(archive, older_than)? {
+        // Somebody may sweep too.
+        if archive
+            .place
+            .delete(&file.path)
+            .map_err(|e| e.at(format_args!("archive of source `{}`", archive.source)))?
+        {
+            swept.push(orphan(archive, &file));
         }
     }
-    Ok(())
+    Ok(swept)
 }

@@ -1,9 +1,7 @@
-//! Writing one file: under a temporary name, synced, then renamed.
+//! Writing one file: what is in it. Where it goes and how it becomes durable is up to the place.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::Path;
 
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -13,7 +11,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use rufous_core::{BatchId, Error, RecordBatch, Result};
 use rufous_store_api::ArchivedFile;
-use rufous_store_api::exclusive::{sync_dir, unique_name};
+use rufous_store_api::exclusive::unique_name;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::ParquetArchive;
@@ -24,6 +22,8 @@ use crate::index::hex;
 pub(crate) const FILE_FORMAT: u32 = 1;
 /// The prefix of temporary names.
 pub(crate) const TEMPORARY: &str = ".tmp-";
+/// The prefix of objects that show whether a store creates exclusively.
+pub(crate) const PROBE: &str = ".probe-";
 
 /// How many records go to the encoder at once, and about how many bytes.
 const CHUNK: (usize, usize) = (8192, 8 << 20);
@@ -31,12 +31,12 @@ const CHUNK: (usize, usize) = (8192, 8 << 20);
 const GROUP: (usize, usize) = (65_536, 64 << 20);
 
 /// Hashes what is written to a file.
-struct Hashed {
-    file: File,
+struct Hashed<'a> {
+    file: &'a mut (dyn Write + Send),
     hash: Xxh3,
 }
 
-impl Write for Hashed {
+impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
         self.hash.update(bytes.get(..n).unwrap_or_default());
@@ -54,12 +54,13 @@ pub(crate) fn write(
     range: Range<u64>,
     records: &[(&RecordBatch, Range<usize>)],
 ) -> Result<ArchivedFile> {
-    let dir = format!("files/{partition}/batch={}", batch.0);
-    let unique = unique_name();
-    let path = format!("{dir}/{}-{}-{unique}.parquet", range.start, range.end);
-    let dir = archive.dir.join(dir);
-    archive.create_dir(&dir)?;
-    let temporary = dir.join(format!("{TEMPORARY}{unique}"));
+    let path = format!(
+        "files/{partition}/batch={}/{}-{}-{}.parquet",
+        batch.0,
+        range.start,
+        range.end,
+        unique_name()
+    );
     let of = [
         ("format", FILE_FORMAT.to_string()),
         ("source", archive.source.clone()),
@@ -68,16 +69,12 @@ pub(crate) fn write(
         ("from", range.start.to_string()),
         ("to", range.end.to_string()),
     ];
-    let written = encode(&temporary, &of, range.clone(), records).and_then(|written| {
-        let path = archive.dir.join(&path);
-        fs::rename(&temporary, &path).map_err(|e| Error::io("cannot rename to", &path, e))?;
-        sync_dir(&dir).map(|()| written)
-    });
-    if written.is_err() {
-        // It is of no use to anybody, and a sweep would find it.
-        let _ = fs::remove_file(&temporary);
-    }
-    let (rows, checksum) = written?;
+    let (mut rows, mut checksum) = (0, 0);
+    archive.place.put(&path, &mut |file| {
+        let name = archive.place.show(&path);
+        (rows, checksum) = encode(file, &name, &of, range.clone(), records)?;
+        Ok(())
+    })?;
     Ok(ArchivedFile {
         path,
         batch,
@@ -88,25 +85,21 @@ pub(crate) fn write(
     })
 }
 
-/// Writes and syncs the file; returns its records and checksum.
+/// Writes the file; returns its records and checksum.
 fn encode(
-    path: &Path,
+    file: &mut (dyn Write + Send),
+    name: &str,
     of: &[(&str, String)],
     range: Range<u64>,
     records: &[(&RecordBatch, Range<usize>)],
 ) -> Result<(u64, u64)> {
     let fail = |e: ParquetError| match e {
         ParquetError::External(e) => match e.downcast::<io::Error>() {
-            Ok(e) => Error::io("cannot write", path, *e),
-            Err(e) => Error::try_again(format!("cannot write {}: {e}", path.display())),
+            Ok(e) => Error::io("cannot write", name.as_ref(), *e),
+            Err(e) => Error::try_again(format!("cannot write {name}: {e}")),
         },
-        e => Error::try_again(format!("cannot write {}: {e}", path.display())).caused_by(e),
+        e => Error::try_again(format!("cannot write {name}: {e}")).caused_by(e),
     };
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|e| Error::io("cannot create", path, e))?;
     let schema = schema();
     let options = ArrowWriterOptions::new()
         .with_properties(properties(of).map_err(fail)?)
@@ -160,9 +153,8 @@ fn encode(
         .map_err(ParquetError::from)
         .and_then(|a| writer.write(&a))
         .map_err(fail)?;
-    let Hashed { file, hash } = writer.into_inner().map_err(fail)?;
-    file.sync_all().map_err(|e| Error::io("cannot sync", path, e))?;
-    Ok((rows, hash.digest()))
+    let written = writer.into_inner().map_err(fail)?;
+    Ok((rows, written.hash.digest()))
 }
 
 /// Offsets and times are nearly arithmetic series; values seldom repeat as a whole, keys and headers do.

@@ -18,7 +18,7 @@ fn orphans_go_named_files_stay() {
     let archive = ParquetArchive::open(dir.path(), "clicks").unwrap();
     assert_eq!(
         archive.sweep(Duration::ZERO).unwrap(),
-        Vec::<std::path::PathBuf>::new(),
+        Vec::<rufous_store_archive::Orphan>::new(),
         "nothing is there"
     );
     let records = many(0, 20);
@@ -72,7 +72,13 @@ fn orphans_go_named_files_stay() {
         .chain(temporary)
         .collect();
     expected.sort();
-    assert_eq!(archive.sweep(DAY).unwrap(), expected);
+    let names = |orphans: Vec<rufous_store_archive::Orphan>| {
+        let names = orphans.into_iter().map(|o| o.name.into());
+        names.collect::<Vec<std::path::PathBuf>>()
+    };
+    assert_eq!(names(archive.orphans(DAY).unwrap()), expected);
+    assert!(expected.iter().all(|p| p.exists()), "only shown");
+    assert_eq!(names(archive.sweep(DAY).unwrap()), expected);
     assert!(expected.iter().all(|p| !p.exists()) && foreign.iter().all(|p| p.exists()));
     assert!(
         dir.path().join(&young.path).exists(),
@@ -82,7 +88,10 @@ fn orphans_go_named_files_stay() {
         assert_eq!(read(&archive, 0, file).unwrap().len(), 10);
     }
     assert_eq!(archive.index(0, 0).unwrap().len(), 2);
-    assert_eq!(archive.sweep(Duration::ZERO).unwrap(), [dir.path().join(&young.path)]);
+    assert_eq!(
+        names(archive.sweep(Duration::ZERO).unwrap()),
+        [dir.path().join(&young.path)]
+    );
 }
 
 /// What a damaged index names is unknown, so nothing is an orphan.

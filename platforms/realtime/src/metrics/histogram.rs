@@ -30,6 +30,16 @@ impl Histogram {
         }
         self.sum_ms.fetch_add(ms, Relaxed);
     }
+    /// Counts many more: of each bucket, and their sum.
+    pub fn add(&self, counts: &[u64], sum_ms: u64) {
+        if counts.iter().all(|n| *n == 0) {
+            return;
+        }
+        for (count, n) in self.counts.iter().zip(counts) {
+            count.fetch_add(*n, Relaxed);
+        }
+        self.sum_ms.fetch_add(sum_ms, Relaxed);
+    }
     /// (upper bound in seconds, count of this bucket alone), infinity last; and the sum in seconds.
     pub fn read(&self) -> (Vec<(f64, u64)>, f64) {
         let bounds = self.bounds_ms.iter().map(|ms| *ms as f64 / 1e3).chain([f64::INFINITY]);

@@ -38,8 +38,6 @@ pub struct Metrics {
     pub bytes: AtomicU64,
     /// Bad records that were passed: skipped, or sent to the dead letters. Each once, however often it is read.
     pub bad: AtomicU64,
-    /// The same by source; none of a source without any.
-    pub bad_of: Mutex<BTreeMap<String, u64>>,
     /// Dead letters sent.
     pub dead_letters: AtomicU64,
     /// Late records by how late: how far their time lies behind the greatest time of their partition so far. Bucket `i` counts
@@ -92,7 +90,6 @@ impl Default for Metrics {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             bad: AtomicU64::new(0),
-            bad_of: Mutex::default(),
             dead_letters: AtomicU64::new(0),
             lateness: Default::default(),
             late: AtomicU64::new(0),
@@ -172,14 +169,6 @@ impl Metrics {
     /// Records that came out of each named step, at the last commit.
     pub fn steps(&self) -> BTreeMap<String, u64> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-    pub(crate) fn saw_bad(&self, source: &str, n: u64) {
-        if n == 0 {
-            return;
-        }
-        self.bad.fetch_add(n, Relaxed);
-        let mut of = self.bad_of.lock().unwrap_or_else(PoisonError::into_inner);
-        *of.entry(source.to_string()).or_default() += n;
     }
     pub(crate) fn saw_lateness(&self, lateness: &[u64; LATENESS_BUCKETS]) {
         for (count, n) in self.lateness.iter().zip(lateness) {

@@ -87,6 +87,11 @@ impl PartitionMetrics {
             self.last_time_ms.fetch_max(t.0, Relaxed);
         }
     }
+    /// One more range turned out lost.
+    pub fn lost_more(&self, from: u64, to: u64) {
+        self.holes.fetch_add(1, Relaxed);
+        self.lost.fetch_add(to.saturating_sub(from), Relaxed);
+    }
     /// These ranges are lost: their number and the offsets in them.
     pub fn lost(&self, ranges: impl Iterator<Item = (u64, u64)>) {
         let (mut holes, mut lost) = (0_u64, 0_u64);

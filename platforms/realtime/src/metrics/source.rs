@@ -4,10 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::cutter::LATENESS_BOUNDS;
+
 use super::{Histogram, Moment, PartitionMetrics};
 
 /// How late a late record is: upper bounds of the histogram, in milliseconds.
-pub const LATENESS_MS: &[u64] = &[60_000, 3_600_000, 86_400_000, 604_800_000];
+pub const LATENESS_MS: &[u64] = &[
+    LATENESS_BOUNDS[0].unsigned_abs(),
+    LATENESS_BOUNDS[1].unsigned_abs(),
+    LATENESS_BOUNDS[2].unsigned_abs(),
+    LATENESS_BOUNDS[3].unsigned_abs(),
+];
 
 /// One source of a stream or of an archiver.
 #[derive(Debug)]

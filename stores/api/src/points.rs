@@ -1,0 +1,47 @@
+//! Named points between two writes, at which a test ends the process as kill -9 would (feature `testing`; nothing else
+//! compiles them in).
+
+/// The variable that names where to end, and at which time of coming there: `file.synced:2`.
+pub const VARIABLE: &str = "RUFOUS_END_AT";
+
+/// Every point between two writes of an archiver to a directory, in the order of a first write.
+pub const LOCAL: [&str; 10] = [
+    "file.created",
+    "file.written",
+    "file.synced",
+    "file.renamed",
+    "file.durable",
+    "entry.written",
+    "entry.synced",
+    "entry.linked",
+    "entry.tidied",
+    "entry.durable",
+];
+
+/// The same for an object store.
+pub const REMOTE: [&str; 4] = ["object.encoded", "object.put", "object.checked", "object.created"];
+
+/// The process is at a point. Nothing is flushed or dropped when it ends there.
+#[cfg(feature = "testing")]
+pub fn reach(point: &str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static TIMES: AtomicU64 = AtomicU64::new(0);
+    let chosen = CHOSEN.get_or_init(|| {
+        let text = std::env::var(VARIABLE).ok()?;
+        let (point, time) = text.split_once(':').unwrap_or((&text, "1"));
+        Some((point.to_string(), time.parse().ok()?))
+    });
+    if let Some((at, time)) = chosen
+        && at == point
+        && TIMES.fetch_add(1, Relaxed) + 1 == *time
+    {
+        std::process::abort();
+    }
+}
+
+/// The process is at a point.
+#[cfg(not(feature = "testing"))]
+#[inline(always)]
+pub fn reach(_: &str) {}
