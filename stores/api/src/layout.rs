@@ -16,7 +16,6 @@ use rufous_core::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
-    instance: String,
 }
 
 impl Layout {
@@ -32,16 +31,15 @@ impl Layout {
         }
         Ok(Self {
             root: data.join(instance),
-            instance: instance.into(),
         })
+    }
+    /// The instance's name.
+    pub fn instance(&self) -> &str {
+        self.root.file_name().and_then(|n| n.to_str()).unwrap_or_default()
     }
     /// The instance's directory.
     pub fn root(&self) -> &Path {
         &self.root
-    }
-    /// The instance's name.
-    pub fn instance(&self) -> &str {
-        &self.instance
     }
     /// The manifests of a job.
     pub fn manifests(&self, job: &str) -> PathBuf {

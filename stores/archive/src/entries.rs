@@ -86,10 +86,7 @@ pub(crate) fn index(archive: &ParquetArchive, partition: u32, from: u64) -> Resu
     loop {
         let number = from.saturating_add(entries.len() as u64);
         let read = read(archive, partition, number, width)?;
-        if read.is_empty() {
-            check_end(archive, partition, number)?;
-            return Ok(entries);
-        }
+        let end = (read.len() as u64) < width;
         for (number, entry) in (number..).zip(read) {
             match (entries.last().or(before.as_ref()), number.checked_sub(1)) {
                 (Some(before), _) => {
@@ -99,6 +96,10 @@ pub(crate) fn index(archive: &ParquetArchive, partition: u32, from: u64) -> Resu
                 (None, Some(before)) => return Err(missing(archive, partition, before, number)),
             }
             entries.push(entry);
+        }
+        if end {
+            check_end(archive, partition, from.saturating_add(entries.len() as u64))?;
+            return Ok(entries);
         }
     }
 }

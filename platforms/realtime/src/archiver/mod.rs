@@ -233,10 +233,11 @@ impl Run<'_> {
     fn finish(&mut self) -> Result<()> {
         loop {
             let written = self.write_all();
-            let stop = self.options.stop.load(Relaxed);
-            match written {
-                Err(e) if e.kind() == ErrorKind::TryAgain && !stop => self.pause.begin(self.face.name, &e),
-                written => return written,
+            if self.options.stop.load(Relaxed) {
+                return written;
+            }
+            if self.passes(written)? {
+                return Ok(());
             }
             while !self.pause.over() && !self.options.stop.load(Relaxed) {
                 self.meter.heartbeat.mark();

@@ -74,8 +74,8 @@ impl Run<'_> {
                 self.face.name
             )));
         }
-        let (number, from, batch) = last.map_or((0, start.cut, start.batch_before), |(n, e)| {
-            (n + 1, e.to, e.batch_after().batch)
+        let (number, from, batch, leader_epoch) = last.map_or((0, start.cut, start.batch_before, -1), |(n, e)| {
+            (n + 1, e.to, e.batch_after().batch, e.leader_epoch)
         });
         let cutter = Cutter::new(self.spec.clone(), batch);
         let meter = self.meter.partition(partition);
@@ -92,7 +92,7 @@ impl Run<'_> {
             cuts: Vec::new(),
             pending: Vec::new(),
             held: 0,
-            leader_epoch: -1,
+            leader_epoch,
             making: None,
             lost: None,
             topic_id: topic_id.into(),

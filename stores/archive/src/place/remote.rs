@@ -144,15 +144,10 @@ impl Place for Remote {
         };
         // Whatever the answers were: they may have been lost on the way.
         let deleted = self.delete(&path);
-        match (first?, second?) {
-            (true, false) => {}
-            (true, true) => return Err(self.not_exclusive()),
-            (false, _) => {
-                return Err(Error::invalid(format!(
-                    "{} says that the new object {path} existed before",
-                    self.name
-                )));
-            }
+        // A first creation that found the new name taken was sent twice, for its first answer was lost; and the second of
+        // the two was refused.
+        if let (true, true) = (first?, second?) {
+            return Err(self.not_exclusive());
         }
         deleted?;
         let _ = self.exclusive.set(());
