@@ -105,6 +105,7 @@ fn is_format(suffix: &str) -> bool {
 }
 
 /// Where archives are, if not below the data directory.
+#[cfg(feature = "parquet")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ArchivePlace {
     Dir(PathBuf),
@@ -112,6 +113,7 @@ pub(super) enum ArchivePlace {
     S3(String),
 }
 
+#[cfg(feature = "parquet")]
 impl ArchivePlace {
     pub(super) fn parse(text: &str) -> Result<Self> {
         if text.starts_with("s3://") {
@@ -148,6 +150,7 @@ mod tests {
         Location::parse(text).unwrap()
     }
 
+    #[cfg(feature = "parquet")]
     #[test]
     fn archives() {
         let at = |t: &str| ArchivePlace::parse(t).unwrap();

@@ -223,7 +223,9 @@ impl Log for Counted {
     fn poll(&mut self, timeout: Duration, into: &mut RecordBatch) -> rufous_core::Result<Polled> {
         let polled = self.0.poll(timeout, into)?;
         if polled == Polled::Records {
-            let held = self.1.fetch_add(into.bytes.len(), Relaxed) + into.bytes.len();
+            let value = |e| into.value(e).map_or(0, <[u8]>::len);
+            let bytes: usize = into.entries.iter().map(value).sum();
+            let held = self.1.fetch_add(bytes, Relaxed) + bytes;
             self.2.fetch_max(held, Relaxed);
         }
         Ok(polled)

@@ -5,11 +5,11 @@
 //! files/<partition>/batch=<batch>/<from>-<to>-<unique>.parquet  one offset range of one batch
 //! ```
 //!
-//! An archive lies in a directory ([`ParquetArchive::open`]), in a bucket ([`ParquetArchive::at`]) or in any other
-//! [`object_store`] ([`ParquetArchive::on`]), with the same names and bytes in each. A file is whole and durable before an
-//! index entry names it, and counts from that moment. The entry is created exclusively (a hard link; a conditional put), so
-//! of several archivers that run by accident one wins and the others go on after it. What the losers wrote is an orphan:
-//! [`ParquetArchive::sweep`] deletes it.
+//! An archive lies in a directory ([`ParquetArchive::open`]), in a bucket (`ParquetArchive::at`, feature `s3`) or in any
+//! other [`object_store`] ([`ParquetArchive::on`]), with the same names and bytes in each. A file is whole and durable before
+//! an index entry names it, and counts from that moment. The entry is created exclusively (a hard link; a conditional put),
+//! so of several archivers that run by accident one wins and the others go on after it. What the losers wrote is an
+//! orphan: [`ParquetArchive::sweep`] deletes it.
 //!
 //! Calls block, and may come from inside an async runtime: an object store is spoken to by a thread of its own. It asks
 //! three times; what then still fails is of kind `TryAgain`.
@@ -17,9 +17,8 @@
 //! Any Parquet reader can open the files. Their columns are `_offset`, `_timestamp`, `key`, `value`, `headers` and
 //! `_heartbeat`; a null value and an empty one stay different.
 //!
-//! Modules in reading order: `index` (entries, their text and what must hold of them), `entries` (the numbered entries of
-//! a partition), `columns` (records to and from arrow arrays), `write`, `read`, `sweep`, `place` (directory, object store,
-//! S3).
+//! Modules in reading order: `index` (entries, their text and what must hold of them), `entries` (the numbered entries of a
+//! partition), `columns` (records to and from arrow arrays), `write`, `read`, `sweep`, `place` (directory, object store, S3).
 //!
 //! ```
 //! use rufous_core::{BatchId, Entry, RecordBatch};
