@@ -40,6 +40,10 @@ pub struct Progress {
     pub cut_spec: String,
     /// The job's fingerprint.
     pub fingerprint: String,
+    /// Another process reads the partition: the row is a prefix that nobody moves here, so no answer may rest on it. Who
+    /// acquires the partition sets it back. Rows of before it existed read as `false`, and `false` is not written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
 }
 
 /// Two layers that divide a partition at different offsets: an error with both, never a sum (P28).
@@ -74,6 +78,7 @@ impl Progress {
             last_time: None,
             cut_spec,
             fingerprint,
+            released: false,
         }
     }
 

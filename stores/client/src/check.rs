@@ -9,6 +9,9 @@ use rufous_store_api::{Hole, Manifest, Progress, SourceHole};
 use crate::answer::{Basis, Coverage, PartitionCoverage, Token};
 use crate::missing::Missing;
 
+/// Why a released row answers nothing.
+const RELEASED: &str = "the consumer group gave it to another process, which keeps its state elsewhere";
+
 /// What the check of one manifest against one snapshot found.
 pub(crate) struct Checked {
     /// What a whole answer would lack; empty when it lacks nothing.
@@ -47,7 +50,12 @@ pub(crate) fn check(
                 reason: reason.into(),
             });
         } else if let Some((i, r)) = row {
-            if r.retained_from > f.batch && kept(Rule::CompareRetained) {
+            if r.released {
+                bad.push(Missing::Unavailable {
+                    partition: Some(p.clone()),
+                    reason: RELEASED.into(),
+                });
+            } else if r.retained_from > f.batch && kept(Rule::CompareRetained) {
                 bad.push(Missing::Gap {
                     partition: p.clone(),
                     from: f.batch,

@@ -224,3 +224,27 @@ fn the_most_severe_decides_and_all_are_named() {
     );
     assert_eq!(so_far, Some(103), "the sound partition counts, the gapped one does not");
 }
+
+/// P10a: a partition that the group gave to another process is named, whatever its row still holds.
+#[test]
+fn a_released_partition_is_unavailable() {
+    let mut r = row(&[(5, 10), (6, 15)], 20);
+    r.released = true;
+    let w = world(r);
+    let (kind, text, so_far, missing) = refused(&w);
+    assert_eq!((kind, so_far), (ErrorKind::TryAgain, Some(100)));
+    assert!(
+        text.contains("partition 0 of `lines`") && text.contains("another process"),
+        "{text}"
+    );
+    assert!(
+        matches!(&missing[..], [Missing::Unavailable { partition: Some(of), .. }] if *of == p(0)),
+        "{missing:?}"
+    );
+    let partial = w.client().store(COUNTS).unwrap().get_partial("a").unwrap();
+    assert_eq!(
+        partial.coverage.applied(&p(0)),
+        10,
+        "coverage does not claim what is missing"
+    );
+}

@@ -128,6 +128,17 @@ mod tests {
         let stored = Row { lane: 7, progress };
         assert_eq!(String::from_utf8(row_bytes(&stored).unwrap()).unwrap(), text);
         assert_eq!(row(&p, text.as_bytes()).unwrap(), stored);
+        // A row that was given up says so; the rows of before the field stay as they are.
+        let released = Row {
+            progress: Progress {
+                released: true,
+                ..stored.progress
+            },
+            ..stored
+        };
+        let text = text.replace("\"f\"}}", "\"f\",\"released\":true}}");
+        assert_eq!(String::from_utf8(row_bytes(&released).unwrap()).unwrap(), text);
+        assert_eq!(row(&p, text.as_bytes()).unwrap(), released);
     }
 
     #[test]

@@ -146,3 +146,50 @@ pub(super) fn replacing_forgets_one_partition(make: Make<'_>) {
         bed.compare(&Frontier::default());
     }
 }
+
+/// What a process gives up, it says in the row of every store, also where there was none; acquiring takes it back.
+pub(super) fn a_released_row_is_shown(make: Make<'_>) {
+    let mut bed = Bed::new(make);
+    let (a, b) = (part("left", 0), part("left", 1));
+    bed.acquire(&a);
+    let step = bed.step(&a, 5, 4);
+    bed.commit(&[step], &[("left", 0, 4, "k", 3)]);
+    let late = bed.step(&a, 5, 4);
+    for p in [&a, &b] {
+        let mut written = Vec::new();
+        for store in bed.stores() {
+            let mut release = |row: Option<&Progress>| {
+                Ok(Repair::Keep(Progress {
+                    released: true,
+                    ..row.cloned().unwrap_or_else(start)
+                }))
+            };
+            written.push(bed.store.acquire(store, p, &mut release).expect("release"));
+        }
+        assert!(written.iter().all(|r| r.released && *r == written[0]), "{written:?}");
+        bed.rows.insert(p.clone(), written[0].clone());
+        bed.compare(&Frontier::default());
+    }
+    // A chunk that was on its way when the partition was given up does not get in.
+    let outcome = bed.try_commit(&[late], &[("left", 0, 4, "k", 100)]).expect("commit");
+    assert!(
+        matches!(outcome, crate::realtime::Committed::Refused { .. }),
+        "{outcome:?}"
+    );
+    bed.compare(&Frontier::default());
+    for store in bed.stores() {
+        let mut take = |row: Option<&Progress>| {
+            Ok(Repair::Keep(Progress {
+                released: false,
+                ..row.cloned().unwrap_or_else(start)
+            }))
+        };
+        let row = bed.store.acquire(store, &a, &mut take).expect("acquire");
+        assert_eq!((row.released, row.epoch, row.next), (false, 3, 5));
+    }
+    let row = bed.rows.get_mut(&a).expect("acquired");
+    (row.released, row.epoch) = (false, 3);
+    let step = bed.step(&a, 5, 5);
+    bed.commit(&[step], &[("left", 0, 5, "k", 1)]);
+    bed.compare(&Frontier::default());
+}
