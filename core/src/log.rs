@@ -92,6 +92,8 @@ pub struct RecordBatch {
     pub entries: Vec<Entry>,
     /// The position after these records: where reading goes on. Offsets may have gaps.
     pub next: u64,
+    /// The leader epoch of what lies before `next`; `None` when the log has none, or it is not known (P42).
+    pub leader_epoch: Option<i32>,
 }
 
 impl RecordBatch {
@@ -99,6 +101,7 @@ impl RecordBatch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
+        self.leader_epoch = None;
     }
     /// Drops the entries below `position`: records that were handed out before. Returns how many there were.
     pub fn skip_below(&mut self, position: u64) -> usize {

@@ -1,7 +1,7 @@
 //! `explain` and `doctor`.
 
 use super::cli::Explain;
-use super::open::Context;
+use super::open::{Context, Reads};
 use crate::core::{Error, Result};
 use crate::store_api::{GenerationStore, ManifestLog};
 
@@ -57,7 +57,7 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
                 super::location::Place::Parquet(path) => std::fs::metadata(path)
                     .map(|_| path.display().to_string())
                     .map_err(|e| Error::io("cannot read", path, e)),
-                _ => context.log(face, "doctor").and_then(|mut log| {
+                _ => context.log(face, Reads::All).and_then(|mut log| {
                     let partitions = log.partitions()?;
                     let records: u64 = partitions.iter().map(|p| p.end - p.start).sum();
                     Ok(format!(

@@ -4,6 +4,8 @@ mod bad;
 mod cli;
 mod explain;
 mod location;
+#[cfg(feature = "kafka")]
+mod member;
 mod metrics;
 mod monitor;
 mod open;

@@ -17,6 +17,15 @@ use crate::realtime::Log;
 use crate::store_api::{GenerationStore, Layout, ManifestLog, RealtimeReader};
 use rufous_store_offline::{Generations, Manifests};
 
+/// Who reads a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// The keeper of the realtime state: what the consumer group gives to it (P10a).
+    Shared,
+    /// All partitions, whoever else reads them.
+    All,
+}
+
 pub(super) struct Context<'a> {
     pub(super) plan: &'a Plan,
     pub(super) layout: Layout,
@@ -92,9 +101,9 @@ impl<'a> Context<'a> {
             .unwrap_or_else(|| face.default_format())
     }
 
-    /// A log of a source; `group` tells apart those who report positions to lag tools. Also when a run stops at the present
+    /// A log of a source, for the one who keeps the realtime state, or for a tool that reads all. Also when a run stops at the present
     /// end, files are read as files that grow: the rest of an unfinished line may still come.
-    pub(super) fn log(&self, face: &SourceFace, group: &str) -> Result<Box<dyn Log>> {
+    pub(super) fn log(&self, face: &SourceFace, reads: Reads) -> Result<Box<dyn Log>> {
         let format = self.format(face);
         let registry = self.layout.source(face.name);
         let local = |place| -> Result<Box<dyn Log>> {
@@ -108,21 +117,36 @@ impl<'a> Context<'a> {
                 face.name,
                 path.display()
             ))),
-            Place::Kafka { brokers, topic } => self.kafka(brokers, topic, format, group),
+            Place::Kafka { brokers, topic } => self.kafka(brokers, topic, format, face.name, reads),
         }
     }
 
     #[cfg(feature = "kafka")]
-    fn kafka(&self, brokers: &str, topic: &str, format: Format, group: &str) -> Result<Box<dyn Log>> {
-        use crate::platform_kafka::{KafkaLog, KafkaOptions};
+    fn kafka(&self, brokers: &str, topic: &str, format: Format, source: &str, reads: Reads) -> Result<Box<dyn Log>> {
+        use crate::platform_kafka::{KafkaLog, KafkaOptions, Ownership};
         let mut options = KafkaOptions::new(format);
-        options.group = format!("rufous-{}-{group}", self.plan.job());
+        let name = format!("rufous-{}-{}-{source}", self.plan.job(), self.layout.instance());
         options.properties = self.settings.kafka.properties.clone();
+        let own = self.settings.sources.get(source).map(|s| &s.kafka);
+        if let Some(own) = own {
+            let all = own.properties.iter().map(|(n, v)| (n.clone(), v.clone()));
+            options.properties.extend(all);
+        }
+        match reads {
+            Reads::Shared => {
+                // The directory's own mark: another data directory is another member.
+                let mark = super::member::mark(&self.layout.source(source))?;
+                let member = Some(format!("{name}-{mark}"));
+                options.ownership = Ownership::Group { member };
+                options.group = own.and_then(|o| o.group.clone()).unwrap_or(name);
+            }
+            Reads::All => options.group = format!("{name}-archive"),
+        }
         Ok(Box::new(KafkaLog::open(brokers, topic, options)?))
     }
 
     #[cfg(not(feature = "kafka"))]
-    fn kafka(&self, _: &str, _: &str, _: Format, _: &str) -> Result<Box<dyn Log>> {
+    fn kafka(&self, _: &str, _: &str, _: Format, _: &str, _: Reads) -> Result<Box<dyn Log>> {
         Err(Error::invalid("this binary was built without the feature `kafka`"))
     }
 

@@ -39,6 +39,8 @@ pub(super) struct SourceSettings {
     pub(super) on_bad_record: Option<OnBad>,
     /// Where they are sent: `kafka://HOST:PORT/TOPIC` or `file:PATH`.
     pub(super) dead_letters: Option<String>,
+    /// Of this source alone, over `[kafka]`.
+    pub(super) kafka: KafkaSettings,
 }
 
 /// Of a store, or of the combiner before a named step: an option belongs to one named thing.
@@ -77,11 +79,23 @@ impl std::fmt::Debug for ArchiveSettings {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct KafkaSettings {
     /// Properties of librdkafka.
     pub(super) properties: BTreeMap<String, String>,
+    /// The consumer group of the stream; without it one of the job, instance and source. Only a source has one.
+    pub(super) group: Option<String>,
+}
+
+/// Properties may be secrets: their names alone are shown.
+impl std::fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("properties", &self.properties.keys())
+            .field("group", &self.group)
+            .finish()
+    }
 }
 
 impl Settings {
@@ -111,8 +125,21 @@ impl Settings {
     pub(super) fn load(path: Option<&Path>) -> Result<Self> {
         let (path, asked) = path.map_or((Path::new("rufous.toml"), false), |p| (p, true));
         match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text)
-                .map_err(|e| Error::invalid(format!("settings {}: {}", path.display(), e.to_string().trim_end()))),
+            Ok(text) => {
+                let settings: Self = toml::from_str(&text).map_err(|e| {
+                    // Not the line itself: it may hold a password.
+                    let line = e.span().map(|at| text[..at.start].lines().count().max(1));
+                    let line = line.map_or(String::new(), |n| format!(", line {n}"));
+                    Error::invalid(format!("settings {}{line}: {}", path.display(), e.message()))
+                })?;
+                if settings.kafka.group.is_some() {
+                    return Err(Error::invalid(format!(
+                        "settings {}: [kafka] has a `group`, but a group belongs to one source: write it to [sources.NAME.kafka]",
+                        path.display()
+                    )));
+                }
+                Ok(settings)
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !asked => Ok(Self::default()),
             Err(e) => Err(Error::io("cannot read settings", path, e)),
         }

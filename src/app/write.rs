@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::cli::{Bulk, Live, Sweep};
 use super::metrics::View;
 use super::monitor::{Bound, Monitor, limits};
-use super::open::Context;
+use super::open::{Context, Reads};
 use super::progress::Progress;
 use super::settings::OnBad;
 use crate::core::{Error, Result, SourcePartition};
@@ -93,12 +93,12 @@ fn begin(context: &Context<'_>, logs: &mut [BoundLog], until_end: bool) -> Resul
     Ok(context.manifests.get(0)?.unwrap_or(current))
 }
 
-fn logs(context: &Context<'_>, group: &str) -> Result<Vec<BoundLog>> {
+fn logs(context: &Context<'_>, reads: Reads) -> Result<Vec<BoundLog>> {
     context
         .plan
         .sources()
         .iter()
-        .map(|face| Ok(BoundLog::new(face.name, context.log(face, group)?)))
+        .map(|face| Ok(BoundLog::new(face.name, context.log(face, reads)?)))
         .collect()
 }
 
@@ -113,7 +113,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let shown: Arc<dyn RealtimeStore> = store.clone();
     // It is set once.
     let _ = view.store.set(Arc::downgrade(&shown));
-    let mut stream_logs = logs(context, "stream")?;
+    let mut stream_logs = logs(context, Reads::Shared)?;
     let manifest = begin(context, &mut stream_logs, options.until_end)?;
     #[cfg(feature = "rocksdb")]
     store.serve()?;
@@ -207,7 +207,7 @@ fn archivers(
                     let run = || {
                         let archiver = Archiver {
                             face,
-                            log: context.log(face, "archive")?,
+                            log: context.log(face, Reads::All)?,
                             archive: context.archive(face.name)?,
                             start: manifest.frontier.clone(),
                             metrics: metrics.clone(),
@@ -233,7 +233,7 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
     let stop = stop_on_signal()?;
     let (view, _monitor) = show(context, options, false)?;
     let metrics = view.archive.clone().unwrap_or_default();
-    let manifest = begin(context, &mut logs(context, "archive")?, options.until_end)?;
+    let manifest = begin(context, &mut logs(context, Reads::All)?, options.until_end)?;
     let progress = Progress::start(view, options.log_format);
     let done = archivers(context, &manifest, options.until_end, stop, &metrics);
     progress.finish();

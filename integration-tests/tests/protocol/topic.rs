@@ -111,6 +111,7 @@ impl Log for Reader {
             start: p.start,
             end: p.end,
             topic_id: "topic".into(),
+            owned: true,
         };
         Ok((0..).zip(partitions.iter()).map(info).collect())
     }

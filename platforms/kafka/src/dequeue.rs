@@ -2,7 +2,7 @@
 //! call for a topic's id); so this file, and only this one, speaks to the C library.
 #![allow(
     unsafe_code,
-    reason = "rdkafka has no batch dequeue, no assignment without a group member, no topic id"
+    reason = "rdkafka has no batch dequeue, no assignment without a group member, no leader epochs, no topic id"
 )]
 
 use std::borrow::Cow;
@@ -17,10 +17,18 @@ use rdkafka::types::{RDKafkaErrorCode as Code, RDKafkaRespErr as Resp, RDKafkaTy
 use rdkafka::{ClientConfig, TopicPartitionList};
 use rdkafka_sys as sys;
 use rufous_core::{Error, RecordBatch, Result};
+use rufous_realtime::Position;
 
 use crate::glance::Glance;
+use crate::group::Change;
+use crate::secret::Secrets;
 use crate::trouble::Troubles;
 
+/// So often a seek is tried, and so long it may take.
+const TRIES: usize = 20;
+const SEEK_MS: c_int = 500;
+/// No partition in particular (`RD_KAFKA_PARTITION_UA`).
+const ANY: i32 = -1;
 /// At most so many messages a dequeue.
 const BATCH: usize = 4096;
 
@@ -29,6 +37,7 @@ pub(crate) struct Queue {
     /// After `queue` in `drop`, which gives the reference back while the client lives.
     client: Arc<Client<Troubles>>,
     queue: NonNull<sys::rd_kafka_queue_t>,
+    topic: CString,
     taken: Vec<*mut sys::rd_kafka_message_t>,
 }
 
@@ -38,6 +47,16 @@ unsafe impl Send for Queue {}
 
 impl Drop for Queue {
     fn drop(&mut self) {
+        // While the client closes, the group may still speak: the callback answers for itself from here on. What it said
+        // and nobody answered must be answered too, or closing waits for ever.
+        self.client.context().close();
+        // SAFETY: the client lives; null gives up what is assigned.
+        unsafe { sys::rd_kafka_assign(self.client.native_ptr(), ptr::null()) };
+        if self.fatal().is_some() {
+            // To close a client after a fatal error takes for ever, at the cost of a core (librdkafka 2.12). It is left
+            // as it is: it reads nothing, and such errors are rare.
+            std::mem::forget(Arc::clone(&self.client));
+        }
         // SAFETY: `queue` is the reference that `rd_kafka_queue_get_consumer` gave us; it is given back once, here, before
         // the client that it belongs to can go.
         unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) }
@@ -45,23 +64,41 @@ impl Drop for Queue {
 }
 
 impl Queue {
-    /// A consumer without rebalance, commits or delivery events of its own: everything it says arrives in [`Queue::drain`].
-    pub(crate) fn open(config: &ClientConfig, brokers: &str) -> Result<Self> {
-        let refused = |e: rdkafka::error::KafkaError| {
+    /// A consumer without commits or delivery events of its own: everything it says arrives in [`Queue::drain`]. `in_group`:
+    /// it will subscribe.
+    pub(crate) fn open(
+        config: &ClientConfig,
+        brokers: &str,
+        topic: &str,
+        in_group: bool,
+        secrets: Secrets,
+    ) -> Result<Self> {
+        let topic =
+            CString::new(topic).map_err(|_| Error::invalid(format!("a topic's name has no zero byte: {topic:?}")))?;
+        // Not as a cause: librdkafka quotes values that it refuses.
+        let refused = |e: rdkafka::error::KafkaError, secrets: &Secrets| {
+            let e = secrets.hide(&e.to_string());
             Error::invalid(format!(
                 "kafka at {brokers}: {e}; check the source's address and properties"
             ))
-            .caused_by(e)
         };
-        let native = config.create_native_config().map_err(refused)?;
+        let native = config.create_native_config().map_err(|e| refused(e, &secrets))?;
         // SAFETY: `native` holds a live configuration until `Client::new` takes it over. The callbacks are functions of
         // this file; `Client::new` sets as their opaque value the `Troubles` that it keeps as long as the client.
         unsafe {
             sys::rd_kafka_conf_set_error_cb(native.ptr(), Some(on_error));
             sys::rd_kafka_conf_set_log_cb(native.ptr(), Some(on_log));
+            if in_group {
+                sys::rd_kafka_conf_set_rebalance_cb(native.ptr(), Some(on_rebalance));
+            }
         }
-        let client =
-            Client::new(config, native, RDKafkaType::RD_KAFKA_CONSUMER, Troubles::default()).map_err(refused)?;
+        let client = Client::new(
+            config,
+            native,
+            RDKafkaType::RD_KAFKA_CONSUMER,
+            Troubles::new(secrets.clone()),
+        )
+        .map_err(|e| refused(e, &secrets))?;
         // SAFETY: the client lives. The main queue is forwarded to the consumer's, so that callbacks run in `drain`.
         let queue = unsafe {
             sys::rd_kafka_poll_set_consumer(client.native_ptr());
@@ -71,6 +108,7 @@ impl Queue {
         Ok(Self {
             client: Arc::new(client),
             queue,
+            topic,
             taken: Vec::with_capacity(BATCH),
         })
     }
@@ -78,11 +116,95 @@ impl Queue {
     pub(crate) fn client(&self) -> &Arc<Client<Troubles>> {
         &self.client
     }
+    /// Joins the group for the topic; partitions come by the callback.
+    pub(crate) fn subscribe(&mut self) -> Result<(), Code> {
+        // SAFETY: the list is made and destroyed here, the name is ended by a zero byte, and librdkafka copies both.
+        unsafe {
+            let topics = sys::rd_kafka_topic_partition_list_new(1);
+            sys::rd_kafka_topic_partition_list_add(topics, self.topic.as_ptr(), ANY);
+            let answer = sys::rd_kafka_subscribe(self.client.native_ptr(), topics);
+            sys::rd_kafka_topic_partition_list_destroy(topics);
+            ok(answer)
+        }
+    }
     /// Replaces the assignment. When this returns, messages of the one before will not be dequeued any more: librdkafka
     /// raised the version of each stopped partition and drops messages of an older version.
-    pub(crate) fn assign(&mut self, positions: &TopicPartitionList) -> Result<(), Code> {
-        // SAFETY: both pointers are live; librdkafka copies the list.
-        ok(unsafe { sys::rd_kafka_assign(self.client.native_ptr(), positions.ptr()) })
+    ///
+    /// librdkafka then asks the brokers whether the log still is what was read (P42): an assignment alone does not ask, a
+    /// seek does. Positions without an epoch are not asked for.
+    pub(crate) fn assign_at(&mut self, positions: &[Position]) -> Result<(), Code> {
+        let rk = self.client.native_ptr();
+        // SAFETY: both lists are made, filled and destroyed here; names and numbers are copied. `add` returns an element
+        // that lives until the next `add`; `i` is below the list's count, also when elements behind it are gone.
+        unsafe {
+            let all = sys::rd_kafka_topic_partition_list_new(c_int::try_from(positions.len()).unwrap_or(0));
+            let asked = sys::rd_kafka_topic_partition_list_new(0);
+            for p in positions {
+                let (Ok(partition), Ok(offset)) = (i32::try_from(p.partition), i64::try_from(p.offset)) else {
+                    continue;
+                };
+                for (list, wanted) in [(all, true), (asked, p.leader_epoch >= 0 && offset > 0)] {
+                    if wanted {
+                        let at = sys::rd_kafka_topic_partition_list_add(list, self.topic.as_ptr(), partition);
+                        (*at).offset = offset;
+                        sys::rd_kafka_topic_partition_set_leader_epoch(at, p.leader_epoch);
+                    }
+                }
+            }
+            let mut answer = ok(sys::rd_kafka_assign(rk, all));
+            // A partition that is not fetched yet refuses to seek: it is asked again, a few times.
+            for _ in 0..TRIES {
+                if answer.is_err() || (*asked).cnt == 0 {
+                    break;
+                }
+                let error = sys::rd_kafka_seek_partitions(rk, asked, SEEK_MS);
+                if !error.is_null() {
+                    answer = ok(sys::rd_kafka_error_code(error));
+                    sys::rd_kafka_error_destroy(error);
+                }
+                for i in (0..(*asked).cnt).rev() {
+                    let at = (*asked).elems.add(usize::try_from(i).unwrap_or(0));
+                    if ok((*at).err) != Err(Code::State) {
+                        sys::rd_kafka_topic_partition_list_del_by_idx(asked, i);
+                    }
+                }
+                if (*asked).cnt > 0 {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+            sys::rd_kafka_topic_partition_list_destroy(asked);
+            sys::rd_kafka_topic_partition_list_destroy(all);
+            answer
+        }
+    }
+    /// The end of a partition that is being read, as the last fetch told it; no question is asked.
+    pub(crate) fn seen_end(&self, partition: u32) -> Option<u64> {
+        let partition = i32::try_from(partition).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client lives, the name is ended by a zero byte, both places are ours.
+        let answer = unsafe {
+            let rk = self.client.native_ptr();
+            sys::rd_kafka_get_watermark_offsets(rk, self.topic.as_ptr(), partition, &mut low, &mut high)
+        };
+        ok(answer).ok()?;
+        u64::try_from(high).ok()
+    }
+    /// What broke the client for good, if anything did.
+    pub(crate) fn fatal(&self) -> Option<(Code, String)> {
+        let mut why = [0 as c_char; 512];
+        // SAFETY: the client lives, and what is written into `why` ends with a zero byte.
+        unsafe {
+            let code = sys::rd_kafka_fatal_error(self.client.native_ptr(), why.as_mut_ptr(), why.len());
+            ok(code)
+                .err()
+                .map(|code| (code, text(why.as_ptr()).unwrap_or_default()))
+        }
+    }
+    /// Makes the client fail as a fenced or broken one does.
+    #[cfg(test)]
+    pub(crate) fn fail(&self, code: Resp) {
+        // SAFETY: the client lives, and the reason is ended by a zero byte.
+        unsafe { sys::rd_kafka_test_fatal_error(self.client.native_ptr(), code, c"a test".as_ptr()) };
     }
     /// Starts a commit and forgets it: no callback is configured, so the answer is dropped inside librdkafka.
     pub(crate) fn commit(&self, positions: &TopicPartitionList) -> Result<(), Code> {
@@ -160,6 +282,12 @@ impl Message<'_> {
     /// The offset: of the record, or where the error happened (then maybe below 0: not known).
     pub(crate) fn offset(&self) -> i64 {
         self.raw().offset
+    }
+    /// The leader epoch of the record; `None` from brokers that have none.
+    pub(crate) fn leader_epoch(&self) -> Option<i32> {
+        // SAFETY: a live message.
+        let epoch = unsafe { sys::rd_kafka_message_leader_epoch(self.raw.as_ptr()) };
+        (epoch >= 0).then_some(epoch)
     }
     /// Milliseconds; `i64::MIN` when the record has no timestamp.
     pub(crate) fn time_ms(&self) -> i64 {
@@ -313,38 +441,74 @@ unsafe fn text(at: *const c_char) -> Option<String> {
 }
 
 /// Errors of the whole client. Runs inside `drain`, in the caller's thread.
-unsafe extern "C" fn on_error(rk: *mut sys::rd_kafka_t, code: c_int, reason: *const c_char, opaque: *mut c_void) {
-    const KNOWN: [Code; 7] = [
+unsafe extern "C" fn on_error(_: *mut sys::rd_kafka_t, code: c_int, reason: *const c_char, opaque: *mut c_void) {
+    const KNOWN: [Code; 6] = [
         Code::AllBrokersDown,
         Code::Authentication,
         Code::SaslAuthenticationFailed,
         Code::SSL,
         Code::UnsupportedSASLMechanism,
         Code::ClusterAuthorizationFailed,
-        Code::Fatal,
     ];
     let code = KNOWN
         .into_iter()
         .find(|known| *known as c_int == code)
         .unwrap_or(Code::Unknown);
-    let mut why = [0 as c_char; 512];
-    // SAFETY: `opaque` is the `Troubles` of the client, which lives as long as it; `rk` and `reason` are live in the call,
-    // and `rd_kafka_fatal_error` ends what it writes into `why` with a zero byte.
+    // SAFETY: `opaque` is the `Troubles` of the client, which lives as long as it; `reason` is live in the call.
     unsafe {
         let Some(troubles) = opaque.cast::<Troubles>().as_ref() else {
             return;
         };
-        if code == Code::Fatal {
-            sys::rd_kafka_fatal_error(rk, why.as_mut_ptr(), why.len());
-        }
-        let reason = if code == Code::Fatal { why.as_ptr() } else { reason };
         troubles.note(code, &text(reason).unwrap_or_default());
     }
 }
 
+/// The group gave or took partitions. Runs inside `drain`, in the caller's thread, or while the client closes.
+unsafe extern "C" fn on_rebalance(
+    rk: *mut sys::rd_kafka_t,
+    what: Resp,
+    partitions: *mut sys::rd_kafka_topic_partition_list_t,
+    opaque: *mut c_void,
+) {
+    // SAFETY: `opaque` is the `Troubles` of the client, which lives as long as it; `rk` and the list of `cnt` elements are
+    // live in the call. A null list gives up what is assigned.
+    unsafe {
+        let given = match partitions.as_ref() {
+            Some(list) if what == Resp::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !list.elems.is_null() => {
+                let all = std::slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or(0));
+                Some(all.iter().filter_map(|p| u32::try_from(p.partition).ok()).collect())
+            }
+            Some(_) if what == Resp::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Some(Vec::new()),
+            _ => None,
+        };
+        let change = match given {
+            // Whoever works it off assigns positions, and so answers the group.
+            Some(given) => Change::Given(given),
+            None => {
+                let lost = sys::rd_kafka_assignment_lost(rk) != 0;
+                sys::rd_kafka_assign(rk, ptr::null());
+                Change::Taken { lost }
+            }
+        };
+        let asks = matches!(change, Change::Given(_));
+        let heard = opaque.cast::<Troubles>().as_ref().is_some_and(|t| t.changed(change));
+        if asks && !heard {
+            sys::rd_kafka_assign(rk, ptr::null());
+        }
+    }
+}
+
 /// librdkafka's own log: for whoever turns on `debug` for this crate.
-unsafe extern "C" fn on_log(_: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
-    // SAFETY: both strings are live in the call.
-    let (facility, line) = unsafe { (text(facility), text(line)) };
-    tracing::debug!(level, facility, "librdkafka: {}", line.unwrap_or_default());
+unsafe extern "C" fn on_log(rk: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
+    // SAFETY: both strings are live in the call; the opaque value of the client is its `Troubles` (null, before it is set).
+    let (facility, line, troubles) = unsafe {
+        let troubles = rk.as_ref().map(|rk| sys::rd_kafka_opaque(rk).cast::<Troubles>());
+        (
+            text(facility),
+            text(line).unwrap_or_default(),
+            troubles.and_then(|t| t.as_ref()),
+        )
+    };
+    let line = troubles.map_or_else(String::new, |t| t.secrets.hide(&line));
+    tracing::debug!(level, facility, "librdkafka: {line}");
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rufous_core::{Entry, Error, RecordBatch, Span};
+use rufous_realtime::Position;
 
 use crate::dequeue::Message;
 use crate::trouble::{self, Troubles};
@@ -21,6 +22,8 @@ pub(crate) enum Ready {
     Batch(RecordBatch),
     /// The brokers do not have the next offset of this partition.
     OutOfRange(u32),
+    /// The log of this partition was cut off at the offset; `None`: the brokers do not know the epoch of what was read.
+    Truncated(u32, Option<u64>),
     /// What does not pass by itself.
     Failed(Error),
 }
@@ -29,6 +32,10 @@ pub(crate) enum Ready {
 pub(crate) struct Part {
     /// The first offset that was not dequeued yet.
     pub(crate) next: u64,
+    /// The leader epoch of what lies before `next`.
+    pub(crate) epoch: Option<i32>,
+    /// Nothing was there to read at `next`.
+    pub(crate) at_end: bool,
     /// Records were lost and the caller was told: nothing more until the next assignment.
     pub(crate) halted: bool,
     /// How often in a row the next offset was beyond the end.
@@ -54,19 +61,21 @@ impl Gather {
         }
     }
     /// Forgets everything and starts at these positions.
-    pub(crate) fn assign(&mut self, positions: &[(u32, u64)]) {
+    pub(crate) fn assign(&mut self, positions: &[Position]) {
         while let Some(ready) = self.ready.pop_front() {
             if let Ready::Batch(batch) = ready {
                 self.recycle(batch);
             }
         }
-        let part = |next| Part {
-            next,
+        let part = |p: &Position| Part {
+            next: p.offset,
+            epoch: (p.leader_epoch >= 0).then_some(p.leader_epoch),
+            at_end: false,
             halted: false,
             beyond: 0,
             open: None,
         };
-        self.parts = positions.iter().map(|&(p, next)| (p, part(next))).collect();
+        self.parts = positions.iter().map(|p| (p.partition, part(p))).collect();
     }
     /// The assigned partitions.
     pub(crate) fn parts(&self) -> &BTreeMap<u32, Part> {
@@ -120,7 +129,9 @@ impl Gather {
         if part.halted || offset < part.next {
             return;
         }
-        (part.next, part.beyond) = (offset + 1, 0);
+        (part.next, part.beyond, part.at_end) = (offset + 1, 0, false);
+        part.epoch = message.leader_epoch();
+        let epoch = part.epoch;
         let Some(batch) = open(&mut self.ready, &mut self.spare, part, partition) else {
             return;
         };
@@ -135,7 +146,7 @@ impl Gather {
             headers,
             heartbeat,
         });
-        batch.next = offset + 1;
+        (batch.next, batch.leader_epoch) = (offset + 1, epoch);
         if batch.bytes.len() >= BATCH_BYTES {
             part.open = None;
         }
@@ -146,19 +157,15 @@ impl Gather {
         let text = String::from_utf8_lossy(message.payload().unwrap_or_default());
         match (code, partition) {
             (Code::PartitionEOF, Some(partition)) => self.reached(partition, message.offset()),
-            (Code::AutoOffsetReset, Some(partition)) => self.out_of_range(partition),
-            (Code::AutoOffsetReset, None) => {
+            (Code::AutoOffsetReset | Code::LogTruncation, Some(partition)) => match truncation(&text) {
+                Some(end) => self.stopped(partition, Ready::Truncated(partition, end)),
+                None => self.stopped(partition, Ready::OutOfRange(partition)),
+            },
+            (Code::AutoOffsetReset | Code::LogTruncation, None) => {
                 for partition in self.parts.keys().copied().collect::<Vec<_>>() {
-                    self.out_of_range(partition);
+                    self.stopped(partition, Ready::OutOfRange(partition));
                 }
             }
-            (Code::LogTruncation, _) => self.ready.push_back(Ready::Failed(Error::invalid(format!(
-                "topic `{}`, partition {}: the log was truncated below offset {} after an unclean election: {text}; name it as \
-                 a new source, or reset the job",
-                self.topic,
-                partition.unwrap_or_default(),
-                message.offset()
-            )))),
             _ => match trouble::lasting(code, &self.topic, partition, message.offset(), &text) {
                 Some(e) => self.ready.push_back(Ready::Failed(e)),
                 // A topic that a broker does not know may be one that it does not know yet: the watcher decides.
@@ -172,22 +179,35 @@ impl Gather {
         let (Some(part), Ok(end)) = (self.parts.get_mut(&partition), u64::try_from(end)) else {
             return;
         };
+        part.at_end = end >= part.next;
         if part.halted || end <= part.next {
             return;
         }
-        part.next = end;
+        // What was passed over is of an epoch that nobody told: the one of the last record may have ended before.
+        (part.next, part.epoch) = (end, None);
         if let Some(batch) = open(&mut self.ready, &mut self.spare, part, partition) {
-            batch.next = end;
+            (batch.next, batch.leader_epoch) = (end, None);
         }
     }
 
-    fn out_of_range(&mut self, partition: u32) {
+    fn stopped(&mut self, partition: u32, why: Ready) {
         if let Some(part) = self.parts.get_mut(&partition) {
             // What comes after must not go into a batch before this.
             part.open = None;
-            self.ready.push_back(Ready::OutOfRange(partition));
+            self.ready.push_back(why);
         }
     }
+}
+
+/// librdkafka reports a truncation as an offset that cannot be read, and says in words which of the two it is, and where the
+/// log of that epoch ends. `Some(None)`: a truncation, perhaps: the brokers do not know the epoch any more.
+fn truncation(text: &str) -> Option<Option<u64>> {
+    if !text.contains("log truncation detected") && !text.contains("No epoch found") {
+        return None;
+    }
+    let (_, end) = text.split_once("broker end offset is ")?;
+    let digits = end.find(|c: char| !c.is_ascii_digit()).unwrap_or(end.len());
+    Some(end[..digits].parse().ok())
 }
 
 /// The batch of a partition that this dequeue extends.
@@ -206,5 +226,25 @@ fn open<'a>(
     match ready.get_mut(at) {
         Some(Ready::Batch(batch)) => Some(batch),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of librdkafka 2.12, as its source has them (P42).
+    #[test]
+    fn a_truncation_is_told_from_a_lost_range() {
+        let cut = "Partition log truncation detected at offset 8 (leader epoch 0): broker end offset is 5 (offset leader epoch \
+                   0). Reset to INVALID.: Local: Partition log truncated (broker 1)";
+        assert_eq!(truncation(cut), Some(Some(5)));
+        let unknown = "No epoch found less or equal to offset 8 (leader epoch 0): broker end offset is -1 (offset leader epoch \
+                       -1). Reset using configured policy.: Local: Partition log truncated";
+        assert_eq!(truncation(unknown), Some(None));
+        assert_eq!(
+            truncation("fetch failed due to requested offset not available on the broker: 7"),
+            None
+        );
     }
 }

@@ -1,9 +1,12 @@
-//! Kafka as a log for the realtime engine: mode 0 of the protocol. One process owns all partitions of a topic, positions
-//! come from the store, partitions are assigned by hand; the group's name is only where lag tools find how far the state is.
+//! Kafka as a log for the realtime engine: mode 0 of the protocol. The consumer group says which partitions of a topic this
+//! process reads (or it reads all, without a group); positions come from the store, and the offsets in the group are only
+//! where lag tools find how far the state is.
 //!
 //! Modules in reading order:
 //! - `options`: the settings, and which of them a user may not touch;
 //! - `log`: [`KafkaLog`], the [`Log`](rufous_realtime::Log) over one topic;
+//! - `group`: what the consumer group gave, and whether the caller knows;
+//! - `secret`: which properties are never shown;
 //! - `gather`: messages of mixed partitions become batches of one partition each;
 //! - `topic`: what the brokers say about the topic: partitions, watermarks, its id, its cleanup policy;
 //! - `watch`: a thread that sees new partitions and a deleted topic;
@@ -33,12 +36,14 @@ mod dead_letters;
 mod dequeue;
 mod gather;
 mod glance;
+mod group;
 mod log;
 mod options;
+mod secret;
 mod topic;
 mod trouble;
 mod watch;
 
 pub use dead_letters::KafkaDeadLetters;
 pub use log::KafkaLog;
-pub use options::KafkaOptions;
+pub use options::{KafkaOptions, Ownership};

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use rufous_core::{Error, Format, RecordBatch, Result};
-use rufous_realtime::{Log, PartitionInfo, Polled};
+use rufous_realtime::{Log, PartitionInfo, Polled, Position};
 
 use crate::dequeue::{self, Queue};
 use crate::gather::{Gather, Ready};
-use crate::options::{KafkaOptions, admin_config, consumer_config};
+use crate::group::Group;
+use crate::options::{KafkaOptions, Ownership, admin_config, consumer_config};
+use crate::secret::Secrets;
 use crate::topic::{self, Found};
 use crate::trouble;
 use crate::watch::Watch;
@@ -19,11 +21,20 @@ use crate::watch::Watch;
 const SLICE: Duration = Duration::from_millis(250);
 /// How long a poll may ask for watermarks when the brokers do not have an offset.
 const ASK: Duration = Duration::from_secs(2);
+/// How long something waits that did not work at once.
+const LATER: Duration = Duration::from_secs(1);
+/// How long the first answer of the group is waited for before the caller goes on without: it can be told to stop then.
+const FIRST_GIFT: Duration = Duration::from_secs(3);
 /// So often in a row an offset must lie beyond the end before the topic counts as another one: a broker that just started
 /// may know less of the end than it did before.
 const BEYOND: u32 = 4;
 
-/// One Kafka topic, read by one process from positions of its own.
+/// One Kafka topic, read from positions of the caller's own.
+///
+/// With [`Ownership::Group`] the consumer group says which partitions this process reads: [`PartitionInfo::owned`] tells, and
+/// [`Polled::PartitionsChanged`] comes after each assignment. Between two assignments of the group nothing is read, and what
+/// comes back is read on from where it was; the caller sees no change then. Offsets in the group count for nothing. A client
+/// that librdkafka declares broken is replaced by a new one; only a second process with the same member id ends the reading.
 ///
 /// Records are seen as a `read_committed` consumer sees them. Over control records and aborted transactions the position
 /// moves with a batch that has no entries. While brokers are away, polls are [`Polled::Idle`] and warnings are written.
@@ -48,6 +59,10 @@ pub struct KafkaLog {
     policy_seen: bool,
     /// When to assign again what stopped with a passing error.
     retry: Option<Instant>,
+    /// `None`: partitions are assigned by hand.
+    group: Option<Group>,
+    /// When the client was made.
+    made: Instant,
 }
 
 impl KafkaLog {
@@ -61,8 +76,17 @@ impl KafkaLog {
                 "kafka://{brokers}/{topic}: name one topic: kafka://HOST:PORT/TOPIC"
             )));
         }
-        let queue = Queue::open(&consumer_config(brokers, &options)?, brokers)?;
+        let in_group = options.ownership != Ownership::ByHand;
+        let queue = Queue::open(
+            &consumer_config(brokers, &options)?,
+            brokers,
+            topic,
+            in_group,
+            Secrets::of(&options.properties),
+        )?;
         Ok(Self {
+            group: in_group.then(Group::default),
+            made: Instant::now(),
             watch: None,
             queue,
             gather: Gather::new(topic),
@@ -81,8 +105,12 @@ impl KafkaLog {
     fn unreachable(&mut self, what: &str, code: Code) -> Error {
         // Lets the callbacks run: they know the reason.
         self.dequeue(Duration::ZERO);
-        if let Some(e) = self.queue.client().context().take_severe(&self.location()) {
-            return e;
+        if let Some(severe) = self.queue.client().context().take_severe() {
+            if let Some(e) = severe.error(&self.location()) {
+                return e;
+            }
+            // The next poll makes another client.
+            self.queue.client().context().fail(severe.code, &severe.text);
         }
         if let Some(e) = trouble::lasting(code, &self.topic, None, -1, &code.to_string()) {
             return e.at(self.location());
@@ -110,7 +138,97 @@ impl KafkaLog {
         let client = queue.client().clone();
         let taken = queue.drain(wait, |message| gather.take(message, client.context()));
         gather.close();
+        // It comes as a message among others, without its reason.
+        if let Some((code, text)) = queue.fatal() {
+            client.context().fail(code, &text);
+        }
+        self.heed();
         taken
+    }
+
+    /// Works off what the group said. What stays with this process is read on at once, from where it was.
+    fn heed(&mut self) {
+        while let Some(change) = self.queue.client().context().next_change() {
+            let Some(group) = &mut self.group else { return };
+            tracing::info!(group = self.options.group, ?change, "kafka: {}", self.topic);
+            if group.take(change)
+                && let Err(e) = self.assign_again()
+            {
+                tracing::warn!(error = %e, "the assignment is repeated");
+                self.try_later(LATER);
+            }
+        }
+    }
+
+    /// librdkafka's client is beyond repair: another one takes its place, and reads on from where this one was.
+    fn renew(&mut self, why: &str) -> Result<()> {
+        tracing::warn!(
+            "{}: the kafka client gave up ({why}): a new one is made",
+            self.location()
+        );
+        // Not more often than once a second, whatever happens.
+        std::thread::sleep(LATER.saturating_sub(self.made.elapsed()));
+        let config = consumer_config(&self.brokers, &self.options)?;
+        let secrets = Secrets::of(&self.options.properties);
+        let watched = self.watch.take().is_some();
+        self.queue = Queue::open(&config, &self.brokers, &self.topic, self.group.is_some(), secrets)?;
+        self.made = Instant::now();
+        if watched {
+            self.watch()?;
+        }
+        match &mut self.group {
+            Some(group) => {
+                group.rejoin();
+                self.subscribe()
+            }
+            None => self.assign_again(),
+        }
+    }
+
+    fn watch(&mut self) -> Result<()> {
+        let (id, interval) = (self.id.clone(), self.options.watch_interval);
+        self.watch = Some(Watch::start(self.queue.client(), &self.topic, id, interval)?);
+        Ok(())
+    }
+
+    fn subscribe(&mut self) -> Result<()> {
+        match &mut self.group {
+            Some(group) if !group.subscribed => {
+                self.queue.subscribe().map_err(|code| {
+                    Error::try_again(format!(
+                        "kafka://{}/{}: cannot join the group `{}`: {code}; start the job again",
+                        self.brokers, self.topic, self.options.group
+                    ))
+                })?;
+                group.subscribed = true;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Joins the group, and waits a while for what it gives: a member that was here before has it at once.
+    fn join(&mut self) -> Result<()> {
+        self.subscribe()?;
+        let Some(group) = self.group.as_mut().filter(|g| !g.awaited) else {
+            return Ok(());
+        };
+        group.awaited = true;
+        let deadline = Instant::now() + self.options.timeout.min(FIRST_GIFT);
+        while self.waits() && !left(deadline).is_zero() {
+            self.dequeue(left(deadline).min(SLICE));
+            if let Some(severe) = self.queue.client().context().take_severe() {
+                match severe.error(&self.location()) {
+                    Some(e) => return Err(e),
+                    None => self.renew(&severe.text)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn owns(&self, partition: u32) -> bool {
+        self.group.as_ref().is_none_or(|g| g.owns(partition))
     }
 
     /// Numbers of the partitions, and a broker that answers. A topic that was just made may not be known to each broker: three looks.
@@ -157,14 +275,20 @@ impl KafkaLog {
     /// Replaces librdkafka's assignment by the partitions that still read, at the positions they reached.
     fn assign_again(&mut self) -> Result<()> {
         self.retry = None;
-        let list = self.positions(
-            self.gather
-                .parts()
-                .iter()
-                .filter(|(_, p)| !p.halted)
-                .map(|(&n, p)| (n, p.next)),
-        )?;
-        self.queue.assign(&list).map_err(|code| self.assign_failed(code))
+        // Between two assignments of the group the next one is waited for.
+        if self.group.as_ref().is_some_and(|g| !g.open) {
+            return Ok(());
+        }
+        let parts = self.gather.parts().iter();
+        let reading: Vec<Position> = parts
+            .filter(|(n, p)| !p.halted && self.owns(**n))
+            .map(|(&partition, p)| Position {
+                partition,
+                offset: p.next,
+                leader_epoch: p.epoch.unwrap_or(-1),
+            })
+            .collect();
+        self.queue.assign_at(&reading).map_err(|code| self.assign_failed(code))
     }
 
     fn assign_failed(&self, code: Code) -> Error {
@@ -212,13 +336,33 @@ impl KafkaLog {
         Ok(None)
     }
 
+    /// The log was cut off somewhere below the next offset.
+    fn cut_off(&mut self, partition: u32, end: Option<u64>) -> Option<Polled> {
+        let part = self.gather.part(partition).filter(|p| !p.halted)?;
+        if let Some(end) = end.filter(|end| *end < part.next) {
+            part.halted = true;
+            return Some(Polled::Truncated { partition, end });
+        }
+        // The brokers forgot the epoch: retention was here, and nothing can be compared. The offset decides.
+        part.epoch = None;
+        self.try_later(Duration::from_millis(100));
+        None
+    }
+
     /// What does not come as a message.
     fn look_around(&mut self) -> Result<Option<Polled>> {
-        if let Some(e) = self.queue.client().context().take_severe(&self.location()) {
-            return Err(e);
+        if let Some(severe) = self.queue.client().context().take_severe() {
+            match severe.error(&self.location()) {
+                Some(e) => return Err(e),
+                None => self.renew(&severe.text)?,
+            }
         }
         if self.retry.is_some_and(|at| at <= Instant::now()) {
             self.assign_again()?;
+        }
+        if let Some(group) = self.group.as_mut().filter(|g| g.news) {
+            group.news = false;
+            return Ok(Some(Polled::PartitionsChanged));
         }
         let Some(watch) = &self.watch else { return Ok(None) };
         if watch.is_gone() {
@@ -233,7 +377,9 @@ impl KafkaLog {
                 self.location()
             )));
         }
-        Ok(watch.partitions().filter(|&n| n > self.told).map(|n| {
+        // A group tells of new partitions itself, when it gives them.
+        let grown = watch.partitions().filter(|&n| n > self.told && self.group.is_none());
+        Ok(grown.map(|n| {
             self.told = n;
             Polled::PartitionsChanged
         }))
@@ -254,6 +400,9 @@ impl Log for KafkaLog {
     fn partitions(&mut self) -> Result<Vec<PartitionInfo>> {
         let deadline = Instant::now() + self.options.timeout;
         let (ids, broker) = self.find(deadline)?;
+        self.join()?;
+        // Waiting for the group took time of its own.
+        let deadline = Instant::now() + self.options.timeout;
         if !self.policy_seen {
             let config = admin_config(&self.brokers, &self.options);
             let wait = left(deadline).min(self.options.timeout / 2);
@@ -277,24 +426,40 @@ impl Log for KafkaLog {
                 start,
                 end,
                 topic_id: topic_id.clone(),
+                owned: self.owns(partition),
             });
         }
         self.known = infos.iter().map(|info| (info.partition, info.end)).collect();
         self.told = self.known.len() as u32;
         self.id = id;
+        if let Some(group) = &mut self.group {
+            group.news = false;
+        }
         Ok(infos)
     }
 
     fn assign(&mut self, positions: &[(u32, u64)]) -> Result<()> {
+        let plain = positions.iter().map(|&(partition, offset)| Position {
+            partition,
+            offset,
+            leader_epoch: -1,
+        });
+        self.assign_at(&plain.collect::<Vec<_>>())
+    }
+
+    fn assign_at(&mut self, positions: &[Position]) -> Result<()> {
         let deadline = Instant::now() + self.options.timeout;
-        if positions.iter().any(|(p, _)| !self.known.contains_key(p)) {
+        if positions.iter().any(|p| !self.known.contains_key(&p.partition)) {
             self.partitions()?;
         }
-        for &(partition, offset) in positions {
+        for &Position { partition, offset, .. } in positions {
             let Some(&end) = self.known.get(&partition) else {
                 let count = self.known.len();
                 return Err(self.outside(partition, offset, &format!("the topic has {count} partitions")));
             };
+            if i64::try_from(offset).is_err() {
+                return Err(self.outside(partition, offset, "no such position is possible"));
+            }
             let reached = self.gather.parts().get(&partition).map_or(0, |p| p.next);
             if offset > end.max(reached) {
                 let (_, end) = topic::watermarks(self.queue.client(), &self.topic, partition, left(deadline))
@@ -305,17 +470,10 @@ impl Log for KafkaLog {
                 self.known.insert(partition, end);
             }
         }
-        let list = self.positions(positions.iter().copied())?;
-        self.queue.assign(&list).map_err(|code| self.assign_failed(code))?;
         self.gather.assign(positions);
-        self.retry = None;
+        self.assign_again()?;
         if self.watch.is_none() {
-            self.watch = Some(Watch::start(
-                self.queue.client(),
-                &self.topic,
-                self.id.clone(),
-                self.options.watch_interval,
-            )?);
+            self.watch()?;
         }
         Ok(())
     }
@@ -332,6 +490,11 @@ impl Log for KafkaLog {
                     }
                     Ready::OutOfRange(partition) => {
                         if let Some(polled) = self.out_of_range(partition)? {
+                            return Ok(polled);
+                        }
+                    }
+                    Ready::Truncated(partition, end) => {
+                        if let Some(polled) = self.cut_off(partition, end) {
                             return Ok(polled);
                         }
                     }
@@ -352,6 +515,19 @@ impl Log for KafkaLog {
         self.watch.as_ref()?.silence()
     }
 
+    fn end(&self, partition: u32) -> Option<u64> {
+        let part = self.gather.parts().get(&partition)?;
+        // The watermark counts what a transaction that is still open has written; at the end nothing can be read.
+        if part.at_end {
+            return Some(part.next);
+        }
+        self.queue.seen_end(partition).map(|end| end.max(part.next))
+    }
+
+    fn waits(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::waits)
+    }
+
     fn note_committed(&mut self, positions: &[(u32, u64)]) {
         let failed = match self.positions(positions.iter().copied()) {
             Ok(list) => self.queue.commit(&list).map_err(|code| code.to_string()).err(),
@@ -369,4 +545,47 @@ impl Log for KafkaLog {
 
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaRespErr as Resp;
+
+    use super::*;
+
+    /// 3b of the behaviour table: a broken client is replaced, in a group and without one; a fenced one is not.
+    #[test]
+    fn a_client_that_gave_up_is_replaced() {
+        let cluster = MockCluster::<rdkafka::producer::DefaultProducerContext>::new(1).unwrap();
+        cluster.create_topic("t", 2, 1).unwrap();
+        let member = Some("m".to_string());
+        for ownership in [Ownership::ByHand, Ownership::Group { member }] {
+            let options = KafkaOptions {
+                ownership,
+                properties: [("session.timeout.ms".to_string(), "6000".to_string())].into(),
+                ..KafkaOptions::new(Format::Text)
+            };
+            let mut log = KafkaLog::open(&cluster.bootstrap_servers(), "t", options).unwrap();
+            assert!(log.partitions().unwrap().iter().all(|p| p.owned));
+            log.assign(&[(0, 0), (1, 0)]).unwrap();
+            let (before, mut batch) = (log.made, RecordBatch::default());
+            log.queue.fail(Resp::RD_KAFKA_RESP_ERR__FATAL);
+            let start = Instant::now();
+            while log.made == before || log.group.as_ref().is_some_and(|g| !g.open) {
+                assert!(start.elapsed() < Duration::from_secs(30), "no new client");
+                log.poll(Duration::from_millis(50), &mut batch).unwrap();
+            }
+            assert!(log.partitions().unwrap().iter().all(|p| p.owned));
+            log.queue.fail(Resp::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+            let e = loop {
+                assert!(start.elapsed() < Duration::from_secs(30), "no error");
+                if let Err(e) = log.poll(Duration::from_millis(50), &mut batch) {
+                    break e;
+                }
+            };
+            assert_eq!(e.kind(), rufous_core::ErrorKind::Closed, "{e}");
+            assert!(e.to_string().contains("group.instance.id"), "{e}");
+        }
+    }
 }

@@ -1,17 +1,39 @@
 //! The settings of a Kafka log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rufous_core::{Error, Format, Result};
 
+use crate::secret;
+
+/// Who says which partitions a log reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// The caller: every partition is its own, and no member joins the group. For tools that read all there is, such as the
+    /// archiver. The group must not be one that consumers subscribe with, or the brokers refuse the positions that are
+    /// shown there (reading is not touched by that).
+    #[default]
+    ByHand,
+    /// The consumer group (P10a), by the classic protocol with eager rebalancing.
+    Group {
+        /// The static member id (`group.instance.id`): who comes back with it within the session timeout gets its
+        /// partitions back at once. It does not leave the group when it ends, so others get its partitions after the session
+        /// timeout (30 s unless `session.timeout.ms` says otherwise). No two processes that run may have the same one.
+        /// `None`: each start is a new member, and what a killed one had is free after its session timeout only.
+        member: Option<String>,
+    },
+}
+
 /// How a [`KafkaLog`](crate::KafkaLog) reads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct KafkaOptions {
-    /// The group under which positions are shown to lag tools. No member ever joins it: it must not be the group of a
-    /// consumer that subscribes, or the brokers refuse the positions (reading is not touched by that).
+    /// The consumer group: its lag is what lag tools show.
     pub group: String,
+    /// Who says which partitions are read.
+    pub ownership: Ownership,
     /// How records are written.
     pub format: Format,
     /// Settings of librdkafka (`security.protocol`, `sasl.*`, `ssl.*`, ...) that are added to ours or replace them.
@@ -24,11 +46,27 @@ pub struct KafkaOptions {
     pub watch_interval: Duration,
 }
 
+/// Values of properties that may be secrets are not shown.
+impl fmt::Debug for KafkaOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaOptions")
+            .field("group", &self.group)
+            .field("ownership", &self.ownership)
+            .field("format", &self.format)
+            .field("properties", &secret::shown(&self.properties))
+            .field("timeout", &self.timeout)
+            .field("prefetch", &self.prefetch)
+            .field("watch_interval", &self.watch_interval)
+            .finish()
+    }
+}
+
 impl KafkaOptions {
-    /// The group `rufous`, 10 seconds, 256 MiB, a look every 5 seconds.
+    /// The group `rufous`, all partitions by hand, 10 seconds, 256 MiB, a look every 5 seconds.
     pub fn new(format: Format) -> Self {
         Self {
             group: "rufous".into(),
+            ownership: Ownership::ByHand,
             format,
             properties: BTreeMap::new(),
             timeout: Duration::from_secs(10),
@@ -39,12 +77,19 @@ impl KafkaOptions {
 }
 
 /// Exactness rests on these; each with the reason why it may not be changed.
-const OURS: [(&str, &str); 9] = [
+const OURS: [(&str, &str); 10] = [
     ("isolation.level", "both layers read committed records only"),
     ("auto.offset.reset", "a lost range must be seen, not skipped"),
     ("enable.auto.commit", "positions come from the store"),
     ("auto.commit.enable", "positions come from the store"),
-    ("group.protocol", "partitions are assigned by hand"),
+    (
+        "group.protocol",
+        "static members of the classic protocol are back at once",
+    ),
+    (
+        "partition.assignment.strategy",
+        "partitions change hands all at once: positions come from the store",
+    ),
     ("enable.auto.offset.store", "positions come from the store"),
     ("enable.partition.eof", "positions move over aborted transactions by it"),
     ("bootstrap.servers", "it is the address of the log"),
@@ -95,6 +140,19 @@ pub(crate) fn consumer_config(brokers: &str, options: &KafkaOptions) -> Result<C
     ] {
         config.set(name, value);
     }
+    if let Ownership::Group { member } = &options.ownership {
+        // A slow flush or a slow closure is no reason to lose partitions; a dead process is, soon.
+        for (name, value) in [
+            ("session.timeout.ms", "30000"),
+            ("heartbeat.interval.ms", "3000"),
+            ("max.poll.interval.ms", "1800000"),
+        ] {
+            config.set(name, value);
+        }
+        if let Some(member) = member {
+            config.set("group.instance.id", member);
+        }
+    }
     for (name, value) in &options.properties {
         if name == "max.partition.fetch.bytes" {
             // Another name of ours: with both set, chance would choose.
@@ -111,6 +169,8 @@ pub(crate) fn consumer_config(brokers: &str, options: &KafkaOptions) -> Result<C
         ("enable.auto.offset.store", "false"),
         ("enable.partition.eof", "true"),
         ("allow.auto.create.topics", "false"),
+        ("group.protocol", "classic"),
+        ("partition.assignment.strategy", "range"),
     ] {
         config.set(name, value);
     }

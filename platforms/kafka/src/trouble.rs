@@ -1,5 +1,6 @@
 //! Which of librdkafka's errors pass by themselves, and what the others mean.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,29 @@ use rdkafka::ClientContext;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rufous_core::Error;
 
+use crate::group::Change;
+use crate::secret::Secrets;
+
 /// What the client's callbacks tell, in any thread.
-#[derive(Default)]
-pub(crate) struct Troubles(Mutex<Inner>);
+pub(crate) struct Troubles {
+    inner: Mutex<Inner>,
+    pub(crate) secrets: Secrets,
+}
+
+/// An error that ends the client.
+pub(crate) struct Severe {
+    pub(crate) code: Code,
+    pub(crate) text: String,
+}
 
 #[derive(Default)]
 struct Inner {
     /// An error that ends the reading, not yet given to the caller.
-    severe: Option<(Code, String)>,
+    severe: Option<Severe>,
+    /// What the consumer group said and nobody has worked off.
+    group: VecDeque<Change>,
+    /// The client is about to go: it takes no partitions any more.
+    closing: bool,
     /// The last that was said about connections.
     last: Option<String>,
     /// When a warning was written last, and how many were swallowed since.
@@ -28,13 +44,18 @@ const QUIET: Duration = Duration::from_secs(10);
 impl ClientContext for Troubles {}
 
 impl Troubles {
+    pub(crate) fn new(secrets: Secrets) -> Self {
+        let inner = Mutex::default();
+        Self { inner, secrets }
+    }
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// An error of the whole client.
     pub(crate) fn note(&self, code: Code, text: &str) {
-        if is_refusal(code) || code == Code::Fatal {
-            self.lock().severe.get_or_insert_with(|| (code, text.to_owned()));
+        let text = &self.secrets.hide(text);
+        if is_refusal(code) {
+            self.fail(code, text);
         } else {
             let mut inner = self.lock();
             // "1/1 brokers are down" follows the reason: the reason is worth more.
@@ -44,6 +65,11 @@ impl Troubles {
             drop(inner);
             self.warn(text);
         }
+    }
+    /// An error that ends the client; the first one counts.
+    pub(crate) fn fail(&self, code: Code, text: &str) {
+        let text = self.secrets.hide(text);
+        self.lock().severe.get_or_insert(Severe { code, text });
     }
     /// Tells the operator, at most once in [`QUIET`].
     pub(crate) fn warn(&self, text: &str) {
@@ -57,18 +83,26 @@ impl Troubles {
         drop(inner);
         tracing::warn!(swallowed, "kafka: {text} (reading goes on)");
     }
-    /// The error that ends the reading, once.
-    pub(crate) fn take_severe(&self, location: &str) -> Option<Error> {
-        let (code, text) = self.lock().severe.take()?;
-        Some(if is_refusal(code) {
-            Error::invalid(format!(
-                "{location}: the brokers refuse the connection: {text}; check security.protocol, sasl.* and ssl.* of the source"
-            ))
-        } else {
-            Error::try_again(format!(
-                "{location}: the kafka client gave up: {text}; start the job again"
-            ))
-        })
+    /// The error that ends the client, once.
+    pub(crate) fn take_severe(&self) -> Option<Severe> {
+        self.lock().severe.take()
+    }
+    /// What the group says. `false`: nobody will work it off.
+    pub(crate) fn changed(&self, change: Change) -> bool {
+        let mut inner = self.lock();
+        if inner.closing {
+            return false;
+        }
+        inner.group.push_back(change);
+        true
+    }
+    /// What the group said, oldest first.
+    pub(crate) fn next_change(&self) -> Option<Change> {
+        self.lock().group.pop_front()
+    }
+    /// From now on nothing that the group says is worked off.
+    pub(crate) fn close(&self) {
+        self.lock().closing = true;
     }
     /// The last that was said about connections, for messages.
     pub(crate) fn last(&self) -> String {
@@ -76,6 +110,25 @@ impl Troubles {
             .last
             .as_ref()
             .map_or(String::new(), |text| format!(" ({text})"))
+    }
+}
+
+impl Severe {
+    /// The error for the caller; `None` when a new client may go on in place of this one.
+    pub(crate) fn error(&self, location: &str) -> Option<Error> {
+        let text = &self.text;
+        if is_refusal(self.code) {
+            return Some(Error::invalid(format!(
+                "{location}: the brokers refuse the connection: {text}; check security.protocol, sasl.* and ssl.* of the source"
+            )));
+        }
+        // Two that take turns would throw each other out for ever.
+        (self.code == Code::FencedInstanceId).then(|| {
+            Error::closed(format!(
+                "{location}: another process joined the consumer group with the same member id, and has the partitions now: \
+                 {text}; stop one of the two, or give each its own `group.instance.id`"
+            ))
+        })
     }
 }
 

@@ -285,6 +285,7 @@ impl Log for LocalLog {
                     start: 0,
                     end,
                     topic_id,
+                    owned: true,
                 })
             })
             .collect()

@@ -1,6 +1,6 @@
 //! The sources of a job and the logs that they are bound to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rufous_core::{CutSpec, Error, Plan, Result, SourceDecoder};
@@ -8,8 +8,8 @@ use rufous_store_api::{Guarantee, RealtimeStore};
 
 use crate::bad::{BadState, DeadLetters};
 use crate::log::Log;
-use crate::options::{OnBadRecord, StreamOptions};
 use crate::metrics::SourceMetrics;
+use crate::options::{OnBadRecord, StreamOptions};
 use crate::partition::Partition;
 
 /// A source of the job and the log that it is bound to.
@@ -50,6 +50,8 @@ pub(crate) struct Bound {
     pub(crate) bad: BadState,
     /// What others see of it.
     pub(crate) meter: Arc<SourceMetrics>,
+    /// Partitions that another process of the group reads; their rows say so.
+    pub(crate) elsewhere: BTreeSet<u32>,
 }
 
 /// Whether a job may run live.
@@ -129,6 +131,7 @@ pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>, options: &StreamOptions) ->
             dead_letters,
             bad: BadState::default(),
             meter: Arc::default(),
+            elsewhere: BTreeSet::new(),
         });
     }
     match logs.into_keys().next() {

@@ -48,6 +48,7 @@ impl Engine<'_> {
 
     pub(crate) fn begin_commit(&mut self) -> Result<()> {
         self.last_commit = Instant::now();
+        self.refresh_lag();
         self.measure();
         // Nothing passes a dead letter before it is stored.
         self.deliver()?;
@@ -137,13 +138,7 @@ impl Engine<'_> {
                 }
             }
         }
-        let lag = self
-            .bound
-            .iter()
-            .flat_map(|b| b.partitions.values())
-            .map(|p| p.end.saturating_sub(p.row.next))
-            .sum();
-        self.metrics.lag.store(lag, Relaxed);
+        self.refresh_lag();
     }
 
     /// Commits all that was read and waits for it.

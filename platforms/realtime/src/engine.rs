@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use rufous_core::rules::{Rule, kept};
 use rufous_core::panics::catch;
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BadRecord, ChunkMeta, Deltas, Error, Executor, Plan, RecordBatch, Result, Timestamp};
 use rufous_store_api::{Manifest, ManifestLog, RealtimeStore};
 
@@ -145,7 +145,8 @@ impl Engine<'_> {
                         self.settle()?;
                         self.acquire(i)?;
                     }
-                    Polled::PartitionsChanged => self.appeared(i)?,
+                    Polled::Truncated { partition, end } => self.truncated(i, partition, end)?,
+                    Polled::PartitionsChanged => self.changed(i)?,
                 }
             }
             idle_wait = if busy {
@@ -259,7 +260,7 @@ impl Engine<'_> {
             }
             executor.push(&meta, b.decoder.chunk(from..run.range.end))?;
         }
-        partition.read(records.next, cuts);
+        partition.read(records.next, records.leader_epoch, cuts);
         partition.measure(cuts);
         b.meter.read(records, cuts);
         metrics.records.fetch_add(records.entries.len() as u64, Relaxed);
@@ -277,9 +278,10 @@ impl Engine<'_> {
 
     fn at_end(&self) -> bool {
         self.bound.iter().all(|b| {
-            b.targets
-                .iter()
-                .all(|(p, end)| b.partitions.get(p).is_none_or(|s| s.next >= *end))
+            !b.log.waits()
+                && b.targets
+                    .iter()
+                    .all(|(p, end)| b.partitions.get(p).is_none_or(|s| s.next >= *end))
         })
     }
 }

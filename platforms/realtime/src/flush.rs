@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use rufous_core::rules::{Rule, kept};
 use rufous_core::panics::{Panicked, catch};
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{Deltas, Error, Result};
 use rufous_store_api::{Advance, Commit, Committed, RealtimeStore};
 

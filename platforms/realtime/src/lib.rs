@@ -36,6 +36,6 @@ pub use bad::{DeadLetters, Letter};
 pub use bind::{BoundLog, check};
 pub use engine::Stream;
 pub use genesis::genesis;
-pub use log::{Log, PartitionInfo, Polled};
+pub use log::{Log, PartitionInfo, Polled, Position};
 pub use metrics::{Limits, Metrics, PartitionMetrics, Reason, SourceMetrics, StreamReport};
 pub use options::{OnBadRecord, StreamOptions};

@@ -16,6 +16,20 @@ pub struct PartitionInfo {
     /// Identifies the log behind the number: a topic's id, or a file's device, inode and first bytes. When it changes under
     /// a number, the log was replaced (P42).
     pub topic_id: String,
+    /// Whether this process reads it: its consumer group gave it to this one, or nobody shares it out (P10a).
+    pub owned: bool,
+}
+
+/// Where a partition is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Its number.
+    pub partition: u32,
+    /// The first offset wanted.
+    pub offset: u64,
+    /// The leader epoch of the record before it, -1 when it is not known: a log that was truncated below `offset` and
+    /// written anew is recognised by it (P42).
+    pub leader_epoch: i32,
 }
 
 /// What a poll brought.
@@ -34,7 +48,15 @@ pub enum Polled {
         /// The first offset that can be read.
         start: u64,
     },
-    /// A new partition may have appeared: ask [`Log::partitions`].
+    /// The log now ends, or ended once, at `end`, below what was read: what followed was cut off, and other records may
+    /// stand in its place (P42). The partition stays where it is until it is assigned again.
+    Truncated {
+        /// Which partition.
+        partition: u32,
+        /// Up to where the log is what it was.
+        end: u64,
+    },
+    /// Ask [`Log::partitions`] again: one may be new, given to this process, or taken from it.
     PartitionsChanged,
 }
 
@@ -60,6 +82,14 @@ pub trait Log: Send {
     /// # Errors
     /// When a partition does not exist or an offset is beyond its end.
     fn assign(&mut self, positions: &[(u32, u64)]) -> Result<()>;
+    /// [`assign`](Self::assign), with the leader epochs that were seen. A log without epochs needs none.
+    ///
+    /// # Errors
+    /// As for `assign`.
+    fn assign_at(&mut self, positions: &[Position]) -> Result<()> {
+        let plain: Vec<_> = positions.iter().map(|p| (p.partition, p.offset)).collect();
+        self.assign(&plain)
+    }
     /// Waits for records at most `timeout`.
     ///
     /// # Errors
@@ -71,5 +101,13 @@ pub trait Log: Send {
     /// of it is as idle as one of a log without news. `None`: there is no server, or it was not asked yet.
     fn silence(&self) -> Option<Duration> {
         None
+    }
+    /// The end of an assigned partition as far as it is known without asking: for the lag. `None`: not known.
+    fn end(&self, _partition: u32) -> Option<u64> {
+        None
+    }
+    /// Whether it is not settled yet which partitions this process gets. [`Polled::PartitionsChanged`] follows.
+    fn waits(&self) -> bool {
+        false
     }
 }

@@ -1,18 +1,22 @@
 //! Which partitions the engine reads and from where: genesis, acquisition with repair, and what a new manifest changes.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use rufous_core::{Clock, Error, Frontier, Result, SourcePartition};
-use rufous_store_api::Progress;
+use rufous_core::{Clock, Error, ErrorKind, Frontier, Result, SourcePartition};
+use rufous_store_api::{Progress, Repair};
 
+use crate::bind::Bound;
 use crate::engine::Engine;
 use crate::genesis::genesis;
 use crate::log::PartitionInfo;
 use crate::partition::Partition;
-use crate::repair::{Situation, repair};
+use crate::repair::{Situation, release, repair};
 
 /// How often the current manifest is compared with the shards.
 pub(crate) const MANIFEST_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a log that did not answer is left alone.
+const AGAIN: Duration = Duration::from_millis(200);
 
 impl Engine<'_> {
     /// P10, P10a: where to begin, then every partition.
@@ -33,9 +37,9 @@ impl Engine<'_> {
         };
         self.manifest = Some(genesis(self.plan, &specs, self.manifests, starts)?);
         for i in 0..self.bound.len() {
-            self.acquire(i)?;
-            let b = &mut self.bound[i];
-            b.targets = b.partitions.iter().map(|(p, s)| (*p, s.end)).collect();
+            let infos = self.bound[i].log.partitions()?;
+            self.bound[i].targets = infos.iter().map(|info| (info.partition, info.end)).collect();
+            self.acquire_all(i, &infos)?;
         }
         self.measure_start();
         Ok(())
@@ -43,22 +47,57 @@ impl Engine<'_> {
 
     /// Acquires all partitions of one source anew and reads on from their rows. Nothing of them may be in a map.
     pub(crate) fn acquire(&mut self, i: usize) -> Result<()> {
-        let infos = self.bound[i].log.partitions()?;
-        self.bound[i].partitions.clear();
-        for info in &infos {
-            self.acquire_one(i, info)?;
+        match self.infos(i)? {
+            Some(infos) => self.acquire_all(i, &infos),
+            None => Ok(()),
         }
+    }
+
+    /// The partitions of a source. While a stream runs, a log that does not answer is waited for: answers are given from what
+    /// is there, and grow older. `None`: the stream was told to stop meanwhile.
+    fn infos(&mut self, i: usize) -> Result<Option<Vec<PartitionInfo>>> {
+        loop {
+            match self.bound[i].log.partitions() {
+                Err(e) if e.kind() == ErrorKind::TryAgain => {
+                    tracing::warn!(source = self.bound[i].name, error = %e, "the log does not answer: asked again");
+                    if self.options.stop.load(Relaxed) {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(AGAIN);
+                }
+                other => return other.map(Some),
+            }
+        }
+    }
+
+    fn acquire_all(&mut self, i: usize, infos: &[PartitionInfo]) -> Result<()> {
+        self.bound[i].partitions.clear();
+        for info in infos {
+            if info.owned {
+                self.acquire_one(i, info, None)?;
+            } else {
+                self.release_one(i, info)?;
+            }
+        }
+        self.show_ownership(i);
         self.assign(i)
     }
 
-    pub(crate) fn acquire_one(&mut self, i: usize, info: &PartitionInfo) -> Result<()> {
+    /// What a decision over a partition rests on, and what is done with it in the rows of all stores.
+    fn in_all_stores(
+        &self,
+        i: usize,
+        info: &PartitionInfo,
+        truncated: Option<u64>,
+        decide: &dyn Fn(Option<&Progress>, &Situation<'_>) -> Result<Repair>,
+    ) -> Result<Progress> {
         let (plan, manifest) = (
             self.plan,
             self.manifest
                 .as_ref()
                 .ok_or_else(|| Error::bug("no manifest was read"))?,
         );
-        let b = &mut self.bound[i];
+        let b = &self.bound[i];
         let p = SourcePartition::new(&b.name, info.partition);
         let nothing = Frontier::default();
         let drop_before = manifest.drop_before.get(plan.fingerprint()).unwrap_or(&nothing).of(&p);
@@ -70,8 +109,9 @@ impl Engine<'_> {
             drop_before,
             cut_spec: &spec,
             fingerprint: plan.fingerprint(),
+            truncated,
         };
-        let acquire = |store: &str| self.store.acquire(store, &p, &mut |found| repair(found, &situation));
+        let acquire = |store: &str| self.store.acquire(store, &p, &mut |found| decide(found, &situation));
         let mut rows: Vec<Progress> = self.stores.iter().map(|s| acquire(s)).collect::<Result<_>>()?;
         // Each store is acquired by itself: a crash between two of them leaves the epochs apart, and a commit checks all of them.
         let epoch = rows.iter().map(|r| r.epoch).max().unwrap_or_default();
@@ -89,12 +129,19 @@ impl Engine<'_> {
                 "the progress rows of {p} differ between the job's stores: one of them was written by a foreign hand"
             )));
         }
-        let row = rows
-            .pop()
-            .ok_or_else(|| Error::invalid("a job without a store has no realtime state"))?;
+        rows.pop()
+            .ok_or_else(|| Error::invalid("a job without a store has no realtime state"))
+    }
+
+    /// P10a.
+    fn acquire_one(&mut self, i: usize, info: &PartitionInfo, truncated: Option<u64>) -> Result<()> {
+        let row = self.in_all_stores(i, info, truncated, &repair)?;
+        let b = &mut self.bound[i];
+        let p = SourcePartition::new(&b.name, info.partition);
         for hole in &row.holes {
             tracing::warn!(partition = %p, from = hole.from, to = hole.to, reason = hole.reason, "a lost range");
         }
+        b.elsewhere.remove(&info.partition);
         let mut acquired = Partition::acquired(p, row, b.spec.clone(), info.end);
         acquired.meet(b.meter.partition(info.partition), &self.metrics);
         // Where the event clock does not cut, the row keeps no event time.
@@ -107,31 +154,100 @@ impl Engine<'_> {
         Ok(())
     }
 
-    pub(crate) fn assign(&mut self, i: usize) -> Result<()> {
-        let b = &mut self.bound[i];
-        let positions: Vec<_> = b.partitions.iter().map(|(p, s)| (*p, s.next)).collect();
-        b.meter.owns(b.partitions.keys().copied());
-        b.log.assign(&positions)
+    /// Another process of the group reads it: the rows say so, once, or answers would be too small in silence. While the
+    /// group has not decided, nothing changes: what is there is a prefix of the log, and grows older only.
+    fn release_one(&mut self, i: usize, info: &PartitionInfo) -> Result<()> {
+        let b = &self.bound[i];
+        if b.log.waits() || b.elsewhere.contains(&info.partition) {
+            return Ok(());
+        }
+        self.in_all_stores(i, info, None, &|row, s| Ok(release(row, s)))?;
+        self.bound[i].elsewhere.insert(info.partition);
+        Ok(())
     }
 
-    /// New partitions begin at their own start; the others go on where they are.
-    pub(crate) fn appeared(&mut self, i: usize) -> Result<()> {
-        let infos = self.bound[i].log.partitions()?;
-        let mut found = false;
+    fn show_ownership(&mut self, i: usize) {
+        let b = &self.bound[i];
+        if !b.elsewhere.is_empty() {
+            tracing::warn!(
+                source = b.name,
+                owned = b.partitions.len(),
+                elsewhere = ?b.elsewhere,
+                "the consumer group gave partitions to another process: answers from here name them as unavailable"
+            );
+        }
+        let all: usize = self.bound.iter().map(|b| b.elsewhere.len()).sum();
+        self.metrics.elsewhere.store(all as u64, Relaxed);
+    }
+
+    pub(crate) fn assign(&mut self, i: usize) -> Result<()> {
+        let b = &mut self.bound[i];
+        let positions: Vec<_> = b.partitions.values().map(Partition::position).collect();
+        b.meter.owns(b.partitions.keys().copied());
+        b.log.assign_at(&positions)
+    }
+
+    /// Partitions are new, given, or taken. New ones begin at their own start; those that stay go on where they are, and what
+    /// is taken is committed first.
+    pub(crate) fn changed(&mut self, i: usize) -> Result<()> {
+        let Some(infos) = self.infos(i)? else { return Ok(()) };
+        let kept = |b: &Bound, n: u32| infos.iter().any(|info| info.owned && info.partition == n) || b.log.waits();
+        let b = &self.bound[i];
+        if b.partitions.keys().any(|&n| !kept(b, n)) {
+            self.settle()?;
+        }
+        let (owned, elsewhere) = (self.bound[i].partitions.len(), self.bound[i].elsewhere.clone());
+        let mut moved = false;
         for info in &infos {
-            if let Some(known) = self.bound[i].partitions.get_mut(&info.partition) {
-                known.end = info.end;
-            } else {
-                tracing::info!(
-                    source = self.bound[i].name,
-                    partition = info.partition,
-                    "a new partition"
-                );
-                self.acquire_one(i, info)?;
-                found = true;
+            let b = &mut self.bound[i];
+            match (info.owned, b.partitions.get_mut(&info.partition)) {
+                (true, Some(known)) if known.row.topic_id == info.topic_id => known.end = info.end,
+                // Another log under the same name is refused there (P42).
+                (true, _) => {
+                    tracing::info!(source = b.name, partition = info.partition, "a partition was given");
+                    self.acquire_one(i, info, None)?;
+                    moved = true;
+                }
+                (false, Some(_)) if b.log.waits() => {}
+                (false, found) => {
+                    moved |= found.is_some();
+                    b.partitions.remove(&info.partition);
+                    self.release_one(i, info)?;
+                }
             }
         }
-        if found { self.assign(i) } else { Ok(()) }
+        if owned != self.bound[i].partitions.len() || elsewhere != self.bound[i].elsewhere {
+            self.show_ownership(i);
+        }
+        if moved { self.assign(i) } else { Ok(()) }
+    }
+
+    /// P42: the log was cut off below what was read. The partition's shard is rebuilt from the log as it is now.
+    pub(crate) fn truncated(&mut self, i: usize, partition: u32, end: u64) -> Result<()> {
+        tracing::error!(
+            source = self.bound[i].name,
+            partition,
+            end,
+            "the log was truncated below what was read, after an unclean election of its leader"
+        );
+        self.settle()?;
+        let Some(infos) = self.infos(i)? else { return Ok(()) };
+        for info in infos.iter().filter(|info| info.owned && info.partition == partition) {
+            self.acquire_one(i, info, Some(end))?;
+        }
+        self.assign(i)
+    }
+
+    /// What lies between the rows and the ends of the logs, as far as the logs know without asking.
+    pub(crate) fn refresh_lag(&mut self) {
+        let mut lag = 0;
+        for b in &mut self.bound {
+            for (n, p) in &mut b.partitions {
+                p.end = b.log.end(*n).unwrap_or(p.end).max(p.next);
+                lag += p.end.saturating_sub(p.row.next);
+            }
+        }
+        self.metrics.lag.store(lag, Relaxed);
     }
 
     /// A manifest that arrives while the stream runs may disagree with its shards: they are repaired then (P32).

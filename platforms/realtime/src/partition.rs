@@ -6,6 +6,7 @@ use rufous_core::{BatchId, CutSpec, SourcePartition, Timestamp};
 use rufous_store_api::{Advance, Progress};
 
 use crate::cutter::{Cuts, Cutter};
+use crate::log::Position;
 use crate::metrics::PartitionMetrics;
 
 pub(crate) struct Partition {
@@ -18,6 +19,8 @@ pub(crate) struct Partition {
     /// Since the last swap.
     cuts: Vec<(BatchId, u64)>,
     last_time: Option<Timestamp>,
+    /// The leader epoch of what lies before `next`, -1 when it is not known.
+    leader_epoch: i32,
     /// Where the log ended when last asked.
     pub(crate) end: u64,
     /// What others see of it.
@@ -33,15 +36,25 @@ impl Partition {
             cutter,
             cuts: Vec::new(),
             last_time: None,
+            leader_epoch: row.leader_epoch,
             end,
             meter: Arc::default(),
             row,
         }
     }
-    pub(crate) fn read(&mut self, next: u64, cuts: &Cuts) {
+    pub(crate) fn read(&mut self, next: u64, leader_epoch: Option<i32>, cuts: &Cuts) {
         self.next = next;
+        self.leader_epoch = leader_epoch.unwrap_or(-1);
         self.cuts.extend_from_slice(&cuts.cuts);
         self.last_time = self.last_time.max(cuts.last_time);
+    }
+    /// Where reading goes on.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            partition: self.id.partition,
+            offset: self.next,
+            leader_epoch: self.leader_epoch,
+        }
     }
     /// P14: cells of batches below this one are not written.
     pub(crate) fn retained_from(&self) -> BatchId {
@@ -61,10 +74,11 @@ impl Partition {
             batch: self.cutter.batch(),
             cuts: std::mem::take(&mut self.cuts),
             holes: Vec::new(),
-            leader_epoch: -1,
+            leader_epoch: self.leader_epoch,
             last_time: self.last_time.take(),
         };
         self.row.next = advance.to;
+        self.row.leader_epoch = advance.leader_epoch;
         self.row.batch = advance.batch;
         self.row.cuts.extend_from_slice(&advance.cuts);
         Some(advance)

@@ -21,6 +21,30 @@ pub struct Situation<'a> {
     pub cut_spec: &'a str,
     /// The job's fingerprint.
     pub fingerprint: &'a str,
+    /// The log was truncated at this offset, as it said when it was read on from `next` (P42).
+    pub truncated: Option<u64>,
+}
+
+impl Situation<'_> {
+    /// An empty shard at the drop permission (P32).
+    fn fresh(&self) -> Progress {
+        Progress::standing_at(
+            if kept(Rule::RebuildAtPermission) {
+                self.drop_before
+            } else {
+                self.frontier
+            },
+            self.log.topic_id.clone(),
+            self.cut_spec.into(),
+            self.fingerprint.into(),
+        )
+    }
+}
+
+/// What becomes of a shard whose partition another process of the group reads: it stays as it is and says so.
+pub fn release(row: Option<&Progress>, s: &Situation<'_>) -> Repair {
+    let row = row.cloned().unwrap_or_else(|| s.fresh());
+    Repair::Keep(Progress { released: true, ..row })
 }
 
 /// Decides (P32, P33, P34, P42), in this order: a foreign or changed log is refused; a missing, misaligned or far too old
@@ -29,34 +53,26 @@ pub struct Situation<'a> {
 /// # Errors
 /// `InvalidRequest` when the log under the partition is another one, shorter than what was read, or cut differently.
 pub fn repair(row: Option<&Progress>, s: &Situation<'_>) -> Result<Repair> {
-    let fresh = || {
-        Progress::standing_at(
-            if kept(Rule::RebuildAtPermission) {
-                s.drop_before
-            } else {
-                s.frontier
-            },
-            s.log.topic_id.clone(),
-            s.cut_spec.into(),
-            s.fingerprint.into(),
-        )
-    };
     let (mut row, replace) = match row {
-        None => (fresh(), true),
+        None => (s.fresh(), true),
         Some(row) => {
             refuse_foreign(row, s)?;
+            if let Some(end) = s.truncated.filter(|end| *end < row.next) {
+                return truncated(row, end, s);
+            }
             // P32. A shard that stands before the drop permission would only read what nobody may ask for.
             let misaligned = row.aligned(s.frontier).is_err() || row.aligned(s.drop_before).is_err();
             if (misaligned && kept(Rule::RebuildMisaligned)) || row.next < s.drop_before.cut {
+                (s.fresh(), true)
+            } else {
+                let released = false;
                 (
                     Progress {
-                        epoch: row.epoch,
-                        ..fresh()
+                        released,
+                        ..row.clone()
                     },
-                    true,
+                    false,
                 )
-            } else {
-                (row.clone(), false)
             }
         }
     };
@@ -88,7 +104,8 @@ fn refuse_foreign(row: &Progress, s: &Situation<'_>) -> Result<()> {
             row.fingerprint, s.fingerprint
         )));
     }
-    if s.log.end < row.next {
+    // A truncation that the log told of is repaired.
+    if s.log.end < row.next && s.truncated.is_none() {
         return Err(Error::invalid(format!(
             "partition {} of `{}` ends at offset {}, but it was read to {}: it was truncated or made anew; restore it, name it a new source, or start with another --instance",
             p.partition, p.source, s.log.end, row.next
@@ -97,12 +114,38 @@ fn refuse_foreign(row: &Progress, s: &Situation<'_>) -> Result<()> {
     Ok(())
 }
 
+/// P42: what was read from `end` on is not in the log any more. The shard is rebuilt from the log as it is now, and the range
+/// is a hole: records that were counted, and that others may have seen, are gone.
+fn truncated(row: &Progress, end: u64, s: &Situation<'_>) -> Result<Repair> {
+    let p = s.p;
+    if s.frontier.cut > end {
+        return Err(Error::invalid(format!(
+            "partition {} of `{}` was truncated at offset {end} after an unclean election of its leader, but the published \
+             generation covers it up to offset {}: the archive holds records that the log does not; name it a new source, or \
+             start with another --instance",
+            p.partition, p.source, s.frontier.cut
+        )));
+    }
+    let mut fresh = s.fresh();
+    lost_range(&mut fresh, s);
+    let gone = Hole {
+        from: end,
+        to: row.next,
+        reason: "truncated from the log after an unclean election of its leader".into(),
+    };
+    let older = row.holes.iter().filter(|h| h.to <= end && h.from >= fresh.next);
+    fresh.holes.extend(older.cloned().chain([gone]));
+    Ok(Repair::Replace(fresh))
+}
+
 /// P33, P34: the log begins above `next`.
 fn lost_range(row: &mut Progress, s: &Situation<'_>) {
     let (next, start, f) = (row.next, s.log.start, s.frontier);
     if start <= next {
         return;
     }
+    // The epoch of a record before the loss says nothing of where reading goes on.
+    row.leader_epoch = -1;
     let reason = || "deleted from the log before it was read".to_string();
     if f.cut >= start {
         // The offline layer covers it: readers at this frontier do not see the hole, a rollback would.

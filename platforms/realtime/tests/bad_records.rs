@@ -194,7 +194,13 @@ fn policies_are_given_per_source() {
     bed.options.on_bad_record_of = [("lines".to_string(), OnBadRecord::Skip)].into();
     let report = bed.run(&plan, &lists(mixed())).unwrap();
     assert_eq!((report.bad, bed.sums(&plan)), (3, counted(["a", "b", "a", "c"])));
-    assert_eq!(bed.metrics.source("lines").bad.load(std::sync::atomic::Ordering::Relaxed), 3);
+    assert_eq!(
+        bed.metrics
+            .source("lines")
+            .bad
+            .load(std::sync::atomic::Ordering::Relaxed),
+        3
+    );
     let rows = bed.memory.snapshot().unwrap().partitions("counts").unwrap();
     let positions: Vec<_> = rows.iter().map(|(p, r)| (p.clone(), r.next)).collect();
     let part = |p| SourcePartition::new("lines", p);

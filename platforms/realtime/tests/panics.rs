@@ -47,7 +47,13 @@ fn a_record_that_panics_is_skipped() {
         let report = bed.run(&plan, &texts(&lines)).unwrap();
         assert_eq!(bed.sums(&plan), counted(good()), "chunks of {chunk}");
         assert_eq!(report.bad, lines.len() as u64 - good().count() as u64);
-        assert_eq!(bed.metrics.source("lines").bad.load(std::sync::atomic::Ordering::Relaxed), report.bad);
+        assert_eq!(
+            bed.metrics
+                .source("lines")
+                .bad
+                .load(std::sync::atomic::Ordering::Relaxed),
+            report.bad
+        );
     }
 }
 

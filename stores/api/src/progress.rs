@@ -32,7 +32,7 @@ pub struct Progress {
     pub holes: Vec<Hole>,
     /// Identifies the log: the topic's id, or device, inode and first bytes of a file. A mismatch is refused (P42).
     pub topic_id: String,
-    /// The leader epoch of the last record; -1 when the log has none.
+    /// The leader epoch of what lies before `next`; -1 when the log has none or it is not known (P42).
     pub leader_epoch: i32,
     /// The greatest time that was applied: log time, or event time where that cuts; for freshness.
     pub last_time: Option<Timestamp>,

@@ -45,7 +45,8 @@ pub struct Advance {
     pub cuts: Vec<(BatchId, u64)>,
     /// Ranges that turned out lost.
     pub holes: Vec<Hole>,
-    /// The leader epoch of the last record, -1 for none.
+    /// The leader epoch of what lies before `to`; -1 when it is not known: then the row does not know it either (an older
+    /// one would make a log look truncated that is not).
     pub leader_epoch: i32,
     /// The greatest time among the records.
     pub last_time: Option<Timestamp>,
@@ -188,9 +189,7 @@ pub fn apply_advances(rows: &mut BTreeMap<SourcePartition, Progress>, advances: 
             row.cuts.extend_from_slice(&a.cuts);
             row.holes.extend_from_slice(&a.holes);
             row.last_time = row.last_time.max(a.last_time);
-            if a.leader_epoch >= 0 {
-                row.leader_epoch = a.leader_epoch;
-            }
+            row.leader_epoch = a.leader_epoch;
         }
     }
     Committed::Done

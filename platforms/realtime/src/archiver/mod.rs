@@ -178,6 +178,7 @@ impl Run<'_> {
                     }
                 }
                 Polled::PartitionsChanged => self.look_up = true,
+                Polled::Truncated { partition, end } => return Err(self.truncated(partition, end)),
             }
             let lost = self.partitions.values().any(|p| p.lost.is_some());
             if (last.elapsed() >= self.options.interval || self.is_full() || lost) && self.pause.over() {

@@ -8,6 +8,7 @@ use rufous_store_api::IndexEntry;
 use super::Run;
 use super::partition::Partition;
 use crate::cutter::Cutter;
+use crate::log::Position;
 
 impl Run<'_> {
     /// Looks up partitions, if asked to, and assigns all of them from where they stand. May be tried again after an error.
@@ -40,10 +41,15 @@ impl Run<'_> {
             self.meter.opened.store(true, Relaxed);
             (self.look_up, self.started) = (false, true);
         }
-        let positions: Vec<_> = self.partitions.iter().map(|(p, s)| (*p, s.next)).collect();
+        let position = |(&partition, p): (&u32, &Partition)| Position {
+            partition,
+            offset: p.next,
+            leader_epoch: p.leader_epoch,
+        };
+        let positions: Vec<_> = self.partitions.iter().map(position).collect();
         // Assigning anew hands out again what the log had read ahead: each partition goes on at its own position.
         self.assign = true;
-        self.log.assign(&positions)?;
+        self.log.assign_at(&positions)?;
         self.assign = false;
         Ok(())
     }
@@ -58,6 +64,17 @@ impl Run<'_> {
              `{topic_id}`): restore it, name it a new source, or use another --instance",
             self.face.name
         )))
+    }
+
+    /// P42: entries above `end` hold records that the log does not have any more, and entries are never changed.
+    pub(super) fn truncated(&self, partition: u32, end: u64) -> Error {
+        Error::invalid(format!(
+            "partition {partition} of `{}`: {} was truncated at offset {end} after an unclean election of its leader, and other \
+             records may follow there; its archive was read further: name the log as a new source, or start with another \
+             --instance",
+            self.face.name,
+            self.log.location()
+        ))
     }
 
     /// A partition at the end of its index, which is looked for from entry `number` up.

@@ -49,6 +49,8 @@ pub struct Metrics {
     pub held: AtomicU64,
     /// Commits done.
     pub commits: AtomicU64,
+    /// Partitions that another process of the consumer group reads: they are missing in the answers of this one.
+    pub elsewhere: AtomicU64,
     /// Offsets between what was committed and the log's end when last looked at.
     pub lag: AtomicU64,
     /// The greatest time applied, in milliseconds; `i64::MIN` before the first.
@@ -92,6 +94,7 @@ impl Default for Metrics {
             bad: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             lateness: Default::default(),
+            elsewhere: AtomicU64::new(0),
             late: AtomicU64::new(0),
             held: AtomicU64::new(0),
             commits: AtomicU64::new(0),

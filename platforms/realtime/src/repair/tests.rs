@@ -18,6 +18,7 @@ fn decide(row: Option<&Progress>, start: u64, end: u64, frontier: Cut, drop_befo
         start,
         end,
         topic_id: "t".into(),
+        owned: true,
     };
     repair(
         row,
@@ -28,6 +29,7 @@ fn decide(row: Option<&Progress>, start: u64, end: u64, frontier: Cut, drop_befo
             drop_before,
             cut_spec: "c",
             fingerprint: "f",
+            truncated: None,
         },
     )
 }
@@ -107,4 +109,83 @@ fn p42_another_or_a_shorter_log_is_refused() {
     other.topic_id = "t".into();
     other.cut_spec = "y".into();
     assert!(decide(Some(&other), 0, 100, Cut::ORIGIN, Cut::ORIGIN).is_err());
+}
+
+/// P42: a truncation rebuilds what was read above it, and the range is a hole; below it nothing happens; a generation that
+/// covers more cannot be helped from the log.
+#[test]
+fn p42_a_truncation_rebuilds_and_is_recorded() {
+    let p = SourcePartition::new("s", 3);
+    let log = PartitionInfo {
+        partition: 3,
+        start: 0,
+        end: 100,
+        topic_id: "t".into(),
+        owned: true,
+    };
+    let cut_off = |row: &Progress, at: u64, frontier: Cut| {
+        repair(
+            Some(row),
+            &Situation {
+                p: &p,
+                log: &log,
+                frontier,
+                drop_before: Cut::ORIGIN,
+                cut_spec: "c",
+                fingerprint: "f",
+                truncated: Some(at),
+            },
+        )
+    };
+    let mut read = row(70, 6, &[(4, 40), (6, 60)]);
+    (read.leader_epoch, read.epoch) = (2, 9);
+    let Repair::Replace(r) = cut_off(&read, 50, cut(4, 40, 3)).unwrap() else {
+        panic!("a rebuild")
+    };
+    assert_eq!((r.next, r.leader_epoch, r.batch), (0, -1, BatchId::MIN));
+    assert_eq!((r.holes.len(), r.holes[0].from, r.holes[0].to), (1, 50, 70));
+    assert!(r.holes[0].reason.contains("truncated"), "{:?}", r.holes);
+    assert_eq!(cut_off(&read, 70, cut(4, 40, 3)).unwrap(), Repair::Keep(read.clone()));
+    let e = cut_off(&read, 30, cut(4, 40, 3)).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+    assert!(
+        e.to_string().contains("offset 30") && e.to_string().contains("offset 40"),
+        "{e}"
+    );
+}
+
+/// P10a: giving up marks a row and nothing else, and makes one where there was none; acquiring takes the mark off.
+#[test]
+fn p10a_a_released_row_is_taken_back() {
+    let p = SourcePartition::new("s", 3);
+    let log = PartitionInfo {
+        partition: 3,
+        start: 0,
+        end: 100,
+        topic_id: "t".into(),
+        owned: false,
+    };
+    let s = Situation {
+        p: &p,
+        log: &log,
+        frontier: Cut::ORIGIN,
+        drop_before: cut(4, 40, 3),
+        cut_spec: "c",
+        fingerprint: "f",
+        truncated: None,
+    };
+    let read = row(70, 6, &[(4, 40), (6, 60)]);
+    let marked = Progress {
+        released: true,
+        ..read.clone()
+    };
+    assert_eq!(release(Some(&read), &s), Repair::Keep(marked.clone()));
+    let Repair::Keep(new) = release(None, &s) else {
+        panic!("a row")
+    };
+    assert_eq!((new.released, new.next, new.retained_from), (true, 40, BatchId(4)));
+    assert_eq!(
+        decide(Some(&marked), 0, 100, Cut::ORIGIN, Cut::ORIGIN).unwrap(),
+        Repair::Keep(read)
+    );
 }

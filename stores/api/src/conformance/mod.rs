@@ -80,7 +80,10 @@ const CHECKS: &[Check] = &[
         "P32: replacing deletes the partition's cells only",
         shards::replacing_forgets_one_partition,
     ),
-    ("P10a: a released row is kept and shown", shards::a_released_row_is_shown),
+    (
+        "P10a: a released row is kept and shown",
+        shards::a_released_row_is_shown,
+    ),
     ("hostile keys, large values, many partitions", reads::hostile_sizes),
     ("random histories against a plain map", commits::random_histories),
 ];

@@ -1,0 +1,99 @@
+//! Secrets are never shown: not by `Debug`, not in an error, not in a log.
+
+use std::collections::BTreeMap;
+
+/// In place of a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// Settings of librdkafka that hold no secret although their names look as if they did: places and names.
+const PLAIN: [&str; 4] = [
+    "ssl.key.location",
+    "ssl.keystore.location",
+    "sasl.kerberos.keytab",
+    "sasl.oauthbearer.assertion.private.key.file",
+];
+
+/// Whether the value of this property is shown to nobody. Rather too many than one too few: an unknown property may be a
+/// misspelt one.
+pub(crate) fn is_secret(property: &str) -> bool {
+    let name = property.to_ascii_lowercase();
+    !PLAIN.contains(&name.as_str())
+        && [
+            "password",
+            "passphrase",
+            "secret",
+            "jaas",
+            "pem",
+            "token",
+            "credential",
+            "oauthbearer.config",
+            ".key",
+        ]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// The properties as they may be shown.
+pub(crate) fn shown(properties: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
+    let value = |(name, value)| if is_secret(name) { (name, HIDDEN) } else { (name, value) };
+    let pairs = properties.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+    pairs.map(value).collect()
+}
+
+/// The secrets among a source's properties, to be taken out of texts of librdkafka: it quotes values that it refuses.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    pub(crate) fn of(properties: &BTreeMap<String, String>) -> Self {
+        let secrets = properties
+            .iter()
+            .filter(|(name, value)| is_secret(name) && !value.is_empty());
+        Self(secrets.map(|(_, value)| value.clone()).collect())
+    }
+    /// The text without them.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let hide = |text: String, secret: &String| text.replace(secret.as_str(), HIDDEN);
+        self.0.iter().fold(text.to_owned(), hide)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the names in librdkafka's CONFIGURATION.md, and Java's `sasl.jaas.config`.
+    #[test]
+    fn what_is_hidden() {
+        for secret in [
+            "sasl.password",
+            "ssl.key.password",
+            "ssl.keystore.password",
+            "ssl.key.pem",
+            "ssl.certificate.pem",
+            "sasl.jaas.config",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.assertion.private.key.pem",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "SASL.PASSWORD",
+        ] {
+            assert!(is_secret(secret), "{secret}");
+        }
+        for plain in [
+            "sasl.username",
+            "ssl.ca.location",
+            "ssl.key.location",
+            "client.id",
+            "session.timeout.ms",
+        ] {
+            assert!(!is_secret(plain), "{plain}");
+        }
+        let all = BTreeMap::from([("sasl.password".to_string(), "hunter2".to_string())]);
+        assert_eq!(
+            Secrets::of(&all).hide("no such value \"hunter2\""),
+            "no such value \"(hidden)\""
+        );
+        assert_eq!(shown(&all)["sasl.password"], HIDDEN);
+    }
+}
