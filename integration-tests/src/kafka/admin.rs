@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::task::{Poll, Wake, Waker};
 
 use anyhow::ensure;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -105,6 +105,25 @@ impl Broker {
             element.error()?;
         }
         Ok(())
+    }
+
+    /// Adds partitions until there are so many.
+    pub fn create_partitions(&self, topic: &str, count: usize) -> Result<()> {
+        let grown = block_on(
+            self.admin()?
+                .create_partitions(&[NewPartitions::new(topic, count)], &AdminOptions::new()),
+        )?;
+        grown
+            .into_iter()
+            .try_for_each(|outcome| outcome.map(|_| ()).map_err(|(name, e)| anyhow!("topic {name}: {e}")))
+    }
+
+    /// Deletes a topic.
+    pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        let deleted = block_on(self.admin()?.delete_topics(&[topic], &AdminOptions::new()))?;
+        deleted
+            .into_iter()
+            .try_for_each(|outcome| outcome.map(|_| ()).map_err(|(name, e)| anyhow!("topic {name}: {e}")))
     }
 
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {

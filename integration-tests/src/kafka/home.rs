@@ -21,6 +21,8 @@ pub(super) struct Home {
     cluster: String,
     port: u16,
     java: Java,
+    /// Of the listeners SASL_PLAINTEXT and SSL, where the broker has them.
+    secured: Option<(u16, u16)>,
 }
 
 /// How the broker's Java runs.
@@ -33,7 +35,8 @@ pub(super) enum Java {
 }
 
 impl Home {
-    pub(super) fn create(java: Java) -> Result<Self> {
+    /// `secured`: with listeners beside the plain one, for this user, this password, and a certificate made here.
+    pub(super) fn create(java: Java, secured: Option<(&str, &str)>) -> Result<Self> {
         let kafka = prepared()?;
         sweep();
         let dir = tempfile::Builder::new().prefix(DIR_PREFIX).tempdir()?;
@@ -43,6 +46,13 @@ impl Home {
             .replace("@PORT@", &port.to_string())
             .replace("@CPORT@", &controller.to_string())
             .replace("@DIR@", &dir.path().display().to_string());
+        let (settings, secured) = match secured {
+            Some((user, password)) => {
+                let ports = (free_port()?, free_port()?);
+                (secure(&settings, dir.path(), ports, user, password)?, Some(ports))
+            }
+            None => (settings, None),
+        };
         fs::write(dir.path().join("server.properties"), settings)?;
         let cluster = format!("{:016x}{:06x}", random(), random() & 0xff_ffff);
         copy_template(&kafka.join("template"), &dir.path().join("data"), &cluster)?;
@@ -53,7 +63,22 @@ impl Home {
             cluster,
             port,
             java,
+            secured,
         })
+    }
+
+    /// The ports of SASL_PLAINTEXT and SSL.
+    pub(super) fn secured(&self) -> Option<(u16, u16)> {
+        self.secured
+    }
+
+    /// The broker's own certificate, as the authority that a client trusts.
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
+    pub(super) fn segments(&self, topic: &str, partition: u32) -> PathBuf {
+        self.dir.path().join("data").join(format!("{topic}-{partition}"))
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -107,6 +132,54 @@ impl Home {
     fn log(&self) -> PathBuf {
         self.dir.path().join("out.log")
     }
+}
+
+/// Adds the listeners SASL_PLAINTEXT (PLAIN) and SSL to the settings. The certificate is signed by itself, made by `keytool`,
+/// which comes with Java.
+fn secure(settings: &str, dir: &Path, ports: (u16, u16), user: &str, password: &str) -> Result<String> {
+    let store = dir.join("keys.p12");
+    let keytool = |args: &[&str]| -> Result<()> {
+        let out = Command::new("keytool")
+            .args(args)
+            .args([
+                "-alias",
+                "broker",
+                "-storetype",
+                "PKCS12",
+                "-storepass",
+                password,
+                "-keystore",
+            ])
+            .arg(&store)
+            .output()
+            .context("cannot start `keytool`, which comes with Java")?;
+        let said = String::from_utf8_lossy(&out.stdout);
+        anyhow::ensure!(out.status.success(), "keytool: {said}");
+        Ok(())
+    };
+    let genkey = ["-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-validity", "2"];
+    keytool(&[&genkey[..], &["-dname", "CN=127.0.0.1", "-ext", "SAN=IP:127.0.0.1"]].concat())?;
+    let pem = dir.join("ca.pem").display().to_string();
+    keytool(&["-exportcert", "-rfc", "-file", &pem])?;
+    let (sasl, ssl) = ports;
+    let mut all = String::new();
+    for line in settings.lines() {
+        all += line;
+        if line.starts_with("listener.security.protocol.map=") {
+            all += ",SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL";
+        } else if line.starts_with("listeners=") || line.starts_with("advertised.listeners=") {
+            all += &format!(",SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://127.0.0.1:{ssl}");
+        }
+        all.push('\n');
+    }
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    all += &format!(
+        "sasl.enabled.mechanisms=PLAIN\n\
+         listener.name.sasl_plaintext.plain.sasl.jaas.config={login} required user_{user}=\"{password}\";\n\
+         ssl.keystore.type=PKCS12\nssl.keystore.location={}\nssl.keystore.password={password}\n",
+        store.display()
+    );
+    Ok(all)
 }
 
 fn prepared() -> Result<PathBuf> {

@@ -6,6 +6,7 @@
 
 mod admin;
 mod home;
+pub mod job;
 mod process;
 mod unsafe_calls;
 
@@ -43,17 +44,22 @@ enum Failed {
 impl Broker {
     /// Starts a broker with no topics and waits until it answers.
     pub fn start() -> Result<Self> {
-        Self::start_with(Java::Quick)
+        Self::start_with(Java::Quick, None)
     }
 
     /// The same with the Java of a broker that is measured: every compiler, and a larger heap.
     pub fn start_for_measuring() -> Result<Self> {
-        Self::start_with(Java::Fast)
+        Self::start_with(Java::Fast, None)
     }
 
-    fn start_with(java: Java) -> Result<Self> {
+    /// A broker that also listens with SASL (PLAIN, this user and password) and with TLS.
+    pub fn start_secured(user: &str, password: &str) -> Result<Self> {
+        Self::start_with(Java::Quick, Some((user, password)))
+    }
+
+    fn start_with(java: Java, secured: Option<(&str, &str)>) -> Result<Self> {
         for _ in 0..10 {
-            let home = Home::create(java)?;
+            let home = Home::create(java, secured)?;
             let addr = format!("127.0.0.1:{}", home.port());
             let broker = Self {
                 home,
@@ -73,6 +79,18 @@ impl Broker {
     /// Where clients connect: `HOST:PORT`, the same after each [`restart`](Self::restart).
     pub fn addr(&self) -> &str {
         &self.addr
+    }
+
+    /// Where clients connect by SASL_PLAINTEXT.
+    pub fn sasl_addr(&self) -> Result<String> {
+        let (sasl, _) = self.home.secured().context("a broker without secured listeners")?;
+        Ok(format!("127.0.0.1:{sasl}"))
+    }
+
+    /// Where clients connect by SSL, and the certificate that they must trust.
+    pub fn ssl_addr(&self) -> Result<(String, std::path::PathBuf)> {
+        let (_, ssl) = self.home.secured().context("a broker without secured listeners")?;
+        Ok((format!("127.0.0.1:{ssl}"), self.home.certificate()))
     }
 
     /// The settings of a client of this broker, one that comes back soon after a restart.
@@ -111,6 +129,25 @@ impl Broker {
             ),
             Err(Failed::Other(e)) => Err(e),
         }
+    }
+
+    /// SIGSTOP: the broker hangs, its connections stay open.
+    pub fn pause(&self) -> Result<()> {
+        let mut child = self.child();
+        let child = child.as_mut().context("the broker is dead")?;
+        Ok(unsafe_calls::pause(child)?)
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) -> Result<()> {
+        let mut child = self.child();
+        let child = child.as_mut().context("the broker is dead")?;
+        Ok(unsafe_calls::resume(child)?)
+    }
+
+    /// Where the segments of a partition are.
+    pub fn segments(&self, topic: &str, partition: u32) -> std::path::PathBuf {
+        self.home.segments(topic, partition)
     }
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {

@@ -1,4 +1,4 @@
-//! The two system calls that the standard library does not offer.
+//! The system calls that the standard library does not offer.
 #![allow(
     unsafe_code,
     reason = "prctl and kill(SIGTERM) have no safe form in the standard library"
@@ -29,11 +29,25 @@ pub(super) fn die_with_parent(command: &mut Command) {
 
 /// SIGTERM.
 pub(super) fn terminate(child: &mut Child) -> io::Result<()> {
+    signal(child, libc::SIGTERM)
+}
+
+/// SIGSTOP: it neither runs nor answers, and its connections stay open.
+pub(super) fn pause(child: &mut Child) -> io::Result<()> {
+    signal(child, libc::SIGSTOP)
+}
+
+/// SIGCONT.
+pub(super) fn resume(child: &mut Child) -> io::Result<()> {
+    signal(child, libc::SIGCONT)
+}
+
+fn signal(child: &mut Child, signal: i32) -> io::Result<()> {
     if child.try_wait()?.is_some() {
         return Ok(());
     }
     // SAFETY: the child was not waited for, so the id is still its own; kill reads no memory.
-    match unsafe { libc::kill(child.id().cast_signed(), libc::SIGTERM) } {
+    match unsafe { libc::kill(child.id().cast_signed(), signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -99,6 +99,7 @@ impl Log for Listed {
             start: 0,
             end: rows.len() as u64,
             topic_id: format!("list-{}", self.source),
+            owned: true,
         };
         Ok((0..).zip(self.partitions.iter()).map(info).collect())
     }
