@@ -131,6 +131,48 @@ fn p42_a_truncated_log_is_rebuilt_and_shown() -> Result<()> {
     Ok(())
 }
 
+/// Row 18: retention passes the stored offset. What a generation covers is no hole (P33); what nobody has is one, and is
+/// named (P34).
+#[test]
+fn row_18_retention_passes_the_stored_offset() -> Result<()> {
+    const HOUR: i64 = 3_600_000;
+    let broker = kafka::shared()?;
+    let topic = kafka::unique_name("retention");
+    broker.create_topic(&topic, 1, &[])?;
+    let a = Live::new(PROGRAM, broker, &topic, &[])?;
+    let run = |args: &[&str]| -> Result<()> {
+        let out = a.command(args).output()?;
+        let said = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.success(), "{args:?}: {said}");
+        Ok(())
+    };
+    let write = |hours: std::ops::Range<i64>| -> Result<()> {
+        for h in hours {
+            let word = char::from(b'a' + h as u8).to_string();
+            broker.produce(&topic, 0, (0..100).map(|_| ((h + 1) * HOUR, "", word.as_str())))?;
+        }
+        Ok(())
+    };
+    let stream = ["stream", "--until-end", "--no-archive"];
+    let all = |words: &str| -> Bytes {
+        let pair = |w: char| (rufous::core::key::to_bytes(w.to_string().as_str()), 100_u64.to_bytes());
+        words.chars().map(pair).collect()
+    };
+    write(0..1)?;
+    run(&stream)?;
+    write(1..3)?;
+    run(&["archive", "--until-end"])?;
+    // The first two hours are sealed: covered up to offset 200. The stream stands at 100.
+    run(&["batch"])?;
+    broker.delete_records(&topic, 0, 150)?;
+    run(&stream)?;
+    ensure!(a.answers()? == all("abc"), "P33: {:?}", a.answers());
+    write(3..5)?;
+    broker.delete_records(&topic, 0, 450)?;
+    run(&stream)?;
+    a.is_refused("P34", &["offsets 300..450 of partition 0 of `lines`"])
+}
+
 /// The value in a line of `top --json`.
 fn count(line: &str) -> Option<u64> {
     serde_json::from_str::<serde_json::Value>(line)
