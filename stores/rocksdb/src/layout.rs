@@ -3,6 +3,7 @@
 //! ```text
 //! 0x00, partition's name, 0x00, partition's number (4 bytes, big-endian)   -> a progress row: 0x01, JSON
 //! 0x01, batch (8 bytes, order-preserving), the user's key                  -> a packed value
+//! 0x02, 0x00 or 0x01                                                       -> how many writes there were: see `chain`
 //! ```
 //!
 //! Rows share the family with the cells: in one of their own they would never fill it and pin the write-ahead log.

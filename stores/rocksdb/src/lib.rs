@@ -6,41 +6,33 @@
 //! ```text
 //! <dir>/owner       who owns it: JSON, and the file whose lock is the ownership
 //! <dir>/read.sock   where the owner answers (in the temporary directory when the path would be too long)
+//! <dir>/meta.json   format, namespace, stores
+//! <dir>/suspect     damage was seen: nobody opens it any more
 //! <dir>/db/         the database
 //! ```
 //!
 //! Modules in reading order:
 //! - [`packed`]: the values of all partitions for one (batch, key), as one byte string that RocksDB merges;
-//! - [`layout`]: keys, progress rows, lanes; [`options`]: settings, and what is checked at open;
-//! - [`store`]: the owner: acquire, commit, drop; [`session`]: snapshots;
+//! - [`layout`]: keys, progress rows, lanes; [`options`]: settings and opening; `meta`: what is checked then;
+//! - [`store`]: the owner: acquire, commit, drop; `database`: its handle, opened again after a write that failed;
+//! - [`session`]: snapshots; `stats`: what is seen from outside; `chain`: whether all that was written is there; [`damage`]: the mark of a damaged namespace;
 //! - [`owner`]: who may write; [`serve`] and [`read`]: reading from other processes.
 #![forbid(unsafe_code)]
 
+mod chain;
+pub mod damage;
+mod database;
 pub mod layout;
+mod meta;
 pub mod options;
 pub mod owner;
 pub mod packed;
 pub mod read;
 pub mod serve;
 pub mod session;
+mod stats;
 pub mod store;
 
 pub use options::RocksOptions;
 pub use read::RocksReader;
 pub use store::RocksStore;
-
-/// A failure of RocksDB as one of ours: damage is damage, everything else may pass.
-fn failed(what: impl std::fmt::Display, e: rocksdb::Error) -> rufous_core::Error {
-    use rocksdb::ErrorKind as K;
-    use rufous_core::ErrorKind;
-    let (kind, repair) = match e.kind() {
-        K::Corruption => (
-            ErrorKind::CorruptData,
-            ": if the files are damaged, delete the namespace's directory; it is rebuilt from the log",
-        ),
-        K::InvalidArgument | K::NotSupported => (ErrorKind::InvalidRequest, ""),
-        K::ShutdownInProgress => (ErrorKind::Closed, ""),
-        _ => (ErrorKind::TryAgain, ""),
-    };
-    rufous_core::Error::new(kind, format!("{what}: {e}{repair}")).caused_by(e)
-}

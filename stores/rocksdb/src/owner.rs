@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -76,6 +76,24 @@ fn socket_of(dir: &Path) -> Result<PathBuf> {
     Ok(far.join("read.sock"))
 }
 
+fn open(name: &Path) -> Result<File> {
+    let open = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(name);
+    open.map_err(|e| Error::io("cannot open", name, e))
+}
+
+fn is_at(file: &File, name: &Path) -> bool {
+    let same = || -> std::io::Result<bool> {
+        let (a, b) = (file.metadata()?, fs::metadata(name)?);
+        Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
+    };
+    same().unwrap_or(false)
+}
+
 impl Owner {
     /// Takes the namespace in `dir`. Readers hold the lock for an instant when they look: `wait` outlasts them.
     ///
@@ -84,17 +102,16 @@ impl Owner {
     pub fn take(dir: &Path, wait: Duration) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| Error::io("cannot create", dir, e))?;
         let name = path(dir);
-        let open = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&name);
-        let mut file = open.map_err(|e| Error::io("cannot open", &name, e))?;
         let until = Instant::now() + wait;
+        let mut file = open(&name)?;
         loop {
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) if is_at(&file, &name) => break,
+                // The directory was moved away meanwhile: what was locked is not the place any more.
+                Ok(()) => {
+                    fs::create_dir_all(dir).map_err(|e| Error::io("cannot create", dir, e))?;
+                    file = open(&name)?;
+                }
                 Err(TryLockError::Error(e)) => return Err(Error::io("cannot lock", &name, e)),
                 Err(TryLockError::WouldBlock) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(10))

@@ -13,8 +13,14 @@
 //! The same form is the operand of a merge, so operands may be combined with each other before they meet the value. Bytes
 //! that are not of this form make the merge fail; RocksDB reports that as corruption and nothing is skipped.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
 use rufous_algebra::codec::{DecodeError, put_varint, take, take_varint};
 use rufous_core::ValueFace;
+
+use crate::chain;
+use crate::options::Merges;
 
 /// The version of the form.
 pub const VERSION: u8 = 1;
@@ -147,7 +153,20 @@ pub fn add<'a>(value: &ValueFace, parts: impl Iterator<Item = &'a [u8]>) -> Resu
 pub fn operator(
     value: ValueFace,
 ) -> impl Fn(&[u8], Option<&[u8]>, &rocksdb::MergeOperands) -> Option<Vec<u8>> + Clone + Send + Sync + 'static {
-    move |_key, existing, operands| {
+    counting(value, Arc::default())
+}
+
+/// As [`operator`], and counts what it does.
+pub(crate) fn counting(
+    value: ValueFace,
+    merges: Arc<Merges>,
+) -> impl Fn(&[u8], Option<&[u8]>, &rocksdb::MergeOperands) -> Option<Vec<u8>> + Clone + Send + Sync + 'static {
+    move |key, existing, operands| {
+        if key.first() == Some(&chain::PREFIX) {
+            return chain::add(existing.into_iter().chain(operands));
+        }
+        merges.calls.fetch_add(1, Relaxed);
+        merges.operands.fetch_add(operands.len() as u64, Relaxed);
         let sum = std::panic::AssertUnwindSafe(|| add(&value, existing.into_iter().chain(operands)));
         match std::panic::catch_unwind(sum) {
             Ok(Ok(sum)) => Some(sum),

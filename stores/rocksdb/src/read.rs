@@ -10,6 +10,7 @@ use rufous_core::{Error, ErrorKind, Result, StoreFace};
 use rufous_store_api::wire::{RemoteReader, Stream};
 use rufous_store_api::{RealtimeReader, Snapshot};
 
+use crate::damage::{self, refuse};
 use crate::options;
 use crate::owner::{OwnerNote, Ownership, look};
 use crate::session::Session;
@@ -33,11 +34,11 @@ impl RocksReader {
     ///
     /// # Errors
     /// `TryAgain` when its owner does not answer; `InvalidRequest` when it holds another namespace, or stores whose keys and
-    /// values mean something else.
+    /// values mean something else; `CorruptData` when it is damaged.
     pub fn open(dir: &Path, namespace: &str, stores: &[StoreFace]) -> Result<Option<Box<dyn RealtimeReader>>> {
         match look(dir)? {
             Ownership::Never => return Ok(None),
-            Ownership::Free(_) if !dir.join("db").join("CURRENT").exists() => return Ok(None),
+            Ownership::Free(_) if options::is_empty(dir)? => return Ok(None),
             _ => {}
         }
         let reader = Self {
@@ -72,15 +73,24 @@ impl RocksReader {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if files.as_ref().is_none_or(|(of, _)| of.as_ref() != note) {
             *files = None;
-            let opened = options::open_read_only(&self.dir.join("db"), &self.namespace, &self.stores);
+            let opened = options::open_read_only(&self.dir, &self.namespace, &self.stores);
             // What an owner changed while the files were opened is not one state.
             if look(&self.dir)? != Ownership::Free(note.cloned()) {
                 return Ok(None);
             }
-            *files = Some((note.cloned(), Arc::new(opened?)));
+            let opened = opened.inspect_err(|e| damage::saw(&self.dir, e))?;
+            *files = Some((note.cloned(), Arc::new(opened)));
         }
         let Some((_, db)) = &*files else { return Ok(None) };
-        Ok(Some(Box::new(Session::start(db.clone(), &self.namespace, true, ())?)))
+        let dir = self.dir.clone();
+        let saw = move |e: &Error| damage::saw(&dir, e);
+        Ok(Some(Box::new(Session::start(
+            db.clone(),
+            &self.namespace,
+            true,
+            saw,
+            (),
+        )?)))
     }
 }
 
@@ -88,6 +98,7 @@ impl RealtimeReader for RocksReader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
         let until = Instant::now() + PATIENCE;
         loop {
+            refuse(&self.dir)?;
             let problem = match look(&self.dir)? {
                 Ownership::Held(Some(note)) => match self.through_owner(&note) {
                     Ok(snapshot) => return Ok(snapshot),

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -10,8 +11,9 @@ use rocksdb::{DB, ReadOptions};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
 use rufous_store_api::{Cell, Progress, Snapshot};
 
+use crate::damage::{damaged, failed};
 use crate::layout::{self, CELL_PREFIX, Row};
-use crate::{failed, options, packed};
+use crate::{options, packed};
 
 /// How many rows are asked for in one go.
 const KEYS_AT_ONCE: usize = 4096;
@@ -85,8 +87,8 @@ impl Lanes {
     /// The cells of a packed value that count, ascending by partition.
     fn unpack(&self, store: &str, batch: BatchId, key: &[u8], value: &[u8], f: &mut dyn FnMut(Cell)) -> Result<()> {
         let corrupt = |e| {
-            Error::corrupt(format!(
-                "store `{store}`, batch {}, key {}: {e}: delete the namespace's directory; it is rebuilt from the log",
+            damaged(format_args!(
+                "store `{store}`, batch {}, key {}: {e}",
                 batch.0,
                 key.escape_ascii()
             ))
@@ -239,54 +241,96 @@ enum Question {
         from: Frontier,
         reply: SyncSender<Result<Option<Part>>>,
     },
+    /// Nobody asks any more, or nobody may.
+    End,
+}
+
+/// How a snapshot is ended from outside.
+pub(crate) struct Stop {
+    questions: SyncSender<Question>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Ends the snapshot after the answer that it is giving. Who asks it afterwards is told to read again.
+    pub(crate) fn end(&self) {
+        self.stopped.store(true, SeqCst);
+        // Full: the thread has a question before it, and sees what was stored above.
+        let _ = self.questions.try_send(Question::End);
+    }
 }
 
 /// A held snapshot.
 pub(crate) struct Session {
     namespace: String,
-    questions: Option<SyncSender<Question>>,
+    questions: SyncSender<Question>,
+    stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Session {
-    /// Takes a snapshot of `db`. A read-only database is one already, and cannot take any. `held` is given back when the
-    /// snapshot is.
-    pub(crate) fn start(db: Arc<DB>, namespace: &str, read_only: bool, held: impl Send + 'static) -> Result<Self> {
+    /// Takes a snapshot of `db`. A read-only database is one already, and cannot take any. `on_error` sees every error that
+    /// is answered; `held` is given back when the snapshot is.
+    pub(crate) fn start(
+        db: Arc<DB>,
+        namespace: &str,
+        read_only: bool,
+        on_error: impl Fn(&Error) + Send + 'static,
+        held: impl Send + 'static,
+    ) -> Result<Self> {
         let (questions, inbox) = sync_channel(1);
         let (taken, ready) = sync_channel(1);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = stopped.clone();
         let thread = std::thread::Builder::new()
             .name("rufous-snapshot".into())
             .spawn(move || {
                 let view = (!read_only).then(|| db.snapshot());
                 let _ = taken.send(());
-                answer(&db, view.as_ref(), &inbox);
+                answer(&db, view.as_ref(), &inbox, &stop, &on_error);
                 // In this order: what is held may be the right to have the database open.
                 drop(view);
                 drop(db);
+                drop(inbox);
+                drop(on_error);
                 drop(held);
             });
         let thread = thread.map_err(|e| Error::try_again("cannot start a thread for a snapshot").caused_by(e))?;
         ready.recv().map_err(|_| gone())?;
         Ok(Self {
             namespace: namespace.into(),
-            questions: Some(questions),
+            questions,
+            stopped,
             thread: Some(thread),
         })
     }
 
+    /// A way to end it from outside.
+    pub(crate) fn stop(&self) -> Stop {
+        Stop {
+            questions: self.questions.clone(),
+            stopped: self.stopped.clone(),
+        }
+    }
+
     fn ask<T>(&self, question: impl FnOnce(SyncSender<T>) -> Question) -> Result<Receiver<T>> {
         let (reply, answer) = sync_channel(1);
-        let questions = self.questions.as_ref().ok_or_else(gone)?;
-        questions.send(question(reply)).map_err(|_| gone())?;
+        self.questions.send(question(reply)).map_err(|_| gone())?;
         Ok(answer)
     }
 }
 
 fn gone() -> Error {
-    Error::bug("the thread of a snapshot ended early")
+    Error::try_again("the snapshot was given up, for its store had to be opened again: read again")
 }
 
-fn answer(db: &DB, view: Option<&View<'_>>, inbox: &Receiver<Question>) {
+fn answer(
+    db: &DB,
+    view: Option<&View<'_>>,
+    inbox: &Receiver<Question>,
+    stopped: &AtomicBool,
+    on_error: &dyn Fn(&Error),
+) {
     // Rows do not change in a snapshot: each store's are read once.
     let mut known: HashMap<String, Rows> = HashMap::new();
     let mut rows_of = |store: &str| -> Result<Rows> {
@@ -299,9 +343,13 @@ fn answer(db: &DB, view: Option<&View<'_>>, inbox: &Receiver<Question>) {
     };
     // Whoever asked and left does not miss the answer: failed sends are nothing.
     while let Ok(question) = inbox.recv() {
+        if stopped.load(SeqCst) {
+            return;
+        }
         match question {
+            Question::End => return,
             Question::Rows(store, reply) => {
-                let _ = reply.send(rows_of(&store));
+                let _ = reply.send(rows_of(&store).inspect_err(on_error));
             }
             Question::Cells {
                 store,
@@ -309,7 +357,8 @@ fn answer(db: &DB, view: Option<&View<'_>>, inbox: &Receiver<Question>) {
                 from,
                 reply,
             } => {
-                let _ = reply.send(rows_of(&store).and_then(|rows| cells(db, view, &store, &rows, &keys, &from)));
+                let found = rows_of(&store).and_then(|rows| cells(db, view, &store, &rows, &keys, &from));
+                let _ = reply.send(found.inspect_err(on_error));
             }
             Question::Scan {
                 store,
@@ -326,11 +375,15 @@ fn answer(db: &DB, view: Option<&View<'_>>, inbox: &Receiver<Question>) {
                             return true;
                         }
                         bytes = 0;
-                        reply.send(Ok(Some(std::mem::take(&mut part)))).is_ok()
+                        reply.send(Ok(Some(std::mem::take(&mut part)))).is_ok() && !stopped.load(SeqCst)
                     })
                 });
+                if stopped.load(SeqCst) {
+                    // Without an end: the scan is not whole.
+                    return;
+                }
                 let _ = reply.send(Ok(Some(part)));
-                let _ = reply.send(found.map(|()| None));
+                let _ = reply.send(found.map(|()| None).inspect_err(on_error));
             }
         }
     }
@@ -338,7 +391,7 @@ fn answer(db: &DB, view: Option<&View<'_>>, inbox: &Receiver<Question>) {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.questions = None;
+        let _ = self.questions.send(Question::End);
         // The database may be closed and opened again right after this.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -2,21 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
 use rufous_core::{BatchId, Deltas, Error, Result, SourcePartition, StoreFace};
 use rufous_store_api::realtime::apply_advances;
-use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats};
 
-use crate::failed;
+use crate::chain;
+use crate::damage::failed;
+use crate::database::{Database, lock};
 use crate::layout::{self, Row};
 use crate::options::{self, RocksOptions};
 use crate::owner::Owner;
 use crate::packed::Packer;
 use crate::serve::Server;
-use crate::session::{self, Session};
+use crate::session;
+use crate::stats;
 
 type Rows = BTreeMap<SourcePartition, Row>;
 
@@ -29,22 +32,16 @@ pub struct RocksStore {
 
 struct Core {
     dir: PathBuf,
-    namespace: String,
     stores: Vec<&'static str>,
     sync: bool,
     /// What the families hold. This process is their only writer, so checks are made here. Changed after a write
-    /// succeeded; read again after one failed.
+    /// succeeded; read again when the database was opened again after one that failed.
     rows: Mutex<HashMap<&'static str, Rows>>,
-    /// How many snapshots are held. Files are deleted only while there are none: that ignores snapshots (P27).
-    snapshots: Mutex<usize>,
+    /// The number of each store's last write. Taken only under the lock of the rows.
+    numbers: Mutex<HashMap<&'static str, u64>>,
     /// Before the owner: the database is closed before somebody else may open it.
-    db: Arc<DB>,
+    db: Arc<Database>,
     owner: Owner,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that is guarded here is left half-changed by a panic.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RocksStore {
@@ -52,21 +49,20 @@ impl RocksStore {
     ///
     /// # Errors
     /// `Closed` when another process owns it; `InvalidRequest` when it holds another namespace, or stores whose keys and values
-    /// mean something else; `CorruptData` when it cannot be read.
+    /// mean something else; `CorruptData` when it is damaged, now or when it was used last: see [`damage`](crate::damage).
     pub fn open(dir: &Path, namespace: &str, stores: &[StoreFace], options: RocksOptions) -> Result<Self> {
         let owner = Owner::take(dir, Duration::from_millis(options.lock_wait_ms))?;
-        let db = Arc::new(options::open(&dir.join("db"), namespace, stores, options.cache_bytes)?);
+        let db = Arc::new(Database::open(dir, namespace, stores, options.memory)?);
         let core = Core {
             dir: dir.into(),
-            namespace: namespace.into(),
             stores: stores.iter().map(|s| s.name).collect(),
             sync: options.sync,
             rows: Mutex::new(HashMap::new()),
-            snapshots: Mutex::new(0),
+            numbers: Mutex::new(HashMap::new()),
             db,
             owner,
         };
-        *lock(&core.rows) = core.load()?;
+        *lock(&core.rows) = core.load(&*core.db.get()?)?;
         Ok(Self {
             server: Mutex::new(None),
             core: Arc::new(core),
@@ -90,17 +86,31 @@ impl RocksStore {
 }
 
 impl Core {
-    fn load(&self) -> Result<HashMap<&'static str, Rows>> {
-        self.stores
-            .iter()
-            .map(|s| Ok((*s, session::rows(&self.db, None, s)?.into_iter().collect())))
-            .collect()
+    fn load(&self, db: &DB) -> Result<HashMap<&'static str, Rows>> {
+        let mut numbers = lock(&self.numbers);
+        let mut load = || {
+            let mut all = HashMap::new();
+            for store in &self.stores {
+                numbers.insert(*store, chain::check(db, self.family(db, store)?, store)?);
+                all.insert(*store, session::rows(db, None, store)?.into_iter().collect());
+            }
+            Ok(all)
+        };
+        self.db.watch(load())
     }
 
-    fn family(&self, store: &str) -> Result<&ColumnFamily> {
-        self.db
-            .cf_handle(&options::family(store))
-            .ok_or_else(|| self.unknown(store))
+    /// The database for a write, and the rows as they are in it.
+    fn begin<'a>(&'a self) -> Result<(Arc<DB>, std::sync::MutexGuard<'a, HashMap<&'static str, Rows>>)> {
+        let mut rows = lock(&self.rows);
+        let (db, anew) = self.db.for_write()?;
+        if anew {
+            *rows = self.load(&db).inspect_err(|_| self.db.give_up())?;
+        }
+        Ok((db, rows))
+    }
+
+    fn family<'a>(&self, db: &'a DB, store: &str) -> Result<&'a ColumnFamily> {
+        db.cf_handle(&options::family(store)).ok_or_else(|| self.unknown(store))
     }
 
     fn unknown(&self, store: &str) -> Error {
@@ -110,45 +120,57 @@ impl Core {
         ))
     }
 
-    /// Writes all or nothing. Afterwards `rows` are what is on disk, whatever happened.
+    /// Writes all or nothing. `rows` change when all of it is written.
     fn write(
         &self,
+        db: &DB,
         rows: &mut HashMap<&'static str, Rows>,
-        batch: WriteBatch,
+        mut batch: WriteBatch,
         then: impl FnOnce(&mut HashMap<&'static str, Rows>),
     ) -> Result<()> {
         let mut o = WriteOptions::default();
         o.set_sync(self.sync);
-        match self.db.write_opt(batch, &o) {
-            Ok(()) => then(rows),
+        let mut numbers = lock(&self.numbers);
+        for store in &self.stores {
+            let number = numbers.get(store).copied().unwrap_or(0) + 1;
+            chain::write(self.family(db, store)?, number, &mut batch);
+        }
+        match db.write_opt(batch, &o) {
+            Ok(()) => {
+                numbers.values_mut().for_each(|n| *n += 1);
+                then(rows);
+                Ok(())
+            }
             Err(e) => {
-                // It may be in the log all the same (P12).
-                if let Ok(found) = self.load() {
-                    *rows = found;
-                }
-                return Err(failed(format_args!("cannot write to {}", self.dir.display()), e));
+                // It may be in the log all the same (P12): the database is opened again before anything else is written.
+                self.db.give_up();
+                let e = failed(format_args!("cannot write to {}", self.dir.display()), e);
+                self.db.watch(Err(e))
             }
         }
-        Ok(())
     }
 
-    /// Deletes whole files of dropped batches, unless a snapshot may need them; then they wait for compaction or the next
-    /// drop. What says that they are dropped must be on disk first (P26).
-    fn delete_files(&self, dropped: &[(&'static str, Vec<BatchId>)]) -> Result<()> {
-        let snapshots = lock(&self.snapshots);
-        if *snapshots > 0 || dropped.iter().all(|(_, b)| b.is_empty()) {
+    /// Deletes whole files of dropped batches, unless a snapshot may need them, which this ignores (P27); then they wait for
+    /// compaction. What says that they are dropped must be on disk first (P26).
+    fn delete_files(&self, db: &DB, dropped: &[(&'static str, Vec<BatchId>)]) -> Result<()> {
+        if dropped.iter().all(|(_, b)| b.is_empty()) {
             return Ok(());
         }
-        self.db
-            .flush_wal(true)
-            .map_err(|e| failed(format_args!("cannot sync {}", self.dir.display()), e))?;
-        for (store, batches) in dropped {
-            for (from, to) in batches.iter().map(|b| range(*b)) {
-                let deleted = self.db.delete_file_in_range_cf(self.family(store)?, from, to);
-                deleted.map_err(|e| failed(format_args!("store `{store}`: cannot delete files"), e))?;
+        let delete = || {
+            db.flush_wal(true).map_err(|e| {
+                // What was dropped may not be on disk, and so is all that was committed before it.
+                self.db.give_up();
+                failed(format_args!("cannot sync {}", self.dir.display()), e)
+            })?;
+            for (store, batches) in dropped {
+                for (from, to) in batches.iter().map(|b| range(*b)) {
+                    let deleted = db.delete_file_in_range_cf(self.family(db, store)?, from, to);
+                    deleted.map_err(|e| failed(format_args!("store `{store}`: cannot delete files"), e))?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        self.db.watch(self.db.unless_read(delete))
     }
 }
 
@@ -259,7 +281,7 @@ impl RealtimeStore for RocksStore {
         repair: &mut dyn FnMut(Option<&Progress>) -> Result<Repair>,
     ) -> Result<Progress> {
         let core = &*self.core;
-        let mut rows = lock(&core.rows);
+        let (db, mut rows) = core.begin()?;
         let (name, of) = rows.get_key_value(store).ok_or_else(|| core.unknown(store))?;
         let (name, found) = (*name, of.get(p));
         let fresh = of.values().map(|r| r.lane).max().map_or(0, |lane| lane + 1);
@@ -274,9 +296,9 @@ impl RealtimeStore for RocksStore {
             progress: Progress { epoch, ..progress },
         };
         let mut batch = WriteBatch::default();
-        batch.put_cf(core.family(store)?, layout::row_key(p), layout::row_bytes(&row)?);
+        batch.put_cf(core.family(&db, store)?, layout::row_key(p), layout::row_bytes(&row)?);
         let progress = row.progress.clone();
-        core.write(&mut rows, batch, |rows| {
+        core.write(&db, &mut rows, batch, |rows| {
             rows.entry(name).or_default().insert(p.clone(), row);
         })?;
         Ok(progress)
@@ -284,7 +306,7 @@ impl RealtimeStore for RocksStore {
 
     fn commit(&self, commit: &Commit<'_>) -> Result<Committed> {
         let core = &*self.core;
-        let mut rows = lock(&core.rows);
+        let (db, mut rows) = core.begin()?;
         let mut moved: HashMap<&'static str, BTreeMap<SourcePartition, Progress>> = HashMap::new();
         for store in &core.stores {
             let of = rows.get(store).ok_or_else(|| core.unknown(store))?;
@@ -305,7 +327,7 @@ impl RealtimeStore for RocksStore {
             };
             merge(
                 store,
-                core.family(store)?,
+                core.family(&db, store)?,
                 of,
                 after,
                 commit.sources,
@@ -314,7 +336,7 @@ impl RealtimeStore for RocksStore {
             )?;
         }
         for (store, after) in &moved {
-            let (cf, of) = (core.family(store)?, &rows[store]);
+            let (cf, of) = (core.family(&db, store)?, &rows[store]);
             for (p, progress) in after {
                 let row = Row {
                     lane: of[p].lane,
@@ -323,7 +345,7 @@ impl RealtimeStore for RocksStore {
                 batch.put_cf(cf, layout::row_key(p), layout::row_bytes(&row)?);
             }
         }
-        core.write(&mut rows, batch, |rows| {
+        core.write(&db, &mut rows, batch, |rows| {
             for (store, after) in moved {
                 for (p, progress) in after {
                     if let Some(row) = rows.get_mut(store).and_then(|of| of.get_mut(&p)) {
@@ -335,18 +357,22 @@ impl RealtimeStore for RocksStore {
         Ok(Committed::Done)
     }
 
+    fn stats(&self) -> Result<Option<StoreStats>> {
+        stats::of(&self.core.db, &self.core.stores).map(Some)
+    }
+
     /// A batch's cells are in one range of keys, of all partitions together. It is deleted when no partition's row names
     /// the batch any more; until then dropped cells stay where they are, and readers skip them by `retained_from`, which is
     /// raised in the same write.
     fn drop_below(&self, p: &SourcePartition, batch: BatchId) -> Result<()> {
         let core = &*self.core;
-        let mut rows = lock(&core.rows);
+        let (db, mut rows) = core.begin()?;
         let (mut write, mut raised, mut dropped) = (WriteBatch::default(), Vec::new(), Vec::new());
         for store in &core.stores {
             let Some(row) = rows.get(store).and_then(|of| of.get(p)) else {
                 continue;
             };
-            let cf = core.family(store)?;
+            let cf = core.family(&db, store)?;
             let mut row = row.clone();
             row.progress.retained_from = row.progress.retained_from.max(batch);
             let kept = row.progress.retained_from;
@@ -359,7 +385,7 @@ impl RealtimeStore for RocksStore {
                     .map(|(_, r)| &r.progress)
                     .chain([&row.progress])
             };
-            let mut gone = session::batches(&core.db, None, store, BatchId::MIN)?;
+            let mut gone = core.db.watch(session::batches(&db, None, store, BatchId::MIN))?;
             gone.retain(|b| !others().any(|r| names(r, *b)));
             for (from, to) in gone.iter().map(|b| range(*b)) {
                 write.delete_range_cf(cf, from, to);
@@ -367,28 +393,18 @@ impl RealtimeStore for RocksStore {
             dropped.push((*store, gone));
             raised.push((*store, row));
         }
-        core.write(&mut rows, write, |rows| {
+        core.write(&db, &mut rows, write, |rows| {
             for (store, row) in raised {
                 rows.entry(store).or_default().insert(p.clone(), row);
             }
         })?;
-        core.delete_files(&dropped)
+        core.delete_files(&db, &dropped)
     }
 }
 
-/// A snapshot that is held: it keeps the database open and its files where they are.
-struct Held(Arc<Core>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        *lock(&self.0.snapshots) -= 1;
-    }
-}
-
+/// A snapshot keeps the database open, and the namespace owned.
 fn snapshot(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
-    *lock(&core.snapshots) += 1;
-    let held = Held(core.clone());
-    Ok(Box::new(Session::start(core.db.clone(), &core.namespace, false, held)?))
+    Ok(Box::new(core.db.snapshot(core.clone())?))
 }
 
 /// What the server's threads read.
