@@ -72,14 +72,14 @@ pub(super) fn command<A: clap::Args>() -> Command {
         .subcommand(
             sub("explain", "Show graph, plan, and why it is so")
                 .arg(flag("dot", "As a picture in the DOT language"))
-                .arg(
-                    Arg::new("memory-mib")
-                        .long("memory-mib")
-                        .value_name("N")
-                        .default_value("128")
-                        .value_parser(value_parser!(usize))
-                        .help("Memory of the combining maps, as given to `stream`"),
-                ),
+                .arg(memory("Memory of the process, as given to `stream`")),
+        )
+        .subcommand(
+            sub(
+                "rebuild",
+                "Set the realtime state aside, so that the next `stream` makes it again from the log",
+            )
+            .arg(flag("delete", "Delete it instead of keeping it beside")),
         )
         .subcommand(sub("doctor", "Check that all can be reached and fits together"))
 }
@@ -151,14 +151,13 @@ fn live(c: Command) -> Command {
                 .value_parser(value_parser!(u64))
                 .help("Commit every N milliseconds"),
         )
-        .arg(
-            Arg::new("memory-mib")
-                .long("memory-mib")
-                .value_name("N")
-                .default_value("128")
-                .value_parser(value_parser!(usize))
-                .help("Memory of the combining maps"),
-        )
+        .arg(memory(
+            "Memory of the process: maps, reading ahead, archiver, store [default: 1GiB]",
+        ))
+}
+
+fn memory(help: &'static str) -> Arg {
+    Arg::new("memory").long("memory").value_name("SIZE").help(help)
 }
 
 fn bulk(c: Command) -> Command {
@@ -190,6 +189,10 @@ pub(super) struct Common {
     pub(super) settings: Option<PathBuf>,
     pub(super) sources: Vec<(String, String)>,
     pub(super) log_format: LogFormat,
+    /// Of the process; only commands that run live take it.
+    pub(super) memory: Option<String>,
+    /// Whether an archiver runs in the process.
+    pub(super) archives: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -227,6 +230,13 @@ impl Common {
             instance: m.get_one("instance").cloned(),
             settings: m.get_one("settings").cloned(),
             sources: sources.collect::<Result<_>>()?,
+            memory: m.try_get_one("memory").ok().flatten().cloned(),
+            archives: !m
+                .try_get_one::<bool>("no-archive")
+                .ok()
+                .flatten()
+                .copied()
+                .unwrap_or(false),
             log_format: LogFormat::read(m),
         })
     }
@@ -259,7 +269,6 @@ pub(super) struct Live {
     pub(super) monitor: Option<String>,
     pub(super) log_format: LogFormat,
     pub(super) commit_interval: Duration,
-    pub(super) memory: usize,
 }
 
 impl Live {
@@ -276,12 +285,6 @@ impl Live {
             monitor: m.get_one("monitor").cloned(),
             log_format: LogFormat::read(m),
             commit_interval: Duration::from_millis(m.get_one::<u64>("commit-ms").copied().unwrap_or(1000).max(1)),
-            memory: m
-                .get_one::<usize>("memory-mib")
-                .copied()
-                .unwrap_or(128)
-                .max(1)
-                .saturating_mul(1 << 20),
         })
     }
 }
@@ -365,20 +368,11 @@ impl Get {
 
 pub(super) struct Explain {
     pub(super) dot: bool,
-    pub(super) memory: usize,
 }
 
 impl Explain {
     pub(super) fn read(m: &ArgMatches) -> Self {
-        Self {
-            dot: m.get_flag("dot"),
-            memory: m
-                .get_one::<usize>("memory-mib")
-                .copied()
-                .unwrap_or(128)
-                .max(1)
-                .saturating_mul(1 << 20),
-        }
+        Self { dot: m.get_flag("dot") }
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
         print!("{}", plan.dot());
         return Ok(());
     }
-    print!("{}", plan.explain(Some(options.memory)));
+    print!("{}", plan.explain(Some(context.shares.maps)));
     println!("platforms");
     for face in plan.sources() {
         match context.locations.get(face.name) {

@@ -11,6 +11,7 @@ mod monitor;
 mod open;
 mod progress;
 mod read;
+mod rebuild;
 mod settings;
 mod write;
 
@@ -105,7 +106,7 @@ impl<Args: clap::Args> App<Args> {
         progress::log_to_stderr(common.log_format, name)?;
         let settings = settings::Settings::load(common.settings.as_deref())?;
         settings.apply(&mut plan)?;
-        let context = open::Context::new(&plan, &common, &settings, &self.defaults)?;
+        let context = open::Context::new(&plan, &common, &settings, name, &self.defaults)?;
         match name {
             "stream" => write::stream(&context, &cli::Live::read(sub)?),
             "archive" => write::archive(&context, &cli::Live::read(sub)?),
@@ -113,6 +114,7 @@ impl<Args: clap::Args> App<Args> {
             "sweep" => write::sweep(&context, &cli::Sweep::read(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
+            "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete")),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),
             "doctor" => explain::doctor(&context),
             other => Err(Error::bug(format!("command `{other}` has no implementation"))),

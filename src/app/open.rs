@@ -14,6 +14,7 @@ use crate::client::{Client, ClientParts};
 use crate::core::{Error, Format, Plan, Result, SourceFace};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
+use crate::realtime::budget::{Budget, Shares, Users};
 use crate::store_api::{GenerationStore, Layout, ManifestLog, RealtimeReader};
 use rufous_store_offline::{Generations, Manifests};
 
@@ -33,6 +34,8 @@ pub(super) struct Context<'a> {
     pub(super) settings: &'a Settings,
     pub(super) manifests: Arc<Manifests>,
     pub(super) generations: Arc<Generations>,
+    /// Who may hold how much memory.
+    pub(super) shares: Shares,
 }
 
 impl<'a> Context<'a> {
@@ -40,6 +43,7 @@ impl<'a> Context<'a> {
         plan: &'a Plan,
         common: &Common,
         settings: &'a Settings,
+        command: &str,
         defaults: &BTreeMap<&'static str, String>,
     ) -> Result<Self> {
         let data = common
@@ -76,6 +80,14 @@ impl<'a> Context<'a> {
                 locations.insert(name.to_string(), Location::parse(&location)?);
             }
         }
+        let memory = common.memory.as_ref().or(settings.memory.as_ref());
+        let budget = memory.map_or_else(|| Ok(Budget::default()), |m| Budget::parse(m))?;
+        let shares = budget.split(&Users {
+            sources: plan.sources().len(),
+            stream: command != "archive",
+            archive: common.archives,
+            own: settings.own_memory(),
+        })?;
         let manifests = Arc::new(Manifests::new(layout.manifests(plan.job())));
         let generations = Arc::new(Generations::new(layout.offline(plan.job())));
         Ok(Self {
@@ -85,6 +97,7 @@ impl<'a> Context<'a> {
             settings,
             manifests,
             generations,
+            shares,
         })
     }
 
@@ -127,6 +140,7 @@ impl<'a> Context<'a> {
         let mut options = KafkaOptions::new(format);
         let name = format!("rufous-{}-{}-{source}", self.plan.job(), self.layout.instance());
         options.properties = self.settings.kafka.properties.clone();
+        options.prefetch = self.shares.prefetch as u64;
         let own = self.settings.sources.get(source).map(|s| &s.kafka);
         if let Some(own) = own {
             let all = own.properties.iter().map(|(n, v)| (n.clone(), v.clone()));
@@ -202,7 +216,10 @@ impl<'a> Context<'a> {
             &dir,
             namespace,
             self.plan.stores(),
-            crate::store_rocksdb::RocksOptions::default(),
+            crate::store_rocksdb::RocksOptions {
+                memory: self.shares.store,
+                ..crate::store_rocksdb::RocksOptions::default()
+            },
         )?))
     }
 

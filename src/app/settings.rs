@@ -12,6 +12,8 @@ use crate::core::{Error, Plan, Result};
 pub(super) struct Settings {
     pub(super) data: Option<PathBuf>,
     pub(super) instance: Option<String>,
+    /// Of the process, as `--memory`.
+    pub(super) memory: Option<String>,
     pub(super) sources: BTreeMap<String, SourceSettings>,
     pub(super) stores: BTreeMap<String, MemorySettings>,
     pub(super) steps: BTreeMap<String, MemorySettings>,
@@ -120,6 +122,12 @@ impl Settings {
             }
         }
         Ok(())
+    }
+    /// Bytes that stores and steps have of their own.
+    pub(super) fn own_memory(&self) -> usize {
+        let all = self.stores.values().chain(self.steps.values());
+        all.filter_map(|s| s.memory_mib)
+            .fold(0, |sum, mib| sum.saturating_add(mib.max(1).saturating_mul(1 << 20)))
     }
     /// From `path`, or from `rufous.toml` if that is there.
     pub(super) fn load(path: Option<&Path>) -> Result<Self> {

@@ -136,7 +136,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         metrics: metrics.clone(),
         options: StreamOptions {
             commit_interval: options.commit_interval,
-            memory_budget: options.memory,
+            memory_budget: context.shares.maps,
             until_end: options.until_end,
             on_bad_record_of: policies.collect(),
             stop: stop.clone(),
@@ -201,6 +201,7 @@ fn archivers(
                 let options = ArchiverOptions {
                     until_end,
                     stop: stop.clone(),
+                    buffer: context.shares.archiver,
                     ..ArchiverOptions::default()
                 };
                 scope.spawn(move || {

@@ -40,7 +40,7 @@ pub struct KafkaOptions {
     pub properties: BTreeMap<String, String>,
     /// How long [`partitions`](rufous_realtime::Log::partitions) may take.
     pub timeout: Duration,
-    /// How much is read ahead, in bytes: this is memory.
+    /// How much is read ahead, in bytes of memory: records with what librdkafka keeps beside each of them, and one answer of a broker.
     pub prefetch: u64,
     /// How often a thread looks for new partitions.
     pub watch_interval: Duration,
@@ -122,15 +122,20 @@ pub(crate) fn consumer_config(brokers: &str, options: &KafkaOptions) -> Result<C
         }
     }
     let kbytes = (options.prefetch >> 10).clamp(1, 2_097_151).to_string();
+    // Small records weigh what is kept beside them: about half a kibibyte.
+    let messages = (options.prefetch >> 9).clamp(1_000, 100_000).to_string();
+    let answer = (options.prefetch >> 2).clamp(1 << 20, 64 << 20);
+    // Of each partition in one answer, compressed. Eight times as much brought a gigabyte of small records into memory at once,
+    // and no speed.
+    let part = answer.min(1 << 20).to_string();
+    let answer = answer.to_string();
     let mut config = ClientConfig::new();
     for (name, value) in [
         ("client.id", "rufous"),
-        ("queued.min.messages", "100000"),
+        ("queued.min.messages", &messages),
         ("queued.max.messages.kbytes", &kbytes),
-        // Of each partition in one answer, compressed. Eight times as much brought a gigabyte of small records into memory
-        // at once, and no speed.
-        ("fetch.message.max.bytes", "1048576"),
-        ("fetch.max.bytes", "67108864"),
+        ("fetch.message.max.bytes", &part),
+        ("fetch.max.bytes", &answer),
         ("fetch.wait.max.ms", "10"),
         // The default of a second would leave the engine without records each time that the queue was full.
         ("fetch.queue.backoff.ms", "20"),

@@ -4,7 +4,7 @@
 //! - [`log`]: what the engine asks of a log;
 //! - [`cutter`]: which batch a record is in (P1-P3), for the engine and the archive alike;
 //! - [`genesis`](mod@genesis): where both layers begin (P10); [`repair`]: what becomes of a shard when it is acquired (P32-P35);
-//! - [`bind`]: sources and their logs; [`options`]: how a stream runs;
+//! - [`bind`]: sources and their logs; [`options`]: how a stream runs; [`budget`]: its memory;
 //! - [`engine`]: the loop; `own`: which partitions it reads, and from where; `commit` and `flush`: two maps swap, a thread sorts,
 //!   encodes and commits; [`bad`]: records that cannot be read, and dead letters; `panics`: the job's functions
 //!   that panic; `dropping`: cells that the offline layer covers; `partition`: the state of one partition;
@@ -15,6 +15,7 @@
 pub mod archiver;
 pub mod bad;
 pub mod bind;
+pub mod budget;
 mod close;
 mod commit;
 pub mod cutter;
@@ -34,6 +35,7 @@ pub mod repair;
 pub use archiver::{Archiver, ArchiverOptions};
 pub use bad::{DeadLetters, Letter};
 pub use bind::{BoundLog, check};
+pub use budget::Budget;
 pub use engine::Stream;
 pub use genesis::genesis;
 pub use log::{Log, PartitionInfo, Polled, Position};
