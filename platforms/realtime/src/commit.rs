@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use rufous_core::panics::{Panicked, catch};
-use rufous_core::{Error, Result};
+use rufous_core::{Error, ErrorKind, Result};
 use rufous_store_api::Committed;
 
 use crate::engine::Engine;
@@ -20,6 +20,8 @@ pub(crate) enum Landed {
     Committed,
     /// Nothing of it is there, or nobody knows.
     Failed,
+    /// The same, and the reason passes by itself.
+    Passing(Error),
     /// The job's own code did, while the chunk was encoded or added.
     Panicked(Panicked),
 }
@@ -78,6 +80,7 @@ impl Engine<'_> {
     pub(crate) fn flushed(&mut self, done: Flushed) -> Result<()> {
         match self.landed(done)? {
             Landed::Committed => Ok(()),
+            Landed::Passing(failure) => self.pause(failure),
             Landed::Failed => {
                 self.executor.discard()?;
                 self.read_again()
@@ -104,10 +107,16 @@ impl Engine<'_> {
             Ok(Ok(Committed::Refused { partition, found })) => Error::closed(format!(
                 "the store refused a chunk of {partition}: its row stands at {found:?} (next, epoch); another owner was here"
             )),
+            // Damage does not pass.
+            Ok(Err(e)) if e.kind() == ErrorKind::CorruptData => return Err(e),
             Ok(Err(e)) => e,
         };
-        self.failures += 1;
         self.metrics.commit_failed(&failure);
+        // The disk is full, for instance.
+        if failure.kind() == ErrorKind::TryAgain {
+            return Ok(Landed::Passing(failure));
+        }
+        self.failures += 1;
         tracing::warn!(error = %failure, failures = self.failures, "a commit failed: everything read after it is read again");
         if self.failures >= MAX_FAILURES {
             return Err(failure);

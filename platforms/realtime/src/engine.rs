@@ -157,7 +157,7 @@ impl Engine<'_> {
             self.commit_when_due()?;
             if self.options.until_end && !busy && self.at_end() {
                 self.settle()?;
-                // A commit that failed sends the positions back: then it is not the end yet.
+                // A commit that failed took the positions back to the rows: then it is not the end yet.
                 if self.at_end() {
                     break;
                 }

@@ -6,9 +6,9 @@
 //! - [`genesis`](mod@genesis): where both layers begin (P10); [`repair`]: what becomes of a shard when it is acquired (P32-P35);
 //! - [`bind`]: sources and their logs; [`options`]: how a stream runs; [`budget`]: its memory;
 //! - [`engine`]: the loop; `own`: which partitions it reads, and from where; `commit` and `flush`: two maps swap, a thread sorts,
-//!   encodes and commits; [`bad`]: records that cannot be read, and dead letters; `panics`: the job's functions
-//!   that panic; `dropping`: cells that the offline layer covers; `partition`: the state of one partition;
-//!   `close`: the end;
+//!   encodes and commits; `pause`: a store that takes nothing for a while; [`bad`]: records that cannot be read, and dead
+//!   letters; `panics`: the job's functions that panic; `dropping`: cells that the offline layer covers; `partition`: the
+//!   state of one partition; `close`: the end;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count; `measure`: where the engine does.
 #![forbid(unsafe_code)]
 
@@ -30,6 +30,7 @@ pub mod options;
 mod own;
 mod panics;
 mod partition;
+mod pause;
 pub mod repair;
 
 pub use archiver::{Archiver, ArchiverOptions};

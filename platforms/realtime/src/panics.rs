@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use rufous_core::panics::{Panicked, catch};
 use rufous_core::{BadRecord, Error, Result, SourceDecoder, Trial};
 
+use crate::commit::Landed;
 use crate::engine::Engine;
 use crate::partition::Partition;
 
@@ -73,7 +74,9 @@ impl Engine<'_> {
         });
         // What is on its way was taken out before: it is whole, unless it was the one that panicked.
         if let Some(done) = self.flusher.take()? {
-            self.landed(done)?;
+            if let Landed::Passing(failure) = self.landed(done)? {
+                return self.pause(failure);
+            }
         }
         self.read_again()
     }

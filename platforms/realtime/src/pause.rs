@@ -1,0 +1,46 @@
+//! What the engine does while the store takes nothing: a full disk, for instance. It waits as long as that lasts, and goes on
+//! from the rows: everything that was read after the last commit is read again (P12).
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use rufous_core::{Error, ErrorKind, Result};
+
+use crate::engine::Engine;
+
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(5);
+/// How soon a stop is noticed.
+const SLICE: Duration = Duration::from_millis(50);
+
+impl Engine<'_> {
+    /// A commit failed with an error that passes. Returns when all partitions are acquired again; nothing is in a map then.
+    ///
+    /// # Errors
+    /// The failure, when the stream is told to stop meanwhile; one that does not pass.
+    pub(crate) fn pause(&mut self, mut failure: Error) -> Result<()> {
+        self.executor.discard()?;
+        loop {
+            let wait = SHORTEST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+            self.failures = self.failures.saturating_add(1);
+            tracing::warn!(error = %failure, failures = self.failures, next_try_ms = wait.as_millis() as u64, "the store takes nothing: the stream waits");
+            let until = Instant::now() + wait;
+            while Instant::now() < until {
+                self.metrics.heartbeat.mark();
+                if self.options.stop.load(Relaxed) {
+                    return Err(failure);
+                }
+                std::thread::sleep(SLICE);
+            }
+            match self.read_again() {
+                // Whether it takes a whole commit is seen by the next one; until then the wait grows.
+                Ok(()) => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::TryAgain => {
+                    self.metrics.commit_failed(&e);
+                    failure = e;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
