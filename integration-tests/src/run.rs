@@ -248,10 +248,29 @@ pub fn assert_same(what: &str, got: &Bytes, expected: &Bytes) {
 
 /// Every merged answer of a job that ran as a program with `--data data`, read as another process would.
 pub fn answers_on_disk(plan: &Plan, data: &Path) -> Result<Bytes> {
+    let (rows, _) = client_on_disk(plan, data)?.raw(plan.stores()[0]).under(&[])?;
+    Ok(rows.into_iter().collect())
+}
+
+/// How many keys begin with one of these prefixes, and the sum of their counts: prefix by prefix, for a scan holds what it finds.
+pub fn count_on_disk(plan: &Plan, data: &Path, prefixes: impl Iterator<Item = u8>) -> Result<(u64, u64)> {
+    let (mut keys, mut sum) = (0, 0);
+    let client = client_on_disk(plan, data)?;
+    for prefix in prefixes {
+        client.raw(plan.stores()[0]).scan(&[prefix], &mut |_, value| {
+            keys += 1;
+            sum += value.try_into().map_or(0, u64::from_le_bytes);
+            Ok(())
+        })?;
+    }
+    Ok((keys, sum))
+}
+
+fn client_on_disk(plan: &Plan, data: &Path) -> Result<Client> {
     let layout = rufous::store_api::Layout::new(data, "main")?;
     let (job, stores) = (plan.job(), plan.stores().to_vec());
     let realtime = layout.clone();
-    let client = Client::new(ClientParts {
+    Ok(Client::new(ClientParts {
         job: job.to_string(),
         manifests: Arc::new(Manifests::new(layout.manifests(job))),
         generations: Arc::new(Generations::new(layout.offline(job))),
@@ -261,9 +280,7 @@ pub fn answers_on_disk(plan: &Plan, data: &Path) -> Result<Bytes> {
                     .map(Arc::from),
             )
         }),
-    });
-    let (rows, _) = client.raw(plan.stores()[0]).under(&[])?;
-    Ok(rows.into_iter().collect())
+    }))
 }
 
 /// A topic as a log.
