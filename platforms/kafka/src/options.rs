@@ -138,7 +138,7 @@ pub(crate) fn consumer_config(brokers: &str, options: &KafkaOptions) -> Result<C
         ("fetch.max.bytes", &answer),
         ("fetch.wait.max.ms", "10"),
         // The default of a second would leave the engine without records each time that the queue was full.
-        ("fetch.queue.backoff.ms", "20"),
+        ("fetch.queue.backoff.ms", "10"),
         ("reconnect.backoff.ms", "100"),
         ("reconnect.backoff.max.ms", "1000"),
         ("topic.metadata.refresh.interval.ms", "5000"),
