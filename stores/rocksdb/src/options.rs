@@ -58,12 +58,9 @@ pub(crate) fn family(store: &str) -> String {
     format!("store/{store}")
 }
 
-fn database() -> Result<Options> {
-    // Each write-ahead log says which one was before it: a log that is missing, or a list of files that is older than the logs,
-    // is noticed. The only option that has no function of its own.
-    let mut o = Options::default()
-        .get_options_from_string("track_and_verify_wals=true")
-        .map_err(|e| failed("cannot set options", e))?;
+fn database() -> Options {
+    // Not `track_and_verify_wals`: it refuses what a kill in the middle of an opening leaves (no log yet). See `chain`.
+    let mut o = Options::default();
     // A log that outgrows this flushes the memtables that hold it back: replay at open stays short.
     o.set_max_total_wal_size(64 * MIB as u64);
     // What is behind a damaged or unfinished record of the log is not there: the rows stand where the last whole commit left
@@ -76,7 +73,7 @@ fn database() -> Result<Options> {
     o.set_max_open_files(-1);
     // Each input of a compaction has a buffer of this size.
     o.set_compaction_readahead_size(MIB / 2);
-    Ok(o)
+    o
 }
 
 fn families(stores: &[StoreFace], cache: &Cache, memory: usize, merges: &Arc<Merges>) -> Vec<(String, Options)> {
@@ -108,7 +105,7 @@ fn families(stores: &[StoreFace], cache: &Cache, memory: usize, merges: &Arc<Mer
 /// Opens for writing; creates what is missing. The caller owns the namespace.
 pub(crate) fn open(dir: &Path, namespace: &str, stores: &[StoreFace], memory: usize) -> Result<Opened> {
     let path = dir.join("db");
-    let mut o = database()?;
+    let mut o = database();
     o.create_if_missing(true);
     o.create_missing_column_families(true);
     let at = |e| failed(format_args!("cannot open {}", path.display()), e);
@@ -181,7 +178,7 @@ pub(crate) fn is_empty(dir: &Path) -> Result<bool> {
 pub(crate) fn open_read_only(dir: &Path, namespace: &str, stores: &[StoreFace]) -> Result<DB> {
     let path = dir.join("db");
     let families = families(stores, &Cache::new_lru_cache(8 * MIB), 64 * MIB, &Arc::default());
-    let db = DB::open_cf_with_opts_for_read_only(&database()?, &path, families, false)
+    let db = DB::open_cf_with_opts_for_read_only(&database(), &path, families, false)
         .map_err(|e| failed(format_args!("cannot open {} for reading", path.display()), e))?;
     check(&db, &path, namespace, stores)?;
     for store in stores {

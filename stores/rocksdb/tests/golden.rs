@@ -125,7 +125,6 @@ fn options_survive_a_reopen() {
     };
     let first = open();
     for wanted in [
-        "track_and_verify_wals=true",
         "paranoid_checks=true",
         "wal_recovery_mode=kPointInTimeRecovery",
         "max_total_wal_size=67108864",
