@@ -197,10 +197,7 @@ fn run_to(job: Job, log: Box<dyn rufous::realtime::Log>, expected: &Bytes) -> Re
     let stop = options.stop.clone();
     let stream = Stream {
         plan: &plan,
-        logs: vec![BoundLog {
-            source: "lines".into(),
-            log,
-        }],
+        logs: vec![BoundLog::new("lines", log)],
         store: state.realtime.clone(),
         manifests: &*state.manifests,
         metrics: metrics.clone(),

@@ -221,10 +221,7 @@ impl World {
         let stop = Arc::new(AtomicBool::new(false));
         let stream = Stream {
             plan: &self.plan,
-            logs: vec![BoundLog {
-                source: LINES.name().to_string(),
-                log: self.topic.reader(3, polls, stop.clone()),
-            }],
+            logs: vec![BoundLog::new(LINES.name(), self.topic.reader(3, polls, stop.clone()))],
             store,
             manifests: &self.manifests,
             metrics: Arc::default(),

@@ -99,7 +99,7 @@ pub fn drain(log: &mut LocalLog) -> Result<BTreeMap<u32, Records>> {
             }
             Polled::Idle => return Ok(all),
             Polled::PartitionsChanged => {}
-            Polled::Lost { .. } => panic!("files lose nothing"),
+            Polled::Lost { .. } | Polled::Truncated { .. } => panic!("files lose nothing"),
         }
     }
 }

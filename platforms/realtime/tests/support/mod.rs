@@ -85,6 +85,7 @@ impl Log for ListLog {
             start: 0,
             end: l.len() as u64,
             topic_id: "list".into(),
+            owned: true,
         };
         Ok(lists.iter().enumerate().map(info).collect())
     }

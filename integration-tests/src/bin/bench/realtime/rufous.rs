@@ -70,10 +70,10 @@ impl Running {
             std::thread::spawn(move || {
                 let stream = Stream {
                     plan: &plan,
-                    logs: vec![BoundLog {
-                        source: plan.sources().first().context("no source")?.name.to_string(),
-                        log: Box::new(log),
-                    }],
+                    logs: vec![BoundLog::new(
+                        plan.sources().first().context("no source")?.name,
+                        Box::new(log),
+                    )],
                     store: state.realtime.clone(),
                     manifests: &*state.manifests,
                     metrics,
