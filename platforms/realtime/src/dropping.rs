@@ -1,5 +1,6 @@
 //! Cells that no reader needs any more: those below the newest manifest's drop permission (P26).
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{Cut, ErrorKind, Frontier, Result};
 
 use crate::engine::Engine;
@@ -11,11 +12,13 @@ impl Engine<'_> {
     /// when manifests are compared.
     pub(crate) fn drop_covered(&mut self) -> Result<()> {
         let nothing = Frontier::default();
-        let permitted = self
-            .manifest
-            .as_ref()
-            .and_then(|m| m.drop_before.get(self.plan.fingerprint()))
-            .unwrap_or(&nothing);
+        let manifest = self.manifest.as_ref();
+        let permitted = if kept(Rule::DropPermission) {
+            manifest.and_then(|m| m.drop_before.get(self.plan.fingerprint()))
+        } else {
+            manifest.map(|m| &m.frontier)
+        };
+        let permitted = permitted.unwrap_or(&nothing);
         let mut due = Vec::new();
         for (i, b) in self.bound.iter().enumerate() {
             for (number, partition) in &b.partitions {
