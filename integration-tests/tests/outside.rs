@@ -339,8 +339,8 @@ fn a_hung_broker_is_seen_and_passes() -> Result<()> {
         Ok(place.log().contains(&waiting).then_some(()))
     });
     kill("-CONT", pid)?;
-    told?;
     let reasons = reasons?;
+    told.with_context(|| place.log())?;
     let reason = &reasons["reasons"][0];
     assert_eq!(
         (&reasons["ready"], &reason["source"]),

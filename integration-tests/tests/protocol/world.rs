@@ -214,10 +214,9 @@ impl World {
     }
 
     fn run_stream(&self, faults: Vec<(i64, Fault)>, polls: Option<u64>, store: &MemoryRealtime) -> Result<()> {
-        let killed = faults
-            .iter()
-            .any(|(_, f)| matches!(f, Fault::Killed | Fault::KilledAfter));
-        self.run(Faulty::over(store.clone(), faults), polls, killed)
+        // Told to stop while a commit fails, a stream ends with that failure, as a killed one does.
+        let may_fail = faults.iter().any(|(_, f)| *f != Fault::Stalled);
+        self.run(Faulty::over(store.clone(), faults), polls, may_fail)
     }
 
     fn run(&self, store: Arc<Faulty>, polls: Option<u64>, may_fail: bool) -> Result<()> {

@@ -120,7 +120,12 @@ fn letters_are_stored_before_they_are_passed() {
             stored.sort();
             let expected = [
                 (0, 1, "not UTF-8 at byte 0".to_string(), Some(b"\xff".to_vec())),
-                (0, 3, "no value".to_string(), None),
+                (
+                    0,
+                    3,
+                    "no value (a tombstone): a source of `Message<_>` shows such records".to_string(),
+                    None,
+                ),
                 (1, 0, "not UTF-8 at byte 1".to_string(), Some(b"x\xfe".to_vec())),
             ];
             assert_eq!(stored, expected);

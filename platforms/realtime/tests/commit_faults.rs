@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use rufous_core::{BatchId, Error, Job, Result, SourcePartition, Store};
+use rufous_core::{BatchId, Error, ErrorKind, Job, Result, SourcePartition, Store};
+use rufous_realtime::Stream;
 use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
 use rufous_store_memory::MemoryRealtime;
 use support::{Bed, COUNTS, Fault, Faulty, LINES, Rec, count_lines, counted, lists, sums};
@@ -73,16 +74,29 @@ fn the_last_commit_may_fail() {
     }
 }
 
-/// A store that never commits ends the stream with its own error, and nothing was written.
+/// Row 12: a store that takes nothing is waited for, until the stream is told to stop: then its failure is the answer, and
+/// nothing was written.
 #[test]
-fn commits_that_never_succeed_end_the_stream() {
+fn a_store_that_takes_nothing_is_waited_for() {
     let plan = count_lines();
     let bed = Bed::new(&plan);
-    let store = Faulty::new(bed.memory.clone(), |_| Fault::Before);
-    let e = bed
-        .run_on(&plan, Arc::new(store), vec![bed.bind(&lists(input(20)))])
-        .unwrap_err();
+    let options = bed.options.clone();
+    let stop = options.stop.clone();
+    let store = Faulty::new(bed.memory.clone(), move |n| {
+        stop.store(n >= 3, Relaxed);
+        Fault::Before
+    });
+    let stream = Stream {
+        plan: &plan,
+        logs: vec![bed.bind(&lists(input(20)))],
+        store: Arc::new(store),
+        manifests: &bed.manifests,
+        metrics: bed.metrics.clone(),
+        options,
+    };
+    let e = stream.run().unwrap_err();
     assert!(e.to_string().contains("before the write"), "{e}");
+    assert_eq!(e.kind(), ErrorKind::TryAgain);
     assert!(bed.sums(&plan).is_empty());
 }
 
