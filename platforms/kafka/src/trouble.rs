@@ -114,6 +114,10 @@ impl Troubles {
 }
 
 impl Severe {
+    /// Another client joined with this one's member id, or this one did so itself and did not hear the answer.
+    pub(crate) fn is_fence(&self) -> bool {
+        self.code == Code::FencedInstanceId
+    }
     /// The error for the caller; `None` when a new client may go on in place of this one.
     pub(crate) fn error(&self, location: &str) -> Option<Error> {
         let text = &self.text;
@@ -123,7 +127,7 @@ impl Severe {
             )));
         }
         // Two that take turns would throw each other out for ever.
-        (self.code == Code::FencedInstanceId).then(|| {
+        self.is_fence().then(|| {
             Error::closed(format!(
                 "{location}: another process joined the consumer group with the same member id, and has the partitions now: \
                  {text}; stop one of the two, or give each its own `group.instance.id`"
