@@ -18,6 +18,30 @@ pub const LOCAL: [&str; 10] = [
     "entry.durable",
 ];
 
+/// Around the writes of a realtime store: a commit, a partition that is taken, cells that are dropped.
+pub const STORE: [&str; 6] = [
+    "acquire.before",
+    "acquire.written",
+    "commit.before",
+    "commit.written",
+    "drop.written",
+    "drop.deleted",
+];
+
+/// Every point between two writes of a bulk run, from its first file to its manifest, in their order.
+pub const BULK: [&str; 10] = [
+    "run.created",
+    "run.written",
+    "run.synced",
+    "run.renamed",
+    "run.durable",
+    "entry.written",
+    "entry.synced",
+    "entry.linked",
+    "entry.tidied",
+    "entry.durable",
+];
+
 /// The same for an object store.
 pub const REMOTE: [&str; 4] = ["object.encoded", "object.put", "object.checked", "object.created"];
 

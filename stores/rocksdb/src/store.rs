@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rocksdb::{ColumnFamily, DB, WriteBatch, WriteOptions};
 use rufous_core::{BatchId, Deltas, Error, Result, SourcePartition, StoreFace};
+use rufous_store_api::points::reach;
 use rufous_store_api::realtime::apply_advances;
 use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats};
 
@@ -298,9 +299,11 @@ impl RealtimeStore for RocksStore {
         let mut batch = WriteBatch::default();
         batch.put_cf(core.family(&db, store)?, layout::row_key(p), layout::row_bytes(&row)?);
         let progress = row.progress.clone();
+        reach("acquire.before");
         core.write(&db, &mut rows, batch, |rows| {
             rows.entry(name).or_default().insert(p.clone(), row);
         })?;
+        reach("acquire.written");
         Ok(progress)
     }
 
@@ -345,6 +348,7 @@ impl RealtimeStore for RocksStore {
                 batch.put_cf(cf, layout::row_key(p), layout::row_bytes(&row)?);
             }
         }
+        reach("commit.before");
         core.write(&db, &mut rows, batch, |rows| {
             for (store, after) in moved {
                 for (p, progress) in after {
@@ -354,6 +358,7 @@ impl RealtimeStore for RocksStore {
                 }
             }
         })?;
+        reach("commit.written");
         Ok(Committed::Done)
     }
 
@@ -398,7 +403,10 @@ impl RealtimeStore for RocksStore {
                 rows.entry(store).or_default().insert(p.clone(), row);
             }
         })?;
-        core.delete_files(&db, &dropped)
+        reach("drop.written");
+        core.delete_files(&db, &dropped)?;
+        reach("drop.deleted");
+        Ok(())
     }
 }
 

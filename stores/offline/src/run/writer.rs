@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rufous_algebra::codec::put_varint;
 use rufous_core::{Error, Result};
 use rufous_store_api::exclusive::{sync_dir, unique_name};
+use rufous_store_api::points::reach;
 use rufous_store_api::{RunFile, RunWriter};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -57,6 +58,7 @@ impl Writer {
             last_key: Vec::new(),
         };
         writer.write(&MAGIC)?;
+        reach("run.created");
         Ok(writer)
     }
     /// The file, for one operation that may fail.
@@ -148,12 +150,16 @@ impl RunWriter for Writer {
         let synced = file
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error)
+            .inspect(|_| reach("run.written"))
             .and_then(|f| f.sync_all());
         synced.map_err(|e| Error::io("cannot sync", &self.temporary, e))?;
+        reach("run.synced");
         let name = format!("run-{}.rrun", unique_name());
         let path = self.dir.join(&name);
         fs::rename(&self.temporary, &path).map_err(|e| Error::io("cannot create", &path, e))?;
+        reach("run.renamed");
         sync_dir(&self.dir)?;
+        reach("run.durable");
         Ok(Some(RunFile {
             path: name,
             bytes: self.written,
