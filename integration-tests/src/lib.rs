@@ -8,3 +8,4 @@ pub mod oracle;
 pub mod run;
 pub mod s3;
 pub mod subjects;
+pub mod torture;

@@ -10,8 +10,8 @@ use rufous::core::{Format, Plan, RecordBatch};
 use rufous::prelude::*;
 use rufous_examples::flights::{BY_ORIGIN_DAY, FLIGHTS, flights};
 use rufous_integration_tests::data;
-use rufous_integration_tests::kafka::Broker;
 use rufous_integration_tests::run::{self, Bytes, Random, answers_on_disk, assert_same};
+use rufous_integration_tests::torture::crash;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_job-flights");
 
@@ -156,26 +156,18 @@ fn batch_killed_around_its_publish() -> Result<()> {
     w.check("after the batch", w.lines.len())
 }
 
+/// Row 1, I1: 20 seeds of `./x crash`: stream, archive and batch over a real Kafka, transactions and aborted ones in its log.
 #[test]
-fn stream_killed_over_kafka() -> Result<()> {
-    let broker = Broker::start()?;
-    let mut w = World::new(14)?;
-    broker.create_topic("flights", 4, &[])?;
-    w.source = format!("flights=kafka://{}/flights+jsonl", broker.addr());
-    let step = w.lines.len() / 5;
-    w.run("stream", &["--until-end"])?;
-    for n in 0..5 {
-        for partition in 0..4 {
-            let lines = w.lines[n * step..(n + 1) * step].iter().skip(partition).step_by(4);
-            broker.produce("flights", partition as i32, lines.map(|l| (1, "", l.as_str())))?;
-        }
-        w.kill("stream", &["--commit-ms", "3"], 1_500)?;
-        w.kill("archive", &["--until-end"], 800)?;
-        w.kill("batch", &[], 100)?;
-    }
-    w.run("stream", &["--until-end"])?;
-    w.run("batch", &[])?;
-    w.check("stream killed 5 times over Kafka", 5 * step)
+fn row_1_killed_over_kafka() -> Result<()> {
+    let program = Path::new(env!("CARGO_BIN_EXE_job-word-count"));
+    let seen = crash(program, 0..20, &mut |line| println!("{line}"))?;
+    ensure!(seen.kills.iter().all(|n| *n > 0), "each command was killed: {seen:?}");
+    ensure!(seen.moved >= 3, "the stream was killed under load: {seen:?}");
+    ensure!(
+        seen.compared == 2 && seen.aborted > 0 && seen.generations > 0,
+        "{seen:?}"
+    );
+    Ok(())
 }
 
 struct KillOnDrop(Child);

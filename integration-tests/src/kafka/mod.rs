@@ -7,7 +7,7 @@
 mod admin;
 mod home;
 pub mod job;
-mod process;
+pub(crate) mod process;
 mod unsafe_calls;
 
 use std::fs::{self, File};
