@@ -89,6 +89,35 @@ fn row_5_a_rebalance_storm() -> Result<()> {
     Ok(())
 }
 
+/// P10a: two processes that were given one member id throw each other out in turn; one ends and says why, and the other has all.
+#[test]
+fn two_with_one_member_id() -> Result<()> {
+    let broker = Broker::start()?;
+    let mut words = Words::new(&broker, 4)?;
+    words.write(1_000)?;
+    let same = [&SOON_DEAD[..], &[("group.instance.id", "twin")]].concat();
+    let mut a = live(&broker, &words, &same)?;
+    let mut b = live(&broker, &words, &same)?;
+    a.start()?;
+    a.comes_to("alone", &words.expected())?;
+    b.start()?;
+    let start = Instant::now();
+    while a.is_running()? && b.is_running()? {
+        ensure!(
+            start.elapsed() < Duration::from_secs(60),
+            "both run on:\n{}\n{}",
+            a.log(),
+            b.log()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (mut ended, mut other) = if a.is_running()? { (b, a) } else { (a, b) };
+    ensure!(ended.ends()?.code() == Some(5), "{}", ended.log());
+    ensure!(ended.log().contains("with the same member id"), "{}", ended.log());
+    words.write(500)?;
+    other.comes_to("the other", &words.expected())
+}
+
 /// Row 6, light: the owner is stopped past its session, another takes its partitions and is killed, the owner wakes up.
 #[test]
 fn row_6_a_zombie_wakes_up() -> Result<()> {

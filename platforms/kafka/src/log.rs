@@ -24,8 +24,9 @@ const ASK: Duration = Duration::from_secs(2);
 /// How long something waits that did not work at once.
 const LATER: Duration = Duration::from_secs(1);
 
-/// Two fences within this: another process has the same member id.
-const TURN: Duration = Duration::from_secs(15);
+/// Four fences within this: another process has the same member id. Two that take turns hear of it by their heartbeats, each
+/// three seconds.
+const TURNS: Duration = Duration::from_secs(30);
 /// How long the first answer of the group is waited for before the caller goes on without: it can be told to stop then.
 const FIRST_GIFT: Duration = Duration::from_secs(3);
 /// So often in a row an offset must lie beyond the end before the topic counts as another one: a broker that just started
@@ -66,8 +67,8 @@ pub struct KafkaLog {
     group: Option<Group>,
     /// When the client was made.
     made: Instant,
-    /// When a client was fenced last.
-    fenced: Option<Instant>,
+    /// When a client was fenced the last three times, the last one behind.
+    fenced: [Option<Instant>; 3],
 }
 
 impl KafkaLog {
@@ -92,7 +93,7 @@ impl KafkaLog {
         Ok(Self {
             group: in_group.then(Group::default),
             made: Instant::now(),
-            fenced: None,
+            fenced: [None; 3],
             watch: None,
             queue,
             gather: Gather::new(topic),
@@ -169,12 +170,13 @@ impl KafkaLog {
     }
 
     /// The error that ends the log; `None` when another client takes the place of this one. A member is fenced as well when
-    /// a broker died between its joining and the answer: it asks again by a name that is no more its own. So it joins anew,
-    /// once; two processes with one member id take turns within seconds, and then one of them ends.
+    /// a broker died between its joining and the answer, or hung for a session: it asks by a name that is no more its own. So
+    /// it joins anew; two processes with one member id take turns every few seconds, and then one of them ends.
     fn ends(&mut self, severe: &trouble::Severe) -> Option<Error> {
         let error = severe.error(&self.location())?;
-        if severe.is_fence() && self.fenced.is_none_or(|at| at.elapsed() > TURN) {
-            self.fenced = Some(Instant::now());
+        let [before, middle, last] = self.fenced;
+        if severe.is_fence() && before.is_none_or(|at| at.elapsed() > TURNS) {
+            self.fenced = [middle, last, Some(Instant::now())];
             return None;
         }
         Some(error)
@@ -574,7 +576,8 @@ mod tests {
 
     use super::*;
 
-    /// 3b of the behaviour table: a broken client is replaced, in a group and without one; one that is fenced, once.
+    /// 3b of the behaviour table: a broken client is replaced, in a group and without one; one that is fenced,
+    /// three times.
     #[test]
     fn a_client_that_gave_up_is_replaced() {
         let cluster = MockCluster::<rdkafka::producer::DefaultProducerContext>::new(1).unwrap();
@@ -596,6 +599,8 @@ mod tests {
             log.assign(&[(0, 0), (1, 0)]).unwrap();
             for passing in [
                 Resp::RD_KAFKA_RESP_ERR__FATAL,
+                Resp::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
+                Resp::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
                 Resp::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
             ] {
                 let before = log.made;
