@@ -73,10 +73,10 @@ impl Engine<'_> {
             trial: Trial::new(self.plan),
         });
         // What is on its way was taken out before: it is whole, unless it was the one that panicked.
-        if let Some(done) = self.flusher.take()? {
-            if let Landed::Passing(failure) = self.landed(done)? {
-                return self.pause(failure);
-            }
+        if let Some(done) = self.flusher.take()?
+            && let Landed::Passing(failure) = self.landed(done)?
+        {
+            return self.pause(failure);
         }
         self.read_again()
     }
