@@ -230,6 +230,7 @@ impl World {
             options: StreamOptions {
                 until_end: true,
                 commit_interval: Duration::ZERO,
+                longest_pause: Duration::from_millis(1),
                 on_bad_record: OnBadRecord::Skip,
                 stop,
                 ..StreamOptions::default()

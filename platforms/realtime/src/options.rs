@@ -26,6 +26,9 @@ pub struct StreamOptions {
     pub commit_interval: Duration,
     /// Bytes that combining maps may hold before they are committed early.
     pub memory_budget: usize,
+    /// The longest wait before a store that takes nothing (a full disk, for instance) is tried again. The first wait is a
+    /// fiftieth of it, each further one twice as long.
+    pub longest_pause: Duration,
     /// Stops at the end that the log has when the stream starts.
     pub until_end: bool,
     /// What happens to bad records.
@@ -44,6 +47,7 @@ impl Default for StreamOptions {
         Self {
             commit_interval: Duration::from_secs(1),
             memory_budget: 128 << 20,
+            longest_pause: Duration::from_secs(5),
             until_end: false,
             on_bad_record: OnBadRecord::Fail,
             on_bad_record_of: BTreeMap::new(),

@@ -8,8 +8,6 @@ use rufous_core::{Error, ErrorKind, Result};
 
 use crate::engine::Engine;
 
-const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
 /// How soon a stop is noticed.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -21,7 +19,8 @@ impl Engine<'_> {
     pub(crate) fn pause(&mut self, mut failure: Error) -> Result<()> {
         self.executor.discard()?;
         loop {
-            let wait = SHORTEST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
+            let longest = self.options.longest_pause;
+            let wait = (longest / 50).saturating_mul(1 << self.failures.min(16)).min(longest);
             self.failures = self.failures.saturating_add(1);
             tracing::warn!(error = %failure, failures = self.failures, next_try_ms = wait.as_millis() as u64, "the store takes nothing: the stream waits");
             let until = Instant::now() + wait;
@@ -30,7 +29,7 @@ impl Engine<'_> {
                 if self.options.stop.load(Relaxed) {
                     return Err(failure);
                 }
-                std::thread::sleep(SLICE);
+                std::thread::sleep(SLICE.min(wait));
             }
             match self.read_again() {
                 // Whether it takes a whole commit is seen by the next one; until then the wait grows.
