@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use rufous_core::{Error, Timestamp};
 
+use crate::cutter::LATENESS_BUCKETS;
+
 pub use histogram::Histogram;
 pub use moment::Moment;
 pub use partition::PartitionMetrics;
@@ -26,8 +28,6 @@ pub use source::{LATENESS_MS, SourceMetrics};
 
 /// How long a commit took: upper bounds of the histogram, in milliseconds.
 pub const COMMIT_MS: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000];
-
-use crate::cutter::LATENESS_BUCKETS;
 
 /// Live counters of a stream or an archiver.
 #[derive(Debug)]

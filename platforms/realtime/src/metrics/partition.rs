@@ -87,7 +87,7 @@ impl PartitionMetrics {
             self.last_time_ms.fetch_max(t.0, Relaxed);
         }
     }
-    /// One more range turned out lost.
+    /// One more range turned out lost. An archiver counts those that it meets: it does not read the whole index again.
     pub fn lost_more(&self, from: u64, to: u64) {
         self.holes.fetch_add(1, Relaxed);
         self.lost.fetch_add(to.saturating_sub(from), Relaxed);

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::cutter::LATENESS_BOUNDS;
-
 use super::{Histogram, Moment, PartitionMetrics};
+use crate::cutter::LATENESS_BOUNDS;
 
 /// How late a late record is: upper bounds of the histogram, in milliseconds.
 pub const LATENESS_MS: &[u64] = &[

@@ -88,7 +88,7 @@ pub(super) const FAMILIES: &[Family] = &[
         "rufous_archive_lost_ranges",
         Kind::Gauge,
         PARTITION,
-        "ranges that the log lost before they were archived",
+        "ranges that the log lost before they were archived, met since the start",
         |s, out| archived(s, out, |p| count(&p.holes)),
     ),
 ];
