@@ -1,9 +1,10 @@
 //! Faults in numbers: kill -9 at seeded instants, and a soak under faults of many kinds, of `job-word-count` over a real Kafka.
-//! The oracle is the plain map that the producer keeps of what the broker took.
+//! The oracle is the plain map that the producer keeps of what the broker took; where the broker dies, a fold over the log.
 
 mod crash;
 mod feed;
 mod health;
+mod logged;
 mod place;
 mod soak;
 mod steady;
@@ -39,6 +40,20 @@ fn word(n: u64) -> String {
 pub fn in_bytes(counts: &Counts) -> Bytes {
     let bytes = |(word, n): (&String, &u64)| (rufous::core::key::to_bytes(word.as_str()), n.to_bytes());
     counts.iter().map(bytes).collect()
+}
+
+/// The first words that differ, as `word: got, expected`.
+fn differing(got: &Bytes, expected: &Bytes) -> String {
+    let mut keys: Vec<_> = got.keys().chain(expected.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let value = |of: &Bytes, key| of.get(key).and_then(|v| u64::decode(v).ok());
+    let different = keys.into_iter().filter(|k| got.get(*k) != expected.get(*k));
+    let shown: Vec<_> = different
+        .take(5)
+        .map(|k| format!("{}: {:?}, {:?}", k.escape_ascii(), value(got, k), value(expected, k)))
+        .collect();
+    shown.join("; ")
 }
 
 /// The sum of all counts.

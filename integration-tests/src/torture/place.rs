@@ -11,7 +11,7 @@ use rufous::core::{Plan, SourcePartition, StoreFace};
 use rufous::store_api::{Layout, Progress};
 use rufous_store_rocksdb::{RocksOptions, RocksReader, RocksStore};
 
-use super::{Counts, in_bytes};
+use super::{Counts, differing, in_bytes};
 use crate::kafka::job::SOON_DEAD;
 use crate::kafka::process;
 use crate::run::{Bytes, answers_on_disk, client_on_disk};
@@ -166,8 +166,12 @@ impl Place {
             let ended = child.try_wait()?;
             if ended.is_some() || start.elapsed() > PATIENCE {
                 let of = super::total(&expected);
+                let different = got.as_ref().map(|got| differing(got, &expected)).unwrap_or_default();
                 let got = got.map(|got| super::total(&got));
-                bail!("{what}: {got:?} of {of}, process: {ended:?}; the log:\n{}", self.log());
+                bail!(
+                    "{what}: {got:?} of {of} ({different}), process: {ended:?}; the log:\n{}",
+                    self.log()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -175,18 +179,12 @@ impl Place {
     /// The answer is this now, byte for byte.
     pub fn is_exact(&self, what: &str, expected: &Counts) -> Result<()> {
         let (got, expected) = (self.answers()?, in_bytes(expected));
-        let differing = || {
-            let keys = expected.keys().chain(got.keys());
-            let first: Vec<_> = keys.filter(|k| got.get(*k) != expected.get(*k)).take(3).collect();
-            let shown: Vec<_> = first.iter().map(|k| String::from_utf8_lossy(k)).collect();
-            format!("{shown:?}")
-        };
         ensure!(
             got == expected,
             "{what}: {} of {} words; different at {}",
             super::total(&got),
             super::total(&expected),
-            differing()
+            differing(&got, &expected)
         );
         Ok(())
     }

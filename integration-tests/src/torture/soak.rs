@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::logged::{Logged, logged};
 use super::steady::Steady;
 use super::{Place, health};
 use crate::kafka::{Broker, unique_name};
@@ -85,7 +86,12 @@ pub fn soak(program: &Path, soak: &Soak, say: &mut dyn FnMut(String)) -> Result<
     let outcome = run.load(soak, &steady, &reader, program, say);
     outcome.with_context(|| format!("the log ends with:\n{}", place.log()))?;
     let taken = steady.taken.clone();
-    let counts = steady.finish()?;
+    let acknowledged = steady.finish()?;
+    let Logged { counts, malformed } = logged(&broker, &topic)?;
+    for (word, n) in &acknowledged {
+        let found = counts.get(word).copied().unwrap_or(0);
+        ensure!(found >= *n, "the broker lost records of `{word}`: {found} of {n}");
+    }
     let mut stream = run.stream.take().context("the stream runs at the end")?;
     place.comes_to("at the end", &mut stream, &counts)?;
     let read = reader.finish()?;
@@ -97,8 +103,10 @@ pub fn soak(program: &Path, soak: &Soak, say: &mut dyn FnMut(String)) -> Result<
     place.run(&["batch", "--on-bad-record", "skip"])?;
     place.is_exact("after the last bulk run", &counts)?;
     say(format!(
-        "{} words and {} malformed records; {} bulk runs; {} answers, {} refused; exact: yes",
+        "{} words and {malformed} malformed records in the log, {} and {} acknowledged; {} bulk runs; {} answers, {} refused; \
+         exact: yes",
         counts.values().sum::<u64>(),
+        acknowledged.values().sum::<u64>(),
         taken.malformed.load(Relaxed),
         run.batches + 1,
         read.answers,
