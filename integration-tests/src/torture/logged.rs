@@ -41,7 +41,10 @@ pub(super) fn logged(broker: &Broker, topic: &str) -> Result<Logged> {
     let (mut found, mut ended, start) = (Logged::default(), BTreeSet::new(), Instant::now());
     while ended.len() < PARTITIONS as usize {
         if start.elapsed() > PATIENCE {
-            bail!("the log is not read within {PATIENCE:?}: {} partitions are", ended.len());
+            bail!(
+                "the log is not read within {PATIENCE:?}: {} partitions are",
+                ended.len()
+            );
         }
         match consumer.poll(Duration::from_millis(100)) {
             None => {}

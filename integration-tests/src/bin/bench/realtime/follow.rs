@@ -56,6 +56,7 @@ pub(super) fn latency(args: &[String]) -> Result<()> {
     let client = running.state.client(&running.plan).store(COUNTS)?;
     let (sent, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 600_000, 3)?;
+    let start = Instant::now();
     let produced = std::thread::scope(|scope| {
         let producing = scope.spawn(|| {
             let produced = produce(brokers, topic, rate, Duration::from_secs(seconds), &sent);
@@ -93,16 +94,25 @@ pub(super) fn latency(args: &[String]) -> Result<()> {
             Err(_) => bail!("the producer panicked"),
         }
     })?;
-    let read = running.metrics.clone();
+    let (read, took) = (running.metrics.clone(), start.elapsed().as_secs_f64());
     running.stop()?;
     ensure!(
         read.records.load(Relaxed) == produced,
         "not all that was produced was read"
     );
+    // How many commits took up to so many seconds.
+    let (buckets, sum) = read.commit_seconds.read();
+    let commits: Vec<_> = buckets
+        .into_iter()
+        .filter(|b| b.1 > 0)
+        .map(|(s, n)| format!("{n}<={s}s"))
+        .collect();
+    let commits = format!("{}(together:{sum:.1}s)", commits.join(","));
     println!(
-        "latency probes={} p50={} p99={} max={} produced={produced}",
+        "latency probes={} p50={} p90={} p99={} max={} produced={produced} took={took:.1} commits={commits}",
         histogram.len(),
         histogram.value_at_quantile(0.5),
+        histogram.value_at_quantile(0.9),
         histogram.value_at_quantile(0.99),
         histogram.max()
     );

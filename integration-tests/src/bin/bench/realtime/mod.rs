@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Only these parts: words, commits, partitions, json, uniform, streams, latency, restart
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Records a second of the latency row [default: half of what the machine sustains, producer included]
+    #[arg(long)]
+    rate: Option<f64>,
 }
 
 /// Prints the table.
