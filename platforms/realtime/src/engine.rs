@@ -129,6 +129,10 @@ impl Engine<'_> {
                 idle_wait
             };
             for i in 0..self.bound.len() {
+                // Whoever was stopped while he acquired has no partitions to read for.
+                if self.options.stop.load(Relaxed) {
+                    break;
+                }
                 match self.bound[i].log.poll(timeout, &mut self.records)? {
                     Polled::Records => {
                         busy = true;

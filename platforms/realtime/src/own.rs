@@ -49,7 +49,11 @@ impl Engine<'_> {
     pub(crate) fn acquire(&mut self, i: usize) -> Result<()> {
         match self.infos(i)? {
             Some(infos) => self.acquire_all(i, &infos),
-            None => Ok(()),
+            // What was read after the rows is in no map any more: the last commit must not pass it.
+            None => {
+                self.bound[i].partitions.clear();
+                Ok(())
+            }
         }
     }
 
