@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::genesis::genesis;
 use crate::log::PartitionInfo;
 use crate::partition::Partition;
-use crate::repair::{Situation, release, repair};
+use crate::repair::{Situation, rejoin, release, repair};
 
 /// How often the current manifest is compared with the shards.
 pub(crate) const MANIFEST_INTERVAL: Duration = Duration::from_secs(2);
@@ -124,14 +124,14 @@ impl Engine<'_> {
                 *row = acquire(store)?;
             }
         }
-        // One atomic write commits all stores of a job here, so their rows cannot differ (P15 needs nothing more).
-        if rows
-            .windows(2)
-            .any(|r| r[0].next != r[1].next || r[0].epoch != r[1].epoch)
-        {
-            return Err(Error::corrupt(format!(
-                "the progress rows of {p} differ between the job's stores: one of them was written by a foreign hand"
-            )));
+        // One atomic write commits all stores of a job here (P15 needs nothing more). So rows stand apart only when a crash came
+        // between two acquisitions that repaired: one shard was rebuilt or moved, and what the other met is not there any more.
+        if rows.windows(2).any(|r| r[0].next != r[1].next) {
+            let next: Vec<u64> = rows.iter().map(|r| r.next).collect();
+            tracing::warn!(partition = %p, ?next, "a crash left the job's stores apart: their state is rebuilt from the log");
+            let joined = rejoin(&rows, &situation);
+            let again = |store: &String| self.store.acquire(store, &p, &mut |_| Ok(joined.clone()));
+            rows = self.stores.iter().map(again).collect::<Result<_>>()?;
         }
         rows.pop()
             .ok_or_else(|| Error::invalid("a job without a store has no realtime state"))

@@ -138,6 +138,19 @@ fn truncated(row: &Progress, end: u64, s: &Situation<'_>) -> Result<Repair> {
     Ok(Repair::Replace(fresh))
 }
 
+/// The rows of a job's stores stand apart: all shards are rebuilt (P32), and what any of the rows calls lost stays lost.
+pub fn rejoin(rows: &[Progress], s: &Situation<'_>) -> Repair {
+    let mut fresh = s.fresh();
+    lost_range(&mut fresh, s);
+    for hole in rows.iter().flat_map(|r| &r.holes) {
+        if hole.from >= fresh.next && !fresh.holes.contains(hole) {
+            fresh.holes.push(hole.clone());
+        }
+    }
+    fresh.released = rows.iter().any(|r| r.released);
+    Repair::Replace(fresh)
+}
+
 /// P33, P34: the log begins above `next`.
 fn lost_range(row: &mut Progress, s: &Situation<'_>) {
     let (next, start, f) = (row.next, s.log.start, s.frontier);
