@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::core::{Error, Plan, Result};
 
@@ -68,6 +69,7 @@ pub(super) struct ArchiveSettings {
     /// A directory, or `s3://BUCKET/PREFIX`. Below the data directory, if it is not given.
     pub(super) location: Option<String>,
     /// Of the object store: endpoint, region, credentials. May be secrets.
+    #[serde(deserialize_with = "texts")]
     pub(super) options: BTreeMap<String, String>,
 }
 
@@ -85,6 +87,7 @@ impl std::fmt::Debug for ArchiveSettings {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct KafkaSettings {
     /// Properties of librdkafka.
+    #[serde(deserialize_with = "texts")]
     pub(super) properties: BTreeMap<String, String>,
     /// The consumer group of the stream; without it one of the job, instance and source. Only a source has one.
     pub(super) group: Option<String>,
@@ -98,6 +101,19 @@ impl std::fmt::Debug for KafkaSettings {
             .field("group", &self.group)
             .finish()
     }
+}
+
+/// Names and texts. What is no text is not shown: it may be a password of digits.
+fn texts<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<BTreeMap<String, String>, D::Error> {
+    let all = BTreeMap::<String, toml::Value>::deserialize(from)?;
+    all.into_iter()
+        .map(|(name, value)| match value {
+            toml::Value::String(text) => Ok((name, text)),
+            _ => Err(D::Error::custom(format!(
+                "the value of `{name}` is no text: write it in quotes"
+            ))),
+        })
+        .collect()
 }
 
 impl Settings {
@@ -221,5 +237,23 @@ mod tests {
         let e = Settings::load(Some(&path)).unwrap_err().to_string();
         assert!(e.contains("unknown field `locaton`") && e.contains("`location`"), "{e}");
         assert!(Settings::load(Some(&dir.path().join("none.toml"))).is_err());
+    }
+
+    /// A password of digits that was written without quotes is not shown.
+    #[test]
+    fn a_wrong_value_of_a_property_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.toml");
+        for section in ["kafka.properties", "sources.lines.kafka.properties", "archive.options"] {
+            for value in ["70417041", "7041.7041"] {
+                std::fs::write(&path, format!("[{section}]\n'sasl.password' = {value}\n")).unwrap();
+                let e = Settings::load(Some(&path)).unwrap_err().to_string();
+                assert!(!e.contains("7041"), "{e}");
+                assert!(
+                    e.contains("line 2") && e.contains("`sasl.password`") && e.contains("quotes"),
+                    "{e}"
+                );
+            }
+        }
     }
 }

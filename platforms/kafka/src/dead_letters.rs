@@ -13,6 +13,7 @@ use rufous_core::{Error, Result};
 use rufous_realtime::{DeadLetters, Letter, bad};
 
 use crate::options::{KafkaOptions, admin_config};
+use crate::secret::Secrets;
 
 /// How long one flush blocks.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -168,11 +169,12 @@ fn producer(brokers: &str, options: &KafkaOptions, context: Returned) -> Result<
     ] {
         config.set(name, value);
     }
+    // Not as a cause: librdkafka quotes values that it refuses.
     config.create_with_context(context).map_err(|e| {
         Error::invalid(format!(
-            "dead letters to kafka://{brokers}: {e}: correct the kafka properties"
+            "dead letters to kafka://{brokers}: {}: correct the kafka properties",
+            Secrets::of(&options.properties).refusal(&e)
         ))
-        .caused_by(e)
     })
 }
 

@@ -77,7 +77,7 @@ impl Queue {
             CString::new(topic).map_err(|_| Error::invalid(format!("a topic's name has no zero byte: {topic:?}")))?;
         // Not as a cause: librdkafka quotes values that it refuses.
         let refused = |e: rdkafka::error::KafkaError, secrets: &Secrets| {
-            let e = secrets.hide(&e.to_string());
+            let e = secrets.refusal(&e);
             Error::invalid(format!(
                 "kafka at {brokers}: {e}; check the source's address and properties"
             ))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rdkafka::error::KafkaError;
+
 /// In place of a secret.
 const HIDDEN: &str = "(hidden)";
 
@@ -49,7 +51,18 @@ impl Secrets {
         let secrets = properties
             .iter()
             .filter(|(name, value)| is_secret(name) && !value.is_empty());
-        Self(secrets.map(|(_, value)| value.clone()).collect())
+        let mut all: Vec<String> = secrets.map(|(_, value)| value.clone()).collect();
+        // One that begins with another must go first, or its rest would stay.
+        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(all)
+    }
+    /// What librdkafka says of settings that it refuses. Its words name the property, and the value where it knows the property;
+    /// of one that it does not know the value may be a secret under a misspelt name, and is not repeated.
+    pub(crate) fn refusal(&self, e: &KafkaError) -> String {
+        match e {
+            KafkaError::ClientConfig(_, why, _, _) => self.hide(why),
+            e => self.hide(&e.to_string()),
+        }
     }
     /// The text without them.
     pub(crate) fn hide(&self, text: &str) -> String {
@@ -95,5 +108,15 @@ mod tests {
             "no such value \"(hidden)\""
         );
         assert_eq!(shown(&all)["sasl.password"], HIDDEN);
+        // One that another begins with hides no part of it only.
+        let (short, long) = ("hunter".to_string(), "hunter2-of-the-key".to_string());
+        for (sasl, key) in [(&short, &long), (&long, &short)] {
+            let all = [
+                ("sasl.password".to_string(), sasl.clone()),
+                ("ssl.key.password".into(), key.clone()),
+            ];
+            let hidden = Secrets::of(&all.into()).hide("refused: hunter2-of-the-key, hunter");
+            assert_eq!(hidden, "refused: (hidden), (hidden)");
+        }
     }
 }

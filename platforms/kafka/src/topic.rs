@@ -14,6 +14,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rufous_core::{Error, Result};
 
+use crate::secret::Secrets;
 use crate::trouble::{self, Troubles};
 
 /// How many topics an error names.
@@ -125,7 +126,7 @@ pub(crate) fn refuse_compacted(
 }
 
 fn cleanup_policy(config: &ClientConfig, broker: i32, topic: &str, timeout: Duration) -> Result<String, String> {
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(|e| e.to_string())?;
+    let admin: AdminClient<DefaultClientContext> = config.create().map_err(|e| Secrets::default().refusal(&e))?;
     let options = AdminOptions::new().request_timeout(Some(timeout)).broker_id(broker);
     let asked = [ResourceSpecifier::Topic(topic)];
     let answer = block_on(admin.describe_configs(&asked, &options)).map_err(|e| e.to_string())?;
