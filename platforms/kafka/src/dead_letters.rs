@@ -17,6 +17,8 @@ use crate::secret::Secrets;
 
 /// How long one flush blocks.
 const FLUSH: Duration = Duration::from_secs(5);
+/// The most bytes of a reason that a letter has.
+const LONGEST_REASON: usize = 4096;
 
 /// A letter that is kept until the brokers have it.
 struct Kept {
@@ -24,6 +26,11 @@ struct Kept {
     /// `None` of a null value, and of one that no broker takes.
     payload: Option<Vec<u8>>,
     headers: OwnedHeaders,
+    /// The headers that say where the record lies, and how many bytes the record's own headers have; `None` once those are
+    /// left out.
+    place: Option<(OwnedHeaders, usize)>,
+    /// Bytes that were left out.
+    left_out: usize,
 }
 
 /// What the client's callbacks report.
@@ -53,14 +60,16 @@ impl ProducerContext for Returned {
 /// `rufous-partition`, `rufous-offset`, `rufous-reason` and, where the log has times, `rufous-time-ms`, all as text. The
 /// producer is idempotent and waits for all replicas in sync.
 ///
-/// A payload that is larger than the topic allows is left out, and `rufous-left-out` says how many bytes it had: it can still
-/// be read at its place in the source.
+/// A payload that is larger than the topic allows is left out with the key, then the record's own headers if that is not
+/// enough, and `rufous-left-out` says how many bytes they had: they can still be read at their place in the source.
 pub struct KafkaDeadLetters {
     brokers: String,
     topic: String,
     options: KafkaOptions,
     producer: BaseProducer<Returned>,
     returned: Returned,
+    /// A batch was larger than the topic allows: each letter is sent alone from then on.
+    alone: bool,
 }
 
 impl KafkaDeadLetters {
@@ -71,13 +80,14 @@ impl KafkaDeadLetters {
     /// answers in [`KafkaOptions::timeout`].
     pub fn open(brokers: &str, topic: &str, options: KafkaOptions) -> Result<Self> {
         let returned = Returned::default();
-        let producer = producer(brokers, &options, returned.clone())?;
+        let producer = producer(brokers, &options, returned.clone(), false)?;
         let this = Self {
             brokers: brokers.to_owned(),
             topic: topic.to_owned(),
             options,
             producer,
             returned,
+            alone: false,
         };
         let found = this
             .producer
@@ -119,15 +129,18 @@ impl KafkaDeadLetters {
     fn again(&mut self) -> Result<Option<Code>> {
         let mut reason = None;
         let mut letters = self.take_returned();
-        if self.producer.client().fatal_error().is_some() {
+        let were_alone = self.alone;
+        // Brokers refuse a batch as a whole: which of its letters is too large is seen when each comes alone.
+        self.alone |= letters.iter().any(|(code, _)| is_size(*code));
+        if self.producer.client().fatal_error().is_some() || self.alone != were_alone {
             // Its sequence is broken, and it takes no message any more. A new one starts a new sequence.
-            self.producer = producer(&self.brokers, &self.options, self.returned.clone())?;
+            self.producer = producer(&self.brokers, &self.options, self.returned.clone(), self.alone)?;
             letters.extend(self.take_returned());
         }
         for (code, mut letter) in letters {
             reason = Some(code);
-            if matches!(code, Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) {
-                without_payload(&mut letter);
+            if were_alone && is_size(code) {
+                shrink(&mut letter);
             }
             if let Err((e, letter)) = self.produce(letter) {
                 let code = e.rdkafka_error_code().unwrap_or(Code::Unknown);
@@ -142,16 +155,36 @@ impl KafkaDeadLetters {
     }
 }
 
-fn without_payload(letter: &mut Kept) {
-    let bytes = letter.payload.take().map_or(0, |p| p.len()) + letter.key.take().map_or(0, |k| k.len());
-    let headers = std::mem::replace(&mut letter.headers, OwnedHeaders::new());
-    letter.headers = headers.insert(Header {
-        key: "rufous-left-out",
-        value: Some(&bytes.to_string()),
-    });
+fn is_size(code: Code) -> bool {
+    matches!(code, Code::MessageSizeTooLarge | Code::MessageBatchTooLarge)
 }
 
-fn producer(brokers: &str, options: &KafkaOptions, context: Returned) -> Result<BaseProducer<Returned>> {
+/// Leaves out payload and key; the next time the record's own headers. `false`: nothing is left that could be left out.
+fn shrink(letter: &mut Kept) -> bool {
+    let mut headers = std::mem::replace(&mut letter.headers, OwnedHeaders::new());
+    if letter.payload.is_some() || letter.key.is_some() {
+        let taken = [letter.payload.take(), letter.key.take()];
+        letter.left_out += taken.iter().flatten().map(Vec::len).sum::<usize>();
+    } else if let Some((place, bytes)) = letter.place.take() {
+        letter.left_out += bytes;
+        headers = place;
+    } else {
+        letter.headers = headers;
+        return false;
+    }
+    letter.headers = headers.insert(Header {
+        key: "rufous-left-out",
+        value: Some(&letter.left_out.to_string()),
+    });
+    true
+}
+
+/// What of a reason goes into a letter: it may quote the record.
+fn short(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(LONGEST_REASON)]
+}
+
+fn producer(brokers: &str, options: &KafkaOptions, context: Returned, alone: bool) -> Result<BaseProducer<Returned>> {
     let mut config = admin_config(brokers, options);
     for (name, value) in [
         ("client.id", "rufous-dead-letters"),
@@ -163,6 +196,7 @@ fn producer(brokers: &str, options: &KafkaOptions, context: Returned) -> Result<
         // What a broker takes is the broker's to say.
         ("message.max.bytes", "1000000000"),
         ("linger.ms", "5"),
+        ("batch.num.messages", if alone { "1" } else { "10000" }),
         ("queue.buffering.max.messages", "100000"),
         ("reconnect.backoff.ms", "100"),
         ("reconnect.backoff.max.ms", "1000"),
@@ -188,7 +222,7 @@ impl DeadLetters for KafkaDeadLetters {
             ("rufous-source", letter.source.to_owned()),
             ("rufous-partition", letter.partition.to_string()),
             ("rufous-offset", letter.offset.to_string()),
-            ("rufous-reason", letter.reason.to_owned()),
+            ("rufous-reason", short(letter.reason).to_owned()),
         ];
         let time = letter.time.map(|t| ("rufous-time-ms", t.0.to_string()));
         let mut headers = OwnedHeaders::new();
@@ -198,24 +232,24 @@ impl DeadLetters for KafkaDeadLetters {
                 value: Some(value),
             });
         }
+        let (place, mut bytes) = (headers.clone(), 0);
         for (key, value) in bad::headers(letter.headers)? {
+            bytes += key.len() + value.map_or(0, <[u8]>::len);
             headers = headers.insert(Header { key, value });
         }
-        let kept = Box::new(Kept {
+        let mut kept = Box::new(Kept {
             key: letter.key.map(<[u8]>::to_vec),
             payload: letter.payload.map(<[u8]>::to_vec),
             headers,
+            place: (bytes > 0).then_some((place, bytes)),
+            left_out: 0,
         });
-        let mut kept = kept;
         loop {
             self.producer.poll(Duration::ZERO);
             kept = match self.produce(kept) {
                 Ok(()) => return Ok(()),
                 Err((e, mut kept)) => match e.rdkafka_error_code() {
-                    Some(Code::MessageSizeTooLarge) if kept.payload.is_some() || kept.key.is_some() => {
-                        without_payload(&mut kept);
-                        kept
-                    }
+                    Some(Code::MessageSizeTooLarge) if shrink(&mut kept) => kept,
                     // A full queue, or a client whose sequence is broken: the next flush sees to both.
                     _ => return Err(Error::try_again(format!("not taken yet: {e}")).caused_by(e)),
                 },
