@@ -171,3 +171,29 @@ fn many_small_letters_keep_their_payloads() -> Result<()> {
     }
     Ok(())
 }
+
+/// P1: -1 is Kafka's word for a record without a time. It takes the running batch, and is not of the last hour of 1969: the
+/// next thousands of records would be held back by `max_step`.
+#[test]
+fn a_record_without_a_time_has_none() -> Result<()> {
+    let broker = shared()?;
+    let topic = unique_name("timeless");
+    broker.create_topic(&topic, 1, &[])?;
+    broker.produce(&topic, 0, [(-1, "", "a"), (1_700_000_000_000, "", "b"), (-1, "", "c")])?;
+    let mut log = KafkaLog::open(broker.addr(), &topic, KafkaOptions::new(Format::Text))?;
+    log.partitions()?;
+    log.assign(&[(0, 0)])?;
+    let (mut batch, mut times, start) = (RecordBatch::default(), Vec::new(), Instant::now());
+    while times.len() < 3 {
+        ensure!(start.elapsed() < SOON, "{times:?}");
+        if log.poll(Duration::from_millis(100), &mut batch)? == Polled::Records {
+            times.extend(batch.entries.iter().map(|e| e.time().map(|t| t.0)));
+        }
+    }
+    ensure!(times == [None, Some(1_700_000_000_000), None], "{times:?}");
+    let (plan, state) = (words().plan()?, State::memory(&words().plan()?));
+    let report = state.stream(&plan, run::kafka(broker, &topic, Format::Text)?)?;
+    ensure!((report.records, report.held) == (3, 0), "{report:?}");
+    ensure!(state.answers(&plan)?.len() == 3);
+    Ok(())
+}

@@ -294,7 +294,8 @@ impl Message<'_> {
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: a live message and a place for the kind.
         let ms = unsafe { sys::rd_kafka_message_timestamp(self.raw.as_ptr(), &mut kind) };
-        if kind == sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE {
+        // -1 is the protocol's own word for no timestamp; producers may send it.
+        if kind == sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || ms == -1 {
             i64::MIN
         } else {
             ms
