@@ -197,3 +197,37 @@ fn a_record_without_a_time_has_none() -> Result<()> {
     ensure!(state.answers(&plan)?.len() == 3);
     Ok(())
 }
+
+/// P42, row 20: an archive that ends behind an aborted transaction of a newer leader epoch than its last record is not taken
+/// for one of a truncated log.
+#[test]
+fn an_archive_passes_an_aborted_tail_of_a_new_epoch() -> Result<()> {
+    let broker = Broker::start()?;
+    broker.create_topic("tail", 1, &[])?;
+    broker.produce("tail", 0, (0..10).map(|i| (1_000 + i, "", "a")))?;
+    let plan = words().plan()?;
+    let dir = tempfile::tempdir()?;
+    let archive = || run::archive(&plan, run::kafka(&broker, "tail", Format::Text)?, dir.path());
+    archive()?;
+    // Its leader comes back with the next epoch.
+    broker.kill9()?;
+    broker.restart()?;
+    let mut config = broker.client();
+    config.set("transactional.id", "aborts");
+    let producer: ThreadedProducer<DefaultProducerContext> = config.create()?;
+    producer.init_transactions(SOON)?;
+    producer.begin_transaction()?;
+    let record = BaseRecord::<str, str>::to("tail")
+        .partition(0)
+        .timestamp(2_000)
+        .payload("b");
+    producer.send(record).map_err(|(e, _)| e)?;
+    producer.flush(SOON)?;
+    producer.abort_transaction(SOON)?;
+    for _ in 0..2 {
+        archive()?;
+    }
+    let last = archive()?.last(0, 0)?;
+    ensure!(last.is_some_and(|(_, e)| e.to == 12), "control records were not passed");
+    Ok(())
+}

@@ -139,7 +139,8 @@ impl Scratch {
         p.cutter.cut(records, &self.times, &mut self.cuts);
         p.cuts.extend_from_slice(&self.cuts.cuts);
         p.next = records.next;
-        p.leader_epoch = records.leader_epoch.unwrap_or(p.leader_epoch);
+        // The epoch of what came before says nothing of what was passed over since: it may have ended below `next`.
+        p.leader_epoch = records.leader_epoch.unwrap_or(-1);
         metrics.records.fetch_add(records.entries.len() as u64, Relaxed);
         metrics.bytes.fetch_add(records.bytes.len() as u64, Relaxed);
         metrics.late.fetch_add(self.cuts.late, Relaxed);
