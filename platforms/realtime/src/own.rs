@@ -61,6 +61,8 @@ impl Engine<'_> {
     /// is there, and grow older. `None`: the stream was told to stop meanwhile.
     fn infos(&mut self, i: usize) -> Result<Option<Vec<PartitionInfo>>> {
         loop {
+            // Waiting is not being stuck: whoever kills what is stuck would kill this again and again.
+            self.metrics.heartbeat.mark();
             match self.bound[i].log.partitions() {
                 Err(e) if e.kind() == ErrorKind::TryAgain => {
                     tracing::warn!(source = self.bound[i].name, error = %e, "the log does not answer: asked again");

@@ -17,6 +17,8 @@ struct Away {
     answers: usize,
     asked: AtomicUsize,
     stop: Arc<AtomicBool>,
+    /// What is done when it does not answer, with how often it was asked; `true`: the stream is stopped.
+    silent: Box<dyn Fn(usize) -> bool + Send>,
 }
 
 impl Log for Away {
@@ -30,8 +32,9 @@ impl Log for Away {
         self.inner.has_time()
     }
     fn partitions(&mut self) -> Result<Vec<PartitionInfo>> {
-        if self.asked.fetch_add(1, Relaxed) >= self.answers {
-            self.stop.store(true, Relaxed);
+        let asked = self.asked.fetch_add(1, Relaxed);
+        if asked >= self.answers {
+            self.stop.fetch_or((self.silent)(asked - self.answers), Relaxed);
             return Err(Error::try_again("the brokers do not answer"));
         }
         self.inner.partitions()
@@ -65,6 +68,15 @@ fn words(poison: bool) -> Vec<&'static str> {
 
 /// Runs until the log falls silent, then once more with one that answers. `genesis` and the opening each ask it once.
 fn stopped_then_resumed(poison: bool, fault: impl Fn(u64) -> Fault + Send + Sync + 'static, every: Duration) {
+    run(poison, fault, every, |_| Box::new(|_| true));
+}
+
+fn run(
+    poison: bool,
+    fault: impl Fn(u64) -> Fault + Send + Sync + 'static,
+    every: Duration,
+    silent: impl Fn(&Bed) -> Box<dyn Fn(usize) -> bool + Send>,
+) {
     let plan = job().plan().unwrap();
     let words = words(poison);
     let log = lists(vec![words.iter().map(|w| Rec::text(w)).collect()]);
@@ -76,6 +88,7 @@ fn stopped_then_resumed(poison: bool, fault: impl Fn(u64) -> Fault + Send + Sync
         answers: 2,
         asked: AtomicUsize::new(0),
         stop: stop.clone(),
+        silent: silent(&bed),
     };
     let store: Arc<dyn RealtimeStore> = Arc::new(Faulty::new(bed.memory.clone(), fault));
     let stream = Stream {
@@ -112,4 +125,30 @@ fn a_lost_answer_while_the_brokers_are_away_loses_nothing() {
         |n| if n == 0 { Fault::After } else { Fault::None },
         Duration::ZERO,
     );
+}
+
+/// Row 4: the loop that asks again and again for brokers that are away is alive, or `/healthz` would have it killed.
+#[test]
+fn waiting_for_the_brokers_is_not_being_stuck() {
+    let stuck = Arc::new(AtomicBool::new(false));
+    let seen = stuck.clone();
+    run(
+        true,
+        |_| Fault::None,
+        Duration::from_secs(3600),
+        move |bed| {
+            let (metrics, seen) = (bed.metrics.clone(), seen.clone());
+            let age = move || metrics.heartbeat.age().unwrap_or_default();
+            Box::new(move |asked| {
+                // The first question takes as long as a hung broker makes it; before the second one the loop came round.
+                let long = Duration::from_secs(2);
+                while asked == 0 && age() < long {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                seen.fetch_or(asked > 0 && age() >= long, Relaxed);
+                asked > 0
+            })
+        },
+    );
+    assert!(!stuck.load(Relaxed), "no heartbeat between two questions");
 }
