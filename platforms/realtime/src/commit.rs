@@ -42,7 +42,8 @@ impl Engine<'_> {
             self.begin_commit()?;
         }
         if self.last_manifest.elapsed() >= MANIFEST_INTERVAL {
-            self.compare_manifest()?;
+            let done = self.compare_manifest();
+            self.or_pause(done)?;
             self.drop_covered()?;
         }
         Ok(())

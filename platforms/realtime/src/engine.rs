@@ -146,11 +146,17 @@ impl Engine<'_> {
                             start,
                             "offsets were deleted before they were read"
                         );
-                        self.settle()?;
-                        self.acquire(i)?;
+                        let done = self.settle().and_then(|()| self.acquire(i));
+                        self.or_pause(done)?;
                     }
-                    Polled::Truncated { partition, end } => self.truncated(i, partition, end)?,
-                    Polled::PartitionsChanged => self.changed(i)?,
+                    Polled::Truncated { partition, end } => {
+                        let done = self.truncated(i, partition, end);
+                        self.or_pause(done)?;
+                    }
+                    Polled::PartitionsChanged => {
+                        let done = self.changed(i);
+                        self.or_pause(done)?;
+                    }
                 }
             }
             idle_wait = if busy {

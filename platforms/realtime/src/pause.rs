@@ -12,6 +12,17 @@ use crate::engine::Engine;
 const SLICE: Duration = Duration::from_millis(50);
 
 impl Engine<'_> {
+    /// The same for what came of acquiring: a store that takes no commit takes no row either.
+    ///
+    /// # Errors
+    /// As for [`pause`](Self::pause).
+    pub(crate) fn or_pause(&mut self, done: Result<()>) -> Result<()> {
+        match done {
+            Err(e) if e.kind() == ErrorKind::TryAgain => self.pause(e),
+            done => done,
+        }
+    }
+
     /// A commit failed with an error that passes. Returns when all partitions are acquired again; nothing is in a map then.
     ///
     /// # Errors
