@@ -250,7 +250,7 @@ mod tests {
                 let e = Settings::load(Some(&path)).unwrap_err().to_string();
                 assert!(!e.contains("7041"), "{e}");
                 assert!(
-                    e.contains("line 2") && e.contains("`sasl.password`") && e.contains("quotes"),
+                    e.contains("line 1") && e.contains("`sasl.password`") && e.contains("quotes"),
                     "{e}"
                 );
             }
