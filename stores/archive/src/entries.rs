@@ -13,6 +13,14 @@ fn path(partition: u32, number: u64) -> String {
     format!("index/{partition}/{number}.json")
 }
 
+/// The partition and number of an entry; `None`: the path is none's.
+pub(crate) fn of_path(at: &str) -> Option<(u32, u64)> {
+    let (partition, number) = at.strip_prefix("index/")?.strip_suffix(".json")?.split_once('/')?;
+    let (partition, number) = (partition.parse().ok()?, number.parse().ok()?);
+    // Numbers have one form only.
+    (path(partition, number) == at).then_some((partition, number))
+}
+
 fn damaged(archive: &ParquetArchive, partition: u32, number: u64, why: &str) -> Error {
     Error::corrupt(format!(
         "{}: index entry {}: {why}; {REPAIR}",
@@ -34,6 +42,8 @@ pub(crate) fn partitions(archive: &ParquetArchive) -> Result<Vec<u32>> {
         // A directory without entries is what a crash before the first commit leaves.
         if archive.place.exists(&path(partition, 0)).map_err(place)? {
             partitions.push(partition);
+        } else {
+            check_end(archive, partition, 0)?;
         }
     }
     partitions.sort_unstable();
@@ -74,6 +84,14 @@ fn check_end(archive: &ParquetArchive, partition: u32, number: u64) -> Result<()
         return Err(missing(archive, partition, number, after));
     }
     Ok(())
+}
+
+/// An index of `len` entries is not all of it when entry `last` exists.
+pub(crate) fn check_reaches(archive: &ParquetArchive, partition: u32, len: u64, last: u64) -> Result<()> {
+    if last < len {
+        return Ok(());
+    }
+    Err(missing(archive, partition, len, last))
 }
 
 pub(crate) fn index(archive: &ParquetArchive, partition: u32, from: u64) -> Result<Vec<IndexEntry>> {

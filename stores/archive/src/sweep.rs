@@ -1,14 +1,14 @@
 //! Deleting what nobody reads (P19).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use rufous_core::Result;
 use rufous_store_api::Archive;
 
-use crate::ParquetArchive;
 use crate::place::Listed;
 use crate::write::{PROBE, TEMPORARY};
+use crate::{ParquetArchive, entries};
 
 /// A file of the archive that no index entry names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,11 +19,17 @@ pub struct Orphan {
     pub bytes: u64,
 }
 
-/// Files are listed before the index is read: a file that is committed in between is then found to be named.
+/// Files are listed before the index is read: a file that is committed in between is then found to be named. Entries that
+/// were listed and lie behind the end of the index prove that others are lost, with the names of their files.
 fn find(archive: &ParquetArchive, older_than: Duration) -> Result<Vec<Listed>> {
     let at = |e: rufous_core::Error| e.at(format_args!("archive of source `{}`", archive.source));
     let now = SystemTime::now();
     let mut found = archive.place.list("").map_err(at)?;
+    let mut listed: BTreeMap<u32, u64> = BTreeMap::new();
+    for (partition, number) in found.iter().filter_map(|file| entries::of_path(&file.path)) {
+        let last = listed.entry(partition).or_default();
+        *last = number.max(*last);
+    }
     found.retain(|file| {
         let name = file.path.rsplit('/').next().unwrap_or_default();
         let ours = if file.path.starts_with("files/") {
@@ -41,7 +47,12 @@ fn find(archive: &ParquetArchive, older_than: Duration) -> Result<Vec<Listed>> {
     }
     let mut named = HashSet::new();
     for partition in archive.partitions()? {
-        for file in archive.index(partition, 0)?.iter().flat_map(|e| &e.files) {
+        listed.entry(partition).or_default();
+    }
+    for (partition, last) in listed {
+        let index = archive.index(partition, 0)?;
+        entries::check_reaches(archive, partition, index.len() as u64, last)?;
+        for file in index.iter().flat_map(|e| &e.files) {
             named.insert(archive.file_path(partition, file)?.to_string());
         }
     }

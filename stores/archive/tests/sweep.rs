@@ -110,3 +110,36 @@ fn a_damaged_index_stops_the_sweep() {
     );
     assert!(dir.path().join(&orphan.path).exists());
 }
+
+/// P19. A lost entry takes the names of its files with it, the first one of a partition too, and several in a row: whoever lists
+/// the directory sees that later ones exist. What the index names is unknown then, and nothing is an orphan.
+#[test]
+fn lost_entries_stop_the_sweep() {
+    for lost in [&[0][..], &[0, 1], &[0, 1, 2], &[2], &[2, 3]] {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = ParquetArchive::open(dir.path(), "clicks").unwrap();
+        let records = many(0, 50);
+        let mut files = Vec::new();
+        for n in 0..5_u64 {
+            let (from, to) = (n * 10, n * 10 + 10);
+            let file = archive
+                .write(0, BatchId(1), from..to, &[(&records, from as usize..to as usize)])
+                .unwrap();
+            files.push(dir.path().join(&file.path));
+            assert!(archive.commit(0, n, &entry(from, to, 1, vec![file])).unwrap());
+        }
+        for n in lost {
+            fs::remove_file(dir.path().join(format!("index/0/{n}.json"))).unwrap();
+        }
+        for outcome in [archive.orphans(Duration::ZERO), archive.sweep(Duration::ZERO)] {
+            let e = outcome.expect_err(&format!("{lost:?} are lost"));
+            assert_eq!(e.kind(), ErrorKind::CorruptData, "{lost:?}: {e}");
+            assert!(e.to_string().contains("partition 0"), "{e}");
+        }
+        // The first one tells readers that there is an index at all.
+        if lost == &[0] {
+            assert_eq!(archive.partitions().unwrap_err().kind(), ErrorKind::CorruptData);
+        }
+        assert!(files.iter().all(|f| f.exists()), "{lost:?}: what is named is kept");
+    }
+}
