@@ -168,6 +168,7 @@ impl Run<'_> {
                 }
                 Polled::Idle => {
                     self.meter.listen(&*self.log);
+                    self.measure_ends();
                     if self.options.until_end && self.partitions.values().all(Partition::at_end) {
                         break;
                     }
@@ -182,6 +183,7 @@ impl Run<'_> {
             }
             let lost = self.partitions.values().any(|p| p.lost.is_some());
             if (last.elapsed() >= self.options.interval || self.is_full() || lost) && self.pause.over() {
+                self.measure_ends();
                 let all = !self.is_full() || last.elapsed() >= self.options.interval;
                 let written = if all { self.write_all() } else { self.write_largest() };
                 if self.passes(written)? && all {
@@ -200,6 +202,8 @@ impl Run<'_> {
             self.passes(opened)?;
         }
         if self.look_up || self.assign || (self.is_full() && !self.pause.over()) {
+            // What the log gains is lag, also while nothing is read.
+            self.measure_ends();
             // Short naps: a stop is seen soon.
             std::thread::sleep(Duration::from_millis(50).min(self.options.longest_pause));
             return Ok(false);
@@ -219,6 +223,15 @@ impl Run<'_> {
                 Ok(false)
             }
             Err(e) => Err(e),
+        }
+    }
+
+    /// Where the partitions end, as far as the log knows without being asked.
+    fn measure_ends(&self) {
+        for (partition, p) in &self.partitions {
+            if let Some(end) = self.log.end(*partition) {
+                p.meter.at(p.next, end);
+            }
         }
     }
 
