@@ -94,12 +94,22 @@ impl Metrics {
             .collect()
     }
     /// Why a stream's answers are not fresh: nothing, when they are. Ready means that every partition was acquired and read
-    /// to the end that the log had then, that commits go through, and that the log's server can be heard.
+    /// to the end that the log had then, also those that another process reads: no answer from here has them. And that commits
+    /// go through, and that the log's server can be heard.
     pub fn unready(&self, limits: &Limits) -> Vec<Reason> {
         let mut reasons = self.stalled(limits);
         if !self.opened.load(Relaxed) {
             reasons.push(Reason {
                 awaits: "partitions are being acquired".into(),
+                ..Reason::default()
+            });
+        }
+        let elsewhere = self.elsewhere.load(Relaxed);
+        if elsewhere > 0 {
+            reasons.push(Reason {
+                awaits: format!(
+                    "{elsewhere} partitions that another process of the consumer group reads: answers from here lack them"
+                ),
                 ..Reason::default()
             });
         }
@@ -219,6 +229,13 @@ mod tests {
         assert_eq!(texts(&reasons), ["replay: at offset 15 of 30 (25 %)"]);
         assert_eq!((reasons[0].partition, reasons[0].lag), (Some(3), Some(30)));
         p.at(30, 40);
+        assert_eq!(m.unready(&limits), []);
+
+        // The group gave a partition to another process: every answer from here names it as unavailable.
+        m.elsewhere.store(2, Relaxed);
+        assert!(texts(&m.unready(&limits))[0].starts_with("2 partitions that another process"));
+        assert_eq!(m.stalled(&limits), []);
+        m.elsewhere.store(0, Relaxed);
         assert_eq!(m.unready(&limits), []);
 
         m.commit_failed(&Error::try_again("disk full"));
