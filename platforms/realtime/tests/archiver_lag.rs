@@ -1,7 +1,8 @@
-//! What is seen of an archiver that cannot write while its log grows.
+//! An archiver whose entries cannot be created for long: its log grows meanwhile, and its files grow old.
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,20 @@ use support::{ListLog, Lists, Rec, count_lines, lists};
 struct Listed {
     full: AtomicBool,
     entries: Mutex<Vec<IndexEntry>>,
+    /// When each file was written.
+    files: Mutex<BTreeMap<String, Instant>>,
+}
+
+impl Listed {
+    /// What the sweep does (P19); true: it found something.
+    fn sweep(&self, older_than: Duration) -> bool {
+        let entries = self.entries.lock().unwrap();
+        let named: BTreeSet<&String> = entries.iter().flat_map(|e| &e.files).map(|f| &f.path).collect();
+        let mut files = self.files.lock().unwrap();
+        let before = files.len();
+        files.retain(|path, written| named.contains(path) || written.elapsed() < older_than);
+        files.len() < before
+    }
 }
 
 impl Archive for Listed {
@@ -37,8 +52,11 @@ impl Archive for Listed {
         range: Range<u64>,
         records: &[(&RecordBatch, Range<usize>)],
     ) -> Result<ArchivedFile> {
+        let mut files = self.files.lock().unwrap();
+        let path = format!("{}-{}-{:?}", range.start, range.end, Instant::now());
+        files.insert(path.clone(), Instant::now());
         Ok(ArchivedFile {
-            path: format!("{}-{}", range.start, range.end),
+            path,
             batch,
             from: range.start,
             to: range.end,
@@ -123,8 +141,8 @@ fn the_lag_grows_with_the_log_while_the_archive_is_full() {
             interval: Duration::from_millis(1),
             buffer: 1,
             longest_pause: Duration::from_millis(600),
-            until_end: false,
             stop: stop.clone(),
+            ..ArchiverOptions::default()
         },
     };
     let source = metrics.source("lines");
@@ -145,4 +163,50 @@ fn the_lag_grows_with_the_log_while_the_archive_is_full() {
         done.join().unwrap().unwrap();
     });
     assert_eq!(archive.entries.lock().unwrap().last().unwrap().to, 1005);
+}
+
+/// P18, P19: the place of the entries takes nothing for longer than the sweep spares files that no entry names. The files wait
+/// for their entry and are swept; the entry that is created in the end must name files that are there, for nobody can change it.
+#[test]
+fn a_sweep_takes_no_file_that_an_entry_names_later() {
+    let plan = count_lines();
+    let lists = lists(vec![(0..5).map(|i| Rec::text(&format!("line {i}"))).collect()]);
+    let archive = Arc::new(Listed::default());
+    archive.full.store(true, Relaxed);
+    let (metrics, stop) = (Arc::new(Metrics::default()), Arc::new(AtomicBool::new(false)));
+    let archiver = Archiver {
+        face: &plan.sources()[0],
+        log: Box::new(ListLog::new(&lists, 5)),
+        archive: archive.clone(),
+        start: Frontier::default(),
+        metrics: metrics.clone(),
+        options: ArchiverOptions {
+            interval: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(60),
+            renew: Duration::from_millis(100),
+            stop: stop.clone(),
+            ..ArchiverOptions::default()
+        },
+    };
+    let source = metrics.source("lines");
+    std::thread::scope(|scope| {
+        let stops = Stops(stop);
+        let done = scope.spawn(|| archiver.run());
+        until("a file old enough to be swept", || {
+            archive.sweep(Duration::from_secs(1))
+        });
+        archive.full.store(false, Relaxed);
+        until("the entry", || source.partition(0).committed.load(Relaxed) == 5);
+        drop(stops);
+        done.join().unwrap().unwrap();
+    });
+    let (entries, files) = (archive.entries.lock().unwrap(), archive.files.lock().unwrap());
+    for file in entries.iter().flat_map(|e| &e.files) {
+        assert!(
+            files.contains_key(&file.path),
+            "{} was swept: {:?}",
+            file.path,
+            files.keys()
+        );
+    }
 }

@@ -142,8 +142,8 @@ impl ParquetArchive {
     }
 
     /// Deletes the [`orphans`](Self::orphans), and says which they were. An archiver commits a file within minutes of writing
-    /// it, or within hours when it has to wait for space; with `older_than` above that (a day is usual) a sweep may run
-    /// beside archivers.
+    /// it, or within six hours when it has to wait for space: after those it writes the file anew. With `older_than` above
+    /// that (a day is usual) a sweep may run beside archivers.
     ///
     /// # Errors
     /// As `orphans`: nothing at all is deleted then. Otherwise when files cannot be deleted.

@@ -32,6 +32,9 @@ pub struct ArchiverOptions {
     pub buffer: usize,
     /// The longest wait before a failed write is tried again. The first wait is a sixtieth of it, each further one twice as long.
     pub longest_pause: Duration,
+    /// Files whose entry could not be created for so long are written again, under new names: below the age at which a sweep
+    /// takes files that no entry names. What was written before is left for the sweep.
+    pub renew: Duration,
     /// Stops at the end that the log has when the archiver starts.
     pub until_end: bool,
     /// Set from outside to write and stop.
@@ -44,6 +47,7 @@ impl Default for ArchiverOptions {
             interval: Duration::from_secs(10),
             buffer: 32 << 20,
             longest_pause: Duration::from_secs(30),
+            renew: Duration::from_secs(6 * 3600),
             until_end: false,
             stop: Arc::default(),
         }

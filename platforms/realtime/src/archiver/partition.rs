@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use rufous_core::{BadRecord, BatchId, Entry, RecordBatch, SourceDecoder, Timestamp};
 use rufous_store_api::ArchivedFile;
@@ -38,6 +39,18 @@ pub(super) struct Making {
     pub(super) pieces: Vec<(BatchId, u64, u64)>,
     pub(super) written: usize,
     pub(super) files: Vec<ArchivedFile>,
+    /// When the first of the files was written.
+    pub(super) since: Option<Instant>,
+}
+
+impl Making {
+    /// Files that wait for their entry are orphans until then, and a sweep takes old ones: they are written anew before.
+    pub(super) fn renew(&mut self, after: Duration) {
+        if self.since.is_some_and(|since| since.elapsed() >= after) {
+            self.files.clear();
+            (self.written, self.since) = (0, None);
+        }
+    }
 }
 
 pub(super) struct Partition {
@@ -85,6 +98,7 @@ impl Partition {
                 pieces,
                 written: 0,
                 files: Vec::new(),
+                since: None,
             });
         }
         self.making.as_mut()

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use rufous_core::{RecordBatch, Result};
 use rufous_store_api::IndexEntry;
@@ -40,11 +41,13 @@ impl Run<'_> {
         while let Some(p) = self.partitions.get_mut(&partition) {
             let (from, batch_before) = (p.from, p.batch_before);
             let Some(making) = p.make() else { return Ok(()) };
+            making.renew(self.options.renew);
             while let Some((batch, from, to)) = making.pieces.get(making.written).copied() {
                 let rows = rows(making, from..to);
                 if !rows.is_empty() {
                     let file = self.archive.write(partition, batch, from..to, &rows)?;
                     making.files.push(file);
+                    making.since.get_or_insert_with(Instant::now);
                 }
                 making.written += 1;
             }
