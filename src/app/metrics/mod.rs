@@ -51,11 +51,21 @@ impl View {
         let archive = self.archive.iter().flat_map(|m| m.stalled_archivers(&self.limits));
         stream.chain(archive).collect()
     }
-    /// Why it is not ready. A stream is ready when its answers are fresh, whatever its archivers do; a process that only
-    /// archives is ready when it can read and write.
+    /// Why it is not ready. A stream is ready when its answers are fresh and given, whatever its archivers do; a process that
+    /// only archives is ready when it can read and write.
     pub(super) fn unready(&self) -> Vec<Reason> {
         match (&self.stream, &self.archive) {
-            (Some(stream), _) => stream.unready(&self.limits),
+            (Some(stream), _) => {
+                let mut reasons = stream.unready(&self.limits);
+                // A stream without news writes nothing, and would not notice.
+                if self.stats().is_some_and(|s| s.damaged) {
+                    reasons.push(Reason {
+                        awaits: "a rebuild: the realtime state is damaged, and answers are refused".into(),
+                        ..Reason::default()
+                    });
+                }
+                reasons
+            }
             (None, Some(archive)) => archive.unready_archivers(&self.limits),
             (None, None) => Vec::new(),
         }

@@ -82,3 +82,54 @@ fn what_is_counted_is_written() {
     assert!(!text.contains("rufous_archive"), "this process does not archive");
     assert!(!text.contains("rufous_store"), "no store is open");
 }
+
+/// A store without cells in which damage was seen.
+struct Damaged(rufous_store_memory::MemoryRealtime);
+
+impl crate::store_api::RealtimeReader for Damaged {
+    fn snapshot(&self) -> Result<Box<dyn crate::store_api::Snapshot>> {
+        Err(Error::corrupt("a block has another checksum"))
+    }
+}
+
+impl RealtimeStore for Damaged {
+    fn acquire(
+        &self,
+        store: &str,
+        p: &crate::core::SourcePartition,
+        repair: &mut dyn FnMut(Option<&crate::store_api::Progress>) -> Result<crate::store_api::Repair>,
+    ) -> Result<crate::store_api::Progress> {
+        self.0.acquire(store, p, repair)
+    }
+    fn commit(&self, commit: &crate::store_api::Commit<'_>) -> Result<crate::store_api::Committed> {
+        self.0.commit(commit)
+    }
+    fn drop_below(&self, p: &crate::core::SourcePartition, batch: BatchId) -> Result<()> {
+        self.0.drop_below(p, batch)
+    }
+    fn stats(&self) -> Result<Option<StoreStats>> {
+        Ok(Some(StoreStats {
+            damaged: true,
+            ..StoreStats::default()
+        }))
+    }
+}
+
+/// Row 11 of the fault table: a stream without news commits nothing, and would not meet the damage that its readers met.
+/// Nothing is ready whose answers are refused.
+#[test]
+fn damaged_state_is_not_ready() {
+    let view = view();
+    let stream = view.stream.clone().unwrap();
+    stream.opened.store(true, Relaxed);
+    assert_eq!(view.unready(), []);
+    let store: Arc<dyn RealtimeStore> = Arc::new(Damaged(rufous_store_memory::MemoryRealtime::new("f00", &[])));
+    view.store.set(Arc::downgrade(&store)).unwrap();
+    let reasons = view.unready();
+    assert!(
+        reasons.len() == 1 && reasons[0].awaits.contains("rebuild"),
+        "{reasons:?}"
+    );
+    assert_eq!(view.stalled(), [], "a restart does not help");
+    assert!(view.scrape().unwrap().contains("rufous_ready 0"));
+}

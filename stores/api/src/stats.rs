@@ -29,6 +29,8 @@ pub struct StoreStats {
     pub slowed: bool,
     /// Writes wait: compaction is far behind, or the disk takes nothing.
     pub stopped: bool,
+    /// Damage was seen: nothing is written any more, and readers from other processes are refused until it is rebuilt.
+    pub damaged: bool,
 }
 
 impl StoreStats {

@@ -128,6 +128,10 @@ impl Database {
         self.broken.load(SeqCst)
     }
 
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.load(SeqCst)
+    }
+
     /// Remembers damage that `result` tells of.
     pub(crate) fn watch<T>(&self, result: Result<T>) -> Result<T> {
         result.inspect_err(|e| self.saw(e))

@@ -29,6 +29,7 @@ pub(crate) fn of(database: &Database, stores: &[&str]) -> Result<StoreStats> {
         operands,
         snapshots: database.snapshots() as u64,
         stopped: database.is_broken(),
+        damaged: database.is_suspect(),
         ..StoreStats::default()
     };
     for store in stores {
