@@ -230,7 +230,7 @@ impl Look {
                 .map(|(name, age)| (place(name), *age))
                 .collect(),
             failing: m.failing.load(Relaxed),
-            replay: (to > from).then(|| (next - from) as f64 / (to - from) as f64),
+            replay: (to > from).then(|| next.saturating_sub(from) as f64 / (to - from) as f64),
         }
     }
     /// What keeps the answers from being fresh.
@@ -319,6 +319,30 @@ mod tests {
                 && line.ends_with("replaying, 43 %"),
             "{line}"
         );
+    }
+
+    /// A look may fall between the stores of an acquisition that goes on behind a lost range: the position is still the old
+    /// one. It is a share of the replay all the same.
+    #[test]
+    fn a_look_during_an_acquisition() {
+        let stream = Arc::new(Metrics::default());
+        let source = stream.source("lines");
+        let p = source.partition(0);
+        p.acquired(100, 200);
+        source.owns([0].into_iter());
+        p.replay_from.store(300, Relaxed);
+        p.replay_to.store(400, Relaxed);
+        let view = View {
+            job: "j".into(),
+            instance: "main".into(),
+            fingerprint: "f".into(),
+            stream: Some(stream),
+            archive: None,
+            limits: crate::realtime::Limits::default(),
+            store: std::sync::OnceLock::new(),
+        };
+        let replay = Look::at(&view).replay.unwrap();
+        assert!((0.0..=1.0).contains(&replay), "{replay}");
     }
 
     #[test]
