@@ -2,11 +2,11 @@
 
 use super::open::Context;
 use crate::core::Result;
-use crate::store_api::ManifestLog;
 
 #[cfg(feature = "rocksdb")]
 pub(super) fn rebuild(context: &Context<'_>, delete: bool) -> Result<()> {
     use crate::core::Error;
+    use crate::store_api::ManifestLog;
     use crate::store_rocksdb::damage::{set_aside, suspect};
     let namespace = context.namespace()?;
     let dir = context.layout.realtime(context.plan.job(), &namespace);
