@@ -137,7 +137,7 @@ fn lost_entries_stop_the_sweep() {
             assert!(e.to_string().contains("partition 0"), "{e}");
         }
         // The first one tells readers that there is an index at all.
-        if lost == &[0] {
+        if *lost == [0] {
             assert_eq!(archive.partitions().unwrap_err().kind(), ErrorKind::CorruptData);
         }
         assert!(files.iter().all(|f| f.exists()), "{lost:?}: what is named is kept");
