@@ -54,6 +54,15 @@ pub(crate) struct Bound {
     pub(crate) elsewhere: BTreeSet<u32>,
 }
 
+impl Bound {
+    /// Whether every partition that the start saw is this process's or another's. The group may have given one just now that
+    /// nobody has looked at.
+    pub(crate) fn is_settled(&self) -> bool {
+        let known = |p: &u32| self.partitions.contains_key(p) || self.elsewhere.contains(p);
+        !self.log.waits() && self.targets.keys().all(known)
+    }
+}
+
 /// Whether a job may run live.
 ///
 /// # Errors

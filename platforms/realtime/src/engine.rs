@@ -288,12 +288,8 @@ impl Engine<'_> {
 
     fn at_end(&self) -> bool {
         self.bound.iter().all(|b| {
-            !b.log.waits()
-                && b.targets.iter().all(|(p, end)| match b.partitions.get(p) {
-                    Some(s) => s.next >= *end,
-                    // The group may have given it just now: only what another process has is none of ours.
-                    None => b.elsewhere.contains(p),
-                })
+            let read = |(p, end): (&u32, &u64)| b.partitions.get(p).is_none_or(|s| s.next >= *end);
+            b.is_settled() && b.targets.iter().all(read)
         })
     }
 }

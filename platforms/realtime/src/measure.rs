@@ -97,7 +97,13 @@ impl Engine<'_> {
     pub(crate) fn measure_start(&mut self) {
         self.metrics.runs_every(self.options.commit_interval);
         self.metrics.settled.mark();
-        self.metrics.opened.store(true, Relaxed);
+        self.measure_ownership();
+    }
+    /// A group that has given nothing yet leaves nothing open to be acquired, and nothing to answer from.
+    pub(crate) fn measure_ownership(&self) {
+        if self.bound.iter().all(Bound::is_settled) {
+            self.metrics.opened.store(true, Relaxed);
+        }
     }
     /// Before a commit, and when there is nothing to commit: the log may have grown without a record for us.
     pub(crate) fn measure(&self) {

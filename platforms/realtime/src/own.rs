@@ -225,6 +225,7 @@ impl Engine<'_> {
         if owned != self.bound[i].partitions.len() || elsewhere != self.bound[i].elsewhere {
             self.show_ownership(i);
         }
+        self.measure_ownership();
         if moved { self.assign(i) } else { Ok(()) }
     }
 

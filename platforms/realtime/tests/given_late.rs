@@ -2,16 +2,22 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rufous_core::{Format, Job, RecordBatch, Result};
-use rufous_realtime::{BoundLog, Log, PartitionInfo, Polled, Position, Stream, StreamOptions};
+use rufous_realtime::metrics::Limits;
+use rufous_realtime::{BoundLog, Log, Metrics, PartitionInfo, Polled, Position, Stream, StreamOptions};
 use support::{Bed, COUNTS, LINES, ListLog, Rec, counted, lists};
 
 /// Nothing is given until it was polled once; the log knows it then, and tells it some polls later.
 struct Late {
     inner: ListLog,
     polls: usize,
+    metrics: Arc<Metrics>,
+    /// Whether the run called itself ready before it had anything.
+    ready: Arc<AtomicBool>,
 }
 
 impl Late {
@@ -46,6 +52,9 @@ impl Log for Late {
     }
     fn poll(&mut self, timeout: Duration, into: &mut RecordBatch) -> Result<Polled> {
         self.polls += 1;
+        if self.polls <= 5 && self.metrics.unready(&Limits::default()).is_empty() {
+            self.ready.store(true, Relaxed);
+        }
         match self.polls {
             1..5 => Ok(Polled::Idle),
             5 => Ok(Polled::PartitionsChanged),
@@ -54,7 +63,7 @@ impl Log for Late {
     }
 }
 
-/// `--until-end` (P10a): a run that owns nothing yet is not at the end of what it will own.
+/// `--until-end` and `/readyz` (P10a): a run that owns nothing yet is neither at the end of what it will own, nor ready.
 #[test]
 fn a_run_that_owns_nothing_yet_is_not_at_its_end() {
     let words = LINES.read().keyed(|line, out| out.emit(line, 1));
@@ -65,11 +74,14 @@ fn a_run_that_owns_nothing_yet_is_not_at_its_end() {
     let late = Late {
         inner: ListLog::new(&log, 2),
         polls: 0,
+        metrics: bed.metrics.clone(),
+        ready: Arc::default(),
     };
+    let ready = late.ready.clone();
     let stream = Stream {
         plan: &plan,
         logs: vec![BoundLog::new("lines", Box::new(late))],
-        store: std::sync::Arc::new(bed.memory.clone()),
+        store: Arc::new(bed.memory.clone()),
         manifests: &bed.manifests,
         metrics: bed.metrics.clone(),
         options: StreamOptions {
@@ -78,5 +90,7 @@ fn a_run_that_owns_nothing_yet_is_not_at_its_end() {
         },
     };
     stream.run().unwrap();
+    assert!(!ready.load(Relaxed), "ready before the group gave anything");
+    assert!(bed.metrics.opened.load(Relaxed));
     assert_eq!(bed.sums(&plan), counted(text));
 }
