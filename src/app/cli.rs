@@ -161,14 +161,19 @@ fn memory(help: &'static str) -> Arg {
 }
 
 fn bulk(c: Command) -> Command {
-    bad_records(c).arg(
-        Arg::new("threads")
-            .long("threads")
-            .value_name("N")
-            .default_value("0")
-            .value_parser(value_parser!(usize))
-            .help("Threads; 0: one a core"),
-    )
+    bad_records(c)
+        .arg(
+            Arg::new("threads")
+                .long("threads")
+                .value_name("N")
+                .default_value("0")
+                .value_parser(value_parser!(usize))
+                .help("Threads; 0: one a core"),
+        )
+        .arg(memory(
+            "Memory of the process; sums that outgrow it go to files for a while [default: 1GiB]",
+        ))
+        .arg(flag("dry-run", "Only show what would be read, and how far it goes"))
 }
 
 fn reads(c: Command) -> Command {
@@ -292,6 +297,7 @@ impl Live {
 #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
 pub(super) struct Bulk {
     pub(super) threads: usize,
+    pub(super) dry_run: bool,
     pub(super) bad: BadFlags,
 }
 
@@ -299,6 +305,7 @@ impl Bulk {
     pub(super) fn read(m: &ArgMatches) -> Result<Self> {
         Ok(Self {
             threads: m.get_one("threads").copied().unwrap_or(0),
+            dry_run: m.get_flag("dry-run"),
             bad: bad_flags(m)?,
         })
     }

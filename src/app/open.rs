@@ -34,7 +34,10 @@ pub(super) struct Context<'a> {
     pub(super) settings: &'a Settings,
     pub(super) manifests: Arc<Manifests>,
     pub(super) generations: Arc<Generations>,
-    /// Who may hold how much memory.
+    /// Of the process.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
+    pub(super) budget: Budget,
+    /// Who may hold how much memory of a live one.
     pub(super) shares: Shares,
 }
 
@@ -97,6 +100,7 @@ impl<'a> Context<'a> {
             settings,
             manifests,
             generations,
+            budget,
             shares,
         })
     }

@@ -308,11 +308,17 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
         generations: &*context.generations,
         options: BatchOptions {
             threads: options.threads,
+            memory: context.budget.bytes(),
+            spill_dir: context.layout.root().join("tmp"),
             until: None,
             skip_bad: false,
             skip_bad_of: skips.collect(),
         },
     };
+    if options.dry_run {
+        println!("{}", run.plan()?);
+        return Ok(());
+    }
     let report = run.run()?;
     let open: Vec<_> = report
         .open

@@ -4,15 +4,21 @@
 //! Modules in reading order:
 //! - [`target`]: how far a run may go, per partition (P20, P21);
 //! - `work`: pieces of input, taken by several threads; `worker`: a thread with its own steps and maps, and panics in them;
-//! - `merge`: the threads' sums, added up in key order;
-//! - [`run`]: the whole run and its publish (P22, P23); `columns`: Parquet files as columns.
+//! - `sums`: what the threads have summed, in memory or in files, added up in key order;
+//! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do;
+//! - [`run`]: the whole run and its publish (P22, P23); `compact`: runs that are merged before it;
+//! - `columns`: Parquet files as columns.
 #![forbid(unsafe_code)]
 
 mod columns;
-mod merge;
+mod compact;
+pub mod options;
 pub mod run;
+mod sums;
+pub mod survey;
 pub mod target;
 mod work;
 mod worker;
 
-pub use run::{BatchOptions, BatchReport, BatchRun, BulkInput, check};
+pub use options::{BatchOptions, BatchReport, BatchRun, BulkInput};
+pub use survey::{PlannedPart, RunPlan, check};

@@ -8,7 +8,7 @@ use rufous_core::{Error, Format, Plan, Result, Timestamp};
 use rufous_store_api::{Archive, ArchivedFile};
 
 use crate::columns::FileReader;
-use crate::merge::Sorted;
+use crate::sums::{List, SpillDir};
 use crate::worker::{Care, Worker};
 
 /// One piece: a file of the archive, or a row group of a Parquet file.
@@ -36,6 +36,9 @@ pub(crate) struct Work<'a> {
     pub(crate) skip_bad: Vec<bool>,
     /// How all records are read.
     pub(crate) care: Care,
+    /// Bytes that the maps of one thread may hold, and where the sums go that are more.
+    pub(crate) share: usize,
+    pub(crate) dir: SpillDir,
     pub(crate) taken: AtomicUsize,
     /// The event time of the last record, for a job in order.
     pub(crate) latest: Mutex<Option<Timestamp>>,
@@ -44,19 +47,18 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Reads everything with `threads` threads; returns their sums, one list a store each.
-    pub(crate) fn run(&self, threads: usize) -> Result<Vec<Vec<Sorted>>> {
+    /// Reads everything with `threads` threads; returns their sums, per store.
+    pub(crate) fn run(&self, threads: usize) -> Result<Vec<Vec<List>>> {
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads.clamp(1, self.pieces.len().max(1)))
                 .map(|_| scope.spawn(|| Worker::new(self).run()))
                 .collect();
-            let mut sums = Vec::new();
+            let mut sums: Vec<Vec<List>> = self.plan.stores().iter().map(|_| Vec::new()).collect();
             for worker in workers {
-                sums.extend(
-                    worker
-                        .join()
-                        .unwrap_or_else(|_| Err(Error::bug("a batch thread panicked")))?,
-                );
+                let theirs = worker
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::bug("a batch thread panicked")))?;
+                sums.iter_mut().zip(theirs).for_each(|(all, theirs)| all.extend(theirs));
             }
             Ok(sums)
         })

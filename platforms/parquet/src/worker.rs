@@ -16,7 +16,7 @@ use rufous_core::{
     Trial,
 };
 
-use crate::merge::Sorted;
+use crate::sums::{List, Sorted, SpillWriter};
 use crate::work::{Piece, Work};
 
 /// How records are read.
@@ -40,8 +40,12 @@ pub(crate) struct Worker<'a> {
     second: Decoders,
     /// Once something panicked.
     trial: Option<Trial<'a>>,
-    /// Sums that were taken out.
-    sums: Vec<Vec<Sorted>>,
+    /// Per store the sums that were taken out, in that order.
+    sums: Vec<Vec<List>>,
+    /// The same of pieces that are not at their end: these sums are only good together with what the maps hold.
+    pending: Vec<Vec<List>>,
+    /// Bytes of sums in memory.
+    kept: usize,
     /// Pieces that are in the maps.
     mine: Vec<usize>,
     /// What they held.
@@ -51,6 +55,10 @@ pub(crate) struct Worker<'a> {
     latest: Option<Timestamp>,
     /// Space for the times of a chunk.
     times: Vec<Option<Timestamp>>,
+}
+
+fn lists(work: &Work<'_>) -> Vec<Vec<List>> {
+    work.plan.stores().iter().map(|_| Vec::new()).collect()
 }
 
 fn none(work: &Work<'_>) -> Decoders {
@@ -65,7 +73,9 @@ impl<'a> Worker<'a> {
             decoders: none(work),
             second: none(work),
             trial: None,
-            sums: Vec::new(),
+            sums: lists(work),
+            pending: lists(work),
+            kept: 0,
             mine: Vec::new(),
             records: 0,
             bad: 0,
@@ -75,7 +85,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Takes pieces until there are none.
-    pub(crate) fn run(mut self) -> Result<Vec<Vec<Sorted>>> {
+    pub(crate) fn run(mut self) -> Result<Vec<Vec<List>>> {
         let done = self.pieces();
         if done.is_err() {
             // Nobody needs what the others would still read.
@@ -95,6 +105,13 @@ impl<'a> Worker<'a> {
                 Ok(done) => done?,
                 Err(panicked) => self.again(&panicked, Some(i))?,
             }
+            // Here what the maps hold is whole; in the middle of a piece it is not.
+            if self.pending.iter().any(|lists| !lists.is_empty()) || self.executor.is_full(self.work.share / 2) {
+                match catch(|| self.take()) {
+                    Ok(done) => done?,
+                    Err(panicked) => self.again(&panicked, None)?,
+                }
+            }
         }
         match catch(|| self.take()) {
             Ok(done) => done,
@@ -102,11 +119,33 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// The maps are full: their sums go to files.
+    #[cold]
+    fn spill(&mut self) -> Result<()> {
+        for (lists, deltas) in self.pending.iter_mut().zip(self.executor.take(Vec::new())?) {
+            if !deltas.is_empty() {
+                lists.push(List::File(SpillWriter::of(&self.work.dir, &*deltas)?));
+            }
+        }
+        Ok(())
+    }
+
     /// The sums of the pieces in the maps are whole.
     fn take(&mut self) -> Result<()> {
-        let deltas = self.executor.take(Vec::new())?;
-        let sums = deltas.iter().map(|d| Sorted::of(&**d)).collect::<Result<_>>()?;
-        self.sums.push(sums);
+        // As long as all that was taken is not more than the maps may hold, it has a place in memory.
+        if self.kept.saturating_add(self.executor.bytes()) > self.work.share {
+            self.spill()?;
+        }
+        for (lists, deltas) in self.pending.iter_mut().zip(self.executor.take(Vec::new())?) {
+            if !deltas.is_empty() {
+                let sorted = Sorted::of(&*deltas)?;
+                self.kept += sorted.bytes();
+                lists.push(List::Memory(sorted));
+            }
+        }
+        for (sums, pending) in self.sums.iter_mut().zip(&mut self.pending) {
+            sums.append(pending);
+        }
         self.mine.clear();
         self.work.records.fetch_add(std::mem::take(&mut self.records), Relaxed);
         self.work.bad.fetch_add(std::mem::take(&mut self.bad), Relaxed);
@@ -131,6 +170,7 @@ impl<'a> Worker<'a> {
             // What it holds is foreign, and may panic again while it is dropped.
             drop(catch(|| drop(broken)));
             (self.decoders, self.second) = (none(self.work), none(self.work));
+            self.pending = lists(self.work);
             (self.records, self.bad) = (0, 0);
             if self.work.plan.in_order() {
                 // Such a run has one thread.
@@ -254,6 +294,9 @@ impl<'a> Worker<'a> {
     fn push(&mut self, mut chunk: Decoded, meta: &ChunkMeta, times: NonZeroU64) -> Result<()> {
         chunk.push(&mut self.executor, meta, times, &mut self.decoders)?;
         self.times = chunk.times;
+        if self.executor.is_full(self.work.share) {
+            self.spill()?;
+        }
         Ok(())
     }
 

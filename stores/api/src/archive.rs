@@ -48,8 +48,15 @@ pub struct ArchivedFile {
     pub to: u64,
     /// How many records.
     pub rows: u64,
+    /// Its length; 0 of files from before it was noted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes: u64,
     /// XXH3-64 of the file, 16 hexadecimal digits.
     pub checksum: String,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl IndexEntry {

@@ -53,8 +53,8 @@ pub struct StoreGeneration {
     pub schema: String,
     /// Sorted runs, oldest first; a read adds them up.
     pub runs: Vec<RunFile>,
-    /// The run that this publish added, kept for reconcile (P36).
-    pub delta: Option<RunFile>,
+    /// The runs that this publish added, which share no key; kept for reconcile (P36).
+    pub delta: Vec<RunFile>,
 }
 
 /// An immutable sorted file.

@@ -30,16 +30,18 @@ const CHUNK: (usize, usize) = (8192, 8 << 20);
 /// The size of a row group: a reader holds one in memory, and its byte columns must stay below 2 GiB.
 const GROUP: (usize, usize) = (65_536, 64 << 20);
 
-/// Hashes what is written to a file.
+/// Hashes and counts what is written to a file.
 struct Hashed<'a> {
     file: &'a mut (dyn Write + Send),
     hash: Xxh3,
+    bytes: u64,
 }
 
 impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.file.write(bytes)?;
         self.hash.update(bytes.get(..n).unwrap_or_default());
+        self.bytes += n as u64;
         Ok(n)
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -69,10 +71,10 @@ pub(crate) fn write(
         ("from", range.start.to_string()),
         ("to", range.end.to_string()),
     ];
-    let (mut rows, mut checksum) = (0, 0);
+    let (mut rows, mut bytes, mut checksum) = (0, 0, 0);
     archive.place.put(&path, &mut |file| {
         let name = archive.place.show(&path);
-        (rows, checksum) = encode(file, &name, &of, range.clone(), records)?;
+        (rows, bytes, checksum) = encode(file, &name, &of, range.clone(), records)?;
         Ok(())
     })?;
     Ok(ArchivedFile {
@@ -81,18 +83,19 @@ pub(crate) fn write(
         from: range.start,
         to: range.end,
         rows,
+        bytes,
         checksum: hex(checksum),
     })
 }
 
-/// Writes the file; returns its records and checksum.
+/// Writes the file; returns its records, its length and its checksum.
 fn encode(
     file: &mut (dyn Write + Send),
     name: &str,
     of: &[(&str, String)],
     range: Range<u64>,
     records: &[(&RecordBatch, Range<usize>)],
-) -> Result<(u64, u64)> {
+) -> Result<(u64, u64, u64)> {
     let fail = |e: ParquetError| match e {
         ParquetError::External(e) => match e.downcast::<io::Error>() {
             Ok(e) => Error::io("cannot write", name.as_ref(), *e),
@@ -108,6 +111,7 @@ fn encode(
         Hashed {
             file,
             hash: Xxh3::new(),
+            bytes: 0,
         },
         schema.clone(),
         options,
@@ -154,7 +158,7 @@ fn encode(
         .and_then(|a| writer.write(&a))
         .map_err(fail)?;
     let written = writer.into_inner().map_err(fail)?;
-    Ok((rows, written.hash.digest()))
+    Ok((rows, written.bytes, written.hash.digest()))
 }
 
 /// Offsets and times are nearly arithmetic series; values seldom repeat as a whole, keys and headers do.

@@ -117,6 +117,7 @@ fn a_file_in_the_wrong_place() {
         (
             ArchivedFile {
                 rows: 5,
+                bytes: 1_000,
                 ..f.file.clone()
             },
             "holds 6 records",
@@ -124,6 +125,7 @@ fn a_file_in_the_wrong_place() {
         (
             ArchivedFile {
                 rows: 7,
+                bytes: 1_000,
                 ..f.file.clone()
             },
             "holds 6 records",

@@ -148,6 +148,7 @@ fn an_entry_that_contradicts_itself() {
         from,
         to,
         rows,
+        bytes: 1_000,
         checksum: "0".repeat(16),
     };
     let cuts = |cuts: &[(i64, u64)]| IndexEntry {

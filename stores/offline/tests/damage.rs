@@ -245,13 +245,9 @@ fn open_runs_outlive_their_names() {
     let g = Generations::new(one.dir.path());
     assert_eq!(scan(&g, &one.generation, &[]).unwrap(), one.pairs);
     let mut with_delta = one.generation.clone();
-    with_delta.delta = write(&g, &pairs(2, 5));
+    with_delta.delta.extend(write(&g, &pairs(2, 5)));
     g.verify(&face(), &with_delta).unwrap();
-    let delta = one
-        .dir
-        .path()
-        .join("counts")
-        .join(&with_delta.delta.as_ref().unwrap().path);
+    let delta = one.dir.path().join("counts").join(&with_delta.delta[0].path);
     std::fs::write(delta, b"short").unwrap();
     assert_eq!(
         g.verify(&face(), &with_delta).unwrap_err().kind(),

@@ -78,7 +78,7 @@ fn a_manifest() {
     let counts = StoreGeneration {
         schema: "text -> u64".into(),
         runs: vec![run.clone()],
-        delta: Some(run),
+        delta: vec![run],
     };
     let manifest = Manifest {
         format: 1,

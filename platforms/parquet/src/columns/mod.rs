@@ -128,6 +128,19 @@ impl FileReader {
         self.rows
     }
 
+    /// The bytes of the columns that are read.
+    pub(crate) fn bytes(&self) -> u64 {
+        let leaves = self
+            .metadata
+            .metadata()
+            .row_groups()
+            .iter()
+            .flat_map(|group| group.columns().iter().enumerate());
+        let read = leaves.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
+        read.map(|(_, column)| u64::try_from(column.compressed_size()).unwrap_or(0))
+            .sum()
+    }
+
     /// The number of row groups.
     pub(crate) fn row_groups(&self) -> usize {
         self.metadata.metadata().num_row_groups()

@@ -149,7 +149,7 @@ impl World {
         let generation = StoreGeneration {
             schema: face.schema(),
             runs: vec![run],
-            delta: None,
+            delta: Vec::new(),
         };
         m.stores.insert(face.name.into(), generation);
         s.files.insert(path, values);

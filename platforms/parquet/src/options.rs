@@ -1,0 +1,100 @@
+//! What a bulk run is given, and what it tells.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rufous_core::{BatchId, Format, Plan, SourcePartition};
+use rufous_store_api::{Archive, GenerationStore, Manifest, ManifestLog};
+
+/// Where a source's records come from.
+#[derive(Clone)]
+pub enum BulkInput {
+    /// The job's own archive: hand-over by offsets, exact (section 10 of the protocol).
+    Archive {
+        /// The archive.
+        archive: Arc<dyn Archive>,
+        /// How its values are written.
+        format: Format,
+        /// How the log is cut.
+        cut_spec: String,
+    },
+    /// Parquet files, taken whole: a bounded input without a live part (P8a).
+    Parquet(Vec<PathBuf>),
+}
+
+/// How a run works.
+#[derive(Clone, Debug)]
+pub struct BatchOptions {
+    /// Threads; 0: as many as there are cores.
+    pub threads: usize,
+    /// Bytes of memory: sums that outgrow it go to files and are added up from there.
+    pub memory: usize,
+    /// Where those files are, in a directory of the run's own that is deleted at its end.
+    pub spill_dir: PathBuf,
+    /// Covers batches below this one; `None`: all that are sealed.
+    pub until: Option<BatchId>,
+    /// Counts bad records (that cannot be decoded, or make the job's functions panic) and goes on. Live, such records may go
+    /// to dead letters as well; in bulk they are only left out, and the answers are the same.
+    pub skip_bad: bool,
+    /// The same for single sources, by name.
+    pub skip_bad_of: BTreeMap<String, bool>,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            memory: 1 << 30,
+            spill_dir: std::env::temp_dir(),
+            until: None,
+            skip_bad: false,
+            skip_bad_of: BTreeMap::new(),
+        }
+    }
+}
+
+impl BatchOptions {
+    /// Threads of a run.
+    pub(crate) fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        }
+    }
+    pub(crate) fn skips(&self, source: &str) -> bool {
+        self.skip_bad_of.get(source).copied().unwrap_or(self.skip_bad)
+    }
+}
+
+/// A bulk run of a job.
+pub struct BatchRun<'a> {
+    /// The job.
+    pub plan: &'a Plan,
+    /// One input a source.
+    pub inputs: BTreeMap<String, BulkInput>,
+    /// The job's manifests.
+    pub manifests: &'a dyn ManifestLog,
+    /// The job's generations.
+    pub generations: &'a dyn GenerationStore,
+    /// How it works.
+    pub options: BatchOptions,
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BatchReport {
+    /// The manifest that is current now.
+    pub manifest: Manifest,
+    /// Whether this run published it; if not, there was nothing new.
+    pub published: bool,
+    /// Records read.
+    pub records: u64,
+    /// Bad records that were skipped.
+    pub bad: u64,
+    /// Keys in the run's delta, per store.
+    pub keys: BTreeMap<String, u64>,
+    /// Per partition the batch that is open and so not covered.
+    pub open: BTreeMap<SourcePartition, BatchId>,
+}

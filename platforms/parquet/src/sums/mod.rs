@@ -1,0 +1,39 @@
+//! What the threads have summed: lists of (key, value) in key order, in memory or, once they would be too many, in files; and
+//! their sum, written as runs.
+//!
+//! Nothing here is read by another process: what a crash leaves is swept by the next run.
+//!
+//! - `sorted`: a list in memory; `file`: a list in a file; `dir`: where the files are;
+//! - `cursor`: one list from a key to a key; `merge`: many of them side by side, added up;
+//! - `split`: the keys at which several threads divide the work; `write`: runs out of lists.
+
+mod cursor;
+mod dir;
+mod file;
+mod merge;
+mod sorted;
+mod split;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(crate) use dir::SpillDir;
+pub(crate) use file::{SpillFile, SpillWriter};
+pub(crate) use sorted::Sorted;
+pub(crate) use write::write;
+
+/// One list. Equal keys may follow each other (one a source).
+pub(crate) enum List {
+    Memory(Sorted),
+    File(SpillFile),
+}
+
+impl List {
+    /// Bytes of keys and values, about.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Memory(sorted) => sorted.bytes() as u64,
+            Self::File(file) => file.bytes(),
+        }
+    }
+}

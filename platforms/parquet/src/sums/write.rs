@@ -1,0 +1,98 @@
+//! Runs out of lists.
+
+use rufous_core::panics::{Panicked, catch};
+use rufous_core::{Error, Result, StoreFace};
+use rufous_store_api::{GenerationStore, RunFile};
+
+use super::merge::Merge;
+use super::split::splits;
+use super::{List, SpillDir, SpillWriter};
+
+/// So many lists are read at once; more are added up to fewer before. One costs a block of memory.
+const WIDTH: usize = 256;
+
+/// Writes the sum of all lists, which are in the order in which they were made, as runs that share no key: one, or one a
+/// thread when they are large.
+///
+/// # Errors
+/// When something cannot be read or written; nothing is left behind then. `Panicked`: the job's sum did.
+pub(crate) fn write(
+    lists: Vec<List>,
+    store: &StoreFace,
+    generations: &dyn GenerationStore,
+    dir: &SpillDir,
+    threads: usize,
+) -> Result<Result<Vec<RunFile>>, Panicked> {
+    write_split(lists, None, WIDTH, store, generations, dir, threads)
+}
+
+/// The same, parted at these keys, and so many lists at once.
+pub(super) fn write_split(
+    mut lists: Vec<List>,
+    given: Option<&[&[u8]]>,
+    width: usize,
+    store: &StoreFace,
+    generations: &dyn GenerationStore,
+    dir: &SpillDir,
+    threads: usize,
+) -> Result<Result<Vec<RunFile>>, Panicked> {
+    while lists.len() > width {
+        let mut fewer = Vec::new();
+        // Neighbours, so that the order is kept.
+        while !lists.is_empty() {
+            let rest = lists.split_off(width.min(lists.len()));
+            match catch(|| shorten(&lists, store, dir))? {
+                Ok(list) => fewer.push(list),
+                Err(e) => return Ok(Err(e)),
+            }
+            lists = rest;
+        }
+        lists = fewer;
+    }
+    let lists: Vec<&List> = lists.iter().collect();
+    let splits = splits(&lists, threads);
+    let splits: Vec<&[u8]> = given.map_or_else(|| splits.iter().map(Vec::as_slice).collect(), <[_]>::to_vec);
+    let ranges = (0..=splits.len()).map(|i| (i.checked_sub(1).map(|i| splits[i]), splits.get(i).copied()));
+    let written = std::thread::scope(|scope| {
+        let threads: Vec<_> = ranges
+            .map(|(from, to)| {
+                let lists = &lists;
+                scope.spawn(move || catch(|| run(lists, (from, to), store, generations)))
+            })
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Ok(Err(Error::bug("a thread that adds up sums panicked"))))
+        };
+        threads.into_iter().map(join).collect::<Result<Vec<_>, Panicked>>()
+    })?;
+    Ok(written
+        .into_iter()
+        .collect::<Result<Vec<_>>>()
+        .map(|runs| runs.into_iter().flatten().collect()))
+}
+
+fn run(
+    lists: &[&List],
+    (from, to): (Option<&[u8]>, Option<&[u8]>),
+    store: &StoreFace,
+    generations: &dyn GenerationStore,
+) -> Result<Option<RunFile>> {
+    let mut merge = Merge::new(lists, from, to)?;
+    let mut writer = generations.begin_run(store)?;
+    while let Some((key, value)) = merge.next(store)? {
+        writer.push(key, value)?;
+    }
+    writer.finish()
+}
+
+fn shorten(lists: &[List], store: &StoreFace, dir: &SpillDir) -> Result<List> {
+    let lists: Vec<&List> = lists.iter().collect();
+    let mut merge = Merge::new(&lists, None, None)?;
+    let mut writer = SpillWriter::create(dir)?;
+    while let Some((key, value)) = merge.next(store)? {
+        writer.push(key, value)?;
+    }
+    Ok(List::File(writer.finish()?))
+}
