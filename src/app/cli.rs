@@ -29,6 +29,16 @@ pub(super) fn command<A: clap::Args>() -> Command {
             "batch",
             "Extend the offline store by the batches that are sealed",
         )))
+        .subcommand(backfill(bulk(sub(
+            "backfill",
+            "Compute history anew in a line of its own, beside the live job; goes on where it was stopped",
+        ))))
+        .subcommand(
+            sub("switch", "Make the staged line current: one publish").arg(flag(
+                "behind",
+                "Though the new code has not caught up: answers go back in time until it has",
+            )),
+        )
         .subcommand(
             sub(
                 "sweep",
@@ -68,6 +78,26 @@ pub(super) fn command<A: clap::Args>() -> Command {
                     .value_parser(value_parser!(usize))
                     .help("How many"),
             ),
+        )
+        .subcommand(
+            sub(
+                "reconcile",
+                "Compare the live part with what a batch run added; exit code 4 when they differ, 3 when it cannot be known",
+            )
+            .arg(
+                Arg::new("generation")
+                    .long("generation")
+                    .value_name("N")
+                    .value_parser(value_parser!(u64))
+                    .help("Of which run [default: the newest]"),
+            )
+            .arg(
+                Arg::new("store")
+                    .long("store")
+                    .value_name("NAME")
+                    .help("Only this store"),
+            )
+            .arg(flag("json", "One JSON object a store")),
         )
         .subcommand(
             sub("explain", "Show graph, plan, and why it is so")
@@ -174,6 +204,25 @@ fn bulk(c: Command) -> Command {
             "Memory of the process; sums that outgrow it go to files for a while [default: 1GiB]",
         ))
         .arg(flag("dry-run", "Only show what would be read, and how far it goes"))
+}
+
+fn backfill(c: Command) -> Command {
+    c.arg(
+        Arg::new("part-rows")
+            .long("part-rows")
+            .value_name("N")
+            .default_value("20000000")
+            .value_parser(value_parser!(u64).range(1..))
+            .help("Publish in the line after about so many records, at the end of a batch: what is published is never done again"),
+    )
+    .arg(
+        Arg::new("rate")
+            .long("rate")
+            .value_name("N")
+            .value_parser(value_parser!(u64).range(1..))
+            .help("At most so many records a second"),
+    )
+    .arg(flag("new", "Begin a new line, though one is unfinished"))
 }
 
 fn reads(c: Command) -> Command {
@@ -298,6 +347,7 @@ impl Live {
 pub(super) struct Bulk {
     pub(super) threads: usize,
     pub(super) dry_run: bool,
+    pub(super) log_format: LogFormat,
     pub(super) bad: BadFlags,
 }
 
@@ -306,6 +356,7 @@ impl Bulk {
         Ok(Self {
             threads: m.get_one("threads").copied().unwrap_or(0),
             dry_run: m.get_flag("dry-run"),
+            log_format: LogFormat::read(m),
             bad: bad_flags(m)?,
         })
     }
@@ -370,6 +421,44 @@ impl Get {
             keys,
             under,
         })
+    }
+}
+
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
+pub(super) struct Backfill {
+    pub(super) bulk: Bulk,
+    pub(super) part_rows: u64,
+    pub(super) rate: Option<u64>,
+    pub(super) new: bool,
+    pub(super) log_format: LogFormat,
+}
+
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
+impl Backfill {
+    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
+        Ok(Self {
+            bulk: Bulk::read(m)?,
+            part_rows: m.get_one("part-rows").copied().unwrap_or(u64::MAX),
+            rate: m.get_one("rate").copied(),
+            new: m.get_flag("new"),
+            log_format: LogFormat::read(m),
+        })
+    }
+}
+
+pub(super) struct Reconcile {
+    pub(super) manifest: Option<u64>,
+    pub(super) store: Option<String>,
+    pub(super) json: bool,
+}
+
+impl Reconcile {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
+            manifest: m.get_one("generation").copied(),
+            store: m.get_one("store").cloned(),
+            json: m.get_flag("json"),
+        }
     }
 }
 

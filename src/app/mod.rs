@@ -1,6 +1,10 @@
 //! A job binary: a function that builds a job becomes a program with every command.
 
+#[cfg(feature = "parquet")]
+mod backfill;
 mod bad;
+#[cfg(feature = "parquet")]
+mod bulk;
 mod cli;
 mod explain;
 mod location;
@@ -12,6 +16,7 @@ mod open;
 mod progress;
 mod read;
 mod rebuild;
+mod reconcile;
 mod settings;
 mod write;
 
@@ -111,9 +116,14 @@ impl<Args: clap::Args> App<Args> {
             "stream" => write::stream(&context, &cli::Live::read(sub)?),
             "archive" => write::archive(&context, &cli::Live::read(sub)?),
             "batch" => write::batch(&context, &cli::Bulk::read(sub)?),
+            #[cfg(feature = "parquet")]
+            "backfill" => backfill::backfill(&context, &cli::Backfill::read(sub)?),
+            #[cfg(feature = "parquet")]
+            "switch" => backfill::switch(&context, sub.get_flag("behind")),
             "sweep" => write::sweep(&context, &cli::Sweep::read(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
+            "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete")),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),
             "doctor" => explain::doctor(&context),

@@ -11,11 +11,11 @@ use super::location::ArchivePlace;
 use super::location::Place;
 use super::settings::Settings;
 use crate::client::{Client, ClientParts};
-use crate::core::{Error, Format, Plan, Result, SourceFace};
+use crate::core::{Error, Format, Plan, Result, SourceFace, SourcePartition};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
-use crate::store_api::{GenerationStore, Layout, ManifestLog, RealtimeReader};
+use crate::store_api::{GenerationStore, Layout, ManifestLog, Progress, RealtimeReader};
 use rufous_store_offline::{Generations, Manifests};
 
 /// Who reads a log.
@@ -139,6 +139,14 @@ impl<'a> Context<'a> {
     }
 
     #[cfg(feature = "kafka")]
+    fn was_staged(&self) -> Result<bool> {
+        #[cfg(feature = "parquet")]
+        return super::backfill::was_staged(self);
+        #[cfg(not(feature = "parquet"))]
+        Ok(false)
+    }
+
+    #[cfg(feature = "kafka")]
     fn kafka(&self, brokers: &str, topic: &str, format: Format, source: &str, reads: Reads) -> Result<Box<dyn Log>> {
         use crate::platform_kafka::{KafkaLog, KafkaOptions, Ownership};
         let mut options = KafkaOptions::new(format);
@@ -150,13 +158,19 @@ impl<'a> Context<'a> {
             let all = own.properties.iter().map(|(n, v)| (n.clone(), v.clone()));
             options.properties.extend(all);
         }
+        // Code that began beside other code (P40) must not take its partitions away.
+        let version = match self.was_staged()? {
+            true => format!("-{}", self.plan.fingerprint()),
+            false => String::new(),
+        };
         match reads {
             Reads::Shared => {
                 // The directory's own mark: another data directory is another member.
                 let mark = super::member::mark(&self.layout.source(source))?;
-                let member = Some(format!("{name}-{mark}"));
+                let member = Some(format!("{name}-{mark}{version}"));
                 options.ownership = Ownership::Group { member };
                 options.group = own.and_then(|o| o.group.clone()).unwrap_or(name);
+                options.group.push_str(&version);
             }
             Reads::All => options.group = format!("{name}-archive"),
         }
@@ -204,10 +218,27 @@ impl<'a> Context<'a> {
         ))
     }
 
+    /// What a live process of this code goes by, and whether that is a staged line.
+    pub(super) fn followed(&self) -> Result<(Arc<dyn ManifestLog>, bool)> {
+        #[cfg(feature = "parquet")]
+        return super::backfill::followed(self);
+        #[cfg(not(feature = "parquet"))]
+        Ok((self.manifests.clone(), false))
+    }
+
+    /// The rows of a store in a namespace; empty when nothing was ever read into it.
+    #[cfg(feature = "parquet")]
+    pub(super) fn rows(&self, namespace: &str, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+        let dir = self.layout.realtime(self.plan.job(), namespace);
+        match read_realtime(&dir, namespace, self.plan.stores())? {
+            Some(reader) => reader.snapshot()?.partitions(store),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// The namespace of the current manifest, or the one that a first run will make.
-    pub(super) fn namespace(&self) -> Result<String> {
-        Ok(self
-            .manifests
+    pub(super) fn namespace(&self, manifests: &dyn ManifestLog) -> Result<String> {
+        Ok(manifests
             .newest(0)?
             .and_then(|m| m.realtime_namespace)
             .unwrap_or_else(|| self.plan.fingerprint().to_string()))

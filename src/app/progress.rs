@@ -30,6 +30,12 @@ fn bar() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
     BAR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The log is written above this line from now on; `None`: there is none any more.
+#[cfg(feature = "parquet")]
+pub(super) fn share(line: Option<ProgressBar>) {
+    *bar() = line;
+}
+
 /// Standard error, which a progress line may share.
 struct Stderr;
 
@@ -48,7 +54,7 @@ impl Write for Stderr {
 
 pub(super) fn log_to_stderr(format: LogFormat, command: &str) -> Result<()> {
     // Those who ask for a value want the value; those who run a job want to know what it does.
-    let level = if matches!(command, "stream" | "archive" | "batch") {
+    let level = if matches!(command, "stream" | "archive" | "batch" | "backfill") {
         "info"
     } else {
         "warn"

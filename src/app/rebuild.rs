@@ -8,7 +8,7 @@ pub(super) fn rebuild(context: &Context<'_>, delete: bool) -> Result<()> {
     use crate::core::Error;
     use crate::store_api::ManifestLog;
     use crate::store_rocksdb::damage::{set_aside, suspect};
-    let namespace = context.namespace()?;
+    let namespace = context.namespace(&*context.manifests)?;
     let dir = context.layout.realtime(context.plan.job(), &namespace);
     let mark = suspect(&dir)?;
     let Some(aside) = set_aside(&dir)? else {

@@ -15,7 +15,7 @@ use crate::realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, OnBadRecord,
 use crate::store_api::{Manifest, ManifestLog, RealtimeStore};
 
 /// Set by Ctrl-C and SIGTERM: what was read is committed, then the program ends. A second signal ends it at once.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
@@ -57,7 +57,12 @@ fn show(context: &Context<'_>, options: &Live, stream: bool) -> Result<(Arc<View
 }
 
 /// P10, before either layer reads. Returns the genesis manifest: where an empty archive begins.
-fn begin(context: &Context<'_>, logs: &mut [BoundLog], until_end: bool) -> Result<Manifest> {
+fn begin(
+    context: &Context<'_>,
+    manifests: &dyn ManifestLog,
+    logs: &mut [BoundLog],
+    until_end: bool,
+) -> Result<Manifest> {
     let plan = context.plan;
     if until_end {
         for bound in logs.iter_mut() {
@@ -74,7 +79,7 @@ fn begin(context: &Context<'_>, logs: &mut [BoundLog], until_end: bool) -> Resul
     for (face, bound) in plan.sources().iter().zip(logs.iter()) {
         specs.insert(face.name.to_string(), face.cut_spec(bound.log.has_time()).text());
     }
-    let current = genesis(plan, &specs, &*context.manifests, || {
+    let current = genesis(plan, &specs, manifests, || {
         let mut starts = Vec::new();
         for bound in logs.iter_mut() {
             let infos = bound.log.partitions()?;
@@ -90,7 +95,7 @@ fn begin(context: &Context<'_>, logs: &mut [BoundLog], until_end: bool) -> Resul
         return Ok(current);
     }
     // It may have been deleted long ago; then there is an archive that goes on where it ends.
-    Ok(context.manifests.get(0)?.unwrap_or(current))
+    Ok(manifests.get(0)?.unwrap_or(current))
 }
 
 fn logs(context: &Context<'_>, reads: Reads) -> Result<Vec<BoundLog>> {
@@ -109,12 +114,13 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let metrics = view.stream.clone().unwrap_or_default();
     let archive_metrics = view.archive.clone().unwrap_or_default();
     // The lock comes first: a second process must not touch anything.
-    let store = context.realtime(&context.namespace()?)?;
+    let (manifests, staged) = context.followed()?;
+    let store = context.realtime(&context.namespace(&*manifests)?)?;
     let shown: Arc<dyn RealtimeStore> = store.clone();
     // It is set once.
     let _ = view.store.set(Arc::downgrade(&shown));
     let mut stream_logs = logs(context, Reads::Shared)?;
-    let manifest = begin(context, &mut stream_logs, options.until_end)?;
+    let manifest = begin(context, &*manifests, &mut stream_logs, options.until_end)?;
     #[cfg(feature = "rocksdb")]
     store.serve()?;
     for bound in &mut stream_logs {
@@ -128,11 +134,16 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         };
         (s.name.to_string(), policy)
     });
+    if staged {
+        tracing::info!(
+            "other code is current: this process fills its own state beside it until `switch`, and archives nothing"
+        );
+    }
     let engine = Stream {
         plan: context.plan,
         logs: stream_logs,
         store: store.clone(),
-        manifests: &*context.manifests,
+        manifests: &*manifests,
         metrics: metrics.clone(),
         options: StreamOptions {
             commit_interval: options.commit_interval,
@@ -145,7 +156,8 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     };
     let progress = Progress::start(view, options.log_format);
     let report = std::thread::scope(|scope| {
-        let archivers = (!options.no_archive)
+        // The code that is current archives already; two may, and neither would gain.
+        let archivers = (!options.no_archive && !staged)
             .then(|| scope.spawn(|| archivers(context, &manifest, options.until_end, stop.clone(), &archive_metrics)));
         let report = engine.run();
         if report.is_err() || !options.until_end {
@@ -234,7 +246,12 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
     let stop = stop_on_signal()?;
     let (view, _monitor) = show(context, options, false)?;
     let metrics = view.archive.clone().unwrap_or_default();
-    let manifest = begin(context, &mut logs(context, Reads::All)?, options.until_end)?;
+    let manifest = begin(
+        context,
+        &*context.manifests,
+        &mut logs(context, Reads::All)?,
+        options.until_end,
+    )?;
     let progress = Progress::start(view, options.log_format);
     let done = archivers(context, &manifest, options.until_end, stop, &metrics);
     progress.finish();
@@ -270,11 +287,14 @@ pub(super) fn sweep(_: &Context<'_>, _: &Sweep) -> Result<()> {
     Err(Error::invalid("this binary was built without the feature `parquet`"))
 }
 
+/// Where the sources are for a bulk run.
 #[cfg(feature = "parquet")]
-pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
+pub(super) fn bulk_inputs(
+    context: &Context<'_>,
+    current: Option<&Manifest>,
+) -> Result<BTreeMap<String, crate::platform_parquet::BulkInput>> {
     use super::location::Place;
-    use crate::platform_parquet::{BatchOptions, BatchRun, BulkInput};
-    let current = context.manifests.newest(0)?;
+    use crate::platform_parquet::BulkInput;
     let mut inputs = BTreeMap::new();
     for face in context.plan.sources() {
         let input = match context.locations.get(face.name).map(|l| &l.place) {
@@ -282,7 +302,6 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
             place => {
                 let has_time = matches!(place, Some(Place::Kafka { .. }));
                 let spec = current
-                    .as_ref()
                     .and_then(|m| m.cut_specs.get(face.name))
                     .cloned()
                     .unwrap_or_else(|| face.cut_spec(has_time).text());
@@ -295,31 +314,49 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
         };
         inputs.insert(face.name.to_string(), input);
     }
+    Ok(inputs)
+}
+
+/// What the command line says of a bulk run.
+#[cfg(feature = "parquet")]
+pub(super) fn bulk_options(context: &Context<'_>, options: &Bulk) -> crate::platform_parquet::BatchOptions {
     // Dead letters are written live; here the same records are left out and counted.
     let skips = context.plan.sources().iter().map(|s| {
         let skips = options.bad.policy(context, s.name) != OnBad::Fail;
         (s.name.to_string(), skips)
     });
+    crate::platform_parquet::BatchOptions {
+        threads: options.threads,
+        memory: context.budget.bytes(),
+        spill_dir: context.layout.root().join("tmp"),
+        skip_bad_of: skips.collect(),
+        ..crate::platform_parquet::BatchOptions::default()
+    }
+}
+
+#[cfg(feature = "parquet")]
+pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
+    let current = context.manifests.newest(0)?;
+    let inputs = bulk_inputs(context, current.as_ref())?;
     let started = std::time::Instant::now();
-    let run = BatchRun {
+    let run = crate::platform_parquet::BatchRun {
         plan: context.plan,
         inputs,
         manifests: &*context.manifests,
         generations: &*context.generations,
-        options: BatchOptions {
-            threads: options.threads,
-            memory: context.budget.bytes(),
-            spill_dir: context.layout.root().join("tmp"),
-            until: None,
-            skip_bad: false,
-            skip_bad_of: skips.collect(),
+        options: crate::platform_parquet::BatchOptions {
+            stop: stop_on_signal()?,
+            ..bulk_options(context, options)
         },
     };
     if options.dry_run {
         println!("{}", run.plan()?);
         return Ok(());
     }
-    let report = run.run()?;
+    let shown = super::bulk::Shown::start(run.options.progress.clone(), options.log_format);
+    let report = run.run();
+    drop(shown);
+    let report = report?;
     let open: Vec<_> = report
         .open
         .iter()

@@ -7,12 +7,15 @@
 //! - `sums`: what the threads have summed, in memory or in files, added up in key order;
 //! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do;
 //! - [`run`]: the whole run and its publish (P22, P23); `compact`: runs that are merged before it;
+//! - [`backfill`]: a line of generations beside the live one; [`progress`]: how far a run is;
 //! - `columns`: Parquet files as columns.
 #![forbid(unsafe_code)]
 
+pub mod backfill;
 mod columns;
 mod compact;
 pub mod options;
+pub mod progress;
 pub mod run;
 mod sums;
 pub mod survey;
@@ -21,4 +24,5 @@ mod work;
 mod worker;
 
 pub use options::{BatchOptions, BatchReport, BatchRun, BulkInput};
+pub use progress::{Phase, Progress};
 pub use survey::{PlannedPart, RunPlan, check};

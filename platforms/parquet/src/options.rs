@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rufous_core::{BatchId, Format, Plan, SourcePartition};
 use rufous_store_api::{Archive, GenerationStore, Manifest, ManifestLog};
+
+use crate::progress::Progress;
 
 /// Where a source's records come from.
 #[derive(Clone)]
@@ -34,6 +37,15 @@ pub struct BatchOptions {
     pub spill_dir: PathBuf,
     /// Covers batches below this one; `None`: all that are sealed.
     pub until: Option<BatchId>,
+    /// Stops after about so many records, at the end of a batch: a long history is covered by several runs, each of which is
+    /// published and never done again. `None`: all at once.
+    pub part_rows: Option<u64>,
+    /// At most so many records a second, so that others have the machine, too.
+    pub rate: Option<u64>,
+    /// Set from outside: the run ends with an error of kind `Closed` and publishes nothing.
+    pub stop: Arc<AtomicBool>,
+    /// Tells others how far the run is.
+    pub progress: Arc<Progress>,
     /// Counts bad records (that cannot be decoded, or make the job's functions panic) and goes on. Live, such records may go
     /// to dead letters as well; in bulk they are only left out, and the answers are the same.
     pub skip_bad: bool,
@@ -48,6 +60,10 @@ impl Default for BatchOptions {
             memory: 1 << 30,
             spill_dir: std::env::temp_dir(),
             until: None,
+            part_rows: None,
+            rate: None,
+            stop: Arc::default(),
+            progress: Arc::default(),
             skip_bad: false,
             skip_bad_of: BTreeMap::new(),
         }

@@ -9,6 +9,7 @@ use rufous_core::{Error, Result};
 use rufous_store_api::{Published, RunFile};
 
 use crate::options::{BatchReport, BatchRun};
+use crate::progress::{Pace, Phase};
 use crate::sums::{self, List, SpillDir};
 use crate::survey::RunPlan;
 use crate::work::{Piece, Work};
@@ -25,6 +26,7 @@ impl BatchRun<'_> {
     /// directory.
     pub fn run(&self) -> Result<BatchReport> {
         for _ in 0..MAX_CONFLICTS {
+            self.options.progress.enter(Phase::Planning);
             if let Some(report) = self.execute(self.plan()?)? {
                 return Ok(report);
             }
@@ -41,6 +43,7 @@ impl BatchRun<'_> {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn execute(&self, planned: RunPlan) -> Result<Option<BatchReport>> {
+        let (rows, bytes) = (planned.rows(), planned.bytes());
         let RunPlan {
             pieces,
             mut manifest,
@@ -59,16 +62,20 @@ impl BatchRun<'_> {
         if !new {
             return Ok(Some(report));
         }
+        let progress = &self.options.progress;
+        progress.begin(rows, bytes);
         let (work, runs) = self.sum(pieces)?;
         for (face, delta) in self.plan.stores().iter().zip(runs) {
             let generation = manifest.stores.entry(face.name.to_string()).or_default();
-            report
-                .keys
-                .insert(face.name.to_string(), delta.iter().map(|d| d.keys).sum());
+            let keys = delta.iter().map(|d| d.keys).sum();
+            progress.keys.fetch_add(keys, Relaxed);
+            progress.enter(Phase::Merging);
+            report.keys.insert(face.name.to_string(), keys);
             generation.runs.extend(delta.iter().cloned());
             generation.delta = delta;
             self.compact(face, generation)?;
         }
+        progress.enter(Phase::Publishing);
         match self.manifests.publish(&manifest)? {
             Published::Conflict => Ok(None),
             Published::Done => {
@@ -95,12 +102,17 @@ impl BatchRun<'_> {
             care: Care::None,
             share: share(self.options.memory, threads),
             dir: SpillDir::below(&self.options.spill_dir),
+            stop: &self.options.stop,
+            progress: &self.options.progress,
+            pace: Pace::new(self.options.rate),
             taken: AtomicUsize::new(0),
             latest: std::sync::Mutex::default(),
             records: AtomicU64::new(0),
             bad: AtomicU64::new(0),
         };
+        self.options.progress.enter(Phase::Reading);
         let sums = work.run(threads)?;
+        self.options.progress.enter(Phase::Writing);
         let panicked = match self.write(sums, &work.dir)? {
             Ok(runs) => return Ok((work, runs)),
             Err(panicked) => panicked,

@@ -188,10 +188,23 @@ impl BatchRun<'_> {
             frontier: base.frontier.clone(),
             ..Target::default()
         };
+        let mut archives = Vec::new();
         for input in self.inputs.values() {
             if let BulkInput::Archive { archive, cut_spec, .. } = input {
-                target::extend(&mut target, &**archive, &base.frontier, cut_spec, self.options.until)?;
+                archives.push((&**archive, cut_spec));
             }
+        }
+        let mut until = self.options.until;
+        if let Some(rows) = self.options.part_rows {
+            let archives: Vec<_> = archives.iter().map(|(archive, _)| *archive).collect();
+            let part = target::until(&archives, &base.frontier, rows)?;
+            until = match (until, part) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        for (archive, cut_spec) in archives {
+            target::extend(&mut target, archive, &base.frontier, cut_spec, until)?;
         }
         let (pieces, parts) = (self.archived(&target), self.parts(&target, &base.frontier));
         let new = !target.pieces.is_empty();

@@ -125,6 +125,39 @@ pub fn extend(
     Ok(())
 }
 
+/// The batch below which a run stops that reads about `rows` records above the base: whole batches, and at least one. `None`: all
+/// that is sealed is less.
+///
+/// # Errors
+/// When an archive cannot be read.
+pub fn until(archives: &[&dyn Archive], base: &Frontier, rows: u64) -> Result<Option<BatchId>> {
+    let mut by_batch: BTreeMap<BatchId, u64> = BTreeMap::new();
+    for archive in archives {
+        for partition in archive.partitions()? {
+            let from = base.of(&SourcePartition::new(archive.source(), partition)).cut;
+            let index = archive.index(partition, archive.find(partition, from)?)?;
+            let Some(open) = index.last().map(|last| last.batch_after().batch) else {
+                continue;
+            };
+            for f in index
+                .iter()
+                .flat_map(|e| &e.files)
+                .filter(|f| f.from >= from && f.batch < open)
+            {
+                *by_batch.entry(f.batch).or_default() += f.rows;
+            }
+        }
+    }
+    let mut sum = 0_u64;
+    for (batch, n) in by_batch {
+        sum = sum.saturating_add(n);
+        if sum >= rows {
+            return Ok(Some(BatchId(batch.0.saturating_add(1))));
+        }
+    }
+    Ok(None)
+}
+
 /// `{ batch, cut(p, batch), batch_before }` as the index gives them (P21); `None` while the batch was not reached.
 fn cut_at(index: &[IndexEntry], batch: BatchId) -> Option<Cut> {
     let mut before = index.first()?.batch_before;

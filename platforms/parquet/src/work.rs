@@ -1,13 +1,14 @@
 //! Pieces of input, taken by several threads from one list.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rufous_core::{Error, Format, Plan, Result, Timestamp};
 use rufous_store_api::{Archive, ArchivedFile};
 
 use crate::columns::FileReader;
+use crate::progress::{Pace, Progress};
 use crate::sums::{List, SpillDir};
 use crate::worker::{Care, Worker};
 
@@ -39,6 +40,9 @@ pub(crate) struct Work<'a> {
     /// Bytes that the maps of one thread may hold, and where the sums go that are more.
     pub(crate) share: usize,
     pub(crate) dir: SpillDir,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) progress: &'a Progress,
+    pub(crate) pace: Pace,
     pub(crate) taken: AtomicUsize,
     /// The event time of the last record, for a job in order.
     pub(crate) latest: Mutex<Option<Timestamp>>,

@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use rufous_core::panics::{Panicked, catch};
 use rufous_core::{
@@ -124,7 +125,9 @@ impl<'a> Worker<'a> {
     fn spill(&mut self) -> Result<()> {
         for (lists, deltas) in self.pending.iter_mut().zip(self.executor.take(Vec::new())?) {
             if !deltas.is_empty() {
-                lists.push(List::File(SpillWriter::of(&self.work.dir, &*deltas)?));
+                let file = SpillWriter::of(&self.work.dir, &*deltas)?;
+                self.work.progress.spilled.fetch_add(file.bytes(), Relaxed);
+                lists.push(List::File(file));
             }
         }
         Ok(())
@@ -300,6 +303,27 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// Tells how far it is, waits where a rate is kept, and stops when it was told to.
+    fn breathe(&self, rows: u64) -> Result<()> {
+        let work = self.work;
+        work.progress.rows.fetch_add(rows, Relaxed);
+        let mut wait = work.pace.wait(rows).unwrap_or_default();
+        loop {
+            if work.stop.load(Relaxed) {
+                return Err(Error::closed(format!(
+                    "job `{}`: the run was stopped: nothing of it is published",
+                    work.plan.job()
+                )));
+            }
+            if wait.is_zero() {
+                return Ok(());
+            }
+            let nap = wait.min(Duration::from_millis(50));
+            std::thread::sleep(nap);
+            wait -= nap;
+        }
+    }
+
     /// Counts records, each of which stands `times` times in the input.
     fn count(
         &mut self,
@@ -309,7 +333,9 @@ impl<'a> Worker<'a> {
         bad: &[BadRecord],
         place: impl Fn(usize) -> String,
     ) -> Result<()> {
-        self.records += records as u64 * times.get();
+        let rows = records as u64 * times.get();
+        self.records += rows;
+        self.breathe(rows)?;
         let Some(first) = bad.first() else { return Ok(()) };
         if self.work.skip_bad.get(source as usize) != Some(&true) {
             return Err(Error::invalid(format!(

@@ -71,6 +71,7 @@ impl Stream<'_> {
                 flusher,
                 spare: None,
                 manifest: None,
+                superseded: false,
                 options,
                 failures: 0,
                 last_commit: Instant::now(),
@@ -101,6 +102,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) flusher: Flusher,
     pub(crate) spare: Option<Vec<Box<dyn Deltas>>>,
     pub(crate) manifest: Option<Manifest>,
+    /// Whether the newest one is of another version of the job.
+    pub(crate) superseded: bool,
     pub(crate) options: StreamOptions,
     pub(crate) failures: u32,
     pub(crate) last_commit: Instant,

@@ -264,6 +264,19 @@ impl Engine<'_> {
         let Some(newer) = self.manifests.newest(at_least)? else {
             return Ok(());
         };
+        let ours = self.manifest.as_ref().and_then(|m| m.realtime_namespace.as_ref());
+        if newer.realtime_namespace.as_ref() != ours {
+            // P40: its frontier says nothing of these cells; the permission that it carries for them is the one that is known.
+            if !std::mem::replace(&mut self.superseded, true) {
+                tracing::warn!(
+                    manifest = newer.number,
+                    "another version of the job is current now: this one goes on, so that a rollback finds it up to date; stop it \
+                     when that is not needed"
+                );
+            }
+            return Ok(());
+        }
+        self.superseded = false;
         let misaligned: Vec<usize> = (0..self.bound.len())
             .filter(|&i| {
                 self.bound[i]

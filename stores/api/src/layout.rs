@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/<instance>/jobs/<job>/manifests/<n>.json
+//! <data>/<instance>/jobs/<job>/lines/<line>/manifests/<n>.json
 //! <data>/<instance>/jobs/<job>/realtime/<namespace>/
 //! <data>/<instance>/jobs/<job>/offline/<store>/
 //! <data>/<instance>/archive/<source>/
@@ -44,6 +45,14 @@ impl Layout {
     /// The manifests of a job.
     pub fn manifests(&self, job: &str) -> PathBuf {
         self.root.join("jobs").join(job).join("manifests")
+    }
+    /// Where a job's staged lines are, one directory each.
+    pub fn lines(&self, job: &str) -> PathBuf {
+        self.root.join("jobs").join(job).join("lines")
+    }
+    /// The manifests of a staged line of a job.
+    pub fn line(&self, job: &str, line: &str) -> PathBuf {
+        self.lines(job).join(line).join("manifests")
     }
     /// A realtime namespace of a job.
     pub fn realtime(&self, job: &str, namespace: &str) -> PathBuf {

@@ -16,6 +16,7 @@ pub mod archive;
 pub mod conformance;
 pub mod exclusive;
 pub mod layout;
+pub mod lines;
 pub mod manifest;
 pub mod offline;
 pub mod points;

@@ -61,7 +61,8 @@
 //! no runtime and no thread of its own, and is cheap to clone: call it from anywhere.
 //!
 //! Modules in reading order: `check` (the conditions above, a pure function), `view` (snapshot, then manifest; section 8 of
-//! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`answer`] and [`missing`] (what comes back).
+//! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`answer`] and [`missing`] (what comes
+//! back), [`reconcile`] (the two layers compared where both hold the same records).
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -69,6 +70,7 @@ mod check;
 pub mod client;
 pub mod missing;
 pub mod raw;
+pub mod reconcile;
 pub mod typed;
 mod view;
 
@@ -76,4 +78,5 @@ pub use answer::{Answer, Basis, Coverage, Partial, PartitionCoverage, RawAnswer,
 pub use client::{Client, ClientParts, OpenRealtime};
 pub use missing::Missing;
 pub use raw::RawStoreClient;
+pub use reconcile::{Comparison, Drift, Reconciled};
 pub use typed::StoreClient;

@@ -32,7 +32,7 @@ pub(super) struct Block {
 }
 
 impl SpillFile {
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
     /// Reads the entries of a block.

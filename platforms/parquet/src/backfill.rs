@@ -1,0 +1,86 @@
+//! A line of generations beside the live one (P24, P40): the same job, or a changed one, over the whole history.
+//!
+//! A staged line is a manifest log of its own. It is filled by ordinary runs of a part of the history each, so whatever
+//! kills a backfill, finished parts are published in their line and never done again, and nobody reads them before one publish
+//! in the job's own log makes the line current ([`switch`](rufous_store_api::lines::switch)).
+
+use std::collections::BTreeMap;
+
+use rufous_core::{BatchId, Cut, Error, Frontier, Plan, Result, SourcePartition, Timestamp};
+use rufous_store_api::manifest::MANIFEST_FORMAT;
+use rufous_store_api::{Manifest, ManifestLog, StoreGeneration};
+
+use crate::options::BulkInput;
+
+/// Creates the first manifest of a staged line, at the beginning of the archives; returns the newest when the line has begun.
+///
+/// # Errors
+/// `InvalidRequest` when an input is no archive, or the line was begun by other code.
+pub fn begin(
+    plan: &Plan,
+    inputs: &BTreeMap<String, BulkInput>,
+    staged: &dyn ManifestLog,
+    line: &str,
+    now: Timestamp,
+) -> Result<Manifest> {
+    if let Some(newest) = staged.newest(0)? {
+        if newest.fingerprint != plan.fingerprint() {
+            return Err(Error::invalid(format!(
+                "job `{}`: line `{line}` was begun by other code (fingerprint {}, now {}): begin a new one",
+                plan.job(),
+                newest.fingerprint,
+                plan.fingerprint()
+            )));
+        }
+        return Ok(newest);
+    }
+    let (mut frontier, mut cut_specs) = (Frontier::default(), BTreeMap::new());
+    for face in plan.sources() {
+        let Some(BulkInput::Archive { archive, cut_spec, .. }) = inputs.get(face.name) else {
+            return Err(Error::invalid(format!(
+                "source `{}`: a backfill reads the job's own archive; a bounded input is summed whole by `batch`",
+                face.name
+            )));
+        };
+        cut_specs.insert(face.name.to_string(), cut_spec.clone());
+        for partition in archive.partitions()? {
+            let Some(first) = archive.index(partition, 0)?.into_iter().next() else {
+                continue;
+            };
+            frontier.0.insert(
+                SourcePartition::new(face.name, partition),
+                Cut {
+                    batch: BatchId::MIN,
+                    cut: first.from,
+                    batch_before: BatchId::MIN,
+                },
+            );
+        }
+    }
+    let namespace = plan.fingerprint().to_string();
+    let empty = |face: &rufous_core::StoreFace| StoreGeneration {
+        schema: face.schema(),
+        ..StoreGeneration::default()
+    };
+    let first = Manifest {
+        format: MANIFEST_FORMAT,
+        number: 0,
+        job: plan.job().into(),
+        line: line.into(),
+        fingerprint: plan.fingerprint().into(),
+        cut_specs,
+        realtime_namespace: Some(namespace.clone()),
+        stores: plan.stores().iter().map(|f| (f.name.to_string(), empty(f))).collect(),
+        drop_before: BTreeMap::from([(namespace, frontier.clone())]),
+        frontier,
+        holes: Vec::new(),
+        input: Vec::new(),
+        created_at: now,
+        covered_until: "the beginning".into(),
+    };
+    // Of two who begin it at once one wins, and both go on from there.
+    staged.publish(&first)?;
+    staged
+        .newest(0)?
+        .ok_or_else(|| Error::try_again(format!("line `{line}` was begun and is gone")))
+}

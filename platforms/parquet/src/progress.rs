@@ -1,0 +1,98 @@
+//! How far a run is, for those who watch it from another thread.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// It looks at its inputs.
+    #[default]
+    Planning,
+    /// It reads and sums.
+    Reading,
+    /// It adds up what its threads have summed, and writes runs.
+    Writing,
+    /// It merges runs of earlier generations.
+    Merging,
+    /// The manifest is being created.
+    Publishing,
+}
+
+impl Phase {
+    /// A word for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Reading => "reading",
+            Self::Writing => "writing",
+            Self::Merging => "merging",
+            Self::Publishing => "publishing",
+        }
+    }
+}
+
+/// Counts of a run. They go up while it reads; a run that starts over begins anew.
+#[derive(Debug, Default)]
+pub struct Progress {
+    phase: Mutex<Phase>,
+    /// Records that will be read, where that is known.
+    pub rows_total: AtomicU64,
+    /// Records that were read.
+    pub rows: AtomicU64,
+    /// Bytes of input that will be read.
+    pub bytes_total: AtomicU64,
+    /// Bytes of input that were read, by whole pieces.
+    pub bytes: AtomicU64,
+    /// Keys that were written.
+    pub keys: AtomicU64,
+    /// Bytes of sums that went to files because they outgrew the memory.
+    pub spilled: AtomicU64,
+}
+
+impl Progress {
+    /// What the run is doing.
+    pub fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        tracing::debug!(phase = phase.name(), "bulk run");
+    }
+    pub(crate) fn begin(&self, rows: u64, bytes: u64) {
+        for (counter, n) in [(&self.rows_total, rows), (&self.bytes_total, bytes)] {
+            counter.store(n, Relaxed);
+        }
+        for counter in [&self.rows, &self.bytes, &self.keys, &self.spilled] {
+            counter.store(0, Relaxed);
+        }
+    }
+}
+
+/// Keeps several threads together below a rate.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    rate: Option<u64>,
+    begun: Instant,
+    rows: AtomicU64,
+}
+
+impl Pace {
+    pub(crate) fn new(rate: Option<u64>) -> Self {
+        Self {
+            rate: rate.map(|rate| rate.max(1)),
+            begun: Instant::now(),
+            rows: AtomicU64::new(0),
+        }
+    }
+    /// How long to wait after so many more records.
+    pub(crate) fn wait(&self, rows: u64) -> Option<Duration> {
+        let rate = self.rate?;
+        let rows = self.rows.fetch_add(rows, Relaxed) + rows;
+        let due = Duration::from_secs_f64(rows as f64 / rate as f64);
+        due.checked_sub(self.begun.elapsed()).filter(|wait| !wait.is_zero())
+    }
+}

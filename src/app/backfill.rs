@@ -1,0 +1,178 @@
+//! `backfill` and `switch`: history computed anew beside the live job, and one publish that makes it current.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::cli::Backfill;
+use super::open::Context;
+use super::write::{bulk_inputs, bulk_options, stop_on_signal};
+use crate::core::{Error, ErrorKind, Result, Timestamp};
+use crate::platform_parquet::{BatchRun, backfill};
+use crate::store_api::{ManifestLog, lines};
+use rufous_store_offline::Manifests;
+
+/// The staged lines of this code, newest last. A line's name is the fingerprint and the time of its begin.
+fn staged(context: &Context<'_>) -> Result<Vec<String>> {
+    let dir = context.layout.lines(context.plan.job());
+    let failed = |e| Error::io("cannot list", &dir, e);
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let ours = |n: &&str| n.starts_with(&format!("{}-", context.plan.fingerprint()));
+        names.extend(name.to_str().filter(ours).map(str::to_string));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn manifests(context: &Context<'_>, line: &str) -> Manifests {
+    Manifests::new(context.layout.line(context.plan.job(), line))
+}
+
+/// The newest staged line of this code that is not the current one.
+fn open_line(context: &Context<'_>) -> Result<Option<String>> {
+    let current = context.manifests.newest(0)?.map(|m| m.line);
+    Ok(staged(context)?
+        .into_iter()
+        .rfind(|line| Some(line) != current.as_ref()))
+}
+
+/// What a live process of this code goes by: the job's own manifests, or those of its staged line while other code is current
+/// (P40).
+pub(super) fn followed(context: &Context<'_>) -> Result<(Arc<dyn ManifestLog>, bool)> {
+    let main: Arc<dyn ManifestLog> = context.manifests.clone();
+    let other = main
+        .newest(0)?
+        .is_some_and(|m| m.realtime_namespace.is_some() && m.fingerprint != context.plan.fingerprint());
+    if !other {
+        return Ok((main, false));
+    }
+    Ok(match open_line(context)? {
+        Some(line) if manifests(context, &line).newest(0)?.is_some() => {
+            let staged: Arc<dyn ManifestLog> = Arc::new(manifests(context, &line));
+            let followed = lines::Followed::new(main, staged, context.plan.fingerprint());
+            (Arc::new(followed), true)
+        }
+        _ => (main, false),
+    })
+}
+
+/// Whether this code began as a staged line: then it has consumer groups of its own.
+#[cfg(feature = "kafka")]
+pub(super) fn was_staged(context: &Context<'_>) -> Result<bool> {
+    Ok(!staged(context)?.is_empty())
+}
+
+pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> {
+    let stop = stop_on_signal()?;
+    let line = match open_line(context)?.filter(|_| !options.new) {
+        Some(line) => line,
+        None => {
+            let millis = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_millis());
+            format!("{}-{millis:x}", context.plan.fingerprint())
+        }
+    };
+    let staged = manifests(context, &line);
+    let inputs = bulk_inputs(context, None)?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as i64);
+    let first = backfill::begin(context.plan, &inputs, &staged, &line, Timestamp(now))?;
+    println!("line {line}: covered until {}", first.covered_until);
+    let mut batch = bulk_options(context, &options.bulk);
+    batch.part_rows = Some(options.part_rows);
+    batch.rate = options.rate;
+    batch.stop = stop.clone();
+    let run = BatchRun {
+        plan: context.plan,
+        inputs,
+        manifests: &staged,
+        generations: &*context.generations,
+        options: batch,
+    };
+    if options.bulk.dry_run {
+        println!("{}", run.plan()?);
+        return Ok(());
+    }
+    let _shown = super::bulk::Shown::start(run.options.progress.clone(), options.log_format);
+    loop {
+        let report = match run.run() {
+            Ok(report) => report,
+            Err(e) if e.kind() == ErrorKind::Closed && stop.load(Relaxed) => {
+                println!("stopped; what was finished stays: run `backfill` again to go on");
+                return Err(e);
+            }
+            Err(e) => return Err(e),
+        };
+        if !report.published {
+            println!(
+                "line {line} covers all that is sealed, until {}: `switch` makes it current",
+                report.manifest.covered_until
+            );
+            return Ok(());
+        }
+        println!(
+            "part {}: {} records, {} skipped, covered until {}",
+            report.manifest.number, report.records, report.bad, report.manifest.covered_until
+        );
+    }
+}
+
+pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
+    let job = context.plan.job();
+    let line = open_line(context)?.ok_or_else(|| {
+        Error::invalid(format!(
+            "job `{job}` has no staged line of this code (fingerprint {}): run `backfill` first",
+            context.plan.fingerprint()
+        ))
+    })?;
+    let staged = manifests(context, &line);
+    if !behind {
+        caught_up(context, &staged)?;
+    }
+    let m = lines::switch(&*context.manifests, &staged)?;
+    println!(
+        "generation {}: line {line} is current, covered until {}; `rollback` goes back",
+        m.number, m.covered_until
+    );
+    Ok(())
+}
+
+/// P40: other code takes over when it has read as far as the code before it, or answers would go back in time.
+fn caught_up(context: &Context<'_>, staged: &Manifests) -> Result<()> {
+    let (Some(new), Some(old)) = (staged.newest(0)?, context.manifests.newest(0)?) else {
+        return Ok(());
+    };
+    let (Some(theirs), Some(ours)) = (&old.realtime_namespace, &new.realtime_namespace) else {
+        return Ok(());
+    };
+    if theirs == ours {
+        return Ok(());
+    }
+    let store = context.plan.stores().first().map_or("", |s| s.name);
+    let theirs = context.rows(theirs, store)?;
+    let ours = context.rows(ours, store)?;
+    for (p, row) in theirs {
+        let applied = row.next.max(old.frontier.of(&p).cut);
+        let next = ours
+            .iter()
+            .find(|(known, _)| *known == p)
+            .map_or(0, |(_, row)| row.next);
+        let reached = next.max(new.frontier.of(&p).cut);
+        if reached < applied {
+            return Err(Error::try_again(format!(
+                "the new code has read {p} up to offset {reached}, the current one up to {applied}: answers would go back in time; \
+                 start `stream` of the new code and try again when it has caught up, or add `--behind`"
+            )));
+        }
+    }
+    Ok(())
+}
