@@ -1,5 +1,6 @@
 //! Benchmarks of whole jobs: `./x bench`. Each prints a rate and `exact: yes` when the answer equals the generated counts.
 
+mod bulk;
 mod clock;
 mod flights;
 mod realtime;
@@ -12,6 +13,8 @@ fn main() -> Result<()> {
     if let Some((first, rest)) = args.split_first() {
         match first.as_str() {
             "realtime" => return realtime::table(rest),
+            "bulk" => return bulk::table(rest),
+            "bulk-subject" => return bulk::subject(rest),
             "subject" => return realtime::subject(rest),
             _ => {}
         }

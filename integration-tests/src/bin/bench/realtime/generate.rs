@@ -1,10 +1,10 @@
 //! The input: seeded words whose rank can be read back, so that totals are compared without a table of words.
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
-pub(super) struct SplitMix(pub(super) u64);
+pub(crate) struct SplitMix(pub(crate) u64);
 
 impl SplitMix {
-    pub(super) fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -12,14 +12,14 @@ impl SplitMix {
         z ^ (z >> 31)
     }
     /// Below `n`, by the upper half of a product.
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         ((u128::from(self.number()) * u128::from(n)) >> 64) as u64
     }
 }
 
 /// Which keys come how often.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Law {
+pub(crate) enum Law {
     /// Rank `r` of `keys` as often as `1 / (r + 1)^s`.
     Zipf { keys: u32, s: f64 },
     /// All alike.
@@ -27,7 +27,7 @@ pub(super) enum Law {
 }
 
 impl Law {
-    pub(super) fn keys(self) -> u32 {
+    pub(crate) fn keys(self) -> u32 {
         match self {
             Self::Zipf { keys, .. } | Self::Uniform { keys } => keys,
         }
@@ -35,7 +35,7 @@ impl Law {
 }
 
 /// Draws ranks: Walker's alias table, two numbers a draw whatever the law.
-pub(super) struct Ranks {
+pub(crate) struct Ranks {
     random: SplitMix,
     keys: u64,
     /// (threshold in 2^32, alias); empty for the uniform law.
@@ -43,7 +43,7 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
-    pub(super) fn new(law: Law, seed: u64) -> Self {
+    pub(crate) fn new(law: Law, seed: u64) -> Self {
         let keys = law.keys() as usize;
         let mut table = Vec::new();
         if let Law::Zipf { s, .. } = law {
@@ -68,7 +68,7 @@ impl Ranks {
             table,
         }
     }
-    pub(super) fn draw(&mut self) -> u32 {
+    pub(crate) fn draw(&mut self) -> u32 {
         let at = self.random.below(self.keys) as u32;
         match self.table.get(at as usize) {
             Some((threshold, alias)) if self.random.number() as u32 > *threshold => *alias,
@@ -84,7 +84,7 @@ const STEP: u64 = 7_654_321;
 const ENDINGS: &[u8; 4] = b"ings";
 
 /// The word of a rank: five to nine letters.
-pub(super) fn spell(rank: u32, out: &mut Vec<u8>) {
+pub(crate) fn spell(rank: u32, out: &mut Vec<u8>) {
     let mut n = u64::from(rank) * STEP % WORDS;
     for _ in 0..5 {
         out.push(b'a' + (n % 26) as u8);
@@ -94,7 +94,7 @@ pub(super) fn spell(rank: u32, out: &mut Vec<u8>) {
 }
 
 /// The rank of a word; `None`: it is the word of none.
-pub(super) fn rank(word: &[u8]) -> Option<u32> {
+pub(crate) fn rank(word: &[u8]) -> Option<u32> {
     let letters = word.first_chunk::<5>()?;
     let mut n = 0;
     for letter in letters.iter().rev() {

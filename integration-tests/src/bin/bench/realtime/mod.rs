@@ -2,7 +2,7 @@
 //! subject is a process of its own; every line says whether its totals were exact.
 
 mod follow;
-mod generate;
+pub(crate) mod generate;
 mod process;
 mod rows;
 mod rufous;
@@ -31,6 +31,8 @@ pub(crate) struct Options {
     #[arg(long)]
     rate: Option<f64>,
 }
+
+pub(crate) use rows::head;
 
 /// Prints the table.
 pub(crate) fn table(args: &[String]) -> Result<()> {

@@ -53,7 +53,7 @@ pub(super) fn table(options: &Options) -> Result<()> {
         work: work.path(),
     };
     let fifth = options.records / 5;
-    println!("commit {}; {}", commit(), machine());
+    head();
     println!(
         "\n| input | who | records measured | runs | M records/s wall | M records/CPU-s | CPU-s, whole process | peak MB | to the first, wall | to the first, CPU | exact |\n|---|---|---|---|---|---|---|---|---|---|---|"
     );
@@ -378,6 +378,11 @@ fn machine() -> String {
         model.trim_start_matches([' ', '\t', ':']),
         load.trim()
     )
+}
+
+/// What was measured, and where.
+pub(crate) fn head() {
+    println!("commit {}; {}", commit(), machine());
 }
 
 /// The value of `name=value` in a line.

@@ -1,0 +1,143 @@
+//! Seeded Parquet files, and what every answer must be, kept in plain arrays.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+
+use crate::realtime::generate::{Law, Ranks, SplitMix, spell};
+
+const FILES: u64 = 8;
+/// Rows of a row group: what the common writers make of it.
+const GROUP: usize = 1_000_000;
+pub(super) const CAMPAIGNS: u32 = 2_000;
+pub(super) const USERS: u64 = 1_000_000;
+
+/// Files in a directory and the answers.
+pub(super) struct Words {
+    pub(super) dir: PathBuf,
+    /// How often each rank is there.
+    pub(super) counts: Vec<u64>,
+}
+
+pub(super) struct Ads {
+    pub(super) dir: PathBuf,
+    /// Rows and cost of each campaign, and how many different users.
+    pub(super) sums: Vec<(u64, i64, u64)>,
+}
+
+fn writer(path: &Path, schema: &Arc<Schema>) -> Result<ArrowWriter<File>> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(GROUP));
+    Ok(ArrowWriter::try_new(
+        File::create(path)?,
+        schema.clone(),
+        Some(properties.build()),
+    )?)
+}
+
+/// Writes `rows` in [`FILES`] files of batches that `make` fills.
+fn write(dir: &Path, rows: u64, schema: Schema, make: &mut dyn FnMut(usize) -> Result<Vec<ArrayRef>>) -> Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let schema = Arc::new(schema);
+    for file in 0..FILES {
+        let mut left = rows / FILES + u64::from(file < rows % FILES);
+        let mut out = writer(&dir.join(format!("part-{file}.parquet")), &schema)?;
+        while left > 0 {
+            let n = left.min(65_536);
+            out.write(&RecordBatch::try_new(schema.clone(), make(n as usize)?)?)?;
+            left -= n;
+        }
+        out.close()?;
+    }
+    Ok(())
+}
+
+/// One word a row.
+pub(super) fn words(dir: &Path, rows: u64, law: Law) -> Result<Words> {
+    let (mut ranks, mut counts) = (Ranks::new(law, 11), vec![0; law.keys() as usize]);
+    let schema = Schema::new(vec![Field::new("word", DataType::Utf8, false)]);
+    write(dir, rows, schema, &mut |n| {
+        let (mut text, mut offsets) = (Vec::new(), vec![0]);
+        for _ in 0..n {
+            let rank = ranks.draw();
+            counts[rank as usize] += 1;
+            spell(rank, &mut text);
+            offsets.push(i32::try_from(text.len())?);
+        }
+        let offsets = arrow_buffer::OffsetBuffer::new(offsets.into());
+        Ok(vec![Arc::new(StringArray::try_new(offsets, text.into(), None)?)])
+    })?;
+    Ok(Words {
+        dir: dir.into(),
+        counts,
+    })
+}
+
+/// Every word once, in an order that says nothing.
+pub(super) fn distinct(dir: &Path, keys: u64) -> Result<Words> {
+    let schema = Schema::new(vec![Field::new("word", DataType::Utf8, false)]);
+    // A step that shares no factor with the number of words goes through all of them.
+    let gcd = |mut a: u64, mut b: u64| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let step = (keys * 5 / 8..).find(|s| gcd(*s, keys) == 1).unwrap_or(1);
+    let mut at = 0;
+    write(dir, keys, schema, &mut |n| {
+        let (mut text, mut offsets) = (Vec::new(), vec![0]);
+        for _ in 0..n {
+            at = (at + step) % keys;
+            spell(at as u32, &mut text);
+            offsets.push(i32::try_from(text.len())?);
+        }
+        let offsets = arrow_buffer::OffsetBuffer::new(offsets.into());
+        Ok(vec![Arc::new(StringArray::try_new(offsets, text.into(), None)?)])
+    })?;
+    Ok(Words {
+        dir: dir.into(),
+        counts: vec![1; keys as usize],
+    })
+}
+
+/// A campaign, a user and a cost in each row.
+pub(super) fn ads(dir: &Path, rows: u64) -> Result<Ads> {
+    let law = Law::Zipf {
+        keys: CAMPAIGNS,
+        s: 0.8,
+    };
+    let (mut ranks, mut random) = (Ranks::new(law, 5), SplitMix(17));
+    let mut sums = vec![(0, 0, 0); CAMPAIGNS as usize];
+    let row = USERS.div_ceil(64) as usize;
+    let mut seen = vec![0_u64; CAMPAIGNS as usize * row];
+    let field = |name| Field::new(name, DataType::Int64, false);
+    let schema = Schema::new(vec![field("campaign"), field("user"), field("cost")]);
+    write(dir, rows, schema, &mut |n| {
+        let (mut campaigns, mut users, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..n {
+            let (campaign, user, cost) = (ranks.draw(), random.below(USERS), random.below(10_000) as i64);
+            let sum = &mut sums[campaign as usize];
+            sum.0 += 1;
+            sum.1 += cost;
+            seen[campaign as usize * row + (user / 64) as usize] |= 1 << (user % 64);
+            campaigns.push(i64::from(campaign));
+            users.push(user as i64);
+            costs.push(cost);
+        }
+        let array = |values| Arc::new(Int64Array::from(values)) as ArrayRef;
+        Ok(vec![array(campaigns), array(users), array(costs)])
+    })?;
+    for (sum, seen) in sums.iter_mut().zip(seen.chunks(row)) {
+        sum.2 = seen.iter().map(|bits| u64::from(bits.count_ones())).sum();
+    }
+    Ok(Ads { dir: dir.into(), sums })
+}

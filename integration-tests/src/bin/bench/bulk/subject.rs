@@ -1,0 +1,105 @@
+//! The Rufous side of a row: the user's job over Parquet to a published generation, in a process of its own.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use cpu_time::ProcessTime;
+use rufous::prelude::*;
+use rufous_integration_tests::run::State;
+use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput};
+
+#[derive(Clone, Debug, Record)]
+struct Line {
+    word: Text,
+}
+
+#[derive(Clone, Debug, Record)]
+struct Ad {
+    campaign: i64,
+    user: i64,
+    cost: i64,
+}
+
+const LINES: Source<Line> = Source::new("lines");
+const ADS: Source<Ad> = Source::new("ads");
+const COUNTS: Store<String, u64> = Store::new("counts");
+const SUMS: Store<i64, (u64, i64)> = Store::new("sums");
+const UNIQUES: Store<i64, Hll<12>> = Store::new("uniques");
+
+fn job(question: &str) -> Result<Job> {
+    Ok(match question {
+        "words" => Job::new(
+            "words",
+            LINES.read().keyed(|l, out| out.emit(&l.word, 1)).sum_by_key(COUNTS),
+        ),
+        "sums" => Job::new(
+            "sums",
+            ADS.read()
+                .keyed(|a, out| out.emit(a.campaign, (1, a.cost)))
+                .sum_by_key(SUMS),
+        ),
+        "uniques" => Job::new(
+            "uniques",
+            ADS.read()
+                .keyed(|a, out| out.emit(a.campaign, a.user))
+                .aggregate_by_key(UNIQUES),
+        ),
+        other => bail!("no question `{other}`"),
+    })
+}
+
+/// `QUESTION DIRECTORY STATE OUTPUT MEMORY_MB`: prints `result wall=S cpu=S peak_mb=M records=N`.
+pub(crate) fn subject(args: &[String]) -> Result<()> {
+    let [question, dir, state, output, memory] = args else {
+        bail!("usage: bulk-subject QUESTION DIRECTORY STATE OUTPUT MEMORY_MB");
+    };
+    let plan = job(question)?.plan()?;
+    let state = State::disk(&plan, Path::new(state))?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
+    files.sort();
+    let source = plan.sources().first().context("a source")?.name.to_string();
+    let (wall, cpu) = (Instant::now(), ProcessTime::now());
+    let run = BatchRun {
+        plan: &plan,
+        inputs: [(source, BulkInput::Parquet(files))].into(),
+        manifests: &*state.manifests,
+        generations: &*state.generations,
+        options: BatchOptions {
+            memory: memory.parse::<usize>()? << 20,
+            spill_dir: Path::new(output).with_extension("tmp"),
+            ..BatchOptions::default()
+        },
+    };
+    let report = run.run()?;
+    let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
+    println!(
+        "result wall={wall} cpu={cpu} peak_mb={} records={}",
+        peak_mb()?,
+        report.records
+    );
+    let mut out = std::io::BufWriter::new(std::fs::File::create(output)?);
+    let face = *plan.stores().first().context("a store")?;
+    state.client(&plan).raw(face).scan(&[], &mut |key, value| {
+        let key = face.key.text(key).map_err(|e| rufous::Error::bug(e.to_string()))?;
+        let bad = |e: rufous::algebra::DecodeError| rufous::Error::bug(e.to_string());
+        let line = match question.as_str() {
+            "words" => u64::decode(value).map_err(bad)?.to_string(),
+            "sums" => {
+                let (n, cost) = <(u64, i64)>::decode(value).map_err(bad)?;
+                format!("{n}\t{cost}")
+            }
+            _ => Hll::<12>::decode(value).map_err(bad)?.estimate().value.to_string(),
+        };
+        writeln!(out, "{key}\t{line}").map_err(|e| rufous::Error::bug(e.to_string()))
+    })?;
+    out.flush()?;
+    Ok(())
+}
+
+fn peak_mb() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).context("VmHWM")?;
+    Ok(line.split_whitespace().nth(1).context("a number")?.parse::<f64>()? / 1024.0)
+}
