@@ -43,6 +43,8 @@ pub enum Rule {
     RebuildAtPermission,
     /// P34: a lost range is recorded.
     RecordHole,
+    /// P36: layers are compared only where both have read the same.
+    ReconcileStable,
     /// P35: after a lost range no record is below the batch that was there.
     Floor,
 }

@@ -52,8 +52,8 @@ fn input(dir: &std::path::Path, words: u64, len: usize) -> Result<u64> {
 /// The most memory that a run of the job had, in bytes.
 fn peak(dir: &std::path::Path, source: &str, args: &[&str]) -> Result<u64> {
     let mut child = Command::new(PROGRAM)
-        .args(["stream", "--until-end", "--memory", "128MiB"])
         .args(args)
+        .args(["--memory", "128MiB"])
         .arg("--data")
         .arg(dir.join("data"))
         .arg("--source")
@@ -86,7 +86,8 @@ fn run(words: u64, len: usize, times: u64, args: &[&str]) -> Result<()> {
     let state = input(&dir.path().join("in"), words, len)?;
     ensure!(state >= times * BUDGET, "{state} bytes of keys are too few");
     let source = format!("lines=dir:{}+text", dir.path().join("in").display());
-    let peak = peak(dir.path(), &source, args)?;
+    let args = [&["stream", "--until-end"], args].concat();
+    let peak = peak(dir.path(), &source, &args)?;
     println!(
         "{} MiB of keys, peak {} MiB of a budget of {} MiB",
         state >> 20,
@@ -121,6 +122,35 @@ fn short_keys_and_the_archive() -> Result<()> {
     run(6_000_000, 12, 0, &[])
 }
 
+/// A bulk run, whose sums are ten times the budget: they go to files, and what is read at a time is in the budget as well.
+#[test]
+fn a_bulk_run_of_ten_times_the_budget() -> Result<()> {
+    const WORDS: u64 = 2_900_000;
+    let dir = tempfile::tempdir()?;
+    input(&dir.path().join("in"), WORDS, 500)?;
+    let source = format!("lines=dir:{}+text", dir.path().join("in").display());
+    peak(dir.path(), &source, &["archive", "--until-end"])?;
+    fs::remove_dir_all(dir.path().join("in"))?;
+    let peak = peak(dir.path(), &source, &["batch"])?;
+    // What is sealed: all but the last 8 MiB of each file.
+    let plan = word_count(&Args { min_len: 1 }).plan()?;
+    let (keys, sum) = rufous_integration_tests::run::count_on_disk(&plan, &dir.path().join("data"), b'a'..=b'z')?;
+    println!("{keys} keys of {} MiB, peak {} MiB", keys * 500 >> 20, peak >> 20);
+    ensure!(keys == sum && keys * 500 >= 10 * BUDGET, "{keys} keys, {sum} words");
+    ensure!(
+        peak <= BUDGET / 100 * 115,
+        "{} MiB of memory, with a budget of {} MiB",
+        peak >> 20,
+        BUDGET >> 20
+    );
+    let tmp = dir.path().join("data/main/tmp");
+    ensure!(
+        !tmp.exists() || fs::read_dir(&tmp)?.next().is_none(),
+        "files of sums are left"
+    );
+    Ok(())
+}
+
 /// Records that a broker has ready: what is read ahead, by the job and by the archiver, is in the budget as well.
 #[test]
 fn a_backlog_over_kafka() -> Result<()> {
@@ -140,7 +170,7 @@ fn a_backlog_over_kafka() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     let source = format!("lines=kafka://{}/lines+text", broker.addr());
-    let peak = peak(dir.path(), &source, &[])?;
+    let peak = peak(dir.path(), &source, &["stream", "--until-end"])?;
     println!(
         "{RECORDS} records, peak {} MiB of a budget of {} MiB",
         peak >> 20,

@@ -42,6 +42,8 @@ fn every_answer_is_the_fold_of_a_prefix() -> Result<()> {
     for seed in 1..=seeds {
         run(seed, false)?;
     }
+    let compared = world::COMPARED.load(std::sync::atomic::Ordering::Relaxed);
+    ensure!(compared >= seeds, "the layers could be compared {compared} times only");
     Ok(())
 }
 
@@ -92,6 +94,7 @@ fn every_rule_is_needed() -> Result<()> {
         &[Rule::OneWrite],
         &[Rule::ExclusiveIndex],
         &[Rule::SealedOnly],
+        &[Rule::ReconcileStable],
         &[Rule::BatchBefore],
         &[Rule::DropPermission],
         &[Rule::RaiseRetained],

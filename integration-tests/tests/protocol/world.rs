@@ -1,7 +1,7 @@
 //! The whole system in one place: a topic, the job's state, an archive; and all that may happen to them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +70,9 @@ pub(crate) struct World {
     /// What happened so far.
     pub(crate) trace: Vec<String>,
 }
+
+/// How often the layers could be compared.
+pub(crate) static COMPARED: AtomicU64 = AtomicU64::new(0);
 
 fn scratch() -> Result<tempfile::TempDir> {
     let memory = tempfile::tempdir_in("/dev/shm");
@@ -471,8 +474,27 @@ impl World {
         if self.answers_only {
             return Ok(());
         }
+        self.reconcile(&clients[0])?;
         self.check_archive()?;
         self.check_rows()
+    }
+
+    /// I6: where the layers can be compared they agree, whatever happened before.
+    fn reconcile(&self, client: &Client) -> Result<()> {
+        for face in self.plan.stores() {
+            match client.reconcile(face, None) {
+                Ok(found) => match found.agrees() {
+                    Some(true) => {
+                        COMPARED.fetch_add(1, Relaxed);
+                    }
+                    Some(false) => bail!("I6: the layers do not agree: {found:?}"),
+                    None => {}
+                },
+                Err(e) if e.kind() == ErrorKind::TryAgain => {}
+                Err(e) => return Err(e).context("I6: a comparison failed by itself"),
+            }
+        }
+        Ok(())
     }
 
     /// P18, P19: what the index names are the records of the log, each once, in order.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition, StoreFace};
 use rufous_store_api::{Cell, Manifest, Progress, Snapshot, StoreGeneration};
 use serde::Serialize;
@@ -169,7 +170,7 @@ fn unstable(rows: &[(SourcePartition, Progress)], base: &Manifest, m: &Manifest)
                 "{p} is read by another process, which keeps its state elsewhere"
             ));
         }
-        if row.next < to.cut {
+        if row.next < to.cut && kept(Rule::ReconcileStable) {
             return Some(format!(
                 "{p} was read live up to offset {}, the run reaches {}: try again later",
                 row.next, to.cut
