@@ -7,6 +7,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Package -> what it may depend on outside its tests.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let store = &["rufous-algebra", "rufous-core", "rufous-store-api"];
+    let placed = &["rufous-algebra", "rufous-core", "rufous-store-api", "rufous-place"];
     let edges: &[(&str, &[&str])] = &[
         ("rufous-algebra", &[]),
         ("rufous-core", &["rufous-algebra"]),
@@ -14,8 +15,9 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("rufous-store-api", &["rufous-algebra", "rufous-core"]),
         ("rufous-store-memory", store),
         ("rufous-store-rocksdb", store),
-        ("rufous-store-offline", store),
-        ("rufous-store-archive", store),
+        ("rufous-place", store),
+        ("rufous-store-offline", placed),
+        ("rufous-store-archive", placed),
         ("rufous-client", store),
         ("rufous-platform-memory", &["rufous-algebra", "rufous-core"]),
         ("rufous-realtime", store),

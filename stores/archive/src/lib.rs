@@ -6,7 +6,7 @@
 //! ```
 //!
 //! An archive lies in a directory ([`ParquetArchive::open`]), in a bucket (`ParquetArchive::at`, feature `s3`) or in any
-//! other [`object_store`] ([`ParquetArchive::on`]), with the same names and bytes in each. A file is whole and durable before
+//! other [`object_store`](rufous_place::object_store) ([`ParquetArchive::on`]), with the same names and bytes in each. A file is whole and durable before
 //! an index entry names it, and counts from that moment. The entry is created exclusively (a hard link; a conditional put),
 //! so of several archivers that run by accident one wins and the others go on after it. What the losers wrote is an
 //! orphan: [`ParquetArchive::sweep`] deletes it.
@@ -18,7 +18,7 @@
 //! `_heartbeat`; a null value and an empty one stay different.
 //!
 //! Modules in reading order: `index` (entries, their text and what must hold of them), `entries` (the numbered entries of a
-//! partition), `columns` (records to and from arrow arrays), `write`, `read`, `sweep`, `place` (directory, object store, S3).
+//! partition), `columns` (records to and from arrow arrays), `write`, `read`, `sweep`. Directory and object store are the crate `rufous-place`.
 //!
 //! ```
 //! use rufous_core::{BatchId, Entry, RecordBatch};
@@ -59,7 +59,6 @@
 mod columns;
 mod entries;
 mod index;
-mod place;
 mod read;
 mod sweep;
 mod write;
@@ -71,16 +70,14 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::ObjectStore;
 use rufous_core::{BatchId, Error, RecordBatch, Result};
 use rufous_store_api::{Archive, ArchivedFile, IndexEntry};
 
-pub use object_store;
+pub use rufous_place::object_store;
+use rufous_place::object_store::ObjectStore;
 pub use sweep::Orphan;
 
-use place::Place;
-use place::local::Local;
-use place::remote::Remote;
+use rufous_place::{Local, Place, Remote};
 
 /// What to do when the archive is damaged.
 const REPAIR: &str =
@@ -121,7 +118,8 @@ impl ParquetArchive {
     /// `InvalidRequest` when the URL or an option is wrong. The store itself is not spoken to yet.
     #[cfg(feature = "s3")]
     pub fn at(url: &str, options: &BTreeMap<String, String>, source: &str) -> Result<Self> {
-        let remote = place::s3::open(url, options).map_err(|e| e.at(format_args!("source `{source}`")))?;
+        let remote =
+            rufous_place::s3::open(url, options, "archive").map_err(|e| e.at(format_args!("source `{source}`")))?;
         Ok(Self::new(Arc::new(remote), source))
     }
 

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use rufous_core::Result;
+use rufous_place::{Listed, PROBE, TEMPORARY};
 use rufous_store_api::Archive;
 
-use crate::place::Listed;
-use crate::write::{PROBE, TEMPORARY};
 use crate::{ParquetArchive, entries};
 
 /// A file of the archive that no index entry names.

@@ -20,10 +20,6 @@ use crate::index::hex;
 
 /// The version of the files' form.
 pub(crate) const FILE_FORMAT: u32 = 1;
-/// The prefix of temporary names.
-pub(crate) const TEMPORARY: &str = ".tmp-";
-/// The prefix of objects that show whether a store creates exclusively.
-pub(crate) const PROBE: &str = ".probe-";
 
 /// How many records go to the encoder at once, and about how many bytes.
 const CHUNK: (usize, usize) = (8192, 8 << 20);

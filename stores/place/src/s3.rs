@@ -15,10 +15,15 @@ const RETRIES: (usize, Duration) = (3, Duration::from_secs(20));
 
 /// Endpoint, credentials and region come from `options` (`aws_endpoint` ...), then from the usual variables (`AWS_ENDPOINT`
 /// ...), then from the machine's own role. Values are never put into messages: they may be secrets.
-pub(crate) fn open(url: &str, options: &BTreeMap<String, String>) -> Result<Remote> {
+///
+/// `section` is where the settings have it: `archive`, `offline`.
+///
+/// # Errors
+/// `InvalidRequest` when the URL or an option is wrong. The store itself is not spoken to yet.
+pub fn open(url: &str, options: &BTreeMap<String, String>, section: &str) -> Result<Remote> {
     let bad = |why: &str| {
         Error::invalid(format!(
-            "archive `{url}`: {why}: write s3://BUCKET or s3://BUCKET/PREFIX"
+            "{section} `{url}`: {why}: write s3://BUCKET or s3://BUCKET/PREFIX"
         ))
     };
     let rest = url.strip_prefix("s3://").ok_or_else(|| bad("unknown kind"))?;
@@ -27,9 +32,9 @@ pub(crate) fn open(url: &str, options: &BTreeMap<String, String>) -> Result<Remo
         return Err(bad("the bucket is missing"));
     }
     if rest.contains(['?', '#', '@']) {
-        return Err(bad(
-            "options do not belong into it, but into [archive.options] of the settings",
-        ));
+        return Err(bad(&format!(
+            "options do not belong into it, but into [{section}.options] of the settings"
+        )));
     }
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
@@ -41,13 +46,13 @@ pub(crate) fn open(url: &str, options: &BTreeMap<String, String>) -> Result<Remo
     for (key, value) in options {
         let known: AmazonS3ConfigKey = key.parse().map_err(|_| {
             Error::invalid(format!(
-                "settings [archive.options]: unknown option `{key}`; usual ones are aws_endpoint, aws_region, aws_access_key_id, \
+                "settings [{section}.options]: unknown option `{key}`; usual ones are aws_endpoint, aws_region, aws_access_key_id, \
                  aws_secret_access_key, aws_session_token, aws_virtual_hosted_style_request"
             ))
         })?;
         if matches!(known, AmazonS3ConfigKey::Bucket) {
             return Err(Error::invalid(format!(
-                "settings [archive.options]: `{key}`: the bucket is named by [archive] location"
+                "settings [{section}.options]: `{key}`: the bucket is named by [{section}] location"
             )));
         }
         builder = builder.with_config(known, value);
@@ -61,6 +66,6 @@ pub(crate) fn open(url: &str, options: &BTreeMap<String, String>) -> Result<Remo
     }
     let store = builder
         .build()
-        .map_err(|e| Error::invalid(format!("archive `{url}` cannot be opened: {e}")).caused_by(e))?;
+        .map_err(|e| Error::invalid(format!("{section} `{url}` cannot be opened: {e}")).caused_by(e))?;
     Remote::new(Arc::new(store), &format!("s3://{bucket}"), prefix)
 }
