@@ -6,26 +6,35 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rufous_core::{Error, Result, StoreFace};
+use rufous_place::{Local, Place};
 use rufous_store_api::{GenerationStore, RunFile, RunWriter, StoreGeneration};
 
-use crate::run::{Reader, Scan, Writer};
+use crate::hold::Hold;
+use crate::key_range::{outside, range};
+use crate::run::{Cache, Reader, Scan, Writer};
 
-/// Open runs that are kept; one costs a file handle and its index.
+/// Open runs that are kept; one costs a file handle and its top.
 const OPEN_RUNS: usize = 256;
+/// What indexes and filters of all runs together may hold, unless it is said.
+const CACHE: usize = 64 << 20;
 
 /// The generations of a job: one directory a store.
 ///
 /// Runs stay open between reads, the least recently used of them is closed when there are too many. A deleted file is
-/// closed when the next run is opened.
+/// closed when the next run is opened. A run whose key range does not hold a key is not opened for it.
 pub struct Generations {
-    dir: PathBuf,
+    pub(crate) place: Arc<dyn Place>,
+    pub(crate) dir: String,
+    cache: Arc<Cache>,
     open: Mutex<OpenRuns>,
+    /// While runs are written that no manifest names yet.
+    hold: Mutex<Option<Arc<Hold>>>,
 }
 
 #[derive(Default)]
 struct OpenRuns {
     /// Each with the time of its last use.
-    readers: HashMap<PathBuf, (Arc<Reader>, u64)>,
+    readers: HashMap<String, (Arc<Reader>, u64)>,
     /// Counts uses.
     now: u64,
 }
@@ -33,22 +42,69 @@ struct OpenRuns {
 impl Generations {
     /// In this directory, which the first run creates.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self::on(Arc::new(Local::new(dir)), "")
+    }
+
+    /// In the directory `dir` of a place.
+    pub fn on(place: Arc<dyn Place>, dir: &str) -> Self {
         Self {
-            dir: dir.into(),
+            place,
+            dir: if dir.is_empty() {
+                String::new()
+            } else {
+                format!("{dir}/")
+            },
+            cache: Arc::new(Cache::new(CACHE)),
             open: Mutex::default(),
+            hold: Mutex::default(),
         }
     }
 
-    fn path(&self, store: &StoreFace, run: &RunFile) -> Result<PathBuf> {
+    /// What indexes and filters that are kept in memory may hold (64 MiB). Less makes reads ask for them again.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache = Arc::new(Cache::new(bytes));
+        self
+    }
+
+    /// How many blocks of entries point reads have read.
+    pub fn blocks_read(&self) -> u64 {
+        self.cache.blocks()
+    }
+
+    pub(crate) fn path(&self, store: &str, run: &RunFile) -> Result<String> {
         // A manifest is checked by its checksum, but a name from a file must not lead out of the directory.
         if run.path.is_empty() || run.path.contains(['/', '\\', '\0']) || run.path.starts_with('.') {
             let why = "which is no file name: restore the manifest from a copy";
             return Err(Error::corrupt(format!(
-                "store `{}`: the manifest names a run `{}`, {why}",
-                store.name, run.path
+                "store `{store}`: the manifest names a run `{}`, {why}",
+                run.path
             )));
         }
-        Ok(self.dir.join(store.name).join(&run.path))
+        Ok(format!("{}{store}/{}", self.dir, run.path))
+    }
+
+    /// Opens the runs and deltas of a generation afresh: whether they are there, as long as they were, and begin and end as
+    /// the manifest says.
+    ///
+    /// # Errors
+    /// As [`verify`](GenerationStore::verify).
+    pub fn check(&self, store: &str, generation: &StoreGeneration) -> Result<()> {
+        self.each(store, generation, |_, _| Ok(()))
+    }
+
+    fn each(
+        &self,
+        store: &str,
+        generation: &StoreGeneration,
+        f: impl Fn(Reader, &RunFile) -> Result<()>,
+    ) -> Result<()> {
+        let delta = generation.delta.iter().filter(|delta| !generation.runs.contains(delta));
+        // A kept handle would not notice that the file has another length, or is gone.
+        generation.runs.iter().chain(delta).try_for_each(|run| {
+            let path = self.path(store, run)?;
+            f(Reader::open(&*self.place, &path, run, &self.cache)?, run)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenRuns> {
@@ -57,7 +113,7 @@ impl Generations {
     }
 
     fn reader(&self, store: &StoreFace, run: &RunFile) -> Result<Arc<Reader>> {
-        let path = self.path(store, run)?;
+        let path = self.path(store.name, run)?;
         {
             let mut open = self.lock();
             open.now += 1;
@@ -68,9 +124,9 @@ impl Generations {
             }
         }
         // Opened without the lock: other runs are read meanwhile. Two who open the same one both may; one is kept.
-        let reader = Arc::new(Reader::open(&path, run)?);
+        let reader = Arc::new(Reader::open(&*self.place, &path, run, &self.cache)?);
         let mut open = self.lock();
-        open.readers.retain(|_, (reader, _)| reader.is_named());
+        open.readers.retain(|_, (reader, _)| !reader.is_deleted());
         while open.readers.len() >= OPEN_RUNS {
             let oldest = open
                 .readers
@@ -146,7 +202,16 @@ impl Merge<'_> {
 
 impl GenerationStore for Generations {
     fn begin_run(&self, store: &StoreFace) -> Result<Box<dyn RunWriter>> {
-        Ok(Box::new(Writer::create(&self.dir.join(store.name))?))
+        let hold = {
+            let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*hold {
+                Some(hold) => hold.clone(),
+                None => hold.insert(Arc::new(Hold::take(&self.place, &self.dir)?)).clone(),
+            }
+        };
+        hold.renew()?;
+        let dir = format!("{}{}", self.dir, store.name);
+        Ok(Box::new(Writer::create(&self.place, &dir, hold)?))
     }
 
     fn get(&self, store: &StoreFace, generation: &StoreGeneration, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
@@ -155,8 +220,13 @@ impl GenerationStore for Generations {
         let sorted: Vec<&[u8]> = order.iter().map(|i| keys[*i].as_slice()).collect();
         let mut parts: Vec<Vec<Vec<u8>>> = vec![Vec::new(); keys.len()];
         for run in &generation.runs {
+            let within = range(&sorted, run).map_err(|e| e.at(format_args!("store `{}`", store.name)))?;
+            if within.is_empty() {
+                continue;
+            }
+            let order = &order[within.clone()];
             self.reader(store, run)?
-                .get_sorted(&sorted, &mut |n, value| parts[order[n]].push(value.to_vec()))?;
+                .get_sorted(&sorted[within], &mut |n, value| parts[order[n]].push(value.to_vec()))?;
         }
         let mut sum = Vec::new();
         parts
@@ -175,12 +245,14 @@ impl GenerationStore for Generations {
         prefix: &[u8],
         f: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let scans = generation
-            .runs
-            .iter()
-            .map(|run| Ok(self.reader(store, run)?.scan(prefix)));
+        let mut scans = Vec::new();
+        for run in &generation.runs {
+            if !outside(prefix, run).map_err(|e| e.at(format_args!("store `{}`", store.name)))? {
+                scans.push(self.reader(store, run)?.scan(prefix));
+            }
+        }
         let mut merge = Merge {
-            scans: scans.collect::<Result<_>>()?,
+            scans,
             heads: BinaryHeap::new(),
             prefix,
             spare: Vec::new(),
@@ -203,13 +275,7 @@ impl GenerationStore for Generations {
     /// # Errors
     /// `CorruptData` that names the first file that is not what the manifest says; `TryAgain` when one is gone.
     fn verify(&self, store: &StoreFace, generation: &StoreGeneration) -> Result<()> {
-        let delta = generation.delta.iter().filter(|delta| !generation.runs.contains(delta));
-        // Opened afresh: a kept handle would not notice that the file has another length, or is gone.
-        generation
-            .runs
-            .iter()
-            .chain(delta)
-            .try_for_each(|run| Reader::open(&self.path(store, run)?, run)?.verify(run))
+        self.each(store.name, generation, |reader, run| reader.verify(run))
     }
 }
 
@@ -238,6 +304,7 @@ mod tests {
             assert_eq!(g.lock().readers.len(), OPEN_RUNS);
         }
         let last = generation.runs.split_off(OPEN_RUNS + 9);
+        assert!(g.cache.bytes() > 200 * OPEN_RUNS);
         for run in &generation.runs {
             std::fs::remove_file(dir.path().join("counts").join(&run.path)).unwrap();
         }
@@ -247,7 +314,7 @@ mod tests {
             runs: last.into_iter().chain(run.finish().unwrap()).collect(),
             ..Default::default()
         };
-        g.get(&store, &fresh, &[]).unwrap();
+        g.get(&store, &fresh, &[b"k\0".to_vec()]).unwrap();
         assert_eq!(g.lock().readers.len(), 2);
     }
 }

@@ -1,9 +1,10 @@
-//! Published generations on local disk: immutable sorted runs, and numbered manifests that name them.
+//! Published generations in a directory or an object store: immutable sorted runs, and numbered manifests that name them.
 //!
 //! Modules in reading order:
 //! - [`manifests`]: one file a manifest, created exclusively: that is the publish (P22);
 //! - [`run`]: the file of a sorted run, byte by byte, its writer and its reader;
-//! - [`generations`]: the runs of a job's stores, added up in point reads and scans; many runs merged into one.
+//! - [`generations`]: the runs of a job's stores, added up in point reads and scans; many runs merged into one;
+//! - [`gc`]: deletes what no manifest that may be read or rolled back to names (P25).
 //!
 //! Nothing is visible before a manifest names it; a torn or altered file is an error that names it, never skipped.
 //!
@@ -29,10 +30,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod durable;
+pub mod gc;
 pub mod generations;
+mod hold;
+mod key_range;
 pub mod manifests;
 pub mod run;
 
+pub use gc::Gc;
 pub use generations::Generations;
 pub use manifests::Manifests;

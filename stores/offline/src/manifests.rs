@@ -4,60 +4,102 @@
 //! Old manifests are deleted from the lowest number upward, so the numbers that are there follow each other. A number that
 //! is missing between two others was lost, and with it perhaps a drop permission (P23): that is an error, not a smaller log.
 
-use std::fs;
-use std::io::ErrorKind as Io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use rufous_core::{Error, Result};
+use rufous_core::{Error, ErrorKind, Result};
+use rufous_place::{Local, PROBE, Place, TEMPORARY};
 use rufous_store_api::manifest::MANIFEST_FORMAT;
-use rufous_store_api::{Manifest, ManifestLog, Published, exclusive};
+use rufous_store_api::{Manifest, ManifestLog, Published};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
-
-use crate::durable;
 
 /// A listing is no snapshot: while others publish and delete, it may miss a file. Then the directory is listed again.
 const LISTINGS: usize = 3;
 
-/// The manifests of one job in a directory.
+/// The manifests of one job: a directory of a place.
 #[derive(Clone, Debug)]
 pub struct Manifests {
-    dir: PathBuf,
+    place: Arc<dyn Place>,
+    dir: String,
 }
 
 impl Manifests {
     /// In this directory, which the first publish creates.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self::on(Arc::new(Local::new(dir)), "")
     }
 
-    fn path(&self, number: u64) -> PathBuf {
-        self.dir.join(format!("{number}.json"))
+    /// In the directory `dir` of a place.
+    pub fn on(place: Arc<dyn Place>, dir: &str) -> Self {
+        let dir = if dir.is_empty() {
+            String::new()
+        } else {
+            format!("{dir}/")
+        };
+        Self { place, dir }
+    }
+
+    fn path(&self, number: u64) -> String {
+        format!("{}{number}.json", self.dir)
+    }
+
+    /// A manifest as messages name it.
+    pub fn show(&self, number: u64) -> String {
+        self.place.show(&self.path(number))
     }
 
     fn has(&self, number: u64) -> Result<bool> {
-        let path = self.path(number);
-        path.try_exists()
-            .map_err(|e| Error::io("cannot look for manifest", &path, e))
+        self.place.exists(&self.path(number)).map_err(|e| e.at("manifest"))
     }
 
-    /// The numbers in the directory, ascending.
-    fn list(&self) -> Result<Vec<u64>> {
-        let failed = |e| Error::io("cannot list manifests in", &self.dir, e);
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == Io::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(failed(e)),
-        };
+    /// The numbers in the directory, ascending, each with the time of its publish by the clock of the place, and its length.
+    pub(crate) fn list(&self) -> Result<Vec<(u64, SystemTime, u64)>> {
         let mut numbers = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            let stem = name.to_str().and_then(|n| n.strip_suffix(".json"));
+        for file in self.place.list(&self.dir).map_err(|e| e.at("manifests"))? {
+            let name = file.path.strip_prefix(&self.dir);
+            let stem = name.and_then(|n| n.strip_suffix(".json"));
             // `+7.json` and `007.json` are not ours.
-            numbers.extend(stem.and_then(|s| s.parse::<u64>().ok().filter(|n| n.to_string() == s)));
+            let number = stem.and_then(|s| s.parse::<u64>().ok().filter(|n| n.to_string() == s));
+            numbers.extend(number.map(|n| (n, file.changed, file.bytes)));
         }
-        numbers.sort_unstable();
+        numbers.sort_unstable_by_key(|(n, ..)| *n);
         Ok(numbers)
+    }
+
+    /// The numbers that are there, ascending.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn numbers(&self) -> Result<Vec<u64>> {
+        Ok(self.list()?.into_iter().map(|(n, ..)| n).collect())
+    }
+
+    pub(crate) fn place(&self) -> &dyn Place {
+        &*self.place
+    }
+
+    /// What publishers left that ended, and its length.
+    pub(crate) fn temporary(&self, now: SystemTime, older_than: Duration) -> Result<Vec<(String, u64)>> {
+        let mut files = self.place.list(&self.dir).map_err(|e| e.at("manifests"))?;
+        files.retain(|file| {
+            let name = file.path.strip_prefix(&self.dir).unwrap_or_default();
+            (name.starts_with(TEMPORARY) || name.starts_with(PROBE))
+                && now.duration_since(file.changed).is_ok_and(|age| age >= older_than)
+        });
+        Ok(files.into_iter().map(|file| (file.path, file.bytes)).collect())
+    }
+
+    /// Deletes one; `false`: it was gone. Only from the lowest number upward.
+    pub(crate) fn delete(&self, number: u64) -> Result<bool> {
+        self.place.delete(&self.path(number)).map_err(|e| e.at("manifest"))
+    }
+
+    /// Whether a manifest has these bytes.
+    fn is_ours(&self, number: u64, bytes: &[u8]) -> Result<bool> {
+        let found = self.place.read(&self.path(number)).map_err(|e| e.at("manifest"))?;
+        Ok(found.is_some_and(|found| *found == *bytes))
     }
 
     /// The last of the numbers that follow each other from `number` on; `None` when another one stands behind a gap.
@@ -83,7 +125,7 @@ impl Manifests {
     fn highest(&self) -> Result<Option<u64>> {
         let mut gap = None;
         for _ in 0..LISTINGS {
-            let numbers = self.list()?;
+            let numbers = self.numbers()?;
             let Some(&last) = numbers.last() else { return Ok(None) };
             gap = numbers.windows(2).find(|w| w[1] - w[0] > 1).map(|w| (w[0] + 1, w[1]));
             if gap.is_none() {
@@ -94,16 +136,14 @@ impl Manifests {
             }
         }
         let Some((missing, there)) = gap else { return Ok(None) };
-        let path = self.path(missing);
+        let name = self.show(missing);
         if self.has(missing)? {
             return Err(Error::try_again(format!(
-                "manifest {} appeared while its directory was listed",
-                path.display()
+                "manifest {name} appeared while its directory was listed"
             )));
         }
         Err(Error::corrupt(format!(
-            "manifest {} is missing though {there}.json is there: restore it from a copy",
-            path.display()
+            "manifest {name} is missing though {there}.json is there: restore it from a copy"
         )))
     }
 
@@ -145,8 +185,8 @@ fn unknown(found: &Value, known: &Value) -> Option<String> {
     }
 }
 
-fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
-    let corrupt = |why: String| Error::corrupt(format!("manifest {} {why}: restore it from a copy", path.display()));
+fn decode(name: &str, bytes: &[u8]) -> Result<Manifest> {
+    let corrupt = |why: String| Error::corrupt(format!("manifest {name} {why}: restore it from a copy"));
     let no_json = |e: serde_json::Error| corrupt(format!("cannot be read ({e})"));
     let text =
         std::str::from_utf8(bytes).map_err(|e| corrupt(format!("is not UTF-8 from byte {} on", e.valid_up_to())))?;
@@ -162,8 +202,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
     if said.get("format").and_then(Value::as_u64) != Some(u64::from(MANIFEST_FORMAT)) {
         let format = said.get("format").map_or_else(|| "none".into(), Value::to_string);
         return Err(Error::corrupt(format!(
-            "manifest {} has format {format}, this program knows {MANIFEST_FORMAT}: read it with the program that wrote it",
-            path.display()
+            "manifest {name} has format {format}, this program knows {MANIFEST_FORMAT}: read it with the program that wrote it"
         )));
     }
     let manifest: Manifest = serde_json::from_str(body).map_err(no_json)?;
@@ -179,17 +218,14 @@ impl ManifestLog for Manifests {
     /// `CorruptData` that names the file when it is torn or altered, of another format, has a field that is not known, or
     /// says another number.
     fn get(&self, number: u64) -> Result<Option<Manifest>> {
-        let path = self.path(number);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == Io::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io("cannot read manifest", &path, e)),
+        let Some(bytes) = self.place.read(&self.path(number)).map_err(|e| e.at("manifest"))? else {
+            return Ok(None);
         };
-        let manifest = decode(&path, &bytes)?;
+        let name = self.show(number);
+        let manifest = decode(&name, &bytes)?;
         if manifest.number != number {
             return Err(Error::corrupt(format!(
-                "manifest {} says that it is number {}: restore it from a copy",
-                path.display(),
+                "manifest {name} says that it is number {}: restore it from a copy",
                 manifest.number
             )));
         }
@@ -199,16 +235,21 @@ impl ManifestLog for Manifests {
     /// # Errors
     /// As [`get`](ManifestLog::get); `CorruptData` that names the number when one is missing between others.
     fn newest(&self, at_least: u64) -> Result<Option<Manifest>> {
-        let Some(number) = self.newest_number(at_least)? else {
-            return Ok(None);
-        };
-        let gone = || {
-            Error::try_again(format!(
-                "manifest {} was there and is gone",
-                self.path(number).display()
-            ))
-        };
-        self.get(number)?.map(Some).ok_or_else(gone)
+        let mut gone = None;
+        // Who climbs from a number that is deleted meanwhile ends at one that is gone, too: then it is listed again.
+        for _ in 0..LISTINGS {
+            let Some(number) = self.newest_number(at_least)? else {
+                return Ok(None);
+            };
+            if let Some(manifest) = self.get(number)? {
+                return Ok(Some(manifest));
+            }
+            gone = Some(number);
+        }
+        Err(Error::try_again(format!(
+            "manifest {} was there and is gone",
+            self.show(gone.unwrap_or(at_least))
+        )))
     }
 
     /// # Errors
@@ -237,13 +278,24 @@ impl ManifestLog for Manifests {
             None if number > 0 => {
                 return Err(Error::invalid(format!(
                     "manifest {number} cannot be published: {} is not there; publish numbers one after the other",
-                    self.path(number - 1).display()
+                    self.show(number - 1)
                 )));
             }
             None => {}
         }
-        durable::create_dir(&self.dir)?;
-        let created = exclusive::create(&self.path(number), &encode(manifest)?)?;
+        let bytes = encode(manifest)?;
+        let created = match self.place.create(&self.path(number), bytes.clone()) {
+            Ok(true) => true,
+            // The answer to the first attempt may have been lost, and a second one then finds the file of the first.
+            Ok(false) if self.place.is_far() => self.is_ours(number, &bytes)?,
+            Err(e) if self.place.is_far() && e.kind() == ErrorKind::TryAgain => {
+                if !self.is_ours(number, &bytes).is_ok_and(|ours| ours) {
+                    return Err(e.at("manifest"));
+                }
+                true
+            }
+            other => other.map_err(|e| e.at("manifest"))?,
+        };
         Ok(if created { Published::Done } else { Published::Conflict })
     }
 }

@@ -8,7 +8,7 @@ use rufous_store_api::GenerationStore;
 use rufous_store_offline::Generations;
 use rufous_store_offline::run::{FOOTER, MAGIC};
 use support::{One, Pairs, Random, face, key, pairs, scan, write};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// `verify` must notice; a read may answer, and then rightly.
 fn must_notice(one: &One, bad: &[u8], what: &str) {
@@ -46,23 +46,55 @@ fn every_bit_counts() {
     one.with(&one.bytes).verify(&face(), &one.generation).unwrap();
 }
 
-/// A wrong index would answer "absent" for keys that are there: no read goes past one.
+/// A wrong index or filter would answer "absent" for keys that are there: no read goes past one.
 #[test]
 fn every_read_checks_the_index() {
     let one = One::new(pairs(3_000, 1));
-    let footer = &one.bytes[one.bytes.len() - FOOTER..];
-    let index_at = u64::from_le_bytes(footer[..8].try_into().unwrap()) as usize;
-    assert!(one.bytes.len() - FOOTER - index_at > 40, "several blocks");
+    // All entries are of one length: the blocks end here, and behind them all belongs to indexes, filter and footer.
+    let entry = 1 + key("key-0000000").len() + 1 + 8;
+    let blocks = (3_000 * entry).div_ceil((16usize << 10).div_ceil(entry) * entry);
+    let index_at = 8 + 3_000 * entry + 8 * blocks;
+    assert!(blocks > 3 && one.bytes.len() - FOOTER - index_at > 3_000 * 10 / 8);
     for at in (0..8).chain(index_at..one.bytes.len()) {
         for flip in [1, 0x80] {
             let mut bad = one.bytes.clone();
             bad[at] ^= flip;
             let e = one
                 .with(&bad)
-                .get(&face(), &one.generation, &[])
+                .get(&face(), &one.generation, &[key("key-0000007")])
                 .expect_err("a damaged index");
             assert_eq!(e.kind(), ErrorKind::CorruptData, "byte {at}: {e}");
         }
+    }
+}
+
+/// Of two partitions with as many keys, index and filter of one are put in the place of the other's: their checksums fit.
+#[test]
+fn swapped_indexes_are_noticed() {
+    let one = One::new(pairs(200_000, 1));
+    let entry = 1 + key("key-0000000").len() + 1 + 8;
+    let per_block = (16usize << 10).div_ceil(entry);
+    let block = per_block * entry + 8;
+    let blocks = (1usize << 20).div_ceil(block);
+    // An index entry has a varint of three bytes for the length of a block of 16 KiB.
+    let index = blocks * (1 + key("key-0000000").len() + 3) + 8;
+    let filter = (blocks * per_block * 10).div_ceil(64) * 8 + 8;
+    let partition = blocks * block + index + filter;
+    let at = [8 + blocks * block, 8 + partition + blocks * block];
+    for (from, len, why) in [
+        (0, index + filter, "index"),
+        (index, filter, "filter"),
+        (0, index, "filter"),
+    ] {
+        let mut bad = one.bytes.clone();
+        bad[at[0] + from..][..len].copy_from_slice(&one.bytes[at[1] + from..][..len]);
+        bad[at[1] + from..][..len].copy_from_slice(&one.bytes[at[0] + from..][..len]);
+        must_notice(&one, &bad, why);
+        let e = one
+            .with(&bad)
+            .get(&face(), &one.generation, &[key("key-0000001")])
+            .unwrap_err();
+        assert!(e.kind() == ErrorKind::CorruptData && e.to_string().contains(why), "{e}");
     }
 }
 
@@ -156,33 +188,34 @@ fn forged_files_do_not_panic() {
         };
         file.extend_from_slice(&entries);
         file.extend_from_slice(&xxh3_64(&entries).to_le_bytes());
-        let at = file.len() as u64;
+        let first: &[u8] = entries
+            .get(1..1 + entries.first().map_or(0, |n| *n as usize))
+            .unwrap_or(b"k");
+        // Now and then a number is another than it should be.
+        let put = |n: usize, r: &mut Random, out: &mut Vec<u8>| {
+            put_varint(if r.below(8) > 0 { n as u64 } else { number(r) }, out);
+        };
         let mut index = Vec::new();
-        for _ in 0..1 + random.below(2) {
-            let honest = random.below(4) > 0;
-            let first: &[u8] = entries
-                .get(1..1 + entries.first().map_or(0, |n| *n as usize))
-                .unwrap_or(b"k");
-            put_varint(
-                if honest {
-                    first.len() as u64
-                } else {
-                    number(&mut random)
-                },
-                &mut index,
-            );
+        for _ in 0..1 + random.below(8) / 7 {
+            put(first.len(), &mut random, &mut index);
             index.extend_from_slice(first);
-            put_varint(if honest { 8 } else { number(&mut random) }, &mut index);
-            put_varint(
-                if honest {
-                    entries.len() as u64
-                } else {
-                    number(&mut random)
-                },
-                &mut index,
-            );
+            put(entries.len(), &mut random, &mut index);
         }
+        let (index_at, filter) = (file.len(), vec![0xff; [8, 8, 8, 0, 5][random.below(5)]]);
         file.extend_from_slice(&index);
+        file.extend_from_slice(&xxh3_64(&index).to_le_bytes());
+        file.extend_from_slice(&filter);
+        file.extend_from_slice(&xxh3_64_with_seed(&filter, xxh3_64(&index)).to_le_bytes());
+        let (at, mut top) = (file.len() as u64, Vec::new());
+        put(first.len(), &mut random, &mut top);
+        top.extend_from_slice(first);
+        put(first.len(), &mut random, &mut top);
+        top.extend_from_slice(first);
+        for n in [index_at, index.len(), filter.len()] {
+            put(n, &mut random, &mut top);
+        }
+        file.extend_from_slice(&top);
+        let index = top;
         let mut footer = Vec::new();
         let lie = random.below(8) == 0;
         for n in [
@@ -207,19 +240,24 @@ fn forged_files_do_not_panic() {
         let run = &mut generation.runs[0];
         (run.bytes, run.keys) = (file.len() as u64, 1);
         run.first_key = first.iter().map(|b| format!("{b:02x}")).collect();
+        run.last_key = run.first_key.clone();
         run.checksum = format!("{:016x}", xxh3_64(&file));
         let g = one.with(&file);
         for e in [
             g.verify(&face(), &generation).err(),
             g.scan(&face(), &generation, &[], &mut |_, _| Ok(())).err(),
-            g.get(&face(), &generation, &[vec![], first.to_vec(), vec![255; 4]])
-                .err(),
+            g.get(
+                &face(),
+                &generation,
+                &[vec![], first.to_vec(), first.to_vec(), vec![255; 4]],
+            )
+            .err(),
         ] {
             opened += usize::from(e.is_none());
             assert!(e.is_none_or(|e| e.kind() == ErrorKind::CorruptData), "round {round}");
         }
     }
-    assert!(opened > 0, "some forgeries reach the blocks");
+    assert!(opened > 100, "some forgeries reach the blocks: {opened}");
 }
 
 #[test]
@@ -231,7 +269,7 @@ fn a_missing_run_is_not_corrupt() {
     for e in [
         g.verify(&face(), &one.generation).unwrap_err(),
         scan(&g, &one.generation, &[]).unwrap_err(),
-        g.get(&face(), &one.generation, &[key("a")]).unwrap_err(),
+        g.get(&face(), &one.generation, &[key("key-0000001")]).unwrap_err(),
     ] {
         assert_eq!(e.kind(), ErrorKind::TryAgain);
         assert!(e.to_string().contains(&one.generation.runs[0].path), "{e}");

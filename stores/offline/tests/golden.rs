@@ -28,7 +28,7 @@ fn a_small_run() {
     std::fs::write(dir.path().join("counts/run-golden.rrun"), &golden).unwrap();
     let run = RunFile {
         path: "run-golden.rrun".into(),
-        bytes: 93,
+        bytes: 125,
         checksum: one.generation.runs[0].checksum.clone(),
         keys: 2,
         first_key: "6100".into(),

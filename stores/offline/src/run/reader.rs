@@ -1,113 +1,144 @@
-//! Reads a run: the index once, then one block a look-up. Every byte that is used was checked against a checksum.
+//! Reads a run: the top once, then one block a look-up. Every byte that is used was checked against a checksum.
 
 use std::cmp::Ordering;
-use std::fs::File;
-use std::io::ErrorKind as Io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rufous_core::{Error, Result};
+use rufous_place::{Filled, Open, Place};
 use rufous_store_api::RunFile;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::entry::{Block, blocks, entry, word};
+use super::cache::Cache;
+use super::entry::{Partition, entry, top, word};
+use super::meta::Meta;
 use super::{FOOTER, MAGIC, SUM, Scan, hex};
 
+/// So many bytes at the end of a file are read at once: most often they hold the whole top.
+const TAIL: u64 = 32 << 10;
+
 /// An open run.
-pub struct Reader {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-    pub(super) blocks: Vec<Block>,
-    /// Where the blocks end and the index begins.
-    pub(super) index_at: u64,
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// As messages name it.
+    name: String,
+    pub(super) file: Box<dyn Open>,
+    /// A read of it costs a round trip.
+    pub(super) far: bool,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) last: Vec<u8>,
+    /// Where the partitions end and the top begins.
+    pub(super) top_at: u64,
+    /// Its number in the cache.
+    pub(super) id: u64,
+    pub(super) cache: Arc<Cache>,
     /// What the manifest says; [`verify`](Self::verify) compares it with the bytes.
     checksum: String,
 }
 
-pub(super) fn corrupt(path: &Path, why: &str) -> Error {
+fn gone(name: &str) -> Error {
+    let why = "is gone: a newer generation may have replaced it, read again with the newest manifest";
+    Error::try_again(format!("run {name} {why}"))
+}
+
+fn corrupt(name: &str, why: &str) -> Error {
     let repair = "restore it from a copy, or run `batch` again into a new instance";
-    Error::corrupt(format!("run {} {why}: {repair}", path.display()))
+    Error::corrupt(format!("run {name} {why}: {repair}"))
 }
 
 /// Fills `bytes` from offset `at`; a file that ends before is corrupt.
-pub(super) fn read_at(path: &Path, file: &File, bytes: &mut [u8], at: u64) -> Result<()> {
-    file.read_exact_at(bytes, at).map_err(|e| match e.kind() {
-        Io::UnexpectedEof => corrupt(path, &format!("ends within the {} bytes at byte {at}", bytes.len())).caused_by(e),
-        _ => Error::io(&format!("cannot read byte {at} of run"), path, e),
-    })
+fn read_at(name: &str, file: &dyn Open, bytes: &mut [u8], at: u64) -> Result<()> {
+    match file.read_at(bytes, at).map_err(|e| e.at("run"))? {
+        Filled::Whole => Ok(()),
+        Filled::Short => Err(corrupt(
+            name,
+            &format!("ends within the {} bytes at byte {at}", bytes.len()),
+        )),
+        Filled::Gone => Err(gone(name)),
+    }
 }
 
 impl Reader {
-    /// Opens the run that a manifest names, and reads its footer and its index.
+    /// Opens the run that a manifest names, and reads its footer and its top.
     ///
     /// # Errors
     /// `TryAgain` when the file is gone (a newer manifest may have replaced it, P25), `CorruptData` that names the file
-    /// when its length, footer or index is not what was written.
-    pub fn open(path: &Path, expected: &RunFile) -> Result<Self> {
-        let file = File::open(path).map_err(|e| match e.kind() {
-            Io::NotFound => {
-                let why = "is gone: a newer generation may have replaced it, read again with the newest manifest";
-                Error::try_again(format!("run {} {why}", path.display())).caused_by(e)
-            }
-            _ => Error::io("cannot open run", path, e),
-        })?;
-        let len = file
-            .metadata()
-            .map_err(|e| Error::io("cannot read run", path, e))?
-            .len();
+    /// when its length, footer or top is not what was written.
+    pub(crate) fn open(place: &dyn Place, path: &str, expected: &RunFile, cache: &Arc<Cache>) -> Result<Self> {
+        let name = place.show(path);
+        let corrupt = |why: &str| corrupt(&name, why);
+        let file = place.open(path).map_err(|e| e.at("run"))?.ok_or_else(|| gone(&name))?;
+        let len = file.size();
         if len != expected.bytes {
-            return Err(corrupt(
-                path,
-                &format!("has {len} bytes in place of {}", expected.bytes),
-            ));
+            return Err(corrupt(&format!("has {len} bytes in place of {}", expected.bytes)));
         }
         let footer_at = match len.checked_sub(FOOTER as u64) {
             Some(at) if at >= MAGIC.len() as u64 => at,
-            _ => return Err(corrupt(path, &format!("has {len} bytes, fewer than any run"))),
+            _ => return Err(corrupt(&format!("has {len} bytes, fewer than any run"))),
         };
-        let (mut magic, mut footer) = ([0; MAGIC.len()], [0; FOOTER]);
-        read_at(path, &file, &mut magic, 0)?;
-        read_at(path, &file, &mut footer, footer_at)?;
+        let mut magic = [0; MAGIC.len()];
+        read_at(&name, &*file, &mut magic, 0)?;
+        let tail_at = len.saturating_sub(TAIL);
+        let mut tail = vec![0; (len - tail_at) as usize];
+        read_at(&name, &*file, &mut tail, tail_at)?;
+        let (before, footer) = tail.split_at(tail.len() - FOOTER);
         if magic != MAGIC || footer[FOOTER - MAGIC.len()..] != MAGIC {
-            return Err(corrupt(path, "is no run of format 1"));
+            return Err(corrupt("is no run of format 1"));
         }
-        if xxh3_64(&footer[..32]) != word(&footer, 32) {
-            return Err(corrupt(path, &format!("has a damaged footer at byte {footer_at}")));
+        if xxh3_64(&footer[..32]) != word(footer, 32) {
+            return Err(corrupt(&format!("has a damaged footer at byte {footer_at}")));
         }
-        let (index_at, index_len, index_sum, keys) =
-            (word(&footer, 0), word(&footer, 8), word(&footer, 16), word(&footer, 24));
-        if index_at.checked_add(index_len) != Some(footer_at) {
-            return Err(corrupt(path, "has a footer that does not fit its length"));
+        let (top_at, top_len, top_sum, keys) = (word(footer, 0), word(footer, 8), word(footer, 16), word(footer, 24));
+        if top_at.checked_add(top_len) != Some(footer_at) {
+            return Err(corrupt("has a footer that does not fit its length"));
         }
         if keys != expected.keys {
-            return Err(corrupt(
-                path,
-                &format!("holds {keys} keys in place of {}", expected.keys),
-            ));
+            return Err(corrupt(&format!("holds {keys} keys in place of {}", expected.keys)));
         }
-        let index_len = usize::try_from(index_len).map_err(|_| corrupt(path, "is too large for this machine"))?;
-        let mut index = vec![0; index_len];
-        read_at(path, &file, &mut index, index_at)?;
-        if xxh3_64(&index) != index_sum {
-            return Err(corrupt(path, &format!("has a damaged index at byte {index_at}")));
+        let held = top_at.checked_sub(tail_at).and_then(|n| usize::try_from(n).ok());
+        let mut read = Vec::new();
+        let bytes = match held.and_then(|n| before.get(n..)) {
+            Some(bytes) => bytes,
+            None => {
+                let len = usize::try_from(top_len).map_err(|_| corrupt("is too large for this machine"))?;
+                read.resize(len, 0);
+                read_at(&name, &*file, &mut read, top_at)?;
+                &read
+            }
+        };
+        if xxh3_64(bytes) != top_sum {
+            return Err(corrupt(&format!("has a damaged index at byte {top_at}")));
         }
-        let malformed = || corrupt(path, &format!("has a malformed index at byte {index_at}"));
-        let blocks = blocks(&index, index_at).ok_or_else(malformed)?;
-        let first = blocks.first().map_or_else(String::new, |b| hex(&b.first));
-        if first != expected.first_key {
-            return Err(corrupt(
-                path,
-                &format!("begins with key {first} in place of {}", expected.first_key),
-            ));
+        let (last, partitions) =
+            top(bytes, top_at).ok_or_else(|| corrupt(&format!("has a malformed index at byte {top_at}")))?;
+        let first = partitions.first().map_or_else(String::new, |p| hex(&p.first));
+        for (what, found, said) in [
+            ("begins", first, &expected.first_key),
+            ("ends", hex(&last), &expected.last_key),
+        ] {
+            if found != *said {
+                return Err(corrupt(&format!("{what} with key {found} in place of {said}")));
+            }
         }
         Ok(Self {
-            path: path.to_path_buf(),
+            name,
             file,
-            blocks,
-            index_at,
+            far: place.is_far(),
+            partitions,
+            last,
+            top_at,
+            id: cache.number(),
+            cache: cache.clone(),
             checksum: expected.checksum.clone(),
         })
+    }
+
+    pub(super) fn corrupt(&self, why: &str) -> Error {
+        corrupt(&self.name, why)
+    }
+
+    pub(super) fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<()> {
+        read_at(&self.name, &*self.file, bytes, at)
     }
 
     /// Whether this is the run that a manifest means; names are unique, so it is unless a manifest was made by hand.
@@ -115,66 +146,75 @@ impl Reader {
         self.checksum == run.checksum
     }
 
-    /// Whether the file still has a name; a deleted one keeps its space while it is open.
-    pub(crate) fn is_named(&self) -> bool {
-        self.file.metadata().is_ok_and(|m| m.nlink() > 0)
+    /// Whether the file has no name any more; it keeps its space while it is open.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.file.is_deleted()
     }
 
-    /// Reads a block and the checksum behind it; checks both that and the first key.
-    pub(super) fn block_and_sum(&self, i: usize, bytes: &mut Vec<u8>) -> Result<()> {
-        let Block { first, offset, len } = &self.blocks[i];
-        bytes.resize(len + SUM, 0);
-        read_at(&self.path, &self.file, bytes, *offset)?;
-        if xxh3_64(&bytes[..*len]) != word(bytes, *len) {
-            return Err(corrupt(
-                &self.path,
-                &format!("is damaged in the block at byte {offset}"),
-            ));
+    /// Checks a block and the checksum behind it, and its first key.
+    pub(super) fn check_block(&self, meta: &Meta, i: usize, bytes: &[u8]) -> Result<()> {
+        let block = &meta.blocks[i];
+        let (at, len) = (block.offset, block.len);
+        if xxh3_64(&bytes[..len]) != word(bytes, len) {
+            return Err(self.corrupt(&format!("is damaged in the block at byte {at}")));
         }
-        let (key, _) = entry(&bytes[..*len], 0).ok_or_else(|| self.malformed(i, 0))?;
-        if bytes[key] != **first {
-            return Err(corrupt(
-                &self.path,
-                &format!("has a block at byte {offset} that belongs elsewhere"),
-            ));
+        let (key, _) = entry(&bytes[..len], 0).ok_or_else(|| self.malformed(meta, i, 0))?;
+        if bytes[key] != *meta.first(i) {
+            return Err(self.corrupt(&format!("has a block at byte {at} that belongs elsewhere")));
         }
         Ok(())
     }
 
     /// The entries of a block.
-    pub(super) fn block(&self, i: usize, bytes: &mut Vec<u8>) -> Result<()> {
-        self.block_and_sum(i, bytes)?;
-        bytes.truncate(self.blocks[i].len);
+    fn block(&self, meta: &Meta, i: usize, bytes: &mut Vec<u8>) -> Result<()> {
+        self.cache.blocks.fetch_add(1, Relaxed);
+        bytes.resize(meta.blocks[i].len + SUM, 0);
+        self.read_at(bytes, meta.blocks[i].offset)?;
+        self.check_block(meta, i, bytes)?;
+        bytes.truncate(meta.blocks[i].len);
         Ok(())
     }
 
     /// An entry at `at` of a block cannot be decoded though the checksum fits.
-    pub(super) fn malformed(&self, block: usize, at: usize) -> Error {
-        let at = self.blocks.get(block).map_or(0, |b| b.offset) + at as u64;
-        corrupt(&self.path, &format!("has a malformed entry at byte {at}"))
+    pub(super) fn malformed(&self, meta: &Meta, block: usize, at: usize) -> Error {
+        let at = meta.blocks.get(block).map_or(0, |b| b.offset) + at as u64;
+        self.corrupt(&format!("has a malformed entry at byte {at}"))
+    }
+
+    /// The last partition whose first key is not above `key`.
+    pub(super) fn partition_of(&self, key: &[u8]) -> Option<usize> {
+        self.partitions
+            .partition_point(|p| p.first.as_slice() <= key)
+            .checked_sub(1)
     }
 
     /// Calls `found` with the place in `keys` and the value of each key that is here. `keys` must ascend; equal ones may
     /// follow each other. Every block is read once, and passed once.
     ///
     /// # Errors
-    /// `CorruptData` that names the file and the byte.
-    pub fn get_sorted(&self, keys: &[&[u8]], found: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+    /// `CorruptData` that names the file and the byte; `TryAgain` when the file is gone.
+    pub(crate) fn get_sorted(&self, keys: &[&[u8]], found: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        let mut partition: Option<(usize, Arc<Meta>)> = None;
         let (mut current, mut bytes, mut at) = (None, Vec::new(), 0);
         for (n, key) in keys.iter().enumerate() {
-            let Some(i) = self
-                .blocks
-                .partition_point(|b| b.first.as_slice() <= *key)
-                .checked_sub(1)
-            else {
-                continue;
+            let Some(p) = self.partition_of(key) else { continue };
+            let meta = match &partition {
+                Some((q, meta)) if *q == p => meta,
+                _ => {
+                    current = None;
+                    &partition.insert((p, self.meta(p)?)).1
+                }
             };
+            if !meta.may_hold(key) {
+                continue;
+            }
+            let i = meta.block_of(key);
             if current != Some(i) {
-                self.block(i, &mut bytes)?;
+                self.block(meta, i, &mut bytes)?;
                 (current, at) = (Some(i), 0);
             }
             while at < bytes.len() {
-                let (k, v) = entry(&bytes, at).ok_or_else(|| self.malformed(i, at))?;
+                let (k, v) = entry(&bytes, at).ok_or_else(|| self.malformed(meta, i, at))?;
                 match bytes[k].cmp(key) {
                     Ordering::Less => at = v.end,
                     Ordering::Equal => {
@@ -189,11 +229,7 @@ impl Reader {
     }
 
     /// The entries from the first key at or above `from` on.
-    pub fn scan(self: &Arc<Self>, from: &[u8]) -> Scan {
-        let block = self
-            .blocks
-            .partition_point(|b| b.first.as_slice() <= from)
-            .saturating_sub(1);
-        Scan::new(self.clone(), block, from)
+    pub(crate) fn scan(self: &Arc<Self>, from: &[u8]) -> Scan {
+        Scan::new(self.clone(), self.partition_of(from).unwrap_or(0), from)
     }
 }

@@ -5,72 +5,75 @@ use rufous_store_api::RunFile;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::entry::entry;
-use super::reader::{corrupt, read_at};
-use super::{FOOTER, MAGIC, Reader, hex};
+use super::{FOOTER, MAGIC, Reader, SUM, filter, hex};
 
 impl Reader {
-    /// Reads every byte once and compares the checksum of each block and of the whole, the number and the order of keys,
-    /// and the first and the last of them. The reader should be fresh: footer and index were checked when it was opened.
+    /// Reads every byte once and compares the checksum of each block and of the whole, the filters, the number and the order
+    /// of keys, and the first and the last of them. The reader should be fresh: footer and top were checked when it was
+    /// opened.
     ///
     /// # Errors
     /// `CorruptData` that names the file, and the byte where it is known.
-    pub fn verify(&self, expected: &RunFile) -> Result<()> {
+    pub(crate) fn verify(&self, expected: &RunFile) -> Result<()> {
         let mut hash = Xxh3::new();
         let mut bytes = vec![0; MAGIC.len()];
-        read_at(&self.path, &self.file, &mut bytes, 0)?;
+        self.read_at(&mut bytes, 0)?;
         hash.update(&bytes);
         let (mut keys, mut last) = (0, Vec::new());
-        for (i, block) in self.blocks.iter().enumerate() {
-            self.block_and_sum(i, &mut bytes)?;
-            hash.update(&bytes);
-            bytes.truncate(block.len);
-            let mut at = 0;
-            while at < bytes.len() {
-                let (key, value) = entry(&bytes, at).ok_or_else(|| self.malformed(i, at))?;
-                let key = &bytes[key];
-                if keys > 0 && key <= last.as_slice() {
-                    let at = block.offset + at as u64;
-                    return Err(corrupt(
-                        &self.path,
-                        &format!("has a key at byte {at} that does not ascend"),
-                    ));
+        let (mut hashes, mut filter, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+        for (p, partition) in self.partitions.iter().enumerate() {
+            let meta = self.load_meta(p, Some(&mut raw))?;
+            hashes.clear();
+            for (i, block) in meta.blocks.iter().enumerate() {
+                bytes.resize(block.len + SUM, 0);
+                self.read_at(&mut bytes, block.offset)?;
+                self.check_block(&meta, i, &bytes)?;
+                hash.update(&bytes);
+                bytes.truncate(block.len);
+                let mut at = 0;
+                while at < bytes.len() {
+                    let (key, value) = entry(&bytes, at).ok_or_else(|| self.malformed(&meta, i, at))?;
+                    let key = &bytes[key];
+                    if keys > 0 && key <= last.as_slice() {
+                        let at = block.offset + at as u64;
+                        return Err(self.corrupt(&format!("has a key at byte {at} that does not ascend")));
+                    }
+                    last.clear();
+                    last.extend_from_slice(key);
+                    hashes.push(filter::hash(key));
+                    keys += 1;
+                    at = value.end;
                 }
-                last.clear();
-                last.extend_from_slice(key);
-                keys += 1;
-                at = value.end;
+            }
+            hash.update(&raw);
+            filter::build(&hashes, &mut filter);
+            if filter != meta.filter() {
+                let at = partition.index_at + (partition.index + SUM) as u64;
+                return Err(self.corrupt(&format!("has a filter at byte {at} that is not of its keys")));
             }
         }
-        // The index, which the open run holds decoded, and the footer.
+        // The top, which the open run holds decoded, and the footer.
         let tail = expected
             .bytes
-            .checked_sub(self.index_at)
+            .checked_sub(self.top_at)
             .and_then(|n| usize::try_from(n).ok());
         bytes.resize(
             tail.filter(|n| *n >= FOOTER)
-                .ok_or_else(|| corrupt(&self.path, "has another length"))?,
+                .ok_or_else(|| self.corrupt("has another length"))?,
             0,
         );
-        read_at(&self.path, &self.file, &mut bytes, self.index_at)?;
+        self.read_at(&mut bytes, self.top_at)?;
         hash.update(&bytes);
         if keys != expected.keys {
-            return Err(corrupt(
-                &self.path,
-                &format!("holds {keys} keys in place of {}", expected.keys),
-            ));
+            return Err(self.corrupt(&format!("holds {keys} keys in place of {}", expected.keys)));
         }
         if hex(&last) != expected.last_key {
-            return Err(corrupt(
-                &self.path,
-                &format!("ends with key {} in place of {}", hex(&last), expected.last_key),
-            ));
+            let (found, said) = (hex(&last), &expected.last_key);
+            return Err(self.corrupt(&format!("ends with key {found} in place of {said}")));
         }
         let sum = format!("{:016x}", hash.digest());
         if sum != expected.checksum {
-            return Err(corrupt(
-                &self.path,
-                &format!("has checksum {sum} in place of {}", expected.checksum),
-            ));
+            return Err(self.corrupt(&format!("has checksum {sum} in place of {}", expected.checksum)));
         }
         Ok(())
     }

@@ -1,94 +1,128 @@
-//! Writes a run under a temporary name; it gets its final one when it is whole and synced.
+//! Writes a run; it gets its name when it is whole and durable.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::sync::Arc;
 
 use rufous_algebra::codec::put_varint;
 use rufous_core::{Error, Result};
-use rufous_store_api::exclusive::{sync_dir, unique_name};
-use rufous_store_api::points::reach;
+use rufous_place::{Pending, Place, Steps};
+use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::{RunFile, RunWriter};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
-use super::{BLOCK, FOOTER, MAGIC, hex};
-use crate::durable;
+use crate::hold::Hold;
 
-/// A run that is being written. After a failed write it takes nothing more: the file may hold a part of an entry.
-pub struct Writer {
-    dir: PathBuf,
-    temporary: PathBuf,
-    /// `None` after a failure and at the end.
-    file: Option<BufWriter<File>>,
+use super::{BLOCK, FOOTER, MAGIC, PARTITION, SUM, filter, hex};
+
+const STEPS: Steps = ["run.created", "run.written", "run.synced", "run.renamed", "run.durable"];
+/// What is written to the file at a time.
+const BUFFER: usize = 256 << 10;
+
+/// A run that is being written. After a failed write it takes nothing more: the file may hold a part of an entry. It holds
+/// one block, and of one partition the index and a hash a key; of those before, the first keys.
+pub(crate) struct Writer {
+    place: Arc<dyn Place>,
+    hold: Arc<Hold>,
+    dir: String,
+    name: String,
+    /// `None` after a failure.
+    file: Option<Box<dyn Pending>>,
+    buffer: Vec<u8>,
     hash: Xxh3,
+    /// Bytes so far, those in the buffer as well.
     written: u64,
     block: Vec<u8>,
     /// Of the block that is being filled.
     first: Vec<u8>,
+    /// Of the partition that is being filled.
     index: Vec<u8>,
+    hashes: Vec<u128>,
+    partition_first: Vec<u8>,
+    partition_at: u64,
+    filter: Vec<u8>,
+    /// Without the last key.
+    top: Vec<u8>,
     keys: u64,
     first_key: Vec<u8>,
     last_key: Vec<u8>,
 }
 
+fn put_key(key: &[u8], out: &mut Vec<u8>) {
+    put_varint(key.len() as u64, out);
+    out.extend_from_slice(key);
+}
+
 impl Writer {
-    /// Begins a run in this directory, which is created when it is missing.
+    /// Begins a run in this directory of a place.
     ///
     /// # Errors
     /// When the file cannot be created.
-    pub fn create(dir: &Path) -> Result<Self> {
-        durable::create_dir(dir)?;
-        let temporary = dir.join(format!(".tmp-{}", unique_name()));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)
-            .map_err(|e| Error::io("cannot create", &temporary, e))?;
+    pub(crate) fn create(place: &Arc<dyn Place>, dir: &str, hold: Arc<Hold>) -> Result<Self> {
+        let name = format!("run-{}.rrun", unique_name());
+        let file = place.begin(&format!("{dir}/{name}"), &STEPS)?;
         let mut writer = Self {
-            dir: dir.to_path_buf(),
-            temporary,
-            file: Some(BufWriter::with_capacity(1 << 18, file)),
+            place: place.clone(),
+            hold,
+            dir: dir.into(),
+            name,
+            file: Some(file),
+            buffer: Vec::with_capacity(BUFFER + 2 * BLOCK),
             hash: Xxh3::new(),
             written: 0,
             block: Vec::with_capacity(2 * BLOCK),
             first: Vec::new(),
             index: Vec::new(),
+            hashes: Vec::new(),
+            partition_first: Vec::new(),
+            partition_at: MAGIC.len() as u64,
+            filter: Vec::new(),
+            top: Vec::new(),
             keys: 0,
             first_key: Vec::new(),
             last_key: Vec::new(),
         };
         writer.write(&MAGIC)?;
-        reach("run.created");
         Ok(writer)
     }
+
+    fn path(&self) -> String {
+        self.place.show(&format!("{}/{}", self.dir, self.name))
+    }
+
     /// The file, for one operation that may fail.
-    fn take_file(&mut self) -> Result<BufWriter<File>> {
-        let failed = || {
-            Error::closed(format!(
-                "run {} failed before: begin a new one",
-                self.temporary.display()
-            ))
-        };
-        self.file.take().ok_or_else(failed)
+    fn take_file(&mut self) -> Result<Box<dyn Pending>> {
+        let file = self.file.take();
+        file.ok_or_else(|| Error::closed(format!("run {} failed before: begin a new one", self.path())))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut file = self.take_file()?;
+        file.write_all(&self.buffer)
+            .map_err(|e| Error::io("cannot write run", self.path().as_ref(), e))?;
+        self.file = Some(file);
+        self.buffer.clear();
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut file = self.take_file()?;
-        file.write_all(bytes)
-            .map_err(|e| Error::io("cannot write run", &self.temporary, e))?;
-        self.file = Some(file);
         self.hash.update(bytes);
         self.written += bytes.len() as u64;
-        Ok(())
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn end_block(&mut self) -> Result<()> {
         if self.block.is_empty() {
             return Ok(());
         }
-        put_varint(self.first.len() as u64, &mut self.index);
-        self.index.extend_from_slice(&self.first);
-        put_varint(self.written, &mut self.index);
+        if self.index.is_empty() {
+            self.partition_first.clone_from(&self.first);
+        }
+        put_key(&self.first, &mut self.index);
         put_varint(self.block.len() as u64, &mut self.index);
         let sum = xxh3_64(&self.block);
         let mut block = std::mem::take(&mut self.block);
@@ -96,6 +130,32 @@ impl Writer {
         self.write(&block)?;
         block.clear();
         self.block = block;
+        if self.written - self.partition_at >= PARTITION as u64 {
+            self.end_partition()?;
+        }
+        Ok(())
+    }
+
+    fn end_partition(&mut self) -> Result<()> {
+        if self.index.is_empty() {
+            return Ok(());
+        }
+        let (mut index, mut filter) = (std::mem::take(&mut self.index), std::mem::take(&mut self.filter));
+        filter::build(&self.hashes, &mut filter);
+        put_key(&self.partition_first, &mut self.top);
+        for n in [self.written, index.len() as u64, filter.len() as u64] {
+            put_varint(n, &mut self.top);
+        }
+        let sum = xxh3_64(&index);
+        index.extend_from_slice(&sum.to_le_bytes());
+        let sum = xxh3_64_with_seed(&filter, sum);
+        filter.extend_from_slice(&sum.to_le_bytes());
+        self.write(&index)?;
+        self.write(&filter)?;
+        index.clear();
+        self.hashes.clear();
+        self.hold.renew()?;
+        (self.index, self.filter, self.partition_at) = (index, filter, self.written);
         Ok(())
     }
 }
@@ -118,10 +178,10 @@ impl RunWriter for Writer {
             self.first.clear();
             self.first.extend_from_slice(key);
         }
-        put_varint(key.len() as u64, &mut self.block);
-        self.block.extend_from_slice(key);
+        put_key(key, &mut self.block);
         put_varint(value.len() as u64, &mut self.block);
         self.block.extend_from_slice(value);
+        self.hashes.push(filter::hash(key));
         self.keys += 1;
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
@@ -137,43 +197,28 @@ impl RunWriter for Writer {
             return Ok(None);
         }
         self.end_block()?;
-        let (at, index) = (self.written, std::mem::take(&mut self.index));
-        self.write(&index)?;
+        self.end_partition()?;
+        let mut top = Vec::with_capacity(self.last_key.len() + SUM + self.top.len());
+        put_key(&self.last_key, &mut top);
+        top.append(&mut self.top);
+        let at = self.written;
+        self.write(&top)?;
         let mut footer = Vec::with_capacity(FOOTER);
-        for n in [at, index.len() as u64, xxh3_64(&index), self.keys] {
+        for n in [at, top.len() as u64, xxh3_64(&top), self.keys] {
             footer.extend_from_slice(&n.to_le_bytes());
         }
         footer.extend_from_slice(&xxh3_64(&footer).to_le_bytes());
         footer.extend_from_slice(&MAGIC);
         self.write(&footer)?;
-        let file = self.take_file()?;
-        let synced = file
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .inspect(|_| reach("run.written"))
-            .and_then(|f| f.sync_all());
-        synced.map_err(|e| Error::io("cannot sync", &self.temporary, e))?;
-        reach("run.synced");
-        let name = format!("run-{}.rrun", unique_name());
-        let path = self.dir.join(&name);
-        fs::rename(&self.temporary, &path).map_err(|e| Error::io("cannot create", &path, e))?;
-        reach("run.renamed");
-        sync_dir(&self.dir)?;
-        reach("run.durable");
+        self.flush()?;
+        self.take_file()?.finish()?;
         Ok(Some(RunFile {
-            path: name,
+            path: self.name,
             bytes: self.written,
             checksum: format!("{:016x}", self.hash.digest()),
             keys: self.keys,
             first_key: hex(&self.first_key),
             last_key: hex(&self.last_key),
         }))
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // After a finish the name is gone already; otherwise nobody needs the file.
-        let _ = fs::remove_file(&self.temporary);
     }
 }

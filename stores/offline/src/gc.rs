@@ -1,0 +1,196 @@
+//! Deletes what nobody can read any more (P25): manifests below the keep window, and run files that no manifest in it names.
+//!
+//! Named are the runs and deltas of the current manifest, of the `keep` before it, of every manifest that was replaced within
+//! the reader grace, and of the newest two of each staged line. A file must also be older than the grace, and older than what
+//! anybody who writes runs now began with (`.writing-*`): a run is there before the manifest that will name it. Files are
+//! listed before manifests are read, so one that is published in between is found to be named.
+//!
+//! Manifests go from the lowest number upward, for a missing number between others is damage. A reader that climbs from a
+//! number that is deleted lists the directory. When any manifest that counts cannot be read, or there is none, nothing is
+//! deleted.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rufous_core::{Error, Result};
+use rufous_place::{Listed, PROBE, Place, TEMPORARY};
+use rufous_store_api::{Manifest, ManifestLog};
+
+use crate::hold::{self, HOLD};
+use crate::{Generations, Manifests};
+
+/// How many manifests of a staged line count.
+const STAGED: usize = 2;
+
+/// What is to be tidied up, and how far.
+#[derive(Clone, Debug)]
+pub struct Gc {
+    /// The generations before the current one that stay for a rollback (1).
+    pub keep: u64,
+    /// How long a reader may work with a manifest that was replaced (1 hour).
+    pub grace: Duration,
+    /// Nothing is deleted, only said.
+    pub dry_run: bool,
+}
+
+impl Default for Gc {
+    fn default() -> Self {
+        Self {
+            keep: 1,
+            grace: Duration::from_secs(3_600),
+            dry_run: false,
+        }
+    }
+}
+
+/// What a file was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A manifest below the window.
+    Manifest,
+    /// A run that no manifest names.
+    Run,
+    /// What a process left that ended.
+    Temporary,
+}
+
+/// A file that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deleted {
+    /// What it was.
+    pub kind: Kind,
+    /// Where it lay: a path or a URL.
+    pub name: String,
+    /// How long it was.
+    pub bytes: u64,
+}
+
+/// Where staged lines lie: `<dir>/<line>/manifests/<n>.json`.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    /// The place.
+    pub place: Arc<dyn Place>,
+    /// The directory of all lines.
+    pub dir: String,
+}
+
+/// The paths of all files that a manifest names.
+fn name_files(generations: &Generations, manifest: &Manifest, named: &mut HashSet<String>) -> Result<()> {
+    for (store, generation) in &manifest.stores {
+        for run in generation.runs.iter().chain(&generation.delta) {
+            named.insert(generations.path(store, run)?);
+        }
+    }
+    Ok(())
+}
+
+impl Gc {
+    /// Deletes, and says what: manifests first, then runs, then temporary files.
+    ///
+    /// # Errors
+    /// When something cannot be listed or read: nothing is deleted then. When something cannot be deleted: what was deleted
+    /// before stays so, and the next one goes on.
+    pub fn collect(
+        &self,
+        manifests: &Manifests,
+        lines: Option<&Lines>,
+        generations: &Generations,
+    ) -> Result<Vec<Deleted>> {
+        let now = SystemTime::now();
+        // First the files.
+        let files = generations.place.list(&generations.dir)?;
+        let Some(current) = manifests.newest(0)? else {
+            return Err(Error::invalid(
+                "there is no manifest, so it is not known which files are in use: nothing is deleted",
+            ));
+        };
+        let listed = manifests.list()?;
+        let aged = |changed: SystemTime| now.duration_since(changed).is_ok_and(|age| age >= self.grace);
+        // When each was replaced: when the next one was published.
+        let replaced = |number: u64| listed.iter().find(|(n, ..)| *n == number + 1).map(|(_, at, _)| *at);
+        let floor = current.number.saturating_sub(self.keep);
+        let old = |number: u64| number < floor && replaced(number).is_some_and(aged);
+        let gone: Vec<_> = listed.iter().take_while(|(n, ..)| old(*n)).collect();
+        let mut named = HashSet::new();
+        name_files(generations, &current, &mut named)?;
+        for (number, ..) in listed.iter().skip(gone.len()) {
+            // Its number was listed just now; a publish since then is above the current one, and named below.
+            if let Some(manifest) = manifests.get(*number)? {
+                name_files(generations, &manifest, &mut named)?;
+            }
+        }
+        if let Some(lines) = lines {
+            lines.name_files(generations, &mut named)?;
+        }
+        let mut deleted = Vec::new();
+        for (number, _, bytes) in gone {
+            if self.dry_run || manifests.delete(*number)? {
+                deleted.push(Deleted {
+                    kind: Kind::Manifest,
+                    name: manifests.show(*number),
+                    bytes: *bytes,
+                });
+            }
+        }
+        let writing = files.iter().filter_map(|f| hold::since(f, now)).min();
+        let mut last = current.number;
+        for file in &files {
+            let Some(kind) = kind(file, &generations.dir) else {
+                continue;
+            };
+            let held = writing.is_some_and(|since| file.changed >= since) || hold::since(file, now).is_some();
+            if !aged(file.changed) || held || named.contains(&file.path) {
+                continue;
+            }
+            // A rollback may have come meanwhile, to a generation whose manifest was above: it is asked each time.
+            while let Some(next) = manifests.get(last + 1)? {
+                name_files(generations, &next, &mut named)?;
+                last += 1;
+            }
+            if !named.contains(&file.path) && (self.dry_run || generations.place.delete(&file.path)?) {
+                deleted.push(Deleted {
+                    kind,
+                    name: generations.place.show(&file.path),
+                    bytes: file.bytes,
+                });
+            }
+        }
+        for (path, bytes) in manifests.temporary(now, self.grace)? {
+            if self.dry_run || manifests.place().delete(&path)? {
+                deleted.push(Deleted {
+                    kind: Kind::Temporary,
+                    name: manifests.place().show(&path),
+                    bytes,
+                });
+            }
+        }
+        deleted.sort();
+        Ok(deleted)
+    }
+}
+
+impl Lines {
+    fn name_files(&self, generations: &Generations, named: &mut HashSet<String>) -> Result<()> {
+        for line in self.place.dirs(&self.dir)? {
+            let log = Manifests::on(self.place.clone(), &format!("{}/{line}/manifests", self.dir));
+            for number in log.numbers()?.into_iter().rev().take(STAGED) {
+                if let Some(manifest) = log.get(number)? {
+                    name_files(generations, &manifest, named)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a file of the offline directory is; `None`: not ours.
+fn kind(file: &Listed, dir: &str) -> Option<Kind> {
+    let below = file.path.strip_prefix(dir)?;
+    let name = below.rsplit('/').next()?;
+    if [TEMPORARY, PROBE, HOLD].iter().any(|prefix| name.starts_with(prefix)) {
+        return Some(Kind::Temporary);
+    }
+    let run = below.split('/').count() == 2 && name.starts_with("run-") && name.ends_with(".rrun");
+    run.then_some(Kind::Run)
+}
