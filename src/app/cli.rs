@@ -111,6 +111,42 @@ pub(super) fn command<A: clap::Args>() -> Command {
             )
             .arg(flag("delete", "Delete it instead of keeping it beside")),
         )
+        .subcommand(sub(
+            "generations",
+            "List what is published, and what a rollback could reach",
+        ))
+        .subcommand(
+            sub("rollback", "Make an older generation the current one again").arg(
+                Arg::new("to")
+                    .long("to")
+                    .value_name("N")
+                    .value_parser(value_parser!(u64))
+                    .help("Which [default: the one before the current]"),
+            ),
+        )
+        .subcommand(
+            sub(
+                "gc",
+                "Delete manifests and files of generations that nobody can read any more",
+            )
+            .arg(
+                Arg::new("keep")
+                    .long("keep")
+                    .value_name("N")
+                    .default_value("1")
+                    .value_parser(value_parser!(u64))
+                    .help("Leave so many generations before the current one"),
+            )
+            .arg(
+                Arg::new("grace-minutes")
+                    .long("grace-minutes")
+                    .value_name("N")
+                    .default_value("60")
+                    .value_parser(value_parser!(u32))
+                    .help("Leave what a reader could have begun with so long ago"),
+            )
+            .arg(flag("dry-run", "Only show them")),
+        )
         .subcommand(sub("doctor", "Check that all can be reached and fits together"))
 }
 
@@ -378,6 +414,15 @@ impl Sweep {
             older_than: Duration::from_secs(u64::from(hours) * 3_600),
             dry_run: m.get_flag("dry-run"),
         }
+    }
+}
+
+pub(super) fn gc(m: &ArgMatches) -> rufous_store_offline::Gc {
+    let minutes = m.get_one::<u32>("grace-minutes").copied().unwrap_or(60);
+    rufous_store_offline::Gc {
+        keep: m.get_one("keep").copied().unwrap_or(1),
+        grace: Duration::from_secs(u64::from(minutes) * 60),
+        dry_run: m.get_flag("dry-run"),
     }
 }
 

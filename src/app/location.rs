@@ -104,8 +104,7 @@ fn is_format(suffix: &str) -> bool {
     )
 }
 
-/// Where archives are, if not below the data directory.
-#[cfg(feature = "parquet")]
+/// Where archives or generations are, if not below the data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ArchivePlace {
     Dir(PathBuf),
@@ -113,15 +112,14 @@ pub(super) enum ArchivePlace {
     S3(String),
 }
 
-#[cfg(feature = "parquet")]
 impl ArchivePlace {
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str, section: &str) -> Result<Self> {
         if text.starts_with("s3://") {
             return Ok(Self::S3(text.trim_end_matches('/').into()));
         }
         match text.strip_prefix("dir:").unwrap_or(text) {
             path if path.is_empty() || path.contains("://") => Err(Error::invalid(format!(
-                "settings [archive] location `{text}`: write a directory, or s3://BUCKET/PREFIX"
+                "settings [{section}] location `{text}`: write a directory, or s3://BUCKET/PREFIX"
             ))),
             path => Ok(Self::Dir(path.into())),
         }
@@ -150,16 +148,15 @@ mod tests {
         Location::parse(text).unwrap()
     }
 
-    #[cfg(feature = "parquet")]
     #[test]
     fn archives() {
-        let at = |t: &str| ArchivePlace::parse(t).unwrap();
+        let at = |t: &str| ArchivePlace::parse(t, "archive").unwrap();
         assert_eq!(at("s3://b/p/"), ArchivePlace::S3("s3://b/p".into()));
         assert_eq!(at("/mnt/a"), ArchivePlace::Dir("/mnt/a".into()));
         assert_eq!(at("dir:a"), ArchivePlace::Dir("a".into()));
         for bad in ["", "dir:", "gs://b/p"] {
             assert!(
-                ArchivePlace::parse(bad)
+                ArchivePlace::parse(bad, "archive")
                     .unwrap_err()
                     .to_string()
                     .contains("s3://BUCKET")

@@ -7,6 +7,7 @@ mod bad;
 mod bulk;
 mod cli;
 mod explain;
+mod generations;
 mod location;
 #[cfg(feature = "kafka")]
 mod member;
@@ -121,6 +122,9 @@ impl<Args: clap::Args> App<Args> {
             #[cfg(feature = "parquet")]
             "switch" => backfill::switch(&context, sub.get_flag("behind")),
             "sweep" => write::sweep(&context, &cli::Sweep::read(sub)),
+            "generations" => generations::generations(&context),
+            "rollback" => generations::rollback(&context, sub.get_one("to").copied()),
+            "gc" => generations::gc(&context, &cli::gc(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),

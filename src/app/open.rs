@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::Location;
 use super::cli::Common;
-#[cfg(feature = "parquet")]
 use super::location::ArchivePlace;
 use super::location::Place;
 use super::settings::Settings;
@@ -32,6 +31,8 @@ pub(super) struct Context<'a> {
     pub(super) layout: Layout,
     pub(super) locations: BTreeMap<String, Location>,
     pub(super) settings: &'a Settings,
+    /// Where manifests and generations of the job are.
+    pub(super) offline: Arc<dyn rufous_place::Place>,
     pub(super) manifests: Arc<Manifests>,
     pub(super) generations: Arc<Generations>,
     /// Of the process.
@@ -91,13 +92,15 @@ impl<'a> Context<'a> {
             archive: common.archives,
             own: settings.own_memory(),
         })?;
-        let manifests = Arc::new(Manifests::new(layout.manifests(plan.job())));
-        let generations = Arc::new(Generations::new(layout.offline(plan.job())));
+        let offline = offline(settings, &layout, plan.job())?;
+        let manifests = Arc::new(Manifests::on(offline.clone(), "manifests"));
+        let generations = Arc::new(Generations::on(offline.clone(), "offline"));
         Ok(Self {
             plan,
             layout,
             locations,
             settings,
+            offline,
             manifests,
             generations,
             budget,
@@ -184,7 +187,13 @@ impl<'a> Context<'a> {
 
     #[cfg(feature = "parquet")]
     pub(super) fn archive(&self, source: &str) -> Result<Arc<crate::store_archive::ParquetArchive>> {
-        let archive = match self.settings.archive.location.as_deref().map(ArchivePlace::parse) {
+        let archive = match self
+            .settings
+            .archive
+            .location
+            .as_deref()
+            .map(|l| ArchivePlace::parse(l, "archive"))
+        {
             None => crate::store_archive::ParquetArchive::open(&self.layout.archive(source), source)?,
             Some(place) => match place? {
                 ArchivePlace::Dir(dir) => {
@@ -276,6 +285,40 @@ impl<'a> Context<'a> {
             }),
         })
     }
+}
+
+/// The directory of a job, where it is told to be.
+fn offline(settings: &Settings, layout: &Layout, job: &str) -> Result<Arc<dyn rufous_place::Place>> {
+    let Some(location) = settings.offline.location.as_deref() else {
+        return Ok(Arc::new(rufous_place::Local::new(layout.job(job))));
+    };
+    match ArchivePlace::parse(location, "offline")? {
+        ArchivePlace::Dir(dir) => {
+            let dir = dir.join(layout.instance()).join("jobs").join(job);
+            Ok(Arc::new(rufous_place::Local::new(dir)))
+        }
+        ArchivePlace::S3(url) => {
+            let url = format!("{url}/{}/jobs/{job}", layout.instance());
+            offline_in_s3(&url, &settings.offline.options, layout)
+        }
+    }
+}
+
+#[cfg(feature = "s3")]
+fn offline_in_s3(
+    url: &str,
+    options: &BTreeMap<String, String>,
+    layout: &Layout,
+) -> Result<Arc<dyn rufous_place::Place>> {
+    let remote = rufous_place::s3::open(url, options, "offline")?;
+    Ok(Arc::new(remote.spool_in(layout.root().join("tmp"))))
+}
+
+#[cfg(not(feature = "s3"))]
+fn offline_in_s3(url: &str, _: &BTreeMap<String, String>, _: &Layout) -> Result<Arc<dyn rufous_place::Place>> {
+    Err(Error::invalid(format!(
+        "{url}: this binary was built without the feature `s3`"
+    )))
 }
 
 #[cfg(feature = "rocksdb")]

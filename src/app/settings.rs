@@ -21,6 +21,8 @@ pub(super) struct Settings {
     pub(super) kafka: KafkaSettings,
     pub(super) monitor: MonitorSettings,
     pub(super) archive: ArchiveSettings,
+    /// Where manifests and generations are.
+    pub(super) offline: ArchiveSettings,
 }
 
 /// Where a running job can be seen, and what counts as too long.
@@ -62,7 +64,7 @@ pub(super) enum OnBad {
     DeadLetter,
 }
 
-/// Where the archives of all sources are.
+/// Where the archives of all sources are, or the generations of the job.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ArchiveSettings {

@@ -5,6 +5,7 @@
 //! <data>/<instance>/jobs/<job>/lines/<line>/manifests/<n>.json
 //! <data>/<instance>/jobs/<job>/realtime/<namespace>/
 //! <data>/<instance>/jobs/<job>/offline/<store>/
+//! <data>/<instance>/jobs/<job>/lines/<line>/manifests/<n>.json
 //! <data>/<instance>/archive/<source>/
 //! <data>/<instance>/sources/<source>/
 //! ```
@@ -42,9 +43,13 @@ impl Layout {
     pub fn root(&self) -> &Path {
         &self.root
     }
+    /// Everything of a job.
+    pub fn job(&self, job: &str) -> PathBuf {
+        self.root.join("jobs").join(job)
+    }
     /// The manifests of a job.
     pub fn manifests(&self, job: &str) -> PathBuf {
-        self.root.join("jobs").join(job).join("manifests")
+        self.job(job).join("manifests")
     }
     /// Where a job's staged lines are, one directory each.
     pub fn lines(&self, job: &str) -> PathBuf {
@@ -56,11 +61,15 @@ impl Layout {
     }
     /// A realtime namespace of a job.
     pub fn realtime(&self, job: &str, namespace: &str) -> PathBuf {
-        self.root.join("jobs").join(job).join("realtime").join(namespace)
+        self.job(job).join("realtime").join(namespace)
     }
     /// The generations of a job: one directory a store below it.
     pub fn offline(&self, job: &str) -> PathBuf {
-        self.root.join("jobs").join(job).join("offline")
+        self.job(job).join("offline")
+    }
+    /// The lines of generations of a job that are not current yet: manifests of their own over the same offline directory.
+    pub fn lines(&self, job: &str) -> PathBuf {
+        self.job(job).join("lines")
     }
     /// The archive of a source; it serves all jobs that read it.
     pub fn archive(&self, source: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rufous_core::{Frontier, Result, SourcePartition, Timestamp};
+use rufous_core::{BatchId, Frontier, Result, SourcePartition, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Hole;
@@ -138,15 +138,18 @@ impl Manifest {
                 self.number, base.number
             ));
         }
-        if let Some(namespace) = &self.realtime_namespace
-            && let Some(drop) = base.drop_before.get(namespace)
-            && let Some((p, cut)) = drop.0.iter().find(|(p, cut)| self.frontier.of(p).batch < cut.batch)
-        {
-            return Err(format!(
-                "partition {p} would go back to batch {} though cells below batch {} may be dropped already",
-                self.frontier.of(p).batch.0,
-                cut.batch.0
-            ));
+        let below = self.below_drop(base);
+        if !below.is_empty() {
+            let all: Vec<_> = below
+                .iter()
+                .map(|(p, to, dropped)| {
+                    format!(
+                        "partition {p} would go back to batch {} though cells below batch {} may be dropped already",
+                        to.0, dropped.0
+                    )
+                })
+                .collect();
+            return Err(all.join("; "));
         }
         for (namespace, drop) in &base.drop_before {
             if !self.drop_before.get(namespace).is_some_and(|d| d.covers(drop))
@@ -156,5 +159,32 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// The partitions whose frontier is below what `current` permits to drop in this manifest's namespace, each with its
+    /// batch here and the batch below which cells may be gone. With any of them it can be published no more (P22, P24).
+    pub fn below_drop(&self, current: &Self) -> Vec<(SourcePartition, BatchId, BatchId)> {
+        let drop = self
+            .realtime_namespace
+            .as_ref()
+            .and_then(|n| current.drop_before.get(n));
+        let cuts = drop.into_iter().flat_map(|drop| &drop.0);
+        cuts.map(|(p, cut)| (p.clone(), self.frontier.of(p).batch, cut.batch))
+            .filter(|(_, to, dropped)| to < dropped)
+            .collect()
+    }
+
+    /// P24: the manifest that makes this generation the current one again, on top of `current`. It adds nothing, so it has no
+    /// delta, and all drop permissions stay (P23).
+    #[must_use]
+    pub fn rolled_back(&self, current: &Self, now: Timestamp) -> Self {
+        let mut manifest = self.clone();
+        manifest.number = current.number + 1;
+        manifest.created_at = now;
+        manifest.drop_before.clone_from(&current.drop_before);
+        for generation in manifest.stores.values_mut() {
+            generation.delta.clear();
+        }
+        manifest
     }
 }

@@ -133,13 +133,14 @@ impl Gc {
                 });
             }
         }
-        let writing = files.iter().filter_map(|f| hold::since(f, now)).min();
+        let far = generations.place.is_far();
+        let writing = files.iter().filter_map(|f| hold::since(f, far, now)).min();
         let mut last = current.number;
         for file in &files {
             let Some(kind) = kind(file, &generations.dir) else {
                 continue;
             };
-            let held = writing.is_some_and(|since| file.changed >= since) || hold::since(file, now).is_some();
+            let held = writing.is_some_and(|since| file.changed >= since) || hold::since(file, far, now).is_some();
             if !aged(file.changed) || held || named.contains(&file.path) {
                 continue;
             }

@@ -13,7 +13,7 @@ pub(crate) const HOLD: &str = ".writing-";
 const RENEW: Duration = Duration::from_secs(60);
 /// Who did not renew it for so long is gone.
 const ALIVE: Duration = Duration::from_secs(3_600);
-/// Clocks of a writer and of a store may differ by this.
+/// Clocks of a writer and of a store far away may differ by this.
 const SKEW: Duration = Duration::from_secs(300);
 
 #[derive(Debug)]
@@ -55,14 +55,15 @@ impl Drop for Hold {
 }
 
 /// Since when somebody writes, by a file that a listing shows; `None` when it is no such file, or nobody renews it.
-pub(crate) fn since(file: &Listed, now: SystemTime) -> Option<SystemTime> {
+pub(crate) fn since(file: &Listed, far: bool, now: SystemTime) -> Option<SystemTime> {
     let name = file.path.rsplit('/').next()?.strip_prefix(HOLD)?;
     let start = Duration::from_millis(name.split_once('-')?.0.parse().ok()?);
+    let skew = if far { SKEW } else { Duration::ZERO };
     let alive = now.duration_since(file.changed).map_or(true, |age| age < ALIVE);
     alive.then(|| {
         UNIX_EPOCH
             .checked_add(start)
-            .and_then(|t| t.checked_sub(SKEW))
+            .and_then(|t| t.checked_sub(skew))
             .unwrap_or(UNIX_EPOCH)
     })
 }

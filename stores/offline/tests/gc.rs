@@ -1,0 +1,346 @@
+//! P25: what nobody can read any more is deleted, and nothing else.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, SystemTime};
+
+use rufous_client::{Client, ClientParts};
+use rufous_core::{ErrorKind, Frontier, Timestamp};
+use rufous_place::Local;
+use rufous_store_api::{Manifest, ManifestLog, Published, RunFile, StoreGeneration};
+use rufous_store_offline::gc::{Deleted, Kind, Lines};
+use rufous_store_offline::{Gc, Generations, Manifests};
+use support::{COUNTS, Pairs, face, key, write};
+
+const NOW: Gc = Gc {
+    keep: 1,
+    grace: Duration::ZERO,
+    dry_run: false,
+};
+
+fn manifest(number: u64, runs: &[RunFile], delta: &[RunFile]) -> Manifest {
+    let counts = StoreGeneration {
+        schema: face().schema(),
+        runs: runs.to_vec(),
+        delta: delta.to_vec(),
+    };
+    Manifest {
+        format: 1,
+        number,
+        job: "j".into(),
+        line: "l".into(),
+        fingerprint: "f".into(),
+        cut_specs: BTreeMap::new(),
+        realtime_namespace: None,
+        stores: BTreeMap::from([("counts".into(), counts)]),
+        frontier: Frontier::default(),
+        drop_before: BTreeMap::new(),
+        holes: Vec::new(),
+        input: Vec::new(),
+        created_at: Timestamp(number as i64),
+        covered_until: number.to_string(),
+    }
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    manifests: Manifests,
+    runs: Vec<RunFile>,
+}
+
+impl World {
+    /// Generations 0..n, each with one run of its own.
+    fn new(n: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let manifests = Manifests::new(dir.path().join("manifests"));
+        let mut w = Self {
+            dir,
+            manifests,
+            runs: Vec::new(),
+        };
+        (0..n).for_each(|_| w.publish());
+        w
+    }
+    fn generations(&self) -> Generations {
+        Generations::new(self.path("offline"))
+    }
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+    fn run(&self, value: u64) -> RunFile {
+        write(&self.generations(), &Pairs::from([(key("a"), value)])).unwrap()
+    }
+    fn publish(&mut self) {
+        let number = self.runs.len() as u64;
+        let run = self.run(number);
+        let published = self
+            .manifests
+            .publish(&manifest(number, std::slice::from_ref(&run), &[]));
+        assert_eq!(published.unwrap(), Published::Done);
+        self.runs.push(run);
+    }
+    fn collect(&self, gc: &Gc) -> rufous_core::Result<Vec<Deleted>> {
+        let lines = Lines {
+            place: Arc::new(Local::new(self.dir.path())),
+            dir: "lines".into(),
+        };
+        gc.collect(&self.manifests, Some(&lines), &self.generations())
+    }
+    /// Which generations' own runs are there.
+    fn left(&self) -> Vec<usize> {
+        let there = |run: &RunFile| self.path("offline/counts").join(&run.path).exists();
+        (0..self.runs.len()).filter(|n| there(&self.runs[*n])).collect()
+    }
+}
+
+fn files(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.append(&mut files(&path));
+        } else {
+            found.insert(path);
+        }
+    }
+    found
+}
+
+fn age(path: &Path, by: Duration) {
+    File::open(path).unwrap().set_modified(SystemTime::now() - by).unwrap();
+}
+
+/// keep = 0, 1, 3: exactly those generations stay, files and manifests; what is said is what is done.
+#[test]
+fn the_window_stays() {
+    for (keep, left) in [(0, 5..6), (1, 4..6), (3, 2..6), (9, 0..6)] {
+        let w = World::new(6);
+        let gc = Gc { keep, ..NOW };
+        let before = files(w.dir.path());
+        let shown = w
+            .collect(&Gc {
+                dry_run: true,
+                ..gc.clone()
+            })
+            .unwrap();
+        assert_eq!(files(w.dir.path()), before, "a dry run deletes nothing");
+        let done = w.collect(&gc).unwrap();
+        assert_eq!(done, shown);
+        let gone: BTreeSet<PathBuf> = done.iter().map(|d| PathBuf::from(&d.name)).collect();
+        assert_eq!(&before - &files(w.dir.path()), gone);
+        assert!(done.iter().all(|d| d.bytes > 0 && d.kind != Kind::Temporary));
+        assert_eq!(w.left(), left.clone().collect::<Vec<_>>(), "keep {keep}");
+        assert_eq!(
+            w.manifests.numbers().unwrap(),
+            left.map(|n| n as u64).collect::<Vec<_>>()
+        );
+        assert_eq!(w.manifests.newest(0).unwrap().unwrap().number, 5);
+        assert_eq!(
+            w.manifests.newest(1).unwrap().unwrap().number,
+            5,
+            "from a number that is gone"
+        );
+        assert!(w.collect(&gc).unwrap().is_empty(), "once");
+    }
+}
+
+/// Within the grace nothing goes: neither young files nor the generation that was replaced a moment ago, old as it may be.
+#[test]
+fn the_grace_protects_readers() {
+    let w = World::new(4);
+    let hour = Gc {
+        grace: Duration::from_secs(3_600),
+        keep: 0,
+        dry_run: false,
+    };
+    assert!(w.collect(&hour).unwrap().is_empty());
+    // All runs are old, and 0 was replaced long ago; 1, 2 and 3 are of this moment.
+    for path in files(&w.path("offline")) {
+        age(&path, Duration::from_secs(7_200));
+    }
+    for n in [0, 1] {
+        age(&w.path(&format!("manifests/{n}.json")), Duration::from_secs(7_200));
+    }
+    assert_eq!(w.collect(&hour).unwrap().len(), 2);
+    assert_eq!(
+        (w.left(), w.manifests.numbers().unwrap()),
+        (vec![1, 2, 3], vec![1, 2, 3])
+    );
+}
+
+/// A run lies there before its manifest does: while who wrote it is at work, it stays, however short the grace.
+#[test]
+fn who_writes_keeps_its_runs() {
+    let w = World::new(3);
+    let writer = w.generations();
+    let mine = write(&writer, &Pairs::from([(key("b"), 7)])).unwrap();
+    let path = w.path("offline/counts").join(&mine.path);
+    assert!(w.collect(&NOW).unwrap().iter().all(|d| !d.name.contains(&mine.path)));
+    assert_eq!(w.left(), [1, 2], "what was there before the writer goes");
+    w.manifests.publish(&manifest(3, &[mine], &[])).unwrap();
+    drop(writer);
+    assert!(!w.collect(&NOW).unwrap().is_empty() && path.exists());
+    // One that ended without a word is forgotten after an hour, with its run.
+    let dead = w.generations();
+    let lost = write(&dead, &Pairs::from([(key("c"), 7)])).unwrap();
+    std::mem::forget(dead);
+    assert!(w.collect(&NOW).unwrap().is_empty());
+    for path in files(&w.path("offline")) {
+        age(&path, Duration::from_secs(7_200));
+    }
+    let gone = w.collect(&NOW).unwrap();
+    assert!(
+        gone.len() == 2 && gone.iter().any(|d| d.name.contains(&lost.path)),
+        "{gone:?}"
+    );
+}
+
+/// The newest two manifests of a staged line count, and deltas count.
+#[test]
+fn staged_lines_and_deltas_are_named() {
+    let w = World::new(1);
+    let staged: Vec<RunFile> = (0..4).map(|n| w.run(100 + n)).collect();
+    let delta = w.run(200);
+    let line = Manifests::new(w.path("lines/x/manifests"));
+    for (n, run) in staged.iter().enumerate() {
+        line.publish(&manifest(n as u64, std::slice::from_ref(run), &[]))
+            .unwrap();
+    }
+    w.manifests
+        .publish(&manifest(1, &w.runs, std::slice::from_ref(&delta)))
+        .unwrap();
+    w.collect(&NOW).unwrap();
+    let there = |run: &RunFile| w.path("offline/counts").join(&run.path).exists();
+    assert_eq!(staged.iter().map(there).collect::<Vec<_>>(), [false, false, true, true]);
+    assert!(there(&delta) && w.left() == [0]);
+}
+
+/// Temporary files of ended processes go, in both directories; what is not ours stays.
+#[test]
+fn temporary_files_go() {
+    let w = World::new(2);
+    for name in ["offline/counts/.tmp-1", "manifests/.tmp-2", "offline/counts/.tmp-3"] {
+        fs::write(w.path(name), "x").unwrap();
+    }
+    for name in [
+        "offline/counts/notes.txt",
+        "offline/README",
+        "offline/counts/run-1.rrun.old",
+    ] {
+        fs::write(w.path(name), "x").unwrap();
+        age(&w.path(name), Duration::from_secs(9_000));
+    }
+    for name in ["offline/counts/.tmp-1", "manifests/.tmp-2"] {
+        age(&w.path(name), Duration::from_secs(9_000));
+    }
+    let done = w.collect(&Gc::default()).unwrap();
+    let names: Vec<_> = done.iter().map(|d| d.name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, [".tmp-2", ".tmp-1"]);
+}
+
+/// What cannot be known is not deleted: no manifest, a torn one in the window, one missing between others.
+#[test]
+fn damage_stops_it() {
+    let w = World::new(5);
+    let path = |n: u64| w.path(&format!("manifests/{n}.json"));
+    let good = fs::read(path(3)).unwrap();
+    fs::write(path(3), &good[..good.len() / 2]).unwrap();
+    let e = w.collect(&NOW).unwrap_err();
+    assert!(
+        e.kind() == ErrorKind::CorruptData && e.to_string().contains("3.json"),
+        "{e}"
+    );
+    fs::remove_file(path(3)).unwrap();
+    let e = w.collect(&NOW).unwrap_err();
+    assert!(
+        e.kind() == ErrorKind::CorruptData && e.to_string().contains("3.json"),
+        "{e}"
+    );
+    let others: Vec<_> = [0, 1, 2, 4].map(|n| (n, fs::read(path(n)).unwrap())).into();
+    for (n, _) in &others {
+        fs::remove_file(path(*n)).unwrap();
+    }
+    assert_eq!(w.collect(&NOW).unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert_eq!(w.left(), [0, 1, 2, 3, 4]);
+    others.iter().for_each(|(n, bytes)| fs::write(path(*n), bytes).unwrap());
+    fs::write(path(3), good).unwrap();
+    w.collect(&NOW).unwrap();
+    assert_eq!(w.left(), [3, 4]);
+}
+
+/// Section 13: publishes, reads at full speed and gc at once. Every read is one generation, none older than the one that was
+/// current when it began, and none fails.
+#[test]
+fn reads_race_publishes_and_gc() {
+    const LAST: u64 = 250;
+    let w = World::new(0);
+    let publish = |number: u64| {
+        // A process a run, as `batch` is one.
+        let g = w.generations();
+        let runs: Vec<RunFile> = ["a", "b", "c"]
+            .iter()
+            .filter_map(|k| write(&g, &Pairs::from([(key(k), number), (key("z"), 1)])))
+            .collect();
+        assert_eq!(
+            w.manifests.publish(&manifest(number, &runs, &[])).unwrap(),
+            Published::Done
+        );
+    };
+    publish(0);
+    let (current, attempted, done) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (reads, deleted) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            for n in 1..=LAST {
+                attempted.store(n, SeqCst);
+                publish(n);
+                current.store(n, SeqCst);
+            }
+            done.store(true, SeqCst);
+        });
+        s.spawn(|| {
+            // Shorter than any grace in use, and longer than a read.
+            let gc = Gc {
+                keep: 0,
+                grace: Duration::from_millis(100),
+                dry_run: false,
+            };
+            while !done.load(SeqCst) {
+                let gone = w.collect(&gc).unwrap();
+                deleted.fetch_add(gone.iter().filter(|d| d.kind == Kind::Run).count() as u64, SeqCst);
+            }
+        });
+        for _ in 0..2 {
+            s.spawn(|| {
+                let client = Client::new(ClientParts {
+                    job: "j".into(),
+                    manifests: Arc::new(w.manifests.clone()),
+                    generations: Arc::new(w.generations()),
+                    realtime: Arc::new(|_: &str| Ok(None)),
+                });
+                let (counts, raw) = (client.store(COUNTS).unwrap(), client.raw(face()));
+                while !done.load(SeqCst) {
+                    let least = current.load(SeqCst);
+                    let seen: Vec<u64> = counts
+                        .multi_get(&["a", "b", "c", "z"])
+                        .into_iter()
+                        .map(|a| a.unwrap().value.unwrap())
+                        .collect();
+                    assert!(seen[0] == seen[1] && seen[1] == seen[2] && seen[3] == 3, "{seen:?}");
+                    assert!((least..=attempted.load(SeqCst)).contains(&seen[0]), "{seen:?}, {least}");
+                    let (rows, _) = raw.under(&[]).unwrap();
+                    assert!(rows.len() == 4 && rows[0].1 == rows[1].1 && rows[1].1 == rows[2].1);
+                    reads.fetch_add(2, SeqCst);
+                }
+            });
+        }
+    });
+    let (reads, deleted) = (reads.into_inner(), deleted.into_inner());
+    println!("{reads} reads, {deleted} runs deleted, {LAST} publishes");
+    assert!(deleted > LAST && reads > LAST, "{deleted} {reads}");
+}
