@@ -185,7 +185,7 @@ fn columns_may_panic() -> Result<()> {
     let run = |job: Job, rules: &rufous::core::Rules| -> Result<_> {
         let plan = job.plan_with(rules)?;
         let state = State::memory(&plan);
-        let report = bulk(&plan, &state, BulkInput::Parquet(files.clone()), true, 2)?;
+        let report = bulk(&plan, &state, BulkInput::parquet(files.clone()), true, 2)?;
         Ok((counts(&plan, state.answers(&plan)?)?, report))
     };
     let (all, report) = run(flights(false), &rufous::core::Rules::none())?;

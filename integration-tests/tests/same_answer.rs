@@ -92,7 +92,7 @@ fn flights_over_the_sample() -> Result<()> {
         .map(data::sample)
         .to_vec();
     let bulk = State::memory(&plan);
-    let report = bulk.bulk(&plan, BulkInput::Parquet(files), None)?;
+    let report = bulk.bulk(&plan, BulkInput::parquet(files), None)?;
     assert_eq!(report.records as usize, lines.len());
     assert_same("parquet", &bulk.answers(&plan)?, &reference);
     live_and_hybrid(&plan, &lines, &reference, 4, 5)?;
@@ -332,7 +332,7 @@ fn flights_over_the_large_data() -> Result<()> {
         .map(|n| large.join(format!("flights/flights-2001-0{n}.parquet")))
         .collect();
     let bulk = State::memory(&plan);
-    let report = bulk.bulk(&plan, BulkInput::Parquet(files), None)?;
+    let report = bulk.bulk(&plan, BulkInput::parquet(files), None)?;
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(large.join("expected/flights.json"))?)?;
     assert_eq!(report.records, expected["rows"].as_u64().context("rows")?);
     let client = bulk.client(&plan).store(BY_ORIGIN_DAY)?;

@@ -48,7 +48,7 @@ fn answers(job: &Job, rules: &Rules, files: &[std::path::PathBuf], threads: usiz
     let state = State::memory(&plan);
     let run = rufous_platform_parquet::BatchRun {
         plan: &plan,
-        inputs: [("flights".to_string(), BulkInput::Parquet(files.to_vec()))].into(),
+        inputs: [("flights".to_string(), BulkInput::parquet(files.to_vec()))].into(),
         manifests: &*state.manifests,
         generations: &*state.generations,
         options: rufous_platform_parquet::BatchOptions {

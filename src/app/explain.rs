@@ -54,7 +54,7 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
         check(
             &format!("source {}", face.name),
             context.location(face.name).and_then(|l| match &l.place {
-                super::location::Place::Parquet(path) => std::fs::metadata(path)
+                super::location::Place::Parquet(path) | super::location::Place::Bulk(path) => std::fs::metadata(path)
                     .map(|_| path.display().to_string())
                     .map_err(|e| Error::io("cannot read", path, e)),
                 _ => context.log(face, Reads::All).and_then(|mut log| {

@@ -1,4 +1,4 @@
-//! Where a source is: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC`, `parquet:PATH`.
+//! Where a source is: live `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC`; given once and whole `bulk:PATH`, `parquet:PATH`.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,12 @@ pub(super) struct Location {
 pub(super) enum Place {
     File(PathBuf),
     Dir(PathBuf),
-    Kafka { brokers: String, topic: String },
+    Kafka {
+        brokers: String,
+        topic: String,
+    },
+    /// A file of lines, or a directory of such files, to be taken whole.
+    Bulk(PathBuf),
     Parquet(PathBuf),
 }
 
@@ -27,6 +32,7 @@ impl std::fmt::Display for Location {
             Place::File(path) => write!(f, "file:{}", path.display()),
             Place::Dir(path) => write!(f, "dir:{}", path.display()),
             Place::Kafka { brokers, topic } => write!(f, "kafka://{brokers}/{topic}"),
+            Place::Bulk(path) => write!(f, "bulk:{}", path.display()),
             Place::Parquet(path) => write!(f, "parquet:{}", path.display()),
         }
     }
@@ -36,8 +42,8 @@ impl Location {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let bad = |why: &str| {
             Error::invalid(format!(
-                "location `{text}`: {why}: write file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC or parquet:PATH, with +text, \
-                 +jsonl, +csv or +tsv for the format"
+                "location `{text}`: {why}: write file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC, bulk:PATH or parquet:PATH, with \
+                 +text, +jsonl, +csv or +tsv for the format"
             ))
         };
         let (rest, format) = match text.rsplit_once('+') {
@@ -60,6 +66,8 @@ impl Location {
             (Place::File(path(p)?), by_ending(p))
         } else if let Some(p) = rest.strip_prefix("dir:") {
             (Place::Dir(path(p)?), None)
+        } else if let Some(p) = rest.strip_prefix("bulk:") {
+            (Place::Bulk(path(p)?), by_ending(p))
         } else if let Some(p) = rest.strip_prefix("parquet:") {
             (Place::Parquet(path(p)?), None)
         } else if let Some(p) = rest.strip_prefix("kafka://") {
@@ -168,6 +176,8 @@ mod tests {
     fn places() {
         assert_eq!(at("file:a.jsonl.gz").place, Place::File("a.jsonl.gz".into()));
         assert_eq!(at("dir:logs+text").place, Place::Dir("logs".into()));
+        assert_eq!(at("bulk:logs/2024+csv").place, Place::Bulk("logs/2024".into()));
+        assert_eq!(at("bulk:a.jsonl.zst").to_string(), "bulk:a.jsonl.zst");
         assert_eq!(at("file:a+b.txt").place, Place::File("a+b.txt".into()));
         assert_eq!(at("file:a+csvs").place, Place::File("a+csvs".into()));
         let kafka = Place::Kafka {
@@ -196,6 +206,8 @@ mod tests {
             ("file:a.jsonl.gz", Some(Format::JsonLines), Some(Format::JsonLines)),
             ("file:a.log.zst", Some(Format::Text), Some(Format::Text)),
             ("dir:logs+text", Some(Format::Text), Some(Format::Text)),
+            ("bulk:a.csv.gz", csv("csv-header"), None),
+            ("bulk:logs", None, None),
             ("file:a.csv", csv("csv-header"), None),
             ("file:a.tsv.gz", csv("tsv-header"), None),
             ("file:a.csv+text", Some(Format::Text), Some(Format::Text)),

@@ -110,7 +110,7 @@ impl<'a> Context<'a> {
 
     pub(super) fn location(&self, source: &str) -> Result<&Location> {
         self.locations.get(source).ok_or_else(|| {
-            Error::invalid(format!("source `{source}` is not bound: add `--source {source}=file:PATH` (or dir:, kafka://, parquet:), or `[sources.{source}]` with `location` to the settings"))
+            Error::invalid(format!("source `{source}` is not bound: add `--source {source}=file:PATH` (or dir:, kafka://, bulk:, parquet:), or `[sources.{source}]` with `location` to the settings"))
         })
     }
 
@@ -132,8 +132,9 @@ impl<'a> Context<'a> {
         match &self.location(face.name)?.place {
             Place::File(path) => local(crate::platform_local::Place::File(path.clone())),
             Place::Dir(path) => local(crate::platform_local::Place::Dir(path.clone())),
-            Place::Parquet(path) => Err(Error::invalid(format!(
-                "source `{}`: {} is a bounded input and cannot be followed: run `batch`, or bind a file, a directory or a topic",
+            Place::Parquet(path) | Place::Bulk(path) => Err(Error::invalid(format!(
+                "source `{}`: {} is a bounded input and cannot be followed: run `batch`, or bind a file (file:), a directory (dir:) or \
+                 a topic (kafka://)",
                 face.name,
                 path.display()
             ))),

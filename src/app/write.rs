@@ -295,10 +295,16 @@ pub(super) fn bulk_inputs(
 ) -> Result<BTreeMap<String, crate::platform_parquet::BulkInput>> {
     use super::location::Place;
     use crate::platform_parquet::BulkInput;
+    use crate::platform_parquet::input::{listing::files, local::LocalFiles, storage::Storage};
+    let local: Arc<dyn Storage> = Arc::new(LocalFiles);
     let mut inputs = BTreeMap::new();
     for face in context.plan.sources() {
         let input = match context.locations.get(face.name).map(|l| &l.place) {
-            Some(Place::Parquet(path)) => BulkInput::Parquet(parquet_files(path)?),
+            Some(Place::Parquet(path)) => BulkInput::Parquet(files(&local, path, ".parquet")?),
+            Some(Place::Bulk(path)) => BulkInput::Files {
+                files: files(&local, path, "")?,
+                format: context.format(face),
+            },
             place => {
                 let has_time = matches!(place, Some(Place::Kafka { .. }));
                 let spec = current
@@ -398,30 +404,6 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
         );
     }
     Ok(())
-}
-
-#[cfg(feature = "parquet")]
-fn parquet_files(path: &std::path::Path) -> Result<Vec<std::path::PathBuf>> {
-    let meta = std::fs::metadata(path).map_err(|e| Error::io("cannot read", path, e))?;
-    if !meta.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let entries = std::fs::read_dir(path)
-        .and_then(|d| d.collect::<std::io::Result<Vec<_>>>())
-        .map_err(|e| Error::io("cannot list", path, e))?;
-    let mut files: Vec<_> = entries
-        .into_iter()
-        .map(|e| e.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "parquet"))
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        return Err(Error::invalid(format!(
-            "{} holds no file that ends in .parquet",
-            path.display()
-        )));
-    }
-    Ok(files)
 }
 
 #[cfg(not(feature = "parquet"))]

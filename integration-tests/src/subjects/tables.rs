@@ -118,7 +118,7 @@ impl Subject for Tables {
                 SourcePort::Texts(_) => vec![dir.path().join("texts.parquet")],
                 _ => write(&dir.path().join(port.name()), port, log).context(port.name())?,
             };
-            Ok((port.name().to_string(), BulkInput::Parquet(files)))
+            Ok((port.name().to_string(), BulkInput::parquet(files)))
         };
         let inputs = case
             .input()

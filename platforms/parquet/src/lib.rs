@@ -1,19 +1,22 @@
-//! Bulk runs: the batches that the archive holds into a new generation beside the live job, or a bounded Parquet input into
-//! a generation of its own.
+//! Bulk runs: the batches that the archive holds into a new generation beside the live job, or a bounded input of files
+//! (Parquet, or lines of JSON, CSV or text) into a generation of its own.
 //!
 //! Modules in reading order:
 //! - [`target`]: how far a run may go, per partition (P20, P21);
 //! - `work`: pieces of input, taken by several threads; `worker`: a thread with its own steps and maps, and panics in them;
 //! - `sums`: what the threads have summed, in memory or in files, added up in key order;
-//! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do;
+//! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do, `bounded`: with files that are taken
+//!   whole;
 //! - [`run`]: the whole run and its publish (P22, P23); `compact`: runs that are merged before it;
 //! - [`backfill`]: a line of generations beside the live one; [`progress`]: how far a run is;
-//! - `columns`: Parquet files as columns.
+//! - [`input`]: the files of a bounded input, and files of lines; `columns`: Parquet files as columns.
 #![forbid(unsafe_code)]
 
 pub mod backfill;
+mod bounded;
 mod columns;
 mod compact;
+pub mod input;
 pub mod options;
 pub mod progress;
 pub mod run;
@@ -23,6 +26,7 @@ pub mod target;
 mod work;
 mod worker;
 
+pub use input::InputFile;
 pub use options::{BatchOptions, BatchReport, BatchRun, BulkInput};
 pub use progress::{Phase, Progress};
 pub use survey::{PlannedPart, RunPlan, check};

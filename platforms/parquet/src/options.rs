@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use rufous_core::{BatchId, Format, Plan, SourcePartition};
 use rufous_store_api::{Archive, GenerationStore, Manifest, ManifestLog};
 
+use crate::input::InputFile;
 use crate::progress::Progress;
 
 /// Where a source's records come from.
@@ -23,7 +24,33 @@ pub enum BulkInput {
         cut_spec: String,
     },
     /// Parquet files, taken whole: a bounded input without a live part (P8a).
-    Parquet(Vec<PathBuf>),
+    Parquet(Vec<InputFile>),
+    /// Files of lines, taken whole: text, JSON or CSV, as they are, or packed when their names end in `.gz` or `.zst`. Each
+    /// line is the record that a live run over the file makes of it.
+    Files {
+        /// The files, in the order in which they are read.
+        files: Vec<InputFile>,
+        /// How their records are written.
+        format: Format,
+    },
+}
+
+impl BulkInput {
+    /// Parquet files.
+    pub fn parquet<F: Into<InputFile>>(files: impl IntoIterator<Item = F>) -> Self {
+        Self::Parquet(files.into_iter().map(Into::into).collect())
+    }
+    /// Files of lines.
+    pub fn files<F: Into<InputFile>>(files: impl IntoIterator<Item = F>, format: Format) -> Self {
+        Self::Files {
+            files: files.into_iter().map(Into::into).collect(),
+            format,
+        }
+    }
+    /// Whether it is taken whole, and has no live part.
+    pub fn is_bounded(&self) -> bool {
+        !matches!(self, Self::Archive { .. })
+    }
 }
 
 /// How a run works.

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rufous_core::{BatchId, Cut, Error, Frontier, Plan, Result, SourcePartition, Timestamp};
 use rufous_store_api::manifest::MANIFEST_FORMAT;
 use rufous_store_api::{InputRange, Manifest, StoreGeneration};
 
-use crate::columns::FileReader;
+use crate::bounded;
 use crate::options::{BatchRun, BulkInput};
 use crate::target::{self, Target};
 use crate::work::Piece;
@@ -35,7 +33,7 @@ pub struct RunPlan {
 pub struct PlannedPart {
     /// Which.
     pub partition: SourcePartition,
-    /// Offsets, or rows of a file.
+    /// Offsets, rows of a Parquet file, or bytes of a file of lines as it is stored.
     pub from: u64,
     /// The first that is not read.
     pub to: u64,
@@ -43,7 +41,7 @@ pub struct PlannedPart {
     pub reach: String,
     /// Files of it.
     pub files: u64,
-    /// Records in them.
+    /// Records in them; 0 where they are files of lines, whose records nobody has counted.
     pub rows: u64,
     /// Bytes that are read; 0 where it is not known.
     pub bytes: u64,
@@ -80,10 +78,15 @@ impl fmt::Display for RunPlan {
     /// A line a partition, and one of all.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.parts {
+            let rows = match part.rows {
+                // Lines are counted when they are read.
+                0 if part.bytes > 0 => "rows not known yet".into(),
+                rows => format!("{rows} rows"),
+            };
             writeln!(
                 f,
-                "{}: {}; {} files, {} rows, {} bytes",
-                part.partition, part.reach, part.files, part.rows, part.bytes
+                "{}: {}; {} files, {rows}, {} bytes",
+                part.partition, part.reach, part.files, part.bytes
             )?;
         }
         if self.new {
@@ -140,15 +143,11 @@ impl BatchRun<'_> {
                 )));
             }
         }
-        let bounded = self
-            .inputs
-            .values()
-            .filter(|i| matches!(i, BulkInput::Parquet(_)))
-            .count();
+        let bounded = self.inputs.values().filter(|i| i.is_bounded()).count();
         if self.plan.in_order() && bounded != 1 {
             return Err(Error::invalid(format!(
                 "job `{}` needs its values in order: in bulk that is kept over one bounded Parquet input (`--source \
-                 NAME=parquet:DIR`); over an archive a later run would add late records after what they belong before",
+                 NAME=parquet:DIR` or `bulk:DIR`); over an archive a later run would add late records after what they belong before",
                 self.plan.job()
             )));
         }
@@ -156,8 +155,8 @@ impl BatchRun<'_> {
             0 => self.incremental(),
             n if n == self.inputs.len() => self.bounded(),
             _ => Err(Error::invalid(
-                "a job reads either archives or bounded Parquet inputs, not both: a plain Parquet directory has no offsets to \
-                 hand over at",
+                "a job reads either archives or bounded inputs, not both: files that are taken whole have no offsets to hand over \
+                 at",
             )),
         }
     }
@@ -168,7 +167,7 @@ impl BatchRun<'_> {
         let Some(base) = self.manifests.newest(0)? else {
             return Err(Error::invalid(format!(
                 "job `{job}` has no archive yet: run `stream` (or `archive`) first, or bind a bounded input such as `--source \
-                 NAME=parquet:DIR`"
+                 NAME=parquet:DIR` or `bulk:DIR`"
             )));
         };
         let Some(namespace) = base.realtime_namespace.clone() else {
@@ -261,7 +260,7 @@ impl BatchRun<'_> {
         let base = self.manifests.newest(0)?;
         if let Some(m) = base.as_ref().filter(|m| m.realtime_namespace.is_some()) {
             return Err(Error::invalid(format!(
-                "job `{job}` has a live part in this data directory (manifest {}); a plain Parquet directory names no offsets to \
+                "job `{job}` has a live part in this data directory (manifest {}); files that are taken whole name no offsets to \
                  hand over at, so both cannot be added: use the archive, or another --data or --instance",
                 m.number
             )));
@@ -269,48 +268,27 @@ impl BatchRun<'_> {
         let (mut pieces, mut input, mut frontier) = (Vec::new(), Vec::new(), Frontier::default());
         let mut parts = Vec::new();
         for (s, face) in self.plan.sources().iter().enumerate() {
-            let Some(BulkInput::Parquet(files)) = self.inputs.get(face.name) else {
-                continue;
+            let taken = match self.inputs.get(face.name) {
+                Some(BulkInput::Parquet(files)) => bounded::parquet(face, s as u32, files)?,
+                Some(BulkInput::Files { files, format }) => bounded::lines(face, s as u32, files, *format)?,
+                Some(BulkInput::Archive { .. }) | None => continue,
             };
-            let fields = face.fields.ok_or_else(|| {
-                Error::invalid(format!(
-                    "source `{}` carries text: Parquet is read into structs that derive Record",
-                    face.name
-                ))
-            })?;
-            for (n, path) in files.iter().enumerate() {
-                let reader = Arc::new(FileReader::open(path, fields)?);
-                let p = SourcePartition::new(face.name, n as u32);
-                let rows = reader.rows();
-                frontier.0.insert(
-                    p.clone(),
-                    Cut {
-                        batch: BatchId::MAX,
-                        cut: rows,
-                        batch_before: BatchId::MAX,
-                    },
-                );
-                parts.push(PlannedPart {
-                    partition: p.clone(),
-                    from: 0,
-                    to: rows,
-                    reach: format!("{}, whole", path.display()),
-                    files: 1,
-                    rows,
-                    bytes: reader.bytes(),
-                });
+            for file in taken {
+                let p = file.part.partition.clone();
+                let cut = Cut {
+                    batch: BatchId::MAX,
+                    cut: file.part.to,
+                    batch_before: BatchId::MAX,
+                };
+                frontier.0.insert(p.clone(), cut);
                 input.push(InputRange {
                     partition: p,
                     from: 0,
-                    to: rows,
-                    files: vec![(path.display().to_string(), identity(path)?)],
+                    to: file.part.to,
+                    files: vec![file.identity],
                 });
-                pieces.extend((0..reader.row_groups()).map(|group| Piece::RowGroup {
-                    source: s as u32,
-                    path: path.clone(),
-                    reader: reader.clone(),
-                    group,
-                }));
+                parts.push(file.part);
+                pieces.extend(file.pieces);
             }
         }
         let same = |m: &&Manifest| m.input == input && m.fingerprint == self.plan.fingerprint();
@@ -448,15 +426,4 @@ fn now() -> Timestamp {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_millis() as i64),
     )
-}
-
-/// Length and time of change: what tells an input file from another one of its name.
-fn identity(path: &Path) -> Result<String> {
-    let meta = std::fs::metadata(path).map_err(|e| Error::io("cannot read", path, e))?;
-    let changed = meta
-        .modified()
-        .ok()
-        .and_then(|t| t.duration_since(UNIX_EPOCH).ok())
-        .map_or(0, |d| d.as_nanos());
-    Ok(format!("{}-{changed}", meta.len()))
 }

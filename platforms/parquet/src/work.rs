@@ -1,6 +1,6 @@
 //! Pieces of input, taken by several threads from one list.
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,11 +8,12 @@ use rufous_core::{Error, Format, Plan, Result, Timestamp};
 use rufous_store_api::{Archive, ArchivedFile};
 
 use crate::columns::FileReader;
+use crate::input::lines::LinesFile;
 use crate::progress::{Pace, Progress};
 use crate::sums::{List, SpillDir};
 use crate::worker::{Care, Worker};
 
-/// One piece: a file of the archive, or a row group of a Parquet file.
+/// One piece: a file of the archive, a row group of a Parquet file, or lines of a file.
 pub(crate) enum Piece {
     Archived {
         source: u32,
@@ -23,9 +24,13 @@ pub(crate) enum Piece {
     },
     RowGroup {
         source: u32,
-        path: PathBuf,
         reader: Arc<FileReader>,
         group: usize,
+    },
+    Lines {
+        source: u32,
+        file: Arc<LinesFile>,
+        piece: Range<u64>,
     },
 }
 
@@ -69,16 +74,15 @@ impl Work<'_> {
     }
 
     /// The files of a job in order must be in that order: they are read once, and not sorted.
-    pub(crate) fn in_order(&self, path: &Path, group: usize, row: usize, times: &[Option<Timestamp>]) -> Result<()> {
+    pub(crate) fn in_order(&self, times: &[Option<Timestamp>], place: impl Fn(usize) -> String) -> Result<()> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         for (i, time) in times.iter().enumerate() {
             let Some(time) = *time else { continue };
             if let Some(before) = latest.filter(|before| time < *before) {
                 return Err(Error::invalid(format!(
-                    "{}, row group {group}, row {}: event time {time} comes after {before}, and job `{}` needs its records in \
-                     order: sort the files by that column, and name them so that they are read in order",
-                    path.display(),
-                    row + i,
+                    "{}: event time {time} comes after {before}, and job `{}` needs its records in order: sort the files by \
+                     that column, and name them so that they are read in order",
+                    place(i),
                     self.plan.job()
                 )));
             }

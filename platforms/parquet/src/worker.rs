@@ -226,40 +226,41 @@ impl<'a> Worker<'a> {
                 self.push(chunk, &meta(*source), NonZeroU64::MIN)
             }),
             // Columns need no format; the decoder of structs is asked for under the name of theirs.
-            Piece::RowGroup {
-                source,
-                path,
-                reader,
-                group,
-            } if work.plan.may_repeat(*source as usize) && reader.repeats(*group) => {
+            Piece::RowGroup { source, reader, group }
+                if work.plan.may_repeat(*source as usize) && reader.repeats(*group) =>
+            {
                 reader.read_repeated(*group, &mut |columns, n| {
                     let chunk = self.decode(*source, Format::JsonLines, Given::Columns(columns), care)?;
-                    let place = |_| format!("{}, row group {group}, a value of {n} or more rows", path.display());
+                    let place = |_| format!("{}, row group {group}, a value of {n} or more rows", reader.name());
                     self.count(*source, columns.rows, n, &chunk.bad, place)?;
                     self.push(chunk, &meta(*source), n)
                 })
             }
-            Piece::RowGroup {
-                source,
-                path,
-                reader,
-                group,
-            } => {
+            Piece::RowGroup { source, reader, group } => {
                 let mut row = 0;
                 reader.read_row_group(*group, &mut |columns| {
-                    let mut chunk = self.decode(*source, Format::JsonLines, Given::Columns(columns), care)?;
-                    let place = |i: usize| format!("{}, row group {group}, row {}", path.display(), row + i);
-                    self.count(*source, columns.rows, NonZeroU64::MIN, &chunk.bad, place)?;
-                    let first = row;
+                    let chunk = self.decode(*source, Format::JsonLines, Given::Columns(columns), care)?;
+                    let place = |i: usize| format!("{}, row group {group}, row {}", reader.name(), row + i);
+                    self.bounded(chunk, &meta(*source), place)?;
                     row += columns.rows;
-                    if work.plan.in_order() {
-                        work.in_order(path, *group, first, &chunk.times)?;
-                        chunk.one_by_one = true;
-                    }
-                    self.push(chunk, &meta(*source), NonZeroU64::MIN)
+                    Ok(())
                 })
             }
+            Piece::Lines { source, file, piece } => file.read(piece, &mut |lines| {
+                let chunk = self.decode(*source, file.format(), Given::Records(lines.batch), care)?;
+                self.bounded(chunk, &meta(*source), |i| lines.place(i))
+            }),
         }
+    }
+
+    /// Counts and sums records of a bounded input, of which each stands there once.
+    fn bounded(&mut self, mut chunk: Decoded, meta: &ChunkMeta, place: impl Fn(usize) -> String) -> Result<()> {
+        self.count(meta.source, chunk.len, NonZeroU64::MIN, &chunk.bad, &place)?;
+        if self.work.plan.in_order() {
+            self.work.in_order(&chunk.times, &place)?;
+            chunk.one_by_one = true;
+        }
+        self.push(chunk, meta, NonZeroU64::MIN)
     }
 
     fn decode(&mut self, source: u32, format: Format, given: Given<'_>, care: Care) -> Result<Decoded> {

@@ -21,12 +21,12 @@ pub(crate) fn flights_parquet(times: usize) -> Result<()> {
     };
     let plan = flights().plan()?;
     let once = State::memory(&plan);
-    let rows = once.bulk(&plan, BulkInput::Parquet(files.clone()), None)?.records;
+    let rows = once.bulk(&plan, BulkInput::parquet(files.clone()), None)?.records;
     let dir = tempfile::tempdir()?;
     let many = State::disk_every_second(&plan, dir.path())?;
     let inputs: Vec<PathBuf> = (0..times).flat_map(|_| files.clone()).collect();
     let clock = Clock::start();
-    let report = many.bulk(&plan, BulkInput::Parquet(inputs), None)?;
+    let report = many.bulk(&plan, BulkInput::parquet(inputs), None)?;
     let time = clock.stop();
     let client = (
         once.client(&plan).store(BY_ORIGIN_DAY)?,

@@ -11,8 +11,7 @@ use arrow_schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use rufous_core::{Column, ColumnBatch, ColumnData, Error, Result};
 
-use super::chunks::Chunks;
-use super::{FileReader, ROWS, damaged, guarded};
+use super::{FileReader, Place, ROWS, damaged, guarded};
 
 /// Rows are counted in larger pieces than they are decoded in: what a piece costs is its dictionary.
 const COUNTED: usize = 1 << 16;
@@ -20,7 +19,7 @@ const COUNTED: usize = 1 << 16;
 impl FileReader {
     /// Whether the record is a single column of texts that row group `i` codes by a dictionary.
     pub(crate) fn repeats(&self, i: usize) -> bool {
-        let ([_], [Some(_)]) = (self.fields, self.places.as_slice()) else {
+        let [Place::Column { .. }] = self.places.as_slice() else {
             return false;
         };
         let coded = |group: &parquet::file::metadata::RowGroupMetaData| {
@@ -49,14 +48,10 @@ impl FileReader {
         i: usize,
         f: &mut dyn FnMut(&ColumnBatch, NonZeroU64) -> Result<()>,
     ) -> Result<()> {
-        let path = &self.path;
-        let group = self.metadata.metadata().row_groups().get(i);
-        let (Some(group), Some(root)) = (group, self.text_root()) else {
-            return Err(Error::bug(format!(
-                "{} has no row group {i} of one column",
-                path.display()
-            )));
+        let Some(root) = self.text_root() else {
+            return Err(Error::bug(format!("{} has no row group {i} of one column", self.name)));
         };
+        let (group, file, chunks) = self.group(i)?;
         let schema = self.metadata.schema();
         let fields = schema.fields().iter().enumerate().map(|(n, field)| {
             if n == root {
@@ -67,29 +62,30 @@ impl FileReader {
             }
         });
         let coded = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
-        let metadata = guarded(path, || {
+        let metadata = guarded(&file, || {
             let options = ArrowReaderOptions::new().with_schema(Arc::new(coded));
             ArrowReaderMetadata::try_new(self.metadata.metadata().clone(), options)
         })?;
-        let chunks = Chunks::read(path, group, &self.mask)?;
-        let mut reader = guarded(path, || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata)
+        let mut reader = guarded(&file, || {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), metadata)
                 .with_projection(self.mask.clone())
                 .with_row_groups(vec![i])
                 .with_batch_size(COUNTED)
                 .build()
-        })?;
+        })
+        .map_err(|e| chunks.blame(e))?;
         let mut rows: BTreeMap<Option<String>, u64> = BTreeMap::new();
-        while let Some(arrays) = guarded(path, || reader.next().transpose())? {
-            guarded(path, || count(arrays.column(0), &mut rows))?;
+        loop {
+            let next = guarded(&file, || reader.next().transpose()).map_err(|e| chunks.blame(e))?;
+            let Some(arrays) = next else { break };
+            guarded(&file, || count(arrays.column(0), &mut rows)).map_err(|e| chunks.blame(e))?;
         }
         let counted: u64 = rows.values().sum();
         if i64::try_from(counted) != Ok(group.num_rows()) {
-            return Err(damaged(
-                path,
-                format!("row group {i} has {counted} rows, its footer says {}", group.num_rows()),
-            ));
+            let why = format!("row group {i} has {counted} rows, its footer says {}", group.num_rows());
+            return Err(chunks.blame(damaged(&self.name, why)));
         }
+        file.check()?;
         for power in 0..u64::BITS {
             let Some(times) = NonZeroU64::new(1 << power) else {
                 continue;

@@ -60,7 +60,7 @@ fn write(dir: &Path, arrays: Vec<ArrayRef>, group: usize) -> PathBuf {
 
 /// All values, a vector a field.
 fn read(path: &Path, fields: &'static [Field]) -> Result<Vec<Vec<String>>> {
-    let reader = FileReader::open(path, fields)?;
+    let reader = FileReader::open(&path.into(), fields)?;
     let (mut all, mut rows) = (vec![Vec::new(); fields.len()], 0);
     for group in 0..reader.row_groups() {
         reader.read_row_group(group, &mut |batch| {
@@ -254,7 +254,7 @@ fn only_missing_columns_and_empty_files() {
         [["missing"; 3]]
     );
     let path = write(dir.path(), vec![Arc::new(Int64Array::from(Vec::<i64>::new()))], 1000);
-    let reader = FileReader::open(&path, fields(vec![field("c0", Integer)])).unwrap();
+    let reader = FileReader::open(&(&*path).into(), fields(vec![field("c0", Integer)])).unwrap();
     assert_eq!(reader.rows(), 0);
     assert!(reader.read_row_group(reader.row_groups(), &mut |_| Ok(())).is_err());
     let nulls = NullArray::new(2);
@@ -330,7 +330,7 @@ fn leaves_of_structs() {
     let texts = (0..n).map(|i| text(i).filter(|_| outer(i)).unwrap_or_else(null));
     assert_eq!(all[3], texts.collect::<Vec<_>>());
     // Rows of a dictionary are only counted where no struct may be null around them.
-    let leaf = FileReader::open(&path, fields(vec![field("c0.a", Text)])).unwrap();
+    let leaf = FileReader::open(&(&*path).into(), fields(vec![field("c0.a", Text)])).unwrap();
     assert!(!leaf.repeats(0));
 }
 
@@ -342,7 +342,7 @@ fn paths_that_lead_nowhere() {
     let c0 = StructArray::from(vec![(Arc::new(ArrowField::new("x", DataType::Int64, true)), x.clone())]);
     let path = write(dir.path(), vec![Arc::new(c0), x], 1000);
     let refused = |name: &'static str, words: &[&str]| {
-        let e = FileReader::open(&path, fields(vec![field(name, Integer)])).unwrap_err();
+        let e = FileReader::open(&(&*path).into(), fields(vec![field(name, Integer)])).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::InvalidRequest, "{e}");
         for word in words {
             assert!(e.to_string().contains(word), "`{word}` is not in: {e}");
@@ -357,7 +357,7 @@ fn paths_that_lead_nowhere() {
         optional: true,
         ..field("c1.y", Text)
     };
-    assert!(FileReader::open(&path, fields(vec![optional])).is_err());
+    assert!(FileReader::open(&(&*path).into(), fields(vec![optional])).is_err());
 }
 
 /// A dot of a column's own name is written behind a backslash; the error of who forgot it says so.
@@ -374,7 +374,7 @@ fn dots_in_names_of_columns() {
         read(&path, fields(vec![field(r"repo\.name", Integer)])).unwrap(),
         [["i7"]]
     );
-    let e = FileReader::open(&path, fields(vec![field("repo.name", Integer)])).unwrap_err();
+    let e = FileReader::open(&(&*path).into(), fields(vec![field("repo.name", Integer)])).unwrap_err();
     assert!(e.to_string().contains(r"`repo.name` is written `repo\.name`"), "{e}");
 }
 
@@ -386,7 +386,11 @@ fn a_missing_column_names_those_that_exist() {
         vec![Arc::new(Int64Array::from(vec![1])), Arc::new(Int64Array::from(vec![1]))],
         1000,
     );
-    let e = FileReader::open(&path, fields(vec![field("c1", Integer), field("origin", Text)])).unwrap_err();
+    let e = FileReader::open(
+        &(&*path).into(),
+        fields(vec![field("c1", Integer), field("origin", Text)]),
+    )
+    .unwrap_err();
     assert_eq!(e.kind(), ErrorKind::InvalidRequest);
     let expected = format!(
         "file {} has no column `origin` (it has: c0, c1): name the column with #[record(name = ...)] or make it an Option",
@@ -400,7 +404,7 @@ fn columns_of_another_kind() {
     let refused = |array: ArrayRef, ty: FieldType, words: [&str; 2]| {
         let dir = tempfile::tempdir().unwrap();
         let path = write(dir.path(), vec![array], 1000);
-        let e = FileReader::open(&path, fields(vec![field("c0", ty)])).unwrap_err();
+        let e = FileReader::open(&(&*path).into(), fields(vec![field("c0", ty)])).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::InvalidRequest, "{e}");
         for word in [
             words[0],
@@ -531,20 +535,31 @@ fn hostile_bytes() {
 fn a_file_that_changes() {
     let dir = tempfile::tempdir().unwrap();
     let (path, fields) = flights_like(dir.path());
-    let reader = FileReader::open(&path, fields).unwrap();
+    let reader = FileReader::open(&(&*path).into(), fields).unwrap();
     fs::write(&path, b"PAR1").unwrap();
     let e = reader.read_row_group(0, &mut |_| Ok(())).unwrap_err();
     assert!(
-        e.kind() == ErrorKind::CorruptData && e.to_string().contains("f.parquet"),
+        e.kind() == ErrorKind::TryAgain && e.to_string().contains("f.parquet: it was written to"),
         "{e}"
     );
+    // As long, and other bytes: its time tells.
+    let reader = FileReader::open(&(&*flights_like(dir.path()).0).into(), fields).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    let mut rows = 0;
+    let e = reader.read_row_group(0, &mut |columns| {
+        rows += columns.rows;
+        fs::write(&path, &bytes).map_err(|e| Error::io("cannot write", &path, e))
+    });
+    let e = e.unwrap_err();
+    assert!(rows > 0 && e.kind() == ErrorKind::TryAgain, "{rows} {e}");
     fs::remove_file(&path).unwrap();
     assert_eq!(
         reader.read_row_group(0, &mut |_| Ok(())).unwrap_err().kind(),
         ErrorKind::InvalidRequest
     );
     assert_eq!(
-        FileReader::open(&path, fields).unwrap_err().kind(),
+        FileReader::open(&(&*path).into(), fields).unwrap_err().kind(),
         ErrorKind::InvalidRequest
     );
 }
@@ -553,7 +568,7 @@ fn a_file_that_changes() {
 fn the_readers_own_error_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let (path, fields) = flights_like(dir.path());
-    let e = FileReader::open(&path, fields)
+    let e = FileReader::open(&(&*path).into(), fields)
         .unwrap()
         .read_row_group(2, &mut |_| Err(Error::closed("stop")))
         .unwrap_err();
@@ -577,7 +592,7 @@ fn a_dictionary_coded_column_comes_once_a_value() {
         optional: true,
         ..field("c1", Text)
     };
-    let reader = FileReader::open(&path, fields(vec![c1])).unwrap();
+    let reader = FileReader::open(&(&*path).into(), fields(vec![c1])).unwrap();
     let mut expected = std::collections::BTreeMap::<String, u64>::new();
     for row in rows {
         *expected.entry(row.unwrap_or("null".into())).or_default() += 1;
@@ -596,11 +611,142 @@ fn a_dictionary_coded_column_comes_once_a_value() {
     }
     assert_eq!(found, expected);
     assert!(shown < 1_000, "{shown} records instead of 10,000");
-    let both = FileReader::open(&path, fields(vec![field("c0", Integer), field("c1", Text)])).unwrap();
+    let both = FileReader::open(&(&*path).into(), fields(vec![field("c0", Integer), field("c1", Text)])).unwrap();
     assert!(
         !both.repeats(0),
         "a record of two columns is no entry of one dictionary"
     );
-    let number = FileReader::open(&path, fields(vec![field("c0", Integer)])).unwrap();
+    let number = FileReader::open(&(&*path).into(), fields(vec![field("c0", Integer)])).unwrap();
     assert!(!number.repeats(0), "numbers are read as they are");
+}
+
+/// A column chunk of more than 4 MiB is fetched by windows and pages; smaller ones at once. Nothing is fetched that is not read.
+#[test]
+fn large_columns_are_fetched_piece_by_piece() {
+    use crate::input::InputFile;
+    use crate::input::local::LocalFiles;
+    use crate::input::storage::{Found, Opened, Storage, Version};
+    use std::sync::Mutex;
+
+    /// Notes the length of every fetch.
+    #[derive(Debug, Default)]
+    struct Counted(Arc<Mutex<Vec<usize>>>);
+    #[derive(Debug)]
+    struct CountedFile(Box<dyn Opened>, Arc<Mutex<Vec<usize>>>);
+    impl Storage for Counted {
+        fn list(&self, path: &Path) -> Result<Vec<Found>> {
+            LocalFiles.list(path)
+        }
+        fn open(&self, path: &Path) -> Result<Box<dyn Opened>> {
+            Ok(Box::new(CountedFile(LocalFiles.open(path)?, self.0.clone())))
+        }
+    }
+    impl Opened for CountedFile {
+        fn version(&self) -> Result<Version> {
+            self.0.version()
+        }
+        fn read_range(&self, at: u64, into: &mut [u8]) -> Result<()> {
+            self.1.lock().unwrap().push(into.len());
+            self.0.read_range(at, into)
+        }
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let n = 400_000_i64;
+    let text = |i: i64| format!("{:040}", i * 7919);
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new((0..n).map(|i| i % 100).collect::<Int64Array>()),
+        Arc::new((0..n).map(|i| Some(text(i))).collect::<StringArray>()),
+    ];
+    let path = write(dir.path(), arrays, n as usize);
+    let counted = Counted::default();
+    let fetched = counted.0.clone();
+    let input = InputFile::new(Arc::new(counted), path.clone(), Vec::new());
+    for (of, most) in [
+        (vec![field("c1", Text)], 2 << 20),
+        (vec![field("c0", Integer)], 4 << 20),
+        (vec![field("c0", Integer), field("c1", Text)], 4 << 20),
+    ] {
+        let reader = FileReader::open(&input, fields(of.clone())).unwrap();
+        fetched.lock().unwrap().clear();
+        let (mut row, bytes) = (0, reader.bytes());
+        reader
+            .read_row_group(0, &mut |batch| {
+                if let Some(at) = of.iter().position(|f| f.name == "c1") {
+                    for (i, value) in values(batch, at).into_iter().enumerate() {
+                        assert_eq!(value, text(row + i as i64));
+                    }
+                }
+                row += batch.rows as i64;
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(row, n);
+        let fetched = fetched.lock().unwrap();
+        let all: usize = fetched.iter().sum();
+        assert!(*fetched.iter().max().unwrap() <= most, "{fetched:?}");
+        assert!(
+            all as u64 <= bytes * 5 / 4 + (1 << 20),
+            "{all} bytes were fetched of {bytes}"
+        );
+        assert!(bytes < 4 << 20 || fetched.len() > 8, "{fetched:?}");
+    }
+}
+
+/// The names of directories are columns, of the field's type; a column of the file counts before them.
+#[test]
+fn columns_from_the_names_of_directories() {
+    use crate::input::InputFile;
+    use crate::input::local::LocalFiles;
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(
+        dir.path(),
+        vec![Arc::new(Int64Array::from_iter_values(0..5_000))],
+        5_000,
+    );
+    let named = |pairs: &[(&str, Option<&str>)]| {
+        let pairs = pairs.iter().map(|(n, v)| (n.to_string(), v.map(str::to_string)));
+        InputFile::new(Arc::new(LocalFiles), path.clone(), pairs.collect())
+    };
+    let read = |file: &InputFile, of: Field| -> Result<Vec<String>> {
+        let reader = FileReader::open(file, fields(vec![of, field("c0", Integer)]))?;
+        let mut all = Vec::new();
+        reader.read_row_group(0, &mut |batch| {
+            all.extend(values(batch, 0));
+            Ok(())
+        })?;
+        assert_eq!(all.len(), 5_000);
+        all.dedup();
+        Ok(all)
+    };
+    let optional = |name, ty| Field {
+        optional: true,
+        ..field(name, ty)
+    };
+    for (value, ty, expected) in [
+        ("2024-01-01", Text, "2024-01-01"),
+        ("", Text, ""),
+        ("007", Integer, "i7"),
+        ("18446744073709551615", Integer, "u18446744073709551615"),
+        ("2.5", Float, "f2.5"),
+        ("true", Bool, "true"),
+        ("1970-01-02", Timestamp, "t86400000"),
+        ("86400000", Timestamp, "t86400000"),
+    ] {
+        assert_eq!(
+            read(&named(&[("dt", Some(value))]), field("dt", ty)).unwrap(),
+            [expected]
+        );
+    }
+    assert_eq!(
+        read(&named(&[("dt", None)]), optional("dt", Text)).unwrap(),
+        ["missing"]
+    );
+    let kept = read(&named(&[("c0", Some("9"))]), field("c0", Integer)).unwrap();
+    assert_eq!(kept.len(), 5_000, "the file's own column");
+    let e = read(&named(&[("h", Some("noon"))]), field("h", Integer)).unwrap_err();
+    for word in ["f.parquet", "`h=noon`", "is no integer", "rename the directory"] {
+        assert!(e.to_string().contains(word), "`{word}` is not in: {e}");
+    }
+    assert!(read(&named(&[("h", Some("inf"))]), field("h", Float)).is_err());
 }
