@@ -12,27 +12,19 @@ use crate::platform_parquet::{BatchRun, backfill};
 use crate::store_api::{ManifestLog, lines};
 use rufous_store_offline::Manifests;
 
+/// Where the lines are, below the place of the job's generations.
+const LINES: &str = "lines";
+
 /// The staged lines of this code, newest last. A line's name is the fingerprint and the time of its begin.
 fn staged(context: &Context<'_>) -> Result<Vec<String>> {
-    let dir = context.layout.lines(context.plan.job());
-    let failed = |e| Error::io("cannot list", &dir, e);
-    let entries = match std::fs::read_dir(&dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        let ours = |n: &&str| n.starts_with(&format!("{}-", context.plan.fingerprint()));
-        names.extend(name.to_str().filter(ours).map(str::to_string));
-    }
+    let mut names = context.offline.dirs(LINES)?;
+    names.retain(|name| name.starts_with(&format!("{}-", context.plan.fingerprint())));
     names.sort();
     Ok(names)
 }
 
 fn manifests(context: &Context<'_>, line: &str) -> Manifests {
-    Manifests::new(context.layout.line(context.plan.job(), line))
+    Manifests::on(context.offline.clone(), &format!("{LINES}/{line}/manifests"))
 }
 
 /// The newest staged line of this code that is not the current one.

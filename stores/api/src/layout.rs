@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! <data>/<instance>/jobs/<job>/manifests/<n>.json
-//! <data>/<instance>/jobs/<job>/lines/<line>/manifests/<n>.json
 //! <data>/<instance>/jobs/<job>/realtime/<namespace>/
 //! <data>/<instance>/jobs/<job>/offline/<store>/
 //! <data>/<instance>/jobs/<job>/lines/<line>/manifests/<n>.json
@@ -51,9 +50,10 @@ impl Layout {
     pub fn manifests(&self, job: &str) -> PathBuf {
         self.job(job).join("manifests")
     }
-    /// Where a job's staged lines are, one directory each.
+    /// The lines of generations of a job that are not current yet, one directory each: manifests of their own over the same
+    /// offline directory.
     pub fn lines(&self, job: &str) -> PathBuf {
-        self.root.join("jobs").join(job).join("lines")
+        self.job(job).join("lines")
     }
     /// The manifests of a staged line of a job.
     pub fn line(&self, job: &str, line: &str) -> PathBuf {
@@ -66,10 +66,6 @@ impl Layout {
     /// The generations of a job: one directory a store below it.
     pub fn offline(&self, job: &str) -> PathBuf {
         self.job(job).join("offline")
-    }
-    /// The lines of generations of a job that are not current yet: manifests of their own over the same offline directory.
-    pub fn lines(&self, job: &str) -> PathBuf {
-        self.job(job).join("lines")
     }
     /// The archive of a source; it serves all jobs that read it.
     pub fn archive(&self, source: &str) -> PathBuf {
