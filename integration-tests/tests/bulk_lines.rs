@@ -1,0 +1,274 @@
+//! Files of lines, taken whole: the answers of a live run over the same files byte for byte, and of plain code; bad records by
+//! file and line; torn files (issue 7, items 1 and 8; P8a).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use rufous::core::{Batcher, Format, Plan};
+use rufous::prelude::*;
+use rufous_examples::flights::flights;
+use rufous_examples::word_count::{Args, word_count};
+use rufous_integration_tests::data;
+use rufous_integration_tests::run::{self, Bytes, Random, State, assert_same};
+use rufous_platform_parquet::input::listing::files;
+use rufous_platform_parquet::input::local::LocalFiles;
+use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, InputFile};
+
+fn listed(dir: &Path) -> Result<Vec<InputFile>> {
+    let storage: Arc<dyn rufous_platform_parquet::input::storage::Storage> = Arc::new(LocalFiles);
+    Ok(files(&storage, dir, "")?)
+}
+
+fn bulk(plan: &Plan, state: &State, dir: &Path, format: Format, skip_bad: bool) -> Result<BatchReport> {
+    let input = BulkInput::Files {
+        files: listed(dir)?,
+        format,
+    };
+    let run = BatchRun {
+        plan,
+        inputs: BTreeMap::from([(plan.sources()[0].name.to_string(), input)]),
+        manifests: &*state.manifests,
+        generations: &*state.generations,
+        options: BatchOptions {
+            threads: 3,
+            skip_bad,
+            ..BatchOptions::default()
+        },
+    };
+    Ok(run.run()?)
+}
+
+fn live(plan: &Plan, dir: &Path, registry: &Path, format: Format) -> Result<Bytes> {
+    let state = State::memory(plan);
+    state.stream(plan, run::local(dir, registry, format)?)?;
+    state.answers(plan)
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(bytes)?;
+    Ok(out.finish()?)
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+/// The same files plain, mixed with packed ones, and in nested directories, each in a directory of its own.
+fn dressed(dir: &Path, parts: &[(String, Vec<u8>)]) -> Result<Vec<PathBuf>> {
+    let all: Vec<_> = ["plain", "packed", "nested"].iter().map(|d| dir.join(d)).collect();
+    for (n, (name, bytes)) in parts.iter().enumerate() {
+        let packed = match n % 3 {
+            0 => (format!("{name}.gz"), gzip(bytes)?),
+            1 => (format!("{name}.zst"), zstd(bytes)),
+            _ => (name.clone(), bytes.clone()),
+        };
+        for (path, bytes) in [
+            (all[0].join(name), bytes),
+            (all[1].join(&packed.0), &packed.1),
+            (all[2].join(format!("d{n}/e/{name}")), bytes),
+        ] {
+            fs::create_dir_all(path.parent().context("a parent")?)?;
+            fs::write(path, bytes)?;
+        }
+    }
+    // What engines leave beside their files.
+    fs::write(all[2].join("_SUCCESS"), "no record")?;
+    fs::write(all[2].join("d0/.hidden"), "no record")?;
+    Ok(all)
+}
+
+/// Bulk over each dress is live over the plain one.
+fn same(plan: &Plan, parts: &[(String, Vec<u8>)], format: Format) -> Result<Bytes> {
+    let dir = tempfile::tempdir()?;
+    let dresses = dressed(dir.path(), parts)?;
+    let expected = live(plan, &dresses[0], &dir.path().join("registry"), format)?;
+    for dress in dresses {
+        let state = State::memory(plan);
+        let report = bulk(plan, &state, &dress, format, false)?;
+        ensure!(report.published && report.bad == 0);
+        assert_same(&dress.display().to_string(), &state.answers(plan)?, &expected);
+        ensure!(!bulk(plan, &state, &dress, format, false)?.published, "nothing is new");
+    }
+    Ok(expected)
+}
+
+fn parts(lines: &[String], n: usize, ending: &str, before: &str) -> Vec<(String, Vec<u8>)> {
+    let part = |(i, some): (usize, &[String])| {
+        let text: String = some.iter().map(|l| format!("{l}\n")).collect();
+        (format!("part-{i:02}.{ending}"), format!("{before}{text}").into_bytes())
+    };
+    lines.chunks(lines.len().div_ceil(n)).enumerate().map(part).collect()
+}
+
+#[test]
+fn text() -> Result<()> {
+    let mut random = Random(71);
+    let line = |random: &mut Random| {
+        let words = 1 + random.below(9);
+        (0..words)
+            .map(|_| format!("w{}x ", random.below(500)).replace(char::is_numeric, "ü"))
+            .collect::<String>()
+    };
+    let mut lines: Vec<String> = (0..30_000).map(|_| line(&mut random)).collect();
+    lines[17] = "a".repeat(700_000) + " b\r";
+    let plan = word_count(&Args { min_len: 1 }).plan()?;
+    let answers = same(&plan, &parts(&lines, 7, "txt", "\u{feff}"), Format::Text)?;
+    let mut expected = BTreeMap::<String, u64>::new();
+    for word in lines
+        .iter()
+        .flat_map(|l| l.split(|c: char| !c.is_alphabetic()))
+        .filter(|w| !w.is_empty())
+    {
+        *expected.entry(word.to_lowercase()).or_default() += 1;
+    }
+    let face = plan.stores()[0];
+    ensure!(answers.len() == expected.len());
+    for (key, value) in answers {
+        ensure!(face.value.json(&value)?.as_u64() == expected.get(&face.key.text(&key)?).copied());
+    }
+    Ok(())
+}
+
+/// The flights sample as JSON lines, as CSV with a header line, and as tab-separated columns: one answer, which is Parquet's.
+#[test]
+fn one_answer_in_every_format() -> Result<()> {
+    let lines = data::sample_lines()?;
+    let plan = flights().plan()?;
+    let json = same(&plan, &parts(&lines, 4, "jsonl", "\r\n \n"), Format::JsonLines)?;
+    let columns = ["date", "delay", "distance", "origin", "destination"];
+    let rows = |delimiter: &str| -> Result<Vec<String>> {
+        let row = |line: &String| -> Result<String> {
+            let value: serde_json::Value = serde_json::from_str(line)?;
+            let text = |c: &&str| match &value[*c] {
+                serde_json::Value::String(s) => s.clone(),
+                other => other.to_string(),
+            };
+            Ok(columns.iter().map(text).collect::<Vec<_>>().join(delimiter))
+        };
+        lines.iter().map(row).collect()
+    };
+    let header = format!("\u{feff}{}\r\n", columns.join(","));
+    let csv = same(&plan, &parts(&rows(",")?, 4, "csv", &header), "csv-header".parse()?)?;
+    assert_same("csv", &csv, &json);
+    let named = format!("tsv({})", columns.join(","));
+    let tsv = same(&plan, &parts(&rows("\t")?, 3, "tsv", ""), named.parse()?)?;
+    assert_same("tsv", &tsv, &json);
+    let state = State::memory(&plan);
+    let sample = [1, 2].map(|n| data::sample(&format!("flights-sample-{n}.parquet")));
+    state.bulk(&plan, BulkInput::parquet(sample), None)?;
+    assert_same("parquet", &state.answers(&plan)?, &json);
+    Ok(())
+}
+
+const PLACED: Source<Message<str>> = Source::new("placed").batches(Batcher::of_offsets(1_000));
+const PLACES: Store<(u32, u64, String), u64> = Store::new("places");
+
+/// What a log knows beside the value, partition and offset, is the same in bulk.
+#[test]
+fn places_of_records() -> Result<()> {
+    let keyed = PLACED.read().keyed(|m, out| {
+        out.emit((m.partition(), m.offset(), m.value().unwrap_or_default()), 1);
+    });
+    let plan = Job::new("places", keyed.sum_by_key(PLACES)).plan()?;
+    let lines: Vec<String> = (0..5_000).map(|i| "x".repeat(i % 23)).collect();
+    let answers = same(&plan, &parts(&lines, 4, "txt", "\u{feff}"), Format::Text)?;
+    ensure!(answers.len() == lines.len());
+    Ok(())
+}
+
+const LINES: Source<str> = Source::new("lines").batches(Batcher::of_offsets(500));
+const COUNTS: Store<String, u64> = Store::new("counts");
+
+fn counting() -> Result<Plan> {
+    let keyed = LINES.read().keyed(|line, out| {
+        assert!(!line.starts_with("poison"), "will not count {line}");
+        out.emit(line, 1);
+    });
+    Ok(Job::new("lines", keyed.sum_by_key(COUNTS)).plan()?)
+}
+
+/// Rows 15, 16: bad records are named by file and line, wherever the file is cut into pieces; skipped, the rest is counted.
+#[test]
+fn bad_records_by_file_and_line() -> Result<()> {
+    let plan = counting()?;
+    let line = |i: u64| format!("{:0100} {}", i * i, i % 9);
+    // 20 MB: three pieces.
+    let n = 190_000_u64;
+    for bad in [0, 1, 90_001, 150_000, n - 1] {
+        for poison in [&b"poison"[..], b"\xff\xfe"] {
+            let dir = tempfile::tempdir()?;
+            let mut bytes = Vec::new();
+            for i in 0..n {
+                match i == bad {
+                    true => bytes.extend_from_slice(poison),
+                    false => bytes.extend_from_slice(line(i).as_bytes()),
+                }
+                bytes.push(b'\n');
+            }
+            fs::write(dir.path().join("a.txt"), "fine\n")?;
+            fs::write(dir.path().join("b.txt"), bytes)?;
+            let state = State::memory(&plan);
+            let e = bulk(&plan, &state, dir.path(), Format::Text, false)
+                .unwrap_err()
+                .to_string();
+            ensure!(
+                e.contains(&format!("b.txt, line {}: ", bad + 1)),
+                "line {}: {e}",
+                bad + 1
+            );
+            ensure!(state.manifests.newest(0)?.is_none(), "nothing is published");
+            if bad == 90_001 {
+                let report = bulk(&plan, &state, dir.path(), Format::Text, true)?;
+                ensure!((report.bad, report.records) == (1, n + 1), "{report:?}");
+                ensure!(state.answers(&plan)?.len() as u64 == n);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Item 8: a packed file that is cut off, a file that is gone: an error with its name, and the old generation is served on.
+#[test]
+fn torn_files_publish_nothing() -> Result<()> {
+    let plan = counting()?;
+    let dir = tempfile::tempdir()?;
+    let input = dir.path().join("in");
+    fs::create_dir(&input)?;
+    let text: String = (0..50_000).map(|i| format!("{}\n", i % 70)).collect();
+    fs::write(input.join("a.txt"), &text)?;
+    let state = State::disk(&plan, &dir.path().join("state"))?;
+    bulk(&plan, &state, &input, Format::Text, false)?;
+    let before = state.answers(&plan)?;
+    ensure!(before.len() == 70);
+    for (name, whole) in [
+        ("b.txt.gz", gzip(text.as_bytes())?),
+        ("b.txt.zst", zstd(text.as_bytes())),
+    ] {
+        for cut in [0, 5, whole.len() / 2, whole.len() - 1] {
+            fs::write(input.join(name), &whole[..cut])?;
+            // Skipping is for records: what a torn file lost is no record.
+            let e = bulk(&plan, &state, &input, Format::Text, true).unwrap_err().to_string();
+            ensure!(e.contains(name) && e.contains("write it again, whole"), "{cut}: {e}");
+            assert_same("the old generation", &state.answers(&plan)?, &before);
+        }
+        fs::remove_file(input.join(name))?;
+    }
+    fs::write(input.join("b.txt.gz"), gzip(text.as_bytes())?)?;
+    ensure!(bulk(&plan, &state, &input, Format::Text, false)?.records == 100_000);
+    let e = state.bulk(&plan, BulkInput::files([input.join("gone.txt")], Format::Text), None);
+    ensure!(e.unwrap_err().to_string().contains("gone.txt"));
+    let e = state.bulk(&plan, BulkInput::files([input.clone()], Format::Text), None);
+    ensure!(e.unwrap_err().to_string().contains("is a directory"));
+    let e = state.bulk(&plan, BulkInput::files([input.join("a.txt")], Format::JsonLines), None);
+    ensure!(
+        e.unwrap_err()
+            .to_string()
+            .contains("source `lines`: records of type str are read as lines")
+    );
+    Ok(())
+}
