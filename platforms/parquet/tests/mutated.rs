@@ -366,7 +366,7 @@ fn mutated_files() {
         watch(case.clone(), name);
         for round in 0..rounds {
             case.store(round, Relaxed);
-            let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (round + 1) * 0xd134_2543_de82_ef95);
+            let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (round + 1).wrapping_mul(0xd134_2543_de82_ef95));
             let mut bytes = good.clone();
             mutate(&mut bytes, &mut random);
             fs::write(&path, &bytes).unwrap();
