@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The Python that has the rivals of integration-tests/bench/rivals/requirements.txt; without it there are none
-    #[arg(long, env = "RUFOUS_RIVALS_PYTHON")]
+    #[arg(long)]
     python: Option<std::path::PathBuf>,
 }
 

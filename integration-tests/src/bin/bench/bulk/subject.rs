@@ -63,7 +63,7 @@ pub(crate) fn subject(args: &[String]) -> Result<()> {
     let (wall, cpu) = (Instant::now(), ProcessTime::now());
     let run = BatchRun {
         plan: &plan,
-        inputs: [(source, BulkInput::Parquet(files))].into(),
+        inputs: [(source, BulkInput::Parquet(files.into_iter().map(Into::into).collect()))].into(),
         manifests: &*state.manifests,
         generations: &*state.generations,
         options: BatchOptions {
