@@ -17,7 +17,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field as ArrowField, Schema};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use rufous_core::record::{FieldType, RecordError};
@@ -233,6 +233,16 @@ fn originals(dir: &Path) -> Vec<(&'static str, Vec<u8>)> {
         ("dictionary, plain bytes", plain()),
         ("dictionary, snappy", plain().set_compression(Compression::SNAPPY)),
         ("dictionary, zstd, v2", v2().set_compression(zstd)),
+        (
+            "dictionary, gzip",
+            plain().set_compression(Compression::GZIP(GzipLevel::default())),
+        ),
+        (
+            "plain, lz4",
+            plain()
+                .set_compression(Compression::LZ4_RAW)
+                .set_dictionary_enabled(false),
+        ),
         (
             "plain, headers with statistics",
             plain()

@@ -26,8 +26,9 @@ use arrow_array::RecordBatch as Arrays;
 use arrow_schema::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use rufous_core::{Column, ColumnBatch, ColumnData, Error, Field, Result};
 
 use crate::input::storage::Version;
@@ -98,6 +99,7 @@ impl FileReader {
             _ => None,
         };
         let mask = ProjectionMask::leaves(metadata.parquet_schema(), found_at.iter().filter_map(leaf));
+        can_unpack(&file.name, &found, &mask)?;
         let place = |at| match at {
             fields::Place::Column { root, mut names } => {
                 names.remove(0);
@@ -221,6 +223,23 @@ impl FileReader {
         }
         Ok(())
     }
+}
+
+/// Refuses columns that are packed in ways that nobody here can unpack.
+fn can_unpack(file: &str, metadata: &ParquetMetaData, mask: &ProjectionMask) -> Result<()> {
+    for group in metadata.row_groups() {
+        for (leaf, column) in group.columns().iter().enumerate() {
+            let packing = column.compression();
+            if mask.leaf_included(leaf) && matches!(packing, Compression::BROTLI(_) | Compression::LZO) {
+                return Err(Error::invalid(format!(
+                    "file {file}: column `{}` is compressed by {packing}, which cannot be read: write it with zstd, snappy, gzip, \
+                     lz4 or uncompressed",
+                    column.column_path().string()
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn damaged(file: &str, why: impl std::fmt::Display) -> Error {
