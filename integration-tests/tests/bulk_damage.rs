@@ -227,13 +227,13 @@ fn checksums_of_pages() -> Result<()> {
     let answers = run(&good)?;
     let count = |n: u64| answers[format!("w{n}\0").as_bytes()] == (200_u64 / 7 + u64::from(n < 200 % 7)).to_le_bytes();
     ensure!((0..7).all(count), "{answers:?}");
+    let at = |some: &[u8]| good.windows(some.len()).position(|w| w == some).context("not there");
     // The codec of the only column, in the footer: one that nobody here can read.
     let mut brotli = good.clone();
     brotli[at(b"\x18\x04word\x15\x00\x16")? + 7] = 8;
     let e = run(&brotli).unwrap_err().to_string();
     ensure!(e.contains("a.parquet: column `word` is compressed by BROTLI"), "{e}");
     // The bytes of the words, and of the numbers of the words of rows, behind their headers.
-    let at = |some: &[u8]| good.windows(some.len()).position(|w| w == some).context("not there");
     for range in [
         at(b"w0")?..at(b"w6")? + 2,
         at(&[0x33, 0x88, 0xc6])?..at(&[0x33, 0x88, 0xc6])? + 70,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rufous_core::{Error, Format, Result, SourceFace, SourcePartition};
 
-use crate::columns::FileReader;
+use crate::columns::ParquetFile;
 use crate::input::InputFile;
 use crate::input::lines::LinesFile;
 use crate::survey::PlannedPart;
@@ -30,24 +30,24 @@ pub(crate) fn parquet(face: &SourceFace, source: u32, files: &[InputFile]) -> Re
         ))
     })?;
     let file = |(n, file): (usize, &InputFile)| {
-        let reader = Arc::new(FileReader::open(file, fields)?);
+        let file = Arc::new(ParquetFile::open(file, fields)?);
         let group = |group| Piece::RowGroup {
             source,
-            reader: reader.clone(),
+            file: file.clone(),
             group,
         };
         Ok(Taken {
             part: PlannedPart {
                 partition: SourcePartition::new(face.name, n as u32),
                 from: 0,
-                to: reader.rows(),
-                reach: format!("{}, whole", reader.name()),
+                to: file.rows,
+                reach: format!("{}, whole", file.name),
                 files: 1,
-                rows: reader.rows(),
-                bytes: reader.bytes(),
+                rows: file.rows,
+                bytes: file.bytes,
             },
-            identity: (reader.name().into(), reader.version().to_string()),
-            pieces: (0..reader.row_groups()).map(group).collect(),
+            identity: (file.name.clone(), file.version.to_string()),
+            pieces: (0..file.row_groups).map(group).collect(),
         })
     };
     files.iter().enumerate().map(file).collect()

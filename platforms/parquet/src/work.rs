@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rufous_core::{Error, Format, Plan, Result, Timestamp};
 use rufous_store_api::{Archive, ArchivedFile};
 
-use crate::columns::FileReader;
+use crate::columns::ParquetFile;
 use crate::input::lines::LinesFile;
 use crate::progress::{Pace, Progress};
 use crate::sums::{List, SpillDir};
@@ -24,7 +24,7 @@ pub(crate) enum Piece {
     },
     RowGroup {
         source: u32,
-        reader: Arc<FileReader>,
+        file: Arc<ParquetFile>,
         group: usize,
     },
     Lines {

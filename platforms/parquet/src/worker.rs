@@ -7,8 +7,8 @@
 
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rufous_core::panics::{Panicked, catch};
@@ -17,6 +17,7 @@ use rufous_core::{
     Trial,
 };
 
+use crate::columns::FileReader;
 use crate::sums::{List, Sorted, SpillWriter};
 use crate::work::{Piece, Work};
 
@@ -54,6 +55,8 @@ pub(crate) struct Worker<'a> {
     bad: u64,
     /// Where the job's order stood before them.
     latest: Option<Timestamp>,
+    /// The footer of the Parquet file that was read last.
+    footer: Option<Arc<FileReader>>,
     /// Space for the times of a chunk.
     times: Vec<Option<Timestamp>>,
 }
@@ -81,6 +84,7 @@ impl<'a> Worker<'a> {
             records: 0,
             bad: 0,
             latest: None,
+            footer: None,
             times: Vec::new(),
         }
     }
@@ -195,12 +199,6 @@ impl<'a> Worker<'a> {
     }
 
     fn piece(&mut self, i: usize, care: Care) -> Result<()> {
-        // A generation is one sum over all partitions and batches: one lane combines most.
-        let meta = |source| ChunkMeta {
-            source,
-            partition: 0,
-            batch: BatchId(0),
-        };
         let work = self.work;
         let Some(piece) = work.pieces.get(i) else {
             return Ok(());
@@ -225,32 +223,37 @@ impl<'a> Worker<'a> {
                 self.count(*source, records.entries.len(), NonZeroU64::MIN, &chunk.bad, place)?;
                 self.push(chunk, &meta(*source), NonZeroU64::MIN)
             }),
-            // Columns need no format; the decoder of structs is asked for under the name of theirs.
-            Piece::RowGroup { source, reader, group }
-                if work.plan.may_repeat(*source as usize) && reader.repeats(*group) =>
-            {
-                reader.read_repeated(*group, &mut |columns, n| {
-                    let chunk = self.decode(*source, Format::JsonLines, Given::Columns(columns), care)?;
-                    let place = |_| format!("{}, row group {group}, a value of {n} or more rows", reader.name());
-                    self.count(*source, columns.rows, n, &chunk.bad, place)?;
-                    self.push(chunk, &meta(*source), n)
-                })
-            }
-            Piece::RowGroup { source, reader, group } => {
-                let mut row = 0;
-                reader.read_row_group(*group, &mut |columns| {
-                    let chunk = self.decode(*source, Format::JsonLines, Given::Columns(columns), care)?;
-                    let place = |i: usize| format!("{}, row group {group}, row {}", reader.name(), row + i);
-                    self.bounded(chunk, &meta(*source), place)?;
-                    row += columns.rows;
-                    Ok(())
-                })
+            Piece::RowGroup { source, file, group } => {
+                // It stays for the next row group, which is mostly of the same file.
+                let reader = self.footer.insert(file.reader()?).clone();
+                self.row_group(*source, &reader, *group, care)
             }
             Piece::Lines { source, file, piece } => file.read(piece, &mut |lines| {
                 let chunk = self.decode(*source, file.format(), Given::Records(lines.batch), care)?;
                 self.bounded(chunk, &meta(*source), |i| lines.place(i))
             }),
         }
+    }
+
+    fn row_group(&mut self, source: u32, reader: &FileReader, group: usize, care: Care) -> Result<()> {
+        // Columns need no format; the decoder of structs is asked for under the name of theirs.
+        let format = Format::JsonLines;
+        if self.work.plan.may_repeat(source as usize) && reader.repeats(group) {
+            return reader.read_repeated(group, &mut |columns, n| {
+                let chunk = self.decode(source, format, Given::Columns(columns), care)?;
+                let place = |_| format!("{}, row group {group}, a value of {n} or more rows", reader.name());
+                self.count(source, columns.rows, n, &chunk.bad, place)?;
+                self.push(chunk, &meta(source), n)
+            });
+        }
+        let mut row = 0;
+        reader.read_row_group(group, &mut |columns| {
+            let chunk = self.decode(source, format, Given::Columns(columns), care)?;
+            let place = |i: usize| format!("{}, row group {group}, row {}", reader.name(), row + i);
+            self.bounded(chunk, &meta(source), place)?;
+            row += columns.rows;
+            Ok(())
+        })
     }
 
     /// Counts and sums records of a bounded input, of which each stands there once.
@@ -353,6 +356,15 @@ impl<'a> Worker<'a> {
             bad.len()
         );
         Ok(())
+    }
+}
+
+/// A generation is one sum over all partitions and batches: one lane combines most.
+fn meta(source: u32) -> ChunkMeta {
+    ChunkMeta {
+        source,
+        partition: 0,
+        batch: BatchId(0),
     }
 }
 

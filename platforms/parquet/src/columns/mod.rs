@@ -7,11 +7,13 @@
 //!
 //! Files: `footer` (what a file holds), `fields` (where a record's fields are in it), `given` (columns from names of
 //! directories), `chunks` (the bytes of a row group), `thrift` (headers, checked before they are believed), `convert` (arrow
-//! arrays to columns), `repeated` (values with the number of their rows), and here what a file offers.
+//! arrays to columns), `repeated` (values with the number of their rows), `file` (a file whose footer is read when it is
+//! needed), and here what a file offers.
 
 mod chunks;
 mod convert;
 mod fields;
+mod file;
 mod footer;
 mod given;
 mod repeated;
@@ -34,6 +36,7 @@ use rufous_core::{Column, ColumnBatch, ColumnData, Error, Field, Result};
 use crate::input::storage::Version;
 use crate::input::{InputFile, OpenFile};
 use chunks::Chunks;
+pub(crate) use file::ParquetFile;
 
 /// About how many rows are handed out at once.
 const ROWS: usize = 4096;
@@ -43,6 +46,7 @@ const ROWS: usize = 4096;
 pub(crate) struct FileReader {
     file: InputFile,
     name: String,
+    /// What it was when its footer was read. Its row groups are read from no other content.
     version: Version,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
@@ -71,7 +75,10 @@ impl FileReader {
     /// `InvalidRequest` when a field that is no `Option` has no column, or a column is of another kind than its field;
     /// the message names file, column and repair. `CorruptData` when the file is no Parquet file or damaged.
     pub(crate) fn open(input: &InputFile, fields: &'static [Field]) -> Result<Self> {
-        let file = input.open()?;
+        Self::new(input, input.open()?, fields)
+    }
+
+    fn new(input: &InputFile, file: OpenFile, fields: &'static [Field]) -> Result<Self> {
         let found = Arc::new(footer::read(&file)?);
         let as_it_is = guarded(&file, || {
             ArrowReaderMetadata::try_new(found.clone(), ArrowReaderOptions::new())
@@ -131,11 +138,6 @@ impl FileReader {
     /// The file, as messages name it.
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// What it was when its footer was read. Its row groups are read from no other content.
-    pub(crate) fn version(&self) -> &Version {
-        &self.version
     }
 
     /// The number of rows.

@@ -750,3 +750,20 @@ fn columns_from_the_names_of_directories() {
     }
     assert!(read(&named(&[("h", Some("inf"))]), field("h", Float)).is_err());
 }
+
+/// A footer is in memory while somebody reads the file, once for all threads; a file that is another one by then is refused.
+#[test]
+fn footers_are_read_when_they_are_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, fields) = flights_like(dir.path());
+    let file = super::ParquetFile::open(&(&*path).into(), fields).unwrap();
+    assert_eq!((file.rows, file.row_groups), (3_000, 3));
+    let held = file.reader().unwrap();
+    assert!(Arc::ptr_eq(&held, &file.reader().unwrap()));
+    let weak = Arc::downgrade(&held);
+    drop(held);
+    assert!(weak.upgrade().is_none(), "nobody reads it");
+    assert_eq!(file.reader().unwrap().rows(), 3_000);
+    fs::write(&path, fs::read(&path).unwrap()).unwrap();
+    assert_eq!(file.reader().unwrap_err().kind(), ErrorKind::TryAgain);
+}

@@ -5,8 +5,9 @@
 //! - [`listing`]: the files of a directory, with the values that its names give to columns (`dt=2024-01-01`);
 //! - `stream`: a file's bytes in order, unpacked; `split`: bytes into records; `lines`: files of lines, read by several threads.
 //!
-//! What one thread holds for reading, beside what a chunk decodes to: of Parquet, at most 32 MiB of column bytes and two
-//! pages a column that is read (one as it is in the file, one unpacked; writers make pages of about 1 MiB); of lines, a block
+//! What one thread holds for reading, beside what a chunk decodes to: of Parquet, one footer, at most 32 MiB of column bytes,
+//! and of each column that is read its dictionary and two pages (one as it is in the file, one unpacked; writers make pages of
+//! about 1 MiB); of lines, a block
 //! of 256 KiB, or the longest line (64 MiB at most), and what a decompressor looks back on (32 KiB for gzip, 8 MiB as a rule
 //! and 128 MiB at most for zstd).
 
