@@ -61,6 +61,7 @@ impl Archive for Listed {
             from: range.start,
             to: range.end,
             rows: records.iter().map(|(_, of)| of.len() as u64).sum(),
+            bytes: 0,
             checksum: String::new(),
         })
     }

@@ -191,7 +191,7 @@ pub trait Place: Debug + Send + Sync {
     /// # Errors
     /// When it cannot be listed.
     fn list(&self, dir: &str) -> Result<Vec<Listed>>;
-    /// Deletes a file; `false`: there was none.
+    /// Deletes a file; `false`: there was none. Object stores do not tell, and say `true`.
     ///
     /// # Errors
     /// When it cannot be deleted.

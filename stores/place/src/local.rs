@@ -71,6 +71,9 @@ impl Open for Opened {
         self.size
     }
     fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<Filled> {
+        if at.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
+            return Ok(Filled::Short);
+        }
         match self.file.read_exact_at(bytes, at) {
             Ok(()) => Ok(Filled::Whole),
             Err(e) if e.kind() == Io::UnexpectedEof => Ok(Filled::Short),

@@ -1,0 +1,5 @@
+//! Generations through the whole system: rollbacks beside a live job, the commands, and object stores (P20-P25).
+
+mod live;
+mod program;
+mod remote;
