@@ -33,20 +33,23 @@ fn compare(key: &[u8], hex: &str) -> Option<Ordering> {
     })
 }
 
-fn beside(key: &[u8], hex: &str, run: &RunFile) -> Result<Ordering> {
-    compare(key, hex).ok_or_else(|| {
-        let path = &run.path;
-        Error::corrupt(format!(
-            "the manifest says that run `{path}` holds a key `{hex}`, which is not hexadecimal: restore the manifest from a copy"
-        ))
-    })
+/// What the manifest says is looked at as a whole first: a comparison may end before it comes to what is wrong.
+fn check(run: &RunFile) -> Result<()> {
+    let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    for hex in [&run.first_key, &run.last_key] {
+        if hex.len() % 2 != 0 || !hex.bytes().all(digit) {
+            let path = &run.path;
+            return Err(Error::corrupt(format!(
+                "the manifest says that run `{path}` holds a key `{hex}`, which is not hexadecimal: restore the manifest from a copy"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Which of the keys, which ascend, the run can hold.
 pub(crate) fn range(keys: &[&[u8]], run: &RunFile) -> Result<Range<usize>> {
-    // Looked at once here, so that the search below meets no error.
-    beside(&[], &run.first_key, run)?;
-    beside(&[], &run.last_key, run)?;
+    check(run)?;
     let from = keys.partition_point(|key| compare(key, &run.first_key).is_some_and(Ordering::is_lt));
     let to = keys.partition_point(|key| compare(key, &run.last_key).is_some_and(Ordering::is_le));
     Ok(from..to.max(from))
@@ -54,12 +57,13 @@ pub(crate) fn range(keys: &[&[u8]], run: &RunFile) -> Result<Range<usize>> {
 
 /// Whether the run surely holds no key that begins with `prefix`.
 pub(crate) fn outside(prefix: &[u8], run: &RunFile) -> Result<bool> {
-    let above = beside(prefix, &run.last_key, run)?.is_gt();
+    check(run)?;
+    let above = compare(prefix, &run.last_key).is_some_and(Ordering::is_gt);
     // The first key is above all those keys when it is above the prefix and does not begin with it.
-    let first = run.first_key.as_bytes();
-    let shared = first.get(..prefix.len() * 2).and_then(|f| std::str::from_utf8(f).ok());
+    let shared = run.first_key.get(..prefix.len() * 2);
     let begins = shared.is_some_and(|f| compare(prefix, f) == Some(Ordering::Equal));
-    Ok(above || (beside(prefix, &run.first_key, run)?.is_lt() && !begins))
+    let below = compare(prefix, &run.first_key).is_some_and(Ordering::is_lt);
+    Ok(above || (below && !begins))
 }
 
 #[cfg(test)]
@@ -102,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_named() {
-        for bad in ["1", "zz", "AB", "0é"] {
+        for bad in ["1", "zz", "AB", "0é", "6b6b6b6b6bzz", "6b6b6"] {
             let run = RunFile {
                 path: "run-7.rrun".into(),
                 bytes: 0,

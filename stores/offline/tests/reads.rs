@@ -95,3 +95,48 @@ fn answers_do_not_depend_on_what_is_kept() {
         assert_eq!(scan(&g, &generation, b"").unwrap(), sum);
     }
 }
+
+/// Writing, scanning and point reads. Run with `--release -- --ignored --nocapture speed`.
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    const KEYS: u64 = 5_000_000;
+    let dir = tempfile::tempdir().unwrap();
+    let g = Generations::new(dir.path());
+    let timed = |what: &str, n: u64, f: &mut dyn FnMut()| {
+        let started = std::time::Instant::now();
+        f();
+        let each = started.elapsed().as_secs_f64() / n as f64;
+        println!("{what}: {:.2} us each, {:.2} M/s", each * 1e6, 1e-6 / each);
+    };
+    let mut generation = StoreGeneration::default();
+    timed("write", KEYS, &mut || {
+        let mut run = g.begin_run(&face()).unwrap();
+        for i in 0..KEYS {
+            run.push(&key(&format!("key-{i:09}")), &i.to_le_bytes()).unwrap();
+        }
+        generation.runs.extend(run.finish().unwrap());
+    });
+    println!("{} bytes", generation.runs[0].bytes);
+    timed("open", 1, &mut || {
+        Generations::new(dir.path()).check("counts", &generation).unwrap();
+    });
+    let mut seen = 0;
+    timed("scan", KEYS, &mut || {
+        g.scan(&face(), &generation, &[], &mut |_, _| {
+            seen += 1;
+            Ok(())
+        })
+        .unwrap();
+    });
+    assert_eq!(seen, KEYS);
+    let asked = |suffix: &str, n: u64| key(&format!("key-{:09}{suffix}", n.wrapping_mul(7_919_173) % KEYS));
+    for (what, suffix) in [("first reads", ""), ("reads", ""), ("reads of absent keys", "x")] {
+        timed(what, 200_000, &mut || {
+            for n in 0..200_000 {
+                let got = g.get(&face(), &generation, &[asked(suffix, n)]).unwrap();
+                assert_eq!(got[0].is_some(), suffix.is_empty());
+            }
+        });
+    }
+}
