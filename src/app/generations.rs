@@ -68,7 +68,7 @@ pub(super) fn generations(context: &Context<'_>) -> Result<()> {
             }
         };
         println!(
-            "{number}: covered until {}, {} keys, {} bytes in {} runs, created {}, line {}: {state}",
+            "{number}: covered until {}, {} keys and {} bytes in {} runs, created {}, line {}: {state}",
             if m.covered_until.is_empty() {
                 "nothing"
             } else {

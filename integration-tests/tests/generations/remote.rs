@@ -172,17 +172,22 @@ fn torn_uploads_leave_nothing() -> Result<()> {
 #[test]
 fn reads_are_those_of_a_map() -> Result<()> {
     let w = World::new()?;
-    let runs = [w.write(60_000, 2)?, w.write(30_000, 3)?];
+    let runs = [w.write(300_000, 2)?, w.write(30_000, 3)?];
     let generation = of(runs.into_iter().flatten().collect());
     let mut expected: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-    for (keys, step) in [(60_000, 2), (30_000, 3)] {
+    for (keys, step) in [(300_000, 2), (30_000, 3)] {
         (0..keys).for_each(|n| *expected.entry(key(n * step)).or_default() += n + step);
     }
     let g = w.fresh();
-    let asked: Vec<_> = (0..400).map(|n| key(n * 7_919 % 130_000)).collect();
-    for (key, got) in asked.iter().zip(g.get(&face(), &generation, &asked)?) {
-        ensure!(got == expected.get(key).map(|v| v.to_le_bytes().to_vec()), "{key:?}");
+    // Each alone, and all at once: repeated ones, absent ones, more than are looked up together.
+    let asked: Vec<_> = (0..700).map(|n| key(n % 600 * 7_919 % 650_000)).collect();
+    for some in [&asked[..1], &asked[1..2], &asked[..2], &asked] {
+        for (key, got) in some.iter().zip(g.get(&face(), &generation, some)?) {
+            ensure!(got == expected.get(key).map(|v| v.to_le_bytes().to_vec()), "{key:?}");
+        }
     }
+    let small = w.fresh().cache_bytes(0);
+    ensure!(small.get(&face(), &generation, &asked)? == g.get(&face(), &generation, &asked)?);
     let mut seen = BTreeMap::new();
     g.scan(&face(), &generation, &[], &mut |k, v| {
         seen.insert(k.to_vec(), u64::from_le_bytes(v.try_into().unwrap()));
@@ -217,8 +222,18 @@ fn damage_is_named() -> Result<()> {
             e.kind() == ErrorKind::CorruptData && e.to_string().contains(&run.path),
             "byte {at}: {e}"
         );
-        if let Ok(got) = w.fresh().get(&face(), &generation, &[key(17)]) {
-            ensure!(got == [Some(18u64.to_le_bytes().to_vec())], "byte {at}");
+        for asked in [&[17][..], &[17, 1_800, 3_999]] {
+            let keys: Vec<_> = asked.iter().map(|n| key(*n)).collect();
+            match w.fresh().get(&face(), &generation, &keys) {
+                Ok(got) => {
+                    let right = |(n, v): (&u64, Option<Vec<u8>>)| v == Some((n + 1).to_le_bytes().to_vec());
+                    ensure!(asked.iter().zip(got).all(right), "byte {at}");
+                }
+                Err(e) => ensure!(
+                    e.kind() == ErrorKind::CorruptData && e.to_string().contains(&run.path),
+                    "{e}"
+                ),
+            }
         }
     }
     // Shorter while it is open, and before it is opened.

@@ -17,7 +17,7 @@ use rufous_core::{Error, Result};
 use rufous_place::{Listed, PROBE, Place, TEMPORARY};
 use rufous_store_api::{Manifest, ManifestLog};
 
-use crate::hold::{self, HOLD};
+use crate::hold::{HOLD, Writers};
 use crate::{Generations, Manifests};
 
 /// How many manifests of a staged line count.
@@ -133,14 +133,13 @@ impl Gc {
                 });
             }
         }
-        let far = generations.place.is_far();
-        let writing = files.iter().filter_map(|f| hold::since(f, far, now)).min();
+        let writers = Writers::of(&files, now);
         let mut last = current.number;
         for file in &files {
             let Some(kind) = kind(file, &generations.dir) else {
                 continue;
             };
-            let held = writing.is_some_and(|since| file.changed >= since) || hold::since(file, far, now).is_some();
+            let held = writers.since.is_some_and(|since| file.changed >= since) || writers.files.contains(&file.path);
             if !aged(file.changed) || held || named.contains(&file.path) {
                 continue;
             }

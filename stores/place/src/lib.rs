@@ -102,6 +102,20 @@ pub trait Open: Debug + Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn read_at(&self, bytes: &mut [u8], at: u64) -> Result<Filled>;
+    /// Fills each buffer from its offset on. A file far away is asked for several at the same time; what comes of the worst
+    /// of them is told.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    fn read_many(&self, reads: &mut [(u64, Vec<u8>)]) -> Result<Filled> {
+        for (at, bytes) in reads {
+            match self.read_at(bytes, *at)? {
+                Filled::Whole => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(Filled::Whole)
+    }
     /// Whether the open file holds space that its name no longer shows.
     fn is_deleted(&self) -> bool;
 }

@@ -190,6 +190,21 @@ struct Opened {
     size: u64,
 }
 
+impl Opened {
+    /// What a failed read of bytes up to `to` means.
+    fn failed(&self, from: u64, to: u64, e: StoreError) -> Result<Filled> {
+        if let StoreError::NotFound { .. } = e {
+            return Ok(Filled::Gone);
+        }
+        // Another file took its name: some stores say so by a range that cannot be had.
+        match self.shared.size(&self.path)? {
+            None => Ok(Filled::Gone),
+            Some(size) if size < to => Ok(Filled::Short),
+            Some(_) => Err(self.shared.fail(&format!("cannot read byte {from} of"), &self.path, e)),
+        }
+    }
+}
+
 impl Open for Opened {
     fn size(&self) -> u64 {
         self.size
@@ -210,13 +225,34 @@ impl Open for Opened {
                 Ok(Filled::Whole)
             }
             Ok(_) => Ok(Filled::Short),
-            Err(StoreError::NotFound { .. }) => Ok(Filled::Gone),
-            // Another file took its name: some stores say so by a range that cannot be had.
-            Err(e) => match self.shared.size(&self.path)? {
-                None => Ok(Filled::Gone),
-                Some(size) if size < to => Ok(Filled::Short),
-                Some(_) => Err(self.shared.fail(&format!("cannot read byte {from} of"), &self.path, e)),
-            },
+            Err(e) => self.failed(from, to, e),
+        }
+    }
+
+    fn read_many(&self, reads: &mut [(u64, Vec<u8>)]) -> Result<Filled> {
+        let mut ranges = Vec::with_capacity(reads.len());
+        for (at, bytes) in reads.iter() {
+            match at.checked_add(bytes.len() as u64) {
+                Some(to) if to <= self.size => ranges.push(*at..to),
+                _ => return Ok(Filled::Short),
+            }
+        }
+        let (Some(from), Some(to)) = (ranges.iter().map(|r| r.start).min(), ranges.iter().map(|r| r.end).max()) else {
+            return Ok(Filled::Whole);
+        };
+        let (store, at) = (self.shared.store.clone(), self.shared.at(&self.path));
+        // Ranges that lie close together become one request, the others are sent at the same time.
+        match self.shared.wait(async move { store.get_ranges(&at, &ranges).await })? {
+            Ok(found) => {
+                for ((_, bytes), found) in reads.iter_mut().zip(found) {
+                    if found.len() != bytes.len() {
+                        return Ok(Filled::Short);
+                    }
+                    bytes.copy_from_slice(&found);
+                }
+                Ok(Filled::Whole)
+            }
+            Err(e) => self.failed(from, to, e),
         }
     }
 

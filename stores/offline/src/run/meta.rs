@@ -9,6 +9,9 @@ use super::entry::{Block, Partition, blocks, word};
 use super::reader::Reader;
 use super::{SUM, filter};
 
+/// So many pieces are asked for at the same time.
+pub(super) const WIDTH: usize = 64;
+
 /// Decoded; every byte was checked.
 #[derive(Debug)]
 pub(super) struct Meta {
@@ -49,17 +52,23 @@ impl Reader {
     /// Reads index and filter of a partition; nothing is kept. `raw` gets their bytes as they are in the file.
     pub(super) fn load_meta(&self, i: usize, raw: Option<&mut Vec<u8>>) -> Result<Arc<Meta>> {
         let partition = &self.partitions[i];
+        let mut bytes = vec![0; partition.meta()];
+        self.read_at(&mut bytes, partition.index_at)?;
+        if let Some(raw) = raw {
+            raw.clone_from(&bytes);
+        }
+        self.decode_meta(i, bytes)
+    }
+
+    /// Checks index and filter of a partition as they are in the file.
+    fn decode_meta(&self, i: usize, bytes: Vec<u8>) -> Result<Arc<Meta>> {
+        let partition = &self.partitions[i];
         let Partition {
             index_at,
             index,
             filter,
             ..
         } = partition;
-        let mut bytes = vec![0; partition.meta()];
-        self.read_at(&mut bytes, *index_at)?;
-        if let Some(raw) = raw {
-            raw.clone_from(&bytes);
-        }
         let index_sum = word(&bytes, *index);
         let filter_at = index + SUM;
         let filter = filter_at..filter_at + filter;
@@ -88,6 +97,34 @@ impl Reader {
         let meta = self.load_meta(i, None)?;
         self.cache.put(name, meta.clone());
         Ok(meta)
+    }
+
+    /// The same of many partitions, which are asked for at the same time.
+    pub(super) fn metas(&self, all: &[usize]) -> Result<Vec<Arc<Meta>>> {
+        let mut found: Vec<_> = all.iter().map(|i| self.cache.get((self.id, *i))).collect();
+        let missing: Vec<usize> = all
+            .iter()
+            .zip(&found)
+            .filter(|(_, m)| m.is_none())
+            .map(|(i, _)| *i)
+            .collect();
+        let mut missing = missing.as_slice();
+        let mut read = Vec::new();
+        while !missing.is_empty() {
+            let (now, later) = missing.split_at(missing.len().min(WIDTH));
+            let of = |i: &usize| (self.partitions[*i].index_at, vec![0; self.partitions[*i].meta()]);
+            let mut reads: Vec<_> = now.iter().map(of).collect();
+            self.read_many(&mut reads)?;
+            for (i, (_, bytes)) in now.iter().zip(reads) {
+                let meta = self.decode_meta(*i, bytes)?;
+                self.cache.put((self.id, *i), meta.clone());
+                read.push(meta);
+            }
+            missing = later;
+        }
+        let mut read = read.into_iter();
+        found.iter_mut().filter(|m| m.is_none()).for_each(|m| *m = read.next());
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The same for who passes by once: what others need stays.

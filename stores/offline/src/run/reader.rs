@@ -1,6 +1,7 @@
 //! Reads a run: the top once, then one block a look-up. Every byte that is used was checked against a checksum.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,11 +12,13 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::cache::Cache;
 use super::entry::{Partition, entry, top, word};
-use super::meta::Meta;
-use super::{FOOTER, MAGIC, SUM, Scan, hex};
+use super::meta::{Meta, WIDTH};
+use super::{BLOCK, FOOTER, MAGIC, SUM, Scan, hex};
 
 /// So many bytes at the end of a file are read at once: most often they hold the whole top.
 const TAIL: u64 = 32 << 10;
+/// So many keys are looked up together in a place far away.
+const FAR_KEYS: usize = 256;
 
 /// An open run.
 #[derive(Debug)]
@@ -141,6 +144,14 @@ impl Reader {
         read_at(&self.name, &*self.file, bytes, at)
     }
 
+    pub(super) fn read_many(&self, reads: &mut [(u64, Vec<u8>)]) -> Result<()> {
+        match self.file.read_many(reads).map_err(|e| e.at("run"))? {
+            Filled::Whole => Ok(()),
+            Filled::Short => Err(self.corrupt("is shorter than it was")),
+            Filled::Gone => Err(gone(&self.name)),
+        }
+    }
+
     /// Whether this is the run that a manifest means; names are unique, so it is unless a manifest was made by hand.
     pub(crate) fn is(&self, run: &RunFile) -> bool {
         self.checksum == run.checksum
@@ -194,6 +205,13 @@ impl Reader {
     /// # Errors
     /// `CorruptData` that names the file and the byte; `TryAgain` when the file is gone.
     pub(crate) fn get_sorted(&self, keys: &[&[u8]], found: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        if self.far && keys.len() > 1 {
+            // So that not too many indexes are in memory at once.
+            return keys
+                .chunks(FAR_KEYS)
+                .enumerate()
+                .try_for_each(|(chunk, keys)| self.get_far(keys, &mut |n, value| found(chunk * FAR_KEYS + n, value)));
+        }
         let mut partition: Option<(usize, Arc<Meta>)> = None;
         let (mut current, mut bytes, mut at) = (None, Vec::new(), 0);
         for (n, key) in keys.iter().enumerate() {
@@ -213,17 +231,73 @@ impl Reader {
                 self.block(meta, i, &mut bytes)?;
                 (current, at) = (Some(i), 0);
             }
-            while at < bytes.len() {
-                let (k, v) = entry(&bytes, at).ok_or_else(|| self.malformed(meta, i, at))?;
-                match bytes[k].cmp(key) {
-                    Ordering::Less => at = v.end,
-                    Ordering::Equal => {
-                        found(n, &bytes[v]);
-                        break;
+            if let Some(value) = self.seek(meta, i, &bytes, &mut at, key)? {
+                found(n, &bytes[value]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on from `at` in a block to the first key that is not below `key`; its value when it is that one.
+    fn seek(&self, meta: &Meta, i: usize, bytes: &[u8], at: &mut usize, key: &[u8]) -> Result<Option<Range<usize>>> {
+        while *at < bytes.len() {
+            let (k, v) = entry(bytes, *at).ok_or_else(|| self.malformed(meta, i, *at))?;
+            match bytes[k].cmp(key) {
+                Ordering::Less => *at = v.end,
+                Ordering::Equal => return Ok(Some(v)),
+                Ordering::Greater => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// [`get_sorted`](Self::get_sorted) where a question costs a round trip: first all indexes and filters that are not known,
+    /// then all blocks, many at the same time.
+    fn get_far(&self, keys: &[&[u8]], found: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        let homes: Vec<Option<usize>> = keys.iter().map(|key| self.partition_of(key)).collect();
+        let mut partitions: Vec<usize> = homes.iter().flatten().copied().collect();
+        partitions.dedup();
+        let metas = self.metas(&partitions)?;
+        // Each block, and which keys may be in it.
+        let mut wanted: Vec<(&Meta, usize, Vec<usize>)> = Vec::new();
+        for (n, (key, home)) in keys.iter().zip(&homes).enumerate() {
+            let place = home.and_then(|p| partitions.binary_search(&p).ok());
+            let Some(meta) = place.and_then(|at| metas.get(at)).filter(|meta| meta.may_hold(key)) else {
+                continue;
+            };
+            let i = meta.block_of(key);
+            match wanted.last_mut() {
+                Some((last, j, of)) if std::ptr::eq(*last, &**meta) && *j == i => of.push(n),
+                _ => wanted.push((meta, i, vec![n])),
+            }
+        }
+        let mut wanted = wanted.as_slice();
+        while !wanted.is_empty() {
+            // At least one, and not much more than that of the largest.
+            let mut sum = 0;
+            let fits = |(meta, i, _): &&(&Meta, usize, Vec<usize>)| {
+                sum += meta.blocks[*i].len;
+                sum <= WIDTH * BLOCK
+            };
+            let n = wanted.iter().take(WIDTH).take_while(fits).count().max(1);
+            let (now, later) = wanted.split_at(n);
+            let of = |(meta, i, _): &(&Meta, usize, Vec<usize>)| {
+                let block = &meta.blocks[*i];
+                (block.offset, vec![0; block.len + SUM])
+            };
+            let mut reads: Vec<_> = now.iter().map(of).collect();
+            self.cache.blocks.fetch_add(now.len() as u64, Relaxed);
+            self.read_many(&mut reads)?;
+            for ((meta, i, of), (_, bytes)) in now.iter().zip(&reads) {
+                self.check_block(meta, *i, bytes)?;
+                let (bytes, mut at) = (&bytes[..meta.blocks[*i].len], 0);
+                for n in of {
+                    if let Some(value) = self.seek(meta, *i, bytes, &mut at, keys[*n])? {
+                        found(*n, &bytes[value]);
                     }
-                    Ordering::Greater => break,
                 }
             }
+            wanted = later;
         }
         Ok(())
     }

@@ -24,15 +24,20 @@ impl Reader {
         for (p, partition) in self.partitions.iter().enumerate() {
             let meta = self.load_meta(p, Some(&mut raw))?;
             hashes.clear();
+            // At once: far away each question costs a round trip.
+            let len = usize::try_from(partition.index_at - partition.start)
+                .map_err(|_| self.corrupt("is too large for this machine"))?;
+            bytes.resize(len, 0);
+            self.read_at(&mut bytes, partition.start)?;
+            hash.update(&bytes);
             for (i, block) in meta.blocks.iter().enumerate() {
-                bytes.resize(block.len + SUM, 0);
-                self.read_at(&mut bytes, block.offset)?;
-                self.check_block(&meta, i, &bytes)?;
-                hash.update(&bytes);
-                bytes.truncate(block.len);
+                let from = (block.offset - partition.start) as usize;
+                let bytes = &bytes[from..from + block.len + SUM];
+                self.check_block(&meta, i, bytes)?;
+                let bytes = &bytes[..block.len];
                 let mut at = 0;
                 while at < bytes.len() {
-                    let (key, value) = entry(&bytes, at).ok_or_else(|| self.malformed(&meta, i, at))?;
+                    let (key, value) = entry(bytes, at).ok_or_else(|| self.malformed(&meta, i, at))?;
                     let key = &bytes[key];
                     if keys > 0 && key <= last.as_slice() {
                         let at = block.offset + at as u64;
