@@ -1,12 +1,11 @@
 //! A record that is one dictionary-coded column: each different value once, with the number of rows that hold it.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, DictionaryArray, StringArray};
 use arrow_schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use rufous_core::{Column, ColumnBatch, ColumnData, Error, Result};
@@ -74,36 +73,35 @@ impl FileReader {
                 .build()
         })
         .map_err(|e| chunks.blame(e))?;
-        let mut rows: BTreeMap<Option<String>, u64> = BTreeMap::new();
+        let (mut counts, mut counted) = (Counts::default(), 0_u64);
         loop {
             let next = guarded(&file, || reader.next().transpose()).map_err(|e| chunks.blame(e))?;
             let Some(arrays) = next else { break };
-            guarded(&file, || count(arrays.column(0), &mut rows)).map_err(|e| chunks.blame(e))?;
+            counted += arrays.num_rows() as u64;
+            let array = arrays.column(0);
+            if !guarded(&file, || counts.is_of(array)).map_err(|e| chunks.blame(e))? {
+                counts.hand_on(f)?;
+            }
+            guarded(&file, || counts.add(array)).map_err(|e| chunks.blame(e))?;
         }
-        let counted: u64 = rows.values().sum();
+        counts.hand_on(f)?;
         if i64::try_from(counted) != Ok(group.num_rows()) {
             let why = format!("row group {i} has {counted} rows, its footer says {}", group.num_rows());
             return Err(chunks.blame(damaged(&self.name, why)));
         }
-        file.check()?;
-        for power in 0..u64::BITS {
-            let Some(times) = NonZeroU64::new(1 << power) else {
-                continue;
-            };
-            let some: Vec<_> = rows
-                .iter()
-                .filter(|(_, n)| *n & times.get() != 0)
-                .map(|(text, _)| text)
-                .collect();
-            for some in some.chunks(ROWS) {
-                f(&texts(some), times)?;
-            }
-        }
-        Ok(())
+        file.check()
     }
 }
 
-fn count(array: &ArrayRef, rows: &mut BTreeMap<Option<String>, u64>) -> Result<(), String> {
+/// How many rows hold each entry of one dictionary. A row group has one, and more where its writer gave it up.
+#[derive(Default)]
+struct Counts {
+    values: Option<StringArray>,
+    rows: Vec<u64>,
+    nulls: u64,
+}
+
+fn dictionary(array: &ArrayRef) -> Result<(&DictionaryArray<Int32Type>, &StringArray), String> {
     let array = array
         .as_dictionary_opt::<Int32Type>()
         .ok_or("a column was not read as a dictionary")?;
@@ -111,37 +109,88 @@ fn count(array: &ArrayRef, rows: &mut BTreeMap<Option<String>, u64>) -> Result<(
         .values()
         .as_string_opt::<i32>()
         .ok_or("a dictionary holds other things than texts")?;
-    let mut entries = vec![0_u64; values.len()];
-    let mut nulls = 0;
-    for key in array.keys() {
-        match key.map(|k| entries.get_mut(usize::try_from(k).unwrap_or(usize::MAX))) {
-            Some(Some(n)) => *n += 1,
-            Some(None) => return Err("a dictionary lacks an entry".into()),
-            None => nulls += 1,
-        }
-    }
-    let mut add = |text: Option<&str>, n: u64| {
-        if n > 0 {
-            *rows.entry(text.map(str::to_string)).or_default() += n;
-        }
-    };
-    for (i, n) in entries.into_iter().enumerate() {
-        add(values.is_valid(i).then(|| values.value(i)), n);
-    }
-    add(None, nulls);
-    Ok(())
+    Ok((array, values))
 }
 
-fn texts(some: &[&Option<String>]) -> ColumnBatch {
+impl Counts {
+    /// Whether an array has the dictionary that is being counted: the same bytes, not equal ones.
+    fn is_of(&self, array: &ArrayRef) -> Result<bool, String> {
+        let (_, values) = dictionary(array)?;
+        Ok(self.values.as_ref().is_none_or(|known| {
+            let same = |a: &StringArray, b: &StringArray| a.value_data().as_ptr() == b.value_data().as_ptr();
+            known.len() == values.len() && same(known, values) && known.offsets().inner().ptr_eq(values.offsets().inner())
+        }))
+    }
+
+    fn add(&mut self, array: &ArrayRef) -> Result<(), String> {
+        let (array, values) = dictionary(array)?;
+        if self.values.is_none() {
+            self.rows.clear();
+            self.rows.resize(values.len(), 0);
+            self.values = Some(values.clone());
+        }
+        let keys = array.keys();
+        let mut add = |key: i32| match self.rows.get_mut(key as usize) {
+            Some(n) => {
+                *n += 1;
+                Ok(())
+            }
+            None => Err("a dictionary lacks an entry"),
+        };
+        if keys.null_count() == 0 {
+            keys.values().iter().try_for_each(|key| add(*key))?;
+        } else {
+            keys.iter().flatten().try_for_each(&mut add)?;
+            self.nulls += keys.null_count() as u64;
+        }
+        Ok(())
+    }
+
+    /// Each different value once for every power of two in the number of its rows, and then none is left.
+    fn hand_on(&mut self, f: &mut dyn FnMut(&ColumnBatch, NonZeroU64) -> Result<()>) -> Result<()> {
+        let Some(values) = self.values.take() else {
+            return Ok(());
+        };
+        // Entries of a dictionary may be null, too.
+        let mut nulls = std::mem::take(&mut self.nulls);
+        let mut by_power: Vec<Vec<Option<usize>>> = vec![Vec::new(); u64::BITS as usize];
+        let mut place = |entry: Option<usize>, mut n: u64| {
+            while n > 0 {
+                by_power[n.trailing_zeros() as usize].push(entry);
+                n &= n - 1;
+            }
+        };
+        for (entry, n) in self.rows.iter().enumerate() {
+            if values.is_valid(entry) {
+                place(Some(entry), *n);
+            } else {
+                nulls += n;
+            }
+        }
+        place(None, nulls);
+        for (power, entries) in by_power.iter().enumerate() {
+            let Some(times) = NonZeroU64::new(1 << power) else {
+                continue;
+            };
+            for some in entries.chunks(ROWS) {
+                f(&texts(&values, some), times)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn texts(values: &StringArray, some: &[Option<usize>]) -> ColumnBatch {
     let (mut text, mut ends) = (String::new(), Vec::with_capacity(some.len()));
-    for value in some {
-        text.push_str(value.as_deref().unwrap_or_default());
+    for entry in some {
+        text.push_str(entry.map_or("", |entry| values.value(entry)));
         ends.push(text.len());
     }
+    let all = some.iter().all(Option::is_some);
     ColumnBatch {
         columns: vec![Column {
             data: ColumnData::Text { text, ends },
-            valid: Some(some.iter().map(|v| v.is_some()).collect()),
+            valid: (!all).then(|| some.iter().map(Option::is_some).collect()),
         }],
         rows: some.len(),
     }
