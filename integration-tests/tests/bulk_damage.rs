@@ -379,7 +379,7 @@ fn permissions_are_named() -> Result<()> {
     ensure!(before.len() == 3);
     for (path, mode) in [("in/sub/b.txt", 0o644), ("in/sub", 0o755), ("in", 0o755)] {
         let path = dir.path().join(path);
-        fs::set_permissions(&path, Permissions::from_mode(0))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o000))?;
         let (code, said) = job.run(&batch, true)?;
         ensure!(
             code == 1
