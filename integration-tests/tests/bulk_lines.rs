@@ -272,3 +272,53 @@ fn torn_files_publish_nothing() -> Result<()> {
     );
     Ok(())
 }
+
+#[derive(Clone, Record)]
+struct Step {
+    at: Timestamp,
+    n: u32,
+}
+
+const STEPS: Source<Step> = Source::new("steps")
+    .batches(Batcher::of_days(1))
+    .batch_clock(Clock::Event)
+    .timed_by(|s| s.at);
+const HISTORY: Store<String, Vec<u32>> = Store::new("history");
+
+/// A job in order reads files and lines one after the other, and names the line that comes too late.
+#[test]
+fn values_in_order() -> Result<()> {
+    let keyed = STEPS.read().in_order().keyed(|s, out| {
+        out.emit(if s.n % 2 == 0 { "even" } else { "odd" }, vec![s.n]);
+    });
+    let plan = Job::new("steps", keyed.sum_by_key(HISTORY)).plan()?;
+    let line = |i: u32| {
+        format!(
+            "{{\"at\": {}, \"n\": {}}}\n",
+            u64::from(i) * 1_000,
+            i.wrapping_mul(7) % 1_000
+        )
+    };
+    let n = 20_000;
+    let dir = tempfile::tempdir()?;
+    let half = |from: u32| (from..from + n / 2).map(line).collect::<String>();
+    fs::write(dir.path().join("a.jsonl.gz"), gzip(half(0).as_bytes())?)?;
+    fs::write(dir.path().join("b.jsonl"), half(n / 2))?;
+    let state = State::memory(&plan);
+    bulk(&plan, &state, dir.path(), Format::JsonLines, false)?;
+    let client = state.client(&plan).store(HISTORY)?;
+    for (name, rest) in [("even", 0), ("odd", 1)] {
+        let expected: Vec<u32> = (0..n).map(|i| i * 7 % 1_000).filter(|n| n % 2 == rest).collect();
+        ensure!(client.get(name)?.value.as_ref() == Some(&expected), "{name}");
+    }
+    // One line of a third file is older than the last one of the second.
+    fs::write(dir.path().join("c.jsonl"), [line(n), line(n + 1), line(3)].concat())?;
+    let e = bulk(&plan, &State::memory(&plan), dir.path(), Format::JsonLines, false)
+        .unwrap_err()
+        .to_string();
+    ensure!(
+        e.contains("c.jsonl, line 3: event time") && e.contains("in order"),
+        "{e}"
+    );
+    Ok(())
+}
