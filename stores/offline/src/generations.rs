@@ -22,6 +22,9 @@ const CACHE: usize = 64 << 20;
 ///
 /// Runs stay open between reads, the least recently used of them is closed when there are too many. A deleted file is
 /// closed when the next run is opened. A run whose key range does not hold a key is not opened for it.
+///
+/// Who writes runs holds what [`gc`](crate::gc) would take, from the first run on until the value is dropped, or until an hour
+/// after its last write: use one value for what is published together, and drop it then.
 pub struct Generations {
     pub(crate) place: Arc<dyn Place>,
     pub(crate) dir: String,
@@ -205,8 +208,8 @@ impl GenerationStore for Generations {
         let hold = {
             let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
             match &*hold {
-                Some(hold) => hold.clone(),
-                None => hold.insert(Arc::new(Hold::take(&self.place, &self.dir)?)).clone(),
+                Some(hold) if !hold.is_dead() => hold.clone(),
+                _ => hold.insert(Arc::new(Hold::take(&self.place, &self.dir)?)).clone(),
             }
         };
         hold.renew()?;

@@ -41,6 +41,12 @@ impl Hold {
         self.place.put(&format!("{}{what}", self.path), &mut |_| Ok(()))
     }
 
+    /// Nobody takes it for alive any more.
+    pub(crate) fn is_dead(&self) -> bool {
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.elapsed() >= LIFE
+    }
+
     pub(crate) fn renew(&self) -> Result<()> {
         let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         if renewed.elapsed() >= RENEW {
