@@ -1,4 +1,4 @@
-//! P22-P24, section 13: batches and rollbacks while the job runs live and readers ask at full speed. Every answer is, for each
+//! P22-P25, section 13: batches, rollbacks and gc while the job runs live and readers ask at full speed. Every answer is, for each
 //! partition, the fold of a prefix of its log (I1).
 
 use std::collections::BTreeMap;
@@ -13,6 +13,8 @@ use rufous_core::{Batcher, Format, SourcePartition, Timestamp};
 use rufous_integration_tests::run::{self, State};
 use rufous_realtime::{BoundLog, Metrics, Stream, StreamOptions};
 use rufous_store_api::{Manifest, Published};
+use rufous_store_offline::gc::Kind;
+use rufous_store_offline::{Gc, Generations, Manifests};
 
 const FILES: u32 = 3;
 /// Lines are of eight bytes and offsets are bytes, so a batch is 500 lines.
@@ -92,6 +94,7 @@ fn rollbacks_beside_a_live_job() -> Result<()> {
         AtomicBool::new(false),
         AtomicU64::new(0),
     );
+    let deleted = AtomicU64::new(0);
     let log = open()?;
     std::thread::scope(|s| -> Result<()> {
         let job = s.spawn(|| {
@@ -137,12 +140,33 @@ fn rollbacks_beside_a_live_job() -> Result<()> {
             }
             let batch = || -> Result<Manifest> {
                 let archive = run::archive(&plan, open()?, &dir.path().join("archive"))?;
-                let report = state.batch(&plan, archive, Format::Text, false, None)?;
+                // As a process of its own, which holds its runs while it lives.
+                let process = State {
+                    commit_interval: state.commit_interval,
+                    manifests: state.manifests.clone(),
+                    generations: Arc::new(Generations::new(dir.path().join("state/offline"))),
+                    realtime: state.realtime.clone(),
+                };
+                let report = process.batch(&plan, archive, Format::Text, false, None)?;
                 ensure!(report.published, "{report:?}");
                 Ok(report.manifest)
             };
+            // What no manifest names goes meanwhile; those that a rollback asks for here stay.
+            s.spawn(|| {
+                let gc = Gc {
+                    keep: 5,
+                    grace: Duration::from_millis(300),
+                    dry_run: false,
+                };
+                let manifests = Manifests::new(dir.path().join("state/manifests"));
+                while !done.load(SeqCst) {
+                    let generations = Generations::new(dir.path().join("state/offline"));
+                    let gone = gc.collect(&manifests, None, &generations).unwrap();
+                    deleted.fetch_add(gone.iter().filter(|d| d.kind == Kind::Run).count() as u64, SeqCst);
+                }
+            });
             let mut round = 0;
-            for cycle in 0..3 {
+            for cycle in 0..5 {
                 let mut published = Vec::new();
                 for _ in 0..2 {
                     round += 1;
@@ -178,7 +202,8 @@ fn rollbacks_beside_a_live_job() -> Result<()> {
         report?;
         Ok(())
     })?;
-    println!("{} reads", reads.load(SeqCst));
+    println!("{} reads, {} runs deleted", reads.load(SeqCst), deleted.load(SeqCst));
+    ensure!(deleted.into_inner() > 0);
     ensure!(reads.into_inner() > 100);
     // The cells that a rollback needed were there to the end: the generation alone and the log say the same.
     check(&state, &plan, &input)?;

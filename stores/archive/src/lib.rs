@@ -6,7 +6,7 @@
 //! ```
 //!
 //! An archive lies in a directory ([`ParquetArchive::open`]), in a bucket (`ParquetArchive::at`, feature `s3`) or in any
-//! other [`object_store`](rufous_place::object_store) ([`ParquetArchive::on`]), with the same names and bytes in each. A file is whole and durable before
+//! other [`object_store`] ([`ParquetArchive::on`]), with the same names and bytes in each. A file is whole and durable before
 //! an index entry names it, and counts from that moment. The entry is created exclusively (a hard link; a conditional put),
 //! so of several archivers that run by accident one wins and the others go on after it. What the losers wrote is an
 //! orphan: [`ParquetArchive::sweep`] deletes it.
