@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rufous_core::rules::{Rule, kept};
-use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition, StoreFace};
+use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition, StoreFace};
 use rufous_store_api::{Cell, Manifest, Progress, Snapshot, StoreGeneration};
 use serde::Serialize;
 
@@ -116,7 +116,12 @@ impl Client {
         let Some(namespace) = &m.realtime_namespace else {
             return not(&base.frontier, "a bounded input has no realtime part".into());
         };
-        if base.frontier == m.frontier || m.frontier.0.iter().any(|(p, to)| to.cut < base.frontier.of(p).cut) {
+        // A rollback goes back, by batches that may be empty, too.
+        let back = |(p, to): (&SourcePartition, &Cut)| {
+            let from = base.frontier.of(p);
+            to.cut < from.cut || to.batch < from.batch
+        };
+        if base.frontier == m.frontier || m.frontier.0.iter().any(back) {
             return not(&base.frontier, format!("manifest {} added no batches", m.number));
         }
         let Some(reader) = (self.parts().realtime)(namespace)? else {

@@ -118,7 +118,9 @@ impl Counts {
         let (_, values) = dictionary(array)?;
         Ok(self.values.as_ref().is_none_or(|known| {
             let same = |a: &StringArray, b: &StringArray| a.value_data().as_ptr() == b.value_data().as_ptr();
-            known.len() == values.len() && same(known, values) && known.offsets().inner().ptr_eq(values.offsets().inner())
+            known.len() == values.len()
+                && same(known, values)
+                && known.offsets().inner().ptr_eq(values.offsets().inner())
         }))
     }
 
