@@ -21,7 +21,7 @@ def duckdb(question, files):
 
     con = engine.connect()
     sql = QUERIES[question][0].format(table=f"read_parquet('{files}')", distinct="approx_count_distinct")
-    return lambda: con.execute(sql.replace("user", '"user"')).fetch_arrow_table()
+    return lambda: con.execute(sql.replace("user", '"user"')).to_arrow_table()
 
 
 def polars(question, files):
