@@ -135,7 +135,7 @@ fn a_bulk_run_of_ten_times_the_budget() -> Result<()> {
     // What is sealed: all but the last 8 MiB of each file.
     let plan = word_count(&Args { min_len: 1 }).plan()?;
     let (keys, sum) = rufous_integration_tests::run::count_on_disk(&plan, &dir.path().join("data"), b'a'..=b'z')?;
-    println!("{keys} keys of {} MiB, peak {} MiB", keys * 500 >> 20, peak >> 20);
+    println!("{keys} keys of {} MiB, peak {} MiB", (keys * 500) >> 20, peak >> 20);
     ensure!(keys == sum && keys * 500 >= 10 * BUDGET, "{keys} keys, {sum} words");
     ensure!(
         peak <= BUDGET / 100 * 115,

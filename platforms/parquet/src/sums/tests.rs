@@ -82,7 +82,7 @@ fn lists_add_up() {
             ] {
                 let mut all = BTreeMap::new();
                 let lists = (0..lists).map(|l| {
-                    let file = (mixed(seed + l) % 2 == 0).then_some(&dir);
+                    let file = mixed(seed + l).is_multiple_of(2).then_some(&dir);
                     list(seed * 100 + l, mixed(seed * 31 + l) % 6_000, of, file, &mut all)
                 });
                 let lists = lists.collect::<Result<Vec<_>>>().unwrap();
