@@ -152,7 +152,7 @@ fn changed_code_takes_over() -> Result<()> {
     place.run(&["stream", "--until-end"])?;
     place.run(&["batch"])?;
     let mut live = place.spawn(&["stream", "--commit-ms", "100"], &[])?;
-    // Words of the torture have four letters: the changed job counts none of them, or all.
+    // All words have four letters: other code by its fingerprint, with the same answers.
     let new = ["--min-len", "2"];
     let with = |args: &[&'static str]| [args, &new[..]].concat();
     let plan = word_count(&Args { min_len: 2 }).plan()?;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cli::Backfill;
+use super::generations::now;
 use super::open::Context;
 use super::write::{bulk_inputs, bulk_options, stop_on_signal};
-use crate::core::{Error, ErrorKind, Result, Timestamp};
+use crate::core::{Error, ErrorKind, Result};
 use crate::platform_parquet::{BatchRun, backfill};
 use crate::store_api::{ManifestLog, lines};
 use rufous_store_offline::Manifests;
@@ -66,18 +66,12 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
     let line = match open_line(context)?.filter(|_| !options.new) {
         Some(line) => line,
         None => {
-            let millis = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |d| d.as_millis());
-            format!("{}-{millis:x}", context.plan.fingerprint())
+            format!("{}-{:x}", context.plan.fingerprint(), now().0)
         }
     };
     let staged = manifests(context, &line);
     let inputs = bulk_inputs(context, None)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64);
-    let first = backfill::begin(context.plan, &inputs, &staged, &line, Timestamp(now))?;
+    let first = backfill::begin(context.plan, &inputs, &staged, &line, now())?;
     println!("line {line}: covered until {}", first.covered_until);
     let mut batch = bulk_options(context, &options.bulk);
     batch.part_rows = Some(options.part_rows);

@@ -13,7 +13,7 @@ use crate::store_api::{Manifest, ManifestLog, Published};
 /// Publishes may collide with a batch run's this often.
 const MAX_CONFLICTS: usize = 5;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

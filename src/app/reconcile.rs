@@ -91,7 +91,7 @@ fn shown(face: &StoreFace, drift: &Drift) -> Result<(String, Value, Value)> {
 }
 
 fn as_json(face: &StoreFace, found: &Reconciled) -> Result<Value> {
-    let common = json!({ "store": found.store, "generation": found.manifest, "compared": reach(found) });
+    let common = json!({ "store": found.store, "generation": found.manifest });
     let more = match &found.outcome {
         Comparison::NotComparable(why) => json!({ "not_comparable": why }),
         Comparison::Compared { keys, drifted, first } => {
@@ -99,7 +99,8 @@ fn as_json(face: &StoreFace, found: &Reconciled) -> Result<Value> {
                 let (key, offline, realtime) = shown(face, drift)?;
                 Ok(json!({ "key": key, "offline": offline, "realtime": realtime }))
             });
-            json!({ "keys": keys, "drifted": drifted, "first": first.collect::<Result<Vec<_>>>()? })
+            let first = first.collect::<Result<Vec<_>>>()?;
+            json!({ "compared": reach(found), "keys": keys, "drifted": drifted, "first": first })
         }
         other => json!({ "outcome": format!("{other:?}") }),
     };

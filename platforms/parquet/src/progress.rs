@@ -45,8 +45,6 @@ pub struct Progress {
     pub rows: AtomicU64,
     /// Bytes of input that will be read.
     pub bytes_total: AtomicU64,
-    /// Bytes of input that were read, by whole pieces.
-    pub bytes: AtomicU64,
     /// Keys that were written.
     pub keys: AtomicU64,
     /// Bytes of sums that went to files because they outgrew the memory.
@@ -66,7 +64,7 @@ impl Progress {
         for (counter, n) in [(&self.rows_total, rows), (&self.bytes_total, bytes)] {
             counter.store(n, Relaxed);
         }
-        for counter in [&self.rows, &self.bytes, &self.keys, &self.spilled] {
+        for counter in [&self.rows, &self.keys, &self.spilled] {
             counter.store(0, Relaxed);
         }
     }

@@ -177,8 +177,8 @@ impl BatchRun<'_> {
         };
         if base.fingerprint != self.plan.fingerprint() {
             return Err(Error::invalid(format!(
-                "job `{job}` changed: its fingerprint is {}, the generations were written by {}: run it with the arguments and \
-                 the code of then, or use another --instance",
+                "job `{job}` changed: its fingerprint is {}, the generations were written by {}: `backfill` makes a line of the \
+                 new code; or run it with the arguments and the code of then, or use another --instance",
                 self.plan.fingerprint(),
                 base.fingerprint
             )));

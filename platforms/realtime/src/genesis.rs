@@ -102,7 +102,7 @@ pub fn check(plan: &Plan, cut_specs: &BTreeMap<String, String>, m: &Manifest) ->
     }
     if m.fingerprint != plan.fingerprint() {
         return Err(Error::invalid(format!(
-            "job `{job}` changed: its fingerprint is {}, the data directory was written by {}: run the job with the arguments and the code of then, or start with another --instance",
+            "job `{job}` changed: its fingerprint is {}, the data directory was written by {}: `backfill` makes a line of the new code; or run the job with the arguments and the code of then, or start with another --instance",
             plan.fingerprint(),
             m.fingerprint
         )));

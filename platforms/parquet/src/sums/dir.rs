@@ -2,7 +2,6 @@
 //! knows it by a lock that nobody holds.
 
 use std::fs::{self, File};
-use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -66,13 +65,9 @@ impl SpillDir {
             if !entry.file_name().to_str().is_some_and(|n| n.starts_with(PREFIX)) {
                 continue;
             }
-            match File::open(dir.join(LOCK)) {
-                Ok(lock) if lock.try_lock().is_ok() => {
-                    let _ = fs::remove_dir_all(&dir);
-                }
-                // Its run is about to create the lock, or was killed just before; an empty directory costs nothing.
-                Err(e) if e.kind() == Io::NotFound => {}
-                _ => {}
+            // Without a lock its run is about to create it, or was killed just before: an empty directory costs nothing.
+            if File::open(dir.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+                let _ = fs::remove_dir_all(&dir);
             }
         }
     }
