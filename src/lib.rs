@@ -76,7 +76,9 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use rufous_algebra::__private::*;
-    pub use rufous_core::{AsKey, Field, FieldType, FieldValue, Key, KeyError, KeyOf, Record, RecordError, Row};
+    pub use rufous_core::{
+        AsKey, ColumnBatch, Field, FieldType, FieldValue, Key, KeyError, KeyOf, Record, RecordError, Row,
+    };
 }
 
 /// The README's examples run as tests.

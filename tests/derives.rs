@@ -326,6 +326,147 @@ fn records_name_their_fields() {
     assert_eq!(fields, expected);
 }
 
+#[derive(Clone, Debug, PartialEq, Record)]
+struct Kinds {
+    i: i64,
+    small: u8,
+    wide: u64,
+    x: f64,
+    b: bool,
+    t: Timestamp,
+    s: String,
+    short: rufous_core::Text,
+    maybe: Option<i32>,
+    none: Option<String>,
+}
+
+/// Whole columns become what their rows become one by one: every kind of field from every kind of column, with nulls and
+/// without; where one row cannot be read, the columns refuse.
+#[test]
+fn columns_are_read_as_their_rows() {
+    use rufous_core::{Column, ColumnBatch, ColumnData as D, Format};
+    let whole = |data| Column { data, valid: None };
+    let texts = |texts: [&str; 3]| {
+        let ends = texts.iter().scan(0, |end, t| {
+            *end += t.len();
+            Some(*end)
+        });
+        whole(D::Text {
+            ends: ends.collect(),
+            text: texts.concat(),
+        })
+    };
+    let good = || ColumnBatch {
+        columns: vec![
+            whole(D::Integer(vec![i64::MIN, 0, i64::MAX])),
+            whole(D::Integer(vec![0, 7, 255])),
+            whole(D::Unsigned(vec![u64::MAX, 0, 1])),
+            whole(D::Float(vec![f64::MIN, -0.0, 0.5])),
+            whole(D::Bool(vec![true, false, true])),
+            whole(D::Time(vec![-1, 0, 1])),
+            texts(["", "a\u{e9}", "b"]),
+            texts(["long enough to lie on the heap, surely", "", "x"]),
+            Column {
+                data: D::Integer(vec![1, 2, 3]),
+                valid: Some(vec![true, false, true]),
+            },
+            whole(D::Missing),
+        ],
+        rows: 3,
+    };
+    let record = |i: usize| Kinds {
+        i: [i64::MIN, 0, i64::MAX][i],
+        small: [0, 7, 255][i],
+        wide: [u64::MAX, 0, 1][i],
+        x: [f64::MIN, -0.0, 0.5][i],
+        b: i != 1,
+        t: Timestamp(i as i64 - 1),
+        s: ["", "a\u{e9}", "b"][i].into(),
+        short: ["long enough to lie on the heap, surely", "", "x"][i].into(),
+        maybe: [Some(1), None, Some(3)][i],
+        none: None,
+    };
+    let decode = |columns: &ColumnBatch| {
+        let mut decoder = <Kinds as rufous_core::SourceRecord>::decoder(Format::JsonLines, None).unwrap();
+        let (mut times, mut bad) = (Vec::new(), Vec::new());
+        decoder.decode_columns(columns, &mut times, &mut bad).unwrap();
+        assert_eq!(times.len(), columns.rows);
+        let records = decoder
+            .chunk(0..columns.rows)
+            .downcast_ref::<Vec<Kinds>>()
+            .unwrap()
+            .clone();
+        (
+            records,
+            bad.iter().map(|b| (b.entry, b.reason.clone())).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(decode(&good()), ((0..3).map(record).collect(), vec![]));
+    let mut whole_columns = Vec::new();
+    assert!(Kinds::from_columns(&good(), &mut whole_columns), "no row by row here");
+    assert_eq!(whole_columns, (0..3).map(record).collect::<Vec<_>>());
+
+    // Other columns for the same fields: integers as floats and times, texts as times, unsigned numbers as integers.
+    let mut other = good();
+    other.columns[0] = whole(D::Unsigned(vec![1, 2, 3]));
+    other.columns[2] = whole(D::Integer(vec![4, 5, 6]));
+    other.columns[3] = whole(D::Integer(vec![1, -1, 0]));
+    other.columns[5] = whole(D::Integer(vec![10, 20, 30]));
+    other.columns[8] = whole(D::Missing);
+    other.columns[9] = texts(["p", "q", "r"]);
+    let expected = (0..3).map(|i| Kinds {
+        i: i as i64 + 1,
+        wide: i as u64 + 4,
+        x: [1.0, -1.0, 0.0][i],
+        t: Timestamp(10 * (i as i64 + 1)),
+        maybe: None,
+        none: Some(["p", "q", "r"][i].into()),
+        ..record(i)
+    });
+    assert_eq!(decode(&other), (expected.collect(), vec![]));
+    let mut dates = good();
+    dates.columns[5] = texts(["1970-01-01", "1970-01-02", "1970-01-03"]);
+    let days = (0..3).map(|i| Kinds {
+        t: Timestamp(86_400_000 * i as i64),
+        ..record(i)
+    });
+    assert_eq!(decode(&dates), (days.collect(), vec![]));
+
+    // One row that cannot be read: the others can.
+    for (column, data, why) in [
+        (
+            1,
+            whole(D::Integer(vec![0, 256, 1])),
+            "field `small` is 256, not integer",
+        ),
+        (1, whole(D::Integer(vec![0, -1, 1])), "field `small` is -1, not integer"),
+        (
+            8,
+            whole(D::Integer(vec![0, 1 << 40, 1])),
+            "field `maybe` is 1099511627776, not integer",
+        ),
+        (
+            0,
+            Column {
+                data: D::Integer(vec![1, 2, 3]),
+                valid: Some(vec![true, false, true]),
+            },
+            "field `i` is missing",
+        ),
+        (
+            5,
+            texts(["1970-01-01", "no day", "1970-01-03"]),
+            "field `t` is \"no day\", not timestamp",
+        ),
+    ] {
+        let mut columns = good();
+        columns.columns[column] = data;
+        assert!(!Kinds::from_columns(&columns, &mut Vec::new()), "{why}");
+        let (records, bad) = decode(&columns);
+        assert_eq!((records.len(), bad), (2, vec![(1, why.to_string())]));
+    }
+}
+
 /// Dots in a name lead into nested fields, unless a backslash makes them a part of it.
 #[test]
 fn names_are_paths() {

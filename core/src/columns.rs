@@ -69,6 +69,12 @@ impl ColumnBatch {
         }
     }
 
+    /// The data of field `column`, if every row holds a value.
+    pub(crate) fn whole(&self, column: usize) -> Option<&ColumnData> {
+        let Column { data, valid } = self.columns.get(column)?;
+        (valid.is_none() && !matches!(data, ColumnData::Missing)).then_some(data)
+    }
+
     pub(crate) fn row(&self, fields: &'static [Field], row: usize) -> Row<'_> {
         Row {
             fields,

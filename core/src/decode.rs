@@ -109,6 +109,8 @@ pub(crate) trait Read<T>: Send {
     /// # Errors
     /// Why it cannot be read.
     fn read_columns(&mut self, columns: &ColumnBatch, row: usize) -> Result<T, String>;
+    /// Appends the records of all rows; `false`: each must be asked for, and what was appended does not count.
+    fn read_all(&mut self, columns: &ColumnBatch, out: &mut Vec<T>) -> bool;
 }
 
 impl<T: Record> Read<T> for Rows {
@@ -121,6 +123,9 @@ impl<T: Record> Read<T> for Rows {
     }
     fn read_columns(&mut self, columns: &ColumnBatch, row: usize) -> Result<T, String> {
         Rows::of_columns(columns, row)
+    }
+    fn read_all(&mut self, columns: &ColumnBatch, out: &mut Vec<T>) -> bool {
+        T::from_columns(columns, out)
     }
 }
 
@@ -185,6 +190,15 @@ impl<T: Clone + Send + 'static, R: Read<T> + 'static> SourceDecoder for OwnedDec
     ) -> Result<()> {
         self.reader.check_columns()?;
         self.begin(times);
+        if self.reader.read_all(columns, &mut self.decoded) && self.decoded.len() == columns.rows {
+            self.index.extend(0..columns.rows as u32);
+            match self.time {
+                Some(f) => times.extend(self.decoded.iter().map(|record| Some(f(record)))),
+                None => times.resize(columns.rows, None),
+            }
+            return Ok(());
+        }
+        self.decoded.clear();
         for i in 0..columns.rows {
             let time = match self.reader.read_columns(columns, i) {
                 Ok(record) => self.accept(i, record),

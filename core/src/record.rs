@@ -4,7 +4,7 @@
 use compact_str::CompactString;
 use std::fmt;
 
-use crate::columns::ColumnBatch;
+use crate::columns::{ColumnBatch, ColumnData};
 use crate::time::Timestamp;
 
 /// What a field holds.
@@ -72,6 +72,11 @@ pub trait Record: Clone + Send + 'static {
     /// # Errors
     /// When a field is missing or of another kind; the message names it.
     fn from_row(row: &Row<'_>) -> Result<Self, RecordError>;
+    /// Appends the records of all rows, column by column: what [`from_row`](Self::from_row) would make of each. `false`: not
+    /// all of them can be read so, and nothing that was appended counts; then each row is asked for.
+    fn from_columns(_: &ColumnBatch, _: &mut Vec<Self>) -> bool {
+        false
+    }
 }
 
 /// One field's value in the input.
@@ -166,6 +171,40 @@ pub trait FieldValue: Sized {
     /// # Errors
     /// When the value is of another kind or out of range.
     fn from_value(value: Value<'_>) -> Result<Self, String>;
+    /// What [`from_value`](Self::from_value) makes of field `i` in every row; `None` when it makes an error of one.
+    fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+        each(columns, i)
+    }
+}
+
+/// The values of a column without nulls, with a loop that knows their kind; other columns go value by value.
+macro_rules! by_kind {
+    ($columns:ident, $i:ident, $($kind:ident($v:ident) => $read:expr),+) => {
+        match $columns.whole($i) {
+            $(Some(ColumnData::$kind($v)) if $v.len() == $columns.rows => $read,)+
+            _ => each($columns, $i),
+        }
+    };
+}
+
+/// The texts of a column without nulls.
+fn texts<T: FieldValue>(columns: &ColumnBatch, i: usize, f: impl Fn(&str) -> T) -> Option<Vec<T>> {
+    let Some(ColumnData::Text { text, ends }) = columns.whole(i) else {
+        return each(columns, i);
+    };
+    let (mut out, mut from) = (Vec::with_capacity(ends.len()), 0);
+    for &end in ends {
+        out.push(f(text.get(from..end)?));
+        from = end;
+    }
+    Some(out)
+}
+
+/// What `from_column` does unless it knows better.
+fn each<T: FieldValue>(columns: &ColumnBatch, i: usize) -> Option<Vec<T>> {
+    (0..columns.rows)
+        .map(|row| T::from_value(columns.value(i, row)).ok())
+        .collect()
 }
 
 #[cold]
@@ -193,6 +232,13 @@ macro_rules! integer_fields {
                     _ => Err(found(value)),
                 }
             }
+            fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+                by_kind!(columns, i, Integer(v) => {
+                    // One look at the whole column: a loop that ends early is not done several values at a time.
+                    let fits = v.iter().fold(true, |fits, n| fits & <$t>::try_from(*n).is_ok());
+                    fits.then(|| v.iter().map(|n| *n as $t).collect())
+                })
+            }
         }
     )*};
 }
@@ -207,6 +253,9 @@ impl FieldValue for bool {
             Err(found(value))
         }
     }
+    fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+        by_kind!(columns, i, Bool(v) => Some(v.clone()))
+    }
 }
 
 impl FieldValue for f64 {
@@ -218,6 +267,11 @@ impl FieldValue for f64 {
             Value::Unsigned(n) => Ok(n as f64),
             _ => Err(found(value)),
         }
+    }
+    fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+        by_kind!(columns, i,
+            Float(v) => Some(v.clone()),
+            Integer(v) => Some(v.iter().map(|n| *n as f64).collect()))
     }
 }
 
@@ -231,6 +285,9 @@ impl FieldValue for CompactString {
             Err(found(value))
         }
     }
+    fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+        texts(columns, i, |t| CompactString::new(t))
+    }
 }
 
 impl FieldValue for String {
@@ -241,6 +298,9 @@ impl FieldValue for String {
         } else {
             Err(found(value))
         }
+    }
+    fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+        texts(columns, i, str::to_string)
     }
 }
 
@@ -255,6 +315,11 @@ impl FieldValue for Timestamp {
             _ => Err(found(value)),
         }
     }
+    fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+        by_kind!(columns, i,
+            Time(v) => Some(v.iter().map(|ms| Timestamp(*ms)).collect()),
+            Integer(v) => Some(v.iter().map(|ms| Timestamp(*ms)).collect()))
+    }
 }
 
 impl<T: FieldValue> FieldValue for Option<T> {
@@ -266,6 +331,12 @@ impl<T: FieldValue> FieldValue for Option<T> {
             Ok(None)
         } else {
             T::from_value(value).map(Some)
+        }
+    }
+    fn from_column(columns: &ColumnBatch, i: usize) -> Option<Vec<Self>> {
+        match columns.whole(i) {
+            Some(_) => Some(T::from_column(columns, i)?.into_iter().map(Some).collect()),
+            None => each(columns, i),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `Record`: fields read by name.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Error, LitStr, parse_quote};
 
 use crate::input::{Field, Struct, at};
@@ -101,6 +101,7 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(i, Field { member, ty, .. })| quote_spanned!(at(ty)=> #member: row.get::<#ty>(#i)?));
+    let columns = columns(s);
     quote! {
         #[automatically_derived]
         impl #ig ::rufous::__private::Record for #name #tg #wc {
@@ -111,6 +112,46 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
             ) -> ::core::result::Result<Self, ::rufous::__private::RecordError> {
                 ::core::result::Result::Ok(Self { #(#values),* })
             }
+            #columns
+        }
+    }
+}
+
+/// `from_columns`: each field's values by a loop of its own, then the records from all of them.
+fn columns(s: &Struct) -> TokenStream {
+    let members: Vec<_> = s.fields.iter().map(|field| &field.member).collect();
+    let values: Vec<_> = (0..members.len()).map(|i| format_ident!("values_{i}")).collect();
+    let read = s
+        .fields
+        .iter()
+        .zip(&values)
+        .enumerate()
+        .map(|(i, (Field { ty, .. }, values))| {
+            quote_spanned! {at(ty)=>
+                let ::core::option::Option::Some(#values) =
+                    <#ty as ::rufous::__private::FieldValue>::from_column(columns, #i)
+                else {
+                    return false;
+                };
+            }
+        });
+    let Some((first, rest)) = values.split_first() else {
+        return TokenStream::new();
+    };
+    let zipped = rest
+        .iter()
+        .fold(quote!(#first.into_iter()), |zipped, next| quote!(#zipped.zip(#next)));
+    let pattern = rest
+        .iter()
+        .fold(quote!(#first), |pattern, next| quote!((#pattern, #next)));
+    quote! {
+        fn from_columns(
+            columns: &::rufous::__private::ColumnBatch,
+            out: &mut ::std::vec::Vec<Self>,
+        ) -> bool {
+            #(#read)*
+            out.extend(#zipped.map(|#pattern| Self { #(#members: #values),* }));
+            true
         }
     }
 }

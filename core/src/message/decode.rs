@@ -93,4 +93,7 @@ impl<T: Payload + ?Sized> Read<Message<T>> for Messages<T> {
     fn read_columns(&mut self, _: &ColumnBatch, _: usize) -> Result<Message<T>, String> {
         Err("rows of columns are no messages".into())
     }
+    fn read_all(&mut self, _: &ColumnBatch, _: &mut Vec<Message<T>>) -> bool {
+        false
+    }
 }
