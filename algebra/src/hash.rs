@@ -144,6 +144,38 @@ mod tests {
         assert_eq!("a".hash128(), 0xa96f_af70_5af1_6834_e6c6_32b6_1e96_4e1f);
     }
 
+    /// No two keys of eight bytes have the same hash: every step of XXH3 for that length can be undone. `CombineMap::fold_word`
+    /// relies on it. (Y. Collet, xxHash, `XXH3_len_4to8_64b` and `XXH3_rrmxmx`.)
+    #[test]
+    fn eight_bytes_are_told_by_their_hash() {
+        const PRIME: u64 = 0x9fb2_1c65_1e98_df25;
+        /// Bytes 8 to 15 of the default secret, and 16 to 23, as numbers.
+        const FLIP: u64 = 0x1cad_21f7_2c81_017c ^ 0xdb97_9083_e96d_d4de;
+        let inverse = (0..6).fold(PRIME, |x, _| x.wrapping_mul(2_u64.wrapping_sub(PRIME.wrapping_mul(x))));
+        assert_eq!(PRIME.wrapping_mul(inverse), 1);
+        let undo = |hash: u64| {
+            let mut h = hash ^ (hash >> 28) ^ (hash >> 56);
+            h = h.wrapping_mul(inverse);
+            // The sum carries no further than to bit 29, so bits 35 and up are as they were.
+            h ^= (h >> 35) + 8;
+            h = h.wrapping_mul(inverse);
+            // As a polynomial modulo x^64 + 1 the step is 1 + x^24 + x^49, whose 64th power is 1.
+            for _ in 0..63 {
+                h ^= h.rotate_left(24) ^ h.rotate_left(49);
+            }
+            (h ^ FLIP).rotate_right(32)
+        };
+        let mut x = 1_u64;
+        for i in 0..100_000_u64 {
+            x = x
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            for key in [i, i << 32, !i, x, 1_u64.rotate_left(i as u32)] {
+                assert_eq!(undo(xxh3_64(&key.to_le_bytes())), key);
+            }
+        }
+    }
+
     /// Both hashes are of what `write` writes, whether or not a type overrides them; borrowed and owned forms agree.
     #[test]
     fn hash_is_of_the_written_bytes() {

@@ -119,6 +119,16 @@ pub trait Absorb<T: ?Sized>: Monoid {
     /// Folds `item` in.
     fn absorb(&mut self, item: &T);
 
+    /// Whether a state that has seen much lies in many places, of which an item changes one: most of the time then goes into
+    /// waiting for memory.
+    const SPREAD: bool = false;
+
+    /// Reads what [`absorb`](Self::absorb) would change, and changes nothing: whoever has many items of many states glances
+    /// at all of them, without a branch between, before the first is absorbed. What it returns means nothing.
+    fn glance(&self, _: &T) -> u8 {
+        0
+    }
+
     /// Folds `item` in `n` times at once. Must agree with `n` calls of [`absorb`](Self::absorb).
     fn absorb_times(&mut self, item: &T, n: NonZeroU64) {
         let mut one = Self::zero();

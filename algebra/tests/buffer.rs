@@ -97,6 +97,60 @@ fn a_loss_is_found() {
     assert!(broken.unwrap_err().to_string().contains("conserved"));
 }
 
+/// A map that is larger than a cache leads its hints on and fetches what they point at; keys of eight bytes are told by their
+/// hash, beside shorter and longer ones. The sums are those of a plain map, however old the hints.
+#[test]
+fn large_maps_are_looked_at_ahead() {
+    use rufous_algebra::HashBytes as _;
+    let (mut map, mut expected) = (CombineMap::<u64>::default(), BTreeMap::<Vec<u8>, u64>::new());
+    let (mut x, mut hints, mut kept) = (7_u64, Vec::new(), Vec::new());
+    for round in 0..400_usize {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        for _ in 0..500 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let key = (x >> 40) % 60_000;
+            keys.push(match key % 8 {
+                0 => key.to_be_bytes()[..7].to_vec(),
+                1 => [&key.to_be_bytes()[..], b"\0"].concat(),
+                _ => key.to_be_bytes().to_vec(),
+            });
+        }
+        let hashes: Vec<u64> = keys.iter().map(|k| k[..].hash64()).collect();
+        map.look_ahead(&hashes, &mut hints);
+        if round % 7 == 3 {
+            // Hints of other keys, from a table that has grown since.
+            hints.clone_from(&kept);
+        }
+        for ((key, hash), hint) in keys.iter().zip(&hashes).zip(&hints) {
+            let add = |sum: &mut u64, n| *sum += n;
+            match key.first_chunk::<8>().filter(|_| key.len() == 8) {
+                Some(word) => map.fold_word(*hint, *hash, word, 1, |n| n, add).unwrap(),
+                None => map.fold_hinted(*hint, *hash, key, 1, |n| n, add).unwrap(),
+            }
+            *expected.entry(key.clone()).or_default() += 1;
+        }
+        kept.clone_from(&hints);
+    }
+    assert!(map.bytes() > 2 << 20, "{} bytes", map.bytes());
+    let got: BTreeMap<_, _> = map.iter().map(|(key, n)| (key.to_vec(), *n)).collect();
+    assert_eq!((map.len(), got), (expected.len(), expected));
+}
+
+/// A glance changes nothing, sparse or dense.
+#[test]
+fn a_glance_changes_nothing() {
+    use rufous_algebra::{Absorb, Codec};
+    let (mut plain, mut glanced) = (Hll::<4>::default(), Hll::<4>::default());
+    for i in 0..1_000_i64 {
+        plain.absorb(&i);
+        let before = glanced.to_bytes();
+        let _ = glanced.glance(&i);
+        assert_eq!(glanced.to_bytes(), before);
+        glanced.absorb(&i);
+    }
+    assert_eq!(plain.to_bytes(), glanced.to_bytes());
+}
+
 /// The budget sees what sketches keep on the heap: a few keys with large sketches are over it, and bytes are those in use.
 #[test]
 fn the_budget_sees_sketches() {

@@ -164,6 +164,20 @@ impl<V> KeyedChunk<V> {
     pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.keys_from(0)
     }
+    /// The keys, if each of them has eight bytes, as all integers of 64 bits have.
+    #[inline]
+    pub(crate) fn words(&self) -> Option<&[[u8; 8]]> {
+        let (words, rest) = self.bytes.as_chunks::<8>();
+        let even = rest.is_empty() && words.len() == self.ends.len();
+        // All ends are looked at: a loop that stops early is not done several at a time.
+        let even = even
+            && self
+                .ends
+                .iter()
+                .zip(1..)
+                .fold(true, |even, (end, i)| even & (*end == 8 * i));
+        even.then_some(words)
+    }
     /// Appends a pair whose key is in canonical bytes already.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: V) {

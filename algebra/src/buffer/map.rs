@@ -1,6 +1,8 @@
 //! The combining map: keys and values in the order in which keys came, and a table of places; a key is copied only when it
 //! is first seen.
 
+use std::hint::black_box;
+
 use crate::hash::HashBytes;
 use crate::semigroup::{Absorb, Semigroup};
 
@@ -10,7 +12,7 @@ use crate::semigroup::{Absorb, Semigroup};
 /// table that grows moves no value, and what is iterated over lies in a row.
 #[derive(Clone, Debug)]
 pub struct CombineMap<V> {
-    /// As many as a power of two, at least twice as many as cells; empty before the first key.
+    /// As many as a power of two, at least twice as many as cells (four times, up to [`SPARSE`]); empty before the first key.
     slots: Vec<Slot>,
     cells: Vec<Cell<V>>,
     /// The bytes of the keys.
@@ -66,6 +68,13 @@ fn same(a: &[u8], b: &[u8]) -> bool {
         _ => a == b,
     }
 }
+
+/// Maps of fewer bytes lie in the cache of a core.
+const CACHED: usize = 1 << 20;
+
+/// Tables of fewer slots hold a key in every fourth at most, others in every second: as long as a table lies in the cache, more
+/// slots cost less than the keys that are not where they are looked for first.
+const SPARSE: usize = 1 << 15;
 
 /// The map holds 4 GiB of keys, and takes no more of them before it is cleared. The item comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +175,44 @@ impl<V: Semigroup> CombineMap<V> {
         self.fold(hash, key, item, first, again)
     }
 
+    /// The same for a key of eight bytes, whose hash is that of [`HashBytes`]: XXH3 is one-to-one on them, so that the hash
+    /// alone tells the key, and the key's own bytes are not fetched.
+    ///
+    /// # Errors
+    /// [`Full`].
+    #[inline]
+    pub fn fold_word<I>(
+        &mut self,
+        hint: Hint,
+        hash: u64,
+        key: &[u8; 8],
+        item: I,
+        first: impl FnOnce(I) -> V,
+        again: impl FnOnce(&mut V, I),
+    ) -> Result<(), Full<I>> {
+        let Some(mask) = self.slots.len().checked_sub(1) else {
+            return self.insert(0, hash, key, item, first);
+        };
+        let (mut slot, mut at) = (hint.0, hash as usize & mask);
+        loop {
+            if let Some(place) = slot.cell(hash)
+                && let Some(cell) = self.cells.get(place)
+                && cell.hash == hash
+                && cell.len == 8
+            {
+                self.again(place, item, again);
+                return Ok(());
+            }
+            if slot == Slot::EMPTY {
+                break;
+            }
+            at = (at + 1) & mask;
+            slot = self.slots[at];
+        }
+        // The hint may be from before its slot was taken.
+        self.fold(hash, key, item, first, again)
+    }
+
     #[inline]
     fn again<I>(&mut self, cell: usize, item: I, again: impl FnOnce(&mut V, I)) {
         let value = &mut self.cells[cell].value;
@@ -194,7 +241,8 @@ impl<V: Semigroup> CombineMap<V> {
         self.heap += value.heap_bytes();
         self.arena.extend_from_slice(key);
         self.cells.push(Cell { hash, from, len, value });
-        if self.cells.len() * 2 > self.slots.len() {
+        let room = if self.slots.len() < SPARSE { 4 } else { 2 };
+        if self.cells.len() * room > self.slots.len() {
             self.grow();
         } else {
             self.slots[slot] = Slot::new(hash, cell);
@@ -249,6 +297,35 @@ impl<V> CombineMap<V> {
             Some(mask) => hints.extend(hashes.iter().map(|hash| Hint(self.slots[*hash as usize & mask]))),
             None => hints.resize(hashes.len(), Hint(Slot::EMPTY)),
         }
+        if self.bytes() > CACHED {
+            self.fetch(hashes, hints);
+        }
+    }
+
+    /// Leads the hints on to the slots of their hashes, and reads the cells and the keys there: they come into the cache while
+    /// nothing waits for them.
+    fn fetch(&self, hashes: &[u64], hints: &mut [Hint]) {
+        let mask = self.slots.len().wrapping_sub(1);
+        for (hint, hash) in hints.iter_mut().zip(hashes) {
+            let mut at = *hash as usize;
+            // Some slots are empty, at least half of them.
+            while hint.0 != Slot::EMPTY && hint.0.cell(*hash).is_none() {
+                at = at.wrapping_add(1);
+                hint.0 = self.slots[at & mask];
+            }
+        }
+        let cell = |hint: &Hint| self.cells.get((hint.0.0 as u32 as usize).wrapping_sub(1));
+        let from = |hint: &Hint| cell(hint).map_or(0, |cell| cell.from);
+        let cells = hints.iter().fold(0, |all, hint| all ^ from(hint));
+        let key = |hint: &Hint| self.arena.get(from(hint) as usize).copied().unwrap_or(0);
+        let keys = hints.iter().fold(0, |all, hint| all ^ key(hint));
+        black_box((cells, keys));
+    }
+
+    /// The value at which a hint points. It is that of the key, or of another key whose hash is nearly the same.
+    #[inline]
+    pub fn hinted(&self, hint: Hint, hash: u64) -> Option<&V> {
+        Some(&self.cells.get(hint.0.cell(hash)?)?.value)
     }
 
     /// The value of a key.

@@ -190,8 +190,14 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
 /// Shows a token to the registers, `2^P` of them.
 #[inline]
 fn raise(registers: &mut [u8], token: Token) {
-    let i = token.slot() as usize & (registers.len() - 1);
+    let i = place(registers, token);
     registers[i] = registers[i].max(token.rank());
+}
+
+/// The register that a token is shown to.
+#[inline]
+fn place(registers: &[u8], token: Token) -> usize {
+    token.slot() as usize & (registers.len() - 1)
 }
 
 impl<const P: u8, H: ItemHash> Default for HyperLogLog<P, H> {
@@ -205,6 +211,14 @@ impl<const P: u8, H: Hashes<T>, T: ?Sized> Absorb<T> for HyperLogLog<P, H> {
     #[inline]
     fn absorb(&mut self, item: &T) {
         self.insert(item);
+    }
+    const SPREAD: bool = true;
+    #[inline]
+    fn glance(&self, item: &T) -> u8 {
+        match (&self.state, H::token(item)) {
+            (State::Dense(registers), Some(token)) => registers[place(registers, token)],
+            _ => 0,
+        }
     }
     #[inline]
     fn absorb_times(&mut self, item: &T, _: NonZeroU64) {

@@ -1,6 +1,7 @@
 //! The sum before the store, and the combiner before steps that multiply keys: values are combined in memory as they come.
 
 use std::any::Any;
+use std::hint::black_box;
 use std::marker::PhantomData;
 
 use rufous_algebra::buffer::{CombineMap, Full, Hint};
@@ -14,9 +15,16 @@ use crate::data::{AnyChunk, KeyedChunk};
 use crate::error::{Error, Result};
 use crate::key::AsKey;
 
+/// Maps of fewer bytes lie in the cache of a core.
+const CACHED: usize = 1 << 19;
+
 /// How an item goes into a cell.
 trait Fold<I, V>: Send {
     fn fold(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8], item: I) -> Result<(), Full<()>>;
+    /// The same under a key of eight bytes.
+    fn fold_word(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8; 8], item: I) -> Result<(), Full<()>>;
+    /// Fetches what the items will change.
+    fn glance(_: &CombineMap<V>, _: impl Iterator<Item = (Hint, u64)>, _: &[I]) {}
     /// Of an item that stands `times` times in the input, or that others look at, too.
     fn fold_shared(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8], item: &I) -> Result<(), Full<()>>;
     /// What one item adds.
@@ -39,6 +47,13 @@ impl<V: Semigroup> Fold<V, V> for BySum {
             .map_err(|_| Full(()))
     }
     #[inline]
+    fn fold_word(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8; 8], item: V) -> Result<(), Full<()>> {
+        let again = |cell: &mut V, item| cell.combine_owned(item);
+        table
+            .fold_word(at.0, at.1, key, item, |item| item, again)
+            .map_err(|_| Full(()))
+    }
+    #[inline]
     fn fold_shared(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8], item: &V) -> Result<(), Full<()>> {
         table.fold_hinted(at.0, at.1, key, (), |()| item.clone(), |cell, ()| cell.combine(item))
     }
@@ -52,6 +67,25 @@ impl<I, V: Absorb<I>> Fold<I, V> for ByAbsorb {
     #[inline]
     fn fold(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8], item: I) -> Result<(), Full<()>> {
         Self::fold_shared(table, at, key, &item)
+    }
+    #[inline]
+    fn glance(table: &CombineMap<V>, ats: impl Iterator<Item = (Hint, u64)>, items: &[I]) {
+        if !V::SPREAD || table.bytes() < CACHED {
+            return;
+        }
+        let one = |((hint, hash), item)| table.hinted(hint, hash).map_or(0, |value: &V| value.glance(item));
+        black_box(ats.zip(items).map(one).fold(0, |all, one| all ^ one));
+    }
+    #[inline]
+    fn fold_word(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8; 8], item: I) -> Result<(), Full<()>> {
+        table.fold_word(
+            at.0,
+            at.1,
+            key,
+            (),
+            |()| Self::value(&item),
+            |cell, ()| cell.absorb(&item),
+        )
     }
     #[inline]
     fn fold_shared(table: &mut CombineMap<V>, at: (Hint, u64), key: &[u8], item: &I) -> Result<(), Full<()>> {
@@ -105,9 +139,15 @@ where
         };
         // All hashes first, then all look-ups: loops without a branch that waits for memory.
         self.hashes.clear();
-        self.hashes.extend(chunk.keys().map(xxh3_64));
+        let words = chunk.words();
+        match words {
+            Some(words) => self.hashes.extend(words.iter().map(|word| xxh3_64(word))),
+            None => self.hashes.extend(chunk.keys().map(xxh3_64)),
+        }
+        let words = words.is_some();
         table.look_ahead(&self.hashes, &mut self.hints);
         let ats = self.hints.iter().copied().zip(self.hashes.iter().copied());
+        F::glance(table, ats.clone(), &chunk.values);
         if cx.times.get() > 1 {
             for ((key, item), at) in chunk.keys().zip(&chunk.values).zip(ats) {
                 let value = F::value(item).times(cx.times);
@@ -119,6 +159,11 @@ where
             In::Shared(chunk) => {
                 for ((key, item), at) in chunk.keys().zip(&chunk.values).zip(ats) {
                     F::fold_shared(table, at, key, item).map_err(full)?;
+                }
+            }
+            In::Owned(KeyedChunk { bytes, values, .. }) if words => {
+                for ((key, item), at) in bytes.as_chunks::<8>().0.iter().zip(values.drain(..)).zip(ats) {
+                    F::fold_word(table, at, key, item).map_err(full)?;
                 }
             }
             In::Owned(KeyedChunk { bytes, ends, values }) => {
