@@ -8,6 +8,7 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, StringArray};
 use arrow_schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{Encoding, EncodingMask};
 use rufous_core::{Column, ColumnBatch, ColumnData, Error, Result};
 
 use super::{FileReader, Place, ROWS, damaged, guarded};
@@ -16,14 +17,22 @@ use super::{FileReader, Place, ROWS, damaged, guarded};
 const COUNTED: usize = 1 << 16;
 
 impl FileReader {
-    /// Whether the record is a single column of texts that row group `i` codes by a dictionary.
+    /// Whether the record is a single column of texts that row group `i` codes by a dictionary, in all of its pages: those
+    /// that a writer put in plain, after its dictionary had become too large, would have to be coded here first.
     pub(crate) fn repeats(&self, i: usize) -> bool {
         let [Place::Column { .. }] = self.places.as_slice() else {
             return false;
         };
         let coded = |group: &parquet::file::metadata::RowGroupMetaData| {
             let leaf = (0..group.num_columns()).find(|leaf| self.mask.leaf_included(*leaf));
-            leaf.is_some_and(|leaf| group.column(leaf).dictionary_page_offset().is_some())
+            leaf.is_some_and(|leaf| {
+                let column = group.column(leaf);
+                let coded = |pages: &EncodingMask| {
+                    pages.is_only(Encoding::RLE_DICTIONARY) || pages.is_only(Encoding::PLAIN_DICTIONARY)
+                };
+                // Old writers did not count their pages.
+                column.dictionary_page_offset().is_some() && column.page_encoding_stats_mask().is_none_or(coded)
+            })
         };
         self.text_root().is_some() && self.metadata.metadata().row_groups().get(i).is_some_and(coded)
     }

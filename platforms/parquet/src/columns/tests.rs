@@ -620,6 +620,37 @@ fn a_dictionary_coded_column_comes_once_a_value() {
     assert!(!number.repeats(0), "numbers are read as they are");
 }
 
+/// A writer whose dictionary becomes too large goes on without one: such a row group is read row by row, as its rows are.
+#[test]
+fn a_dictionary_that_was_given_up_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: Vec<String> = (0..5_000).map(|i| format!("value {}", i % 4_000)).collect();
+    let array: ArrayRef = Arc::new(StringArray::from(rows.clone()));
+    let schema = Arc::new(Schema::new(vec![ArrowField::new("c0", DataType::Utf8, true)]));
+    let path = dir.path().join("f.parquet");
+    let properties = WriterProperties::builder()
+        .set_dictionary_page_size_limit(10_000)
+        .set_data_page_row_count_limit(500)
+        .set_write_batch_size(500)
+        .build();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), schema.clone(), Some(properties)).unwrap();
+    writer
+        .write(&RecordBatch::try_new(schema, vec![array]).unwrap())
+        .unwrap();
+    writer.close().unwrap();
+    let reader = FileReader::open(&(&*path).into(), fields(vec![field("c0", Text)])).unwrap();
+    let column = reader.metadata.metadata().row_group(0).column(0).clone();
+    assert!(column.dictionary_page_offset().is_some(), "it began with a dictionary");
+    assert!(!reader.repeats(0));
+    let mut found = Vec::new();
+    let mut add = |batch: &ColumnBatch| {
+        found.extend(values(batch, 0));
+        Ok(())
+    };
+    reader.read_row_group(0, &mut add).unwrap();
+    assert_eq!(found, rows);
+}
+
 /// A column chunk of more than 4 MiB is fetched by windows and pages; smaller ones at once. Nothing is fetched that is not read.
 #[test]
 fn large_columns_are_fetched_piece_by_piece() {
