@@ -15,6 +15,7 @@ fn main() -> Result<()> {
             "realtime" => return realtime::table(rest),
             "bulk" => return bulk::table(rest),
             "bulk-subject" => return bulk::subject(rest),
+            "bulk-days" => return bulk::days(rest),
             "subject" => return realtime::subject(rest),
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! `./x bench bulk`: jobs over Parquet beside analytical engines on the same files. Every subject is a process of its own, and
 //! says its answers, which are compared with the generator's.
 
+mod incremental;
 mod input;
 mod rows;
 mod subject;
@@ -24,7 +25,7 @@ pub(crate) struct Options {
     /// A twentieth of the rows, one run
     #[arg(long)]
     quick: bool,
-    /// Only these parts: words, sums, uniques, backfill
+    /// Only these parts: words, sums, uniques, backfill, incremental
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The Python that has the rivals of integration-tests/bench/rivals/requirements.txt; without it there are none
@@ -41,4 +42,5 @@ pub(crate) fn table(args: &[String]) -> Result<()> {
     rows::table(&options)
 }
 
+pub(crate) use incremental::subject as days;
 pub(crate) use subject::subject;

@@ -15,16 +15,16 @@ const MEMORY_MB: u64 = 4096;
 
 /// What a subject took, and whether its answer was right.
 #[derive(Clone, Debug)]
-struct Outcome {
-    wall: f64,
+pub(super) struct Outcome {
+    pub(super) wall: f64,
     cpu: f64,
     peak_mb: f64,
-    verdict: String,
+    pub(super) verdict: String,
 }
 
-struct Bench<'a> {
-    options: &'a Options,
-    work: PathBuf,
+pub(super) struct Bench<'a> {
+    pub(super) options: &'a Options,
+    pub(super) work: PathBuf,
 }
 
 pub(super) fn table(options: &Options) -> Result<()> {
@@ -78,6 +78,9 @@ pub(super) fn table(options: &Options) -> Result<()> {
             print(&format!("the same in 256 MB, {what}"), "Rufous", rows, &small, &first);
             std::fs::remove_dir_all(&words.dir)?;
         }
+    }
+    if bench.wants("incremental") {
+        super::incremental::row(&bench, options.ads / 250)?;
     }
     Ok(())
 }
@@ -152,7 +155,7 @@ impl Bench<'_> {
         self.run(command, &[], check)
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
         mut command: Command,
         more: &[String],
@@ -191,7 +194,7 @@ impl Bench<'_> {
     }
 }
 
-fn print(what: &str, who: &str, rows: u64, outcome: &Outcome, first: &Outcome) {
+pub(super) fn print(what: &str, who: &str, rows: u64, outcome: &Outcome, first: &Outcome) {
     println!(
         "| {what} | {who} | {:.1} | {:.1} | {:.0} | {:.2} | {} |",
         rows as f64 / outcome.wall / 1e6,
@@ -206,7 +209,7 @@ fn exact(right: bool) -> Result<String> {
     Ok(if right { "exact: yes" } else { "exact: NO" }.into())
 }
 
-fn check_words(words: &Words, lines: &[(String, Vec<f64>)]) -> Result<String> {
+pub(super) fn check_words(words: &Words, lines: &[(String, Vec<f64>)]) -> Result<String> {
     let mut counts = vec![0; words.counts.len()];
     for (word, numbers) in lines {
         let Some(rank) = rank(word.as_bytes()).filter(|r| (*r as usize) < counts.len()) else {

@@ -15,15 +15,22 @@ struct Line {
     word: Text,
 }
 
+/// Two readings of the same files: a record names the columns that its job needs.
 #[derive(Clone, Debug, Record)]
-struct Ad {
+struct Cost {
     campaign: i64,
-    user: i64,
     cost: i64,
 }
 
+#[derive(Clone, Debug, Record)]
+struct Visit {
+    campaign: i64,
+    user: i64,
+}
+
 const LINES: Source<Line> = Source::new("lines");
-const ADS: Source<Ad> = Source::new("ads");
+const COSTS: Source<Cost> = Source::new("ads");
+const VISITS: Source<Visit> = Source::new("ads");
 const COUNTS: Store<String, u64> = Store::new("counts");
 const SUMS: Store<i64, (u64, i64)> = Store::new("sums");
 const UNIQUES: Store<i64, Hll<12>> = Store::new("uniques");
@@ -36,13 +43,15 @@ fn job(question: &str) -> Result<Job> {
         ),
         "sums" => Job::new(
             "sums",
-            ADS.read()
+            COSTS
+                .read()
                 .keyed(|a, out| out.emit(a.campaign, (1, a.cost)))
                 .sum_by_key(SUMS),
         ),
         "uniques" => Job::new(
             "uniques",
-            ADS.read()
+            VISITS
+                .read()
                 .keyed(|a, out| out.emit(a.campaign, a.user))
                 .aggregate_by_key(UNIQUES),
         ),
@@ -98,7 +107,7 @@ pub(crate) fn subject(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn peak_mb() -> Result<f64> {
+pub(super) fn peak_mb() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).context("VmHWM")?;
     Ok(line.split_whitespace().nth(1).context("a number")?.parse::<f64>()? / 1024.0)
