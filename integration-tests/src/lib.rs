@@ -5,6 +5,7 @@ pub mod archived;
 pub mod data;
 pub mod kafka;
 pub mod oracle;
+pub mod recut;
 pub mod run;
 pub mod s3;
 pub mod subjects;

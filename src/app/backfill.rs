@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::cli::Backfill;
 use super::generations::now;
 use super::open::Context;
+use super::recut;
 use super::write::{bulk_inputs, bulk_options, stop_on_signal};
 use crate::core::{Error, ErrorKind, Result};
 use crate::platform_parquet::{BatchRun, backfill};
@@ -70,6 +71,19 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
         }
     };
     let staged = manifests(context, &line);
+    for face in context.plan.sources() {
+        if options.bulk.dry_run {
+            if let Some(other) = recut::before(context, face)? {
+                println!(
+                    "source `{}`: its archive is cut by `{other}`; a backfill cuts it again by `{}` first",
+                    face.name,
+                    context.cut_spec(face)
+                );
+            }
+        } else {
+            recut::catch_up(context, face, &Arc::default(), &stop)?;
+        }
+    }
     let inputs = bulk_inputs(context, None)?;
     let first = backfill::begin(context.plan, &inputs, &staged, &line, now())?;
     println!("line {line}: covered until {}", first.covered_until);

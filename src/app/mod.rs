@@ -18,6 +18,8 @@ mod progress;
 mod read;
 mod rebuild;
 mod reconcile;
+#[cfg(feature = "parquet")]
+mod recut;
 mod settings;
 mod write;
 

@@ -10,11 +10,11 @@ use super::location::ArchivePlace;
 use super::location::Place;
 use super::settings::Settings;
 use crate::client::{Client, ClientParts};
-use crate::core::{Error, Format, Plan, Result, SourceFace, SourcePartition};
+use crate::core::{Error, Format, Plan, Result, SourceFace};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
-use crate::store_api::{GenerationStore, Layout, ManifestLog, Progress, RealtimeReader};
+use crate::store_api::{GenerationStore, Layout, ManifestLog, RealtimeReader};
 use rufous_store_offline::{Generations, Manifests};
 
 /// Who reads a log.
@@ -186,27 +186,58 @@ impl<'a> Context<'a> {
         Err(Error::invalid("this binary was built without the feature `kafka`"))
     }
 
+    /// Whether the log of a source gives its records a time.
     #[cfg(feature = "parquet")]
-    pub(super) fn archive(&self, source: &str) -> Result<Arc<crate::store_archive::ParquetArchive>> {
-        let archive = match self
-            .settings
-            .archive
-            .location
-            .as_deref()
-            .map(|l| ArchivePlace::parse(l, "archive"))
-        {
-            None => crate::store_archive::ParquetArchive::open(&self.layout.archive(source), source)?,
-            Some(place) => match place? {
-                ArchivePlace::Dir(dir) => {
-                    let dir = dir.join(self.layout.instance()).join(source);
-                    crate::store_archive::ParquetArchive::open(&dir, source)?
-                }
-                ArchivePlace::S3(url) => {
-                    self.archive_in_s3(&format!("{url}/{}/{source}", self.layout.instance()), source)?
-                }
-            },
+    pub(super) fn has_time(&self, face: &SourceFace) -> bool {
+        matches!(
+            self.locations.get(face.name).map(|l| &l.place),
+            Some(Place::Kafka { .. })
+        )
+    }
+
+    /// How this code cuts a source.
+    #[cfg(feature = "parquet")]
+    pub(super) fn cut_spec(&self, face: &SourceFace) -> String {
+        face.cut_spec(self.has_time(face)).text()
+    }
+
+    /// The archive of a source as this code cuts it.
+    #[cfg(feature = "parquet")]
+    pub(super) fn archive(&self, face: &SourceFace) -> Result<Arc<crate::store_archive::ParquetArchive>> {
+        self.archive_cut(face.name, &self.cut_spec(face))
+    }
+
+    /// The archive of a source under a cut spec: the first spec's is named like the source.
+    #[cfg(feature = "parquet")]
+    pub(super) fn archive_cut(&self, source: &str, spec: &str) -> Result<Arc<crate::store_archive::ParquetArchive>> {
+        use crate::store_api::Archive;
+        let first = self.archive_named(source, source)?;
+        let last = match first.partitions()?.first() {
+            Some(partition) => first.last(*partition, 0)?,
+            None => None,
+        };
+        let archive = match last {
+            Some((_, entry)) if entry.cut_spec != spec => {
+                self.archive_named(source, &super::recut::name(source, spec))?
+            }
+            _ => first,
         };
         Ok(Arc::new(archive))
+    }
+
+    #[cfg(feature = "parquet")]
+    fn archive_named(&self, source: &str, name: &str) -> Result<crate::store_archive::ParquetArchive> {
+        let place = self.settings.archive.location.as_deref();
+        match place.map(|l| ArchivePlace::parse(l, "archive")).transpose()? {
+            None => crate::store_archive::ParquetArchive::open(&self.layout.archive(name), source),
+            Some(ArchivePlace::Dir(dir)) => {
+                let dir = dir.join(self.layout.instance()).join(name);
+                crate::store_archive::ParquetArchive::open(&dir, source)
+            }
+            Some(ArchivePlace::S3(url)) => {
+                self.archive_in_s3(&format!("{url}/{}/{name}", self.layout.instance()), source)
+            }
+        }
     }
 
     #[cfg(feature = "s3")]
@@ -222,7 +253,7 @@ impl<'a> Context<'a> {
     }
 
     #[cfg(not(feature = "parquet"))]
-    pub(super) fn archive(&self, _: &str) -> Result<Arc<dyn crate::store_api::Archive>> {
+    pub(super) fn archive(&self, _: &SourceFace) -> Result<Arc<dyn crate::store_api::Archive>> {
         Err(Error::invalid(
             "this binary was built without the feature `parquet`: run `stream --no-archive`",
         ))
@@ -238,7 +269,11 @@ impl<'a> Context<'a> {
 
     /// The rows of a store in a namespace; empty when nothing was ever read into it.
     #[cfg(feature = "parquet")]
-    pub(super) fn rows(&self, namespace: &str, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+    pub(super) fn rows(
+        &self,
+        namespace: &str,
+        store: &str,
+    ) -> Result<Vec<(crate::core::SourcePartition, crate::store_api::Progress)>> {
         let dir = self.layout.realtime(self.plan.job(), namespace);
         match read_realtime(&dir, namespace, self.plan.stores())? {
             Some(reader) => reader.snapshot()?.partitions(store),

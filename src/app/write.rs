@@ -136,7 +136,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     });
     if staged {
         tracing::info!(
-            "other code is current: this process fills its own state beside it until `switch`, and archives nothing"
+            "other code is current: this process fills its own state beside it, and archives nothing until `switch`"
         );
     }
     let engine = Stream {
@@ -156,9 +156,15 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     };
     let progress = Progress::start(view, options.log_format);
     let report = std::thread::scope(|scope| {
-        // The code that is current archives already; two may, and neither would gain.
-        let archivers = (!options.no_archive && !staged)
-            .then(|| scope.spawn(|| archivers(context, &manifest, options.until_end, stop.clone(), &archive_metrics)));
+        // The code that is current archives already; two may, and neither would gain. After a switch it is this code's turn.
+        let archivers = (!options.no_archive && !(staged && options.until_end)).then(|| {
+            scope.spawn(|| {
+                if staged && !becomes_current(context, &stop)? {
+                    return Ok(());
+                }
+                archivers(context, &manifest, options.until_end, stop.clone(), &archive_metrics)
+            })
+        });
         let report = engine.run();
         if report.is_err() || !options.until_end {
             stop.store(true, Relaxed);
@@ -197,6 +203,26 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     Ok(())
 }
 
+/// Waits until this code is current; `false`: it was stopped before.
+fn becomes_current(context: &Context<'_>, stop: &AtomicBool) -> Result<bool> {
+    while !stop.load(Relaxed) {
+        match context.manifests.newest(0) {
+            Ok(m) if m.as_ref().is_some_and(|m| m.fingerprint == context.plan.fingerprint()) => return Ok(true),
+            // The engine reads the same manifests, and says what it cannot wait for.
+            Ok(_) => {}
+            Err(e) if e.kind() == crate::core::ErrorKind::TryAgain => {}
+            Err(e) => return Err(e),
+        }
+        // A look every two seconds, and a stop is seen soon.
+        for _ in 0..20 {
+            if !stop.load(Relaxed) {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn archivers(
     context: &Context<'_>,
     manifest: &Manifest,
@@ -218,10 +244,12 @@ fn archivers(
                 };
                 scope.spawn(move || {
                     let run = || {
+                        #[cfg(feature = "parquet")]
+                        super::recut::catch_up(context, face, metrics, &options.stop)?;
                         let archiver = Archiver {
                             face,
                             log: context.log(face, Reads::All)?,
-                            archive: context.archive(face.name)?,
+                            archive: context.archive(face)?,
                             start: manifest.frontier.clone(),
                             metrics: metrics.clone(),
                             options: options.clone(),
@@ -266,7 +294,7 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
 pub(super) fn sweep(context: &Context<'_>, options: &Sweep) -> Result<()> {
     let (mut files, mut bytes) = (0u64, 0u64);
     for face in context.plan.sources() {
-        let archive = context.archive(face.name)?;
+        let archive = context.archive(face)?;
         let orphans = if options.dry_run {
             archive.orphans(options.older_than)?
         } else {
@@ -305,14 +333,13 @@ pub(super) fn bulk_inputs(
                 files: files(&local, path, "")?,
                 format: context.format(face),
             },
-            place => {
-                let has_time = matches!(place, Some(Place::Kafka { .. }));
+            _ => {
                 let spec = current
                     .and_then(|m| m.cut_specs.get(face.name))
                     .cloned()
-                    .unwrap_or_else(|| face.cut_spec(has_time).text());
+                    .unwrap_or_else(|| context.cut_spec(face));
                 BulkInput::Archive {
-                    archive: context.archive(face.name)?,
+                    archive: context.archive_cut(face.name, &spec)?,
                     format: context.format(face),
                     cut_spec: spec,
                 }

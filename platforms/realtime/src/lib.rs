@@ -33,7 +33,7 @@ mod partition;
 mod pause;
 pub mod repair;
 
-pub use archiver::{Archiver, ArchiverOptions};
+pub use archiver::{Archiver, ArchiverOptions, Recut};
 pub use bad::{DeadLetters, Letter};
 pub use bind::{BoundLog, check};
 pub use budget::Budget;

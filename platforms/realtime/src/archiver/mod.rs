@@ -1,10 +1,12 @@
 //! The log into the archive: a consumer of its own that asks the job nothing (P17-P19).
 //!
 //! `partition`: what was read of one partition and is not archived yet; `write`: files, then the entry that makes them count
-//! (P18); `resume`: where the index ends is where reading begins; `pause`: failures that pass.
+//! (P18); `resume`: where the index ends is where reading begins; `pause`: failures that pass;
+//! `recut`: an archive that another spec cuts.
 
 mod partition;
 mod pause;
+mod recut;
 mod resume;
 mod write;
 
@@ -21,6 +23,7 @@ use crate::log::{Log, Polled};
 use crate::metrics::{Metrics, SourceMetrics, StreamReport};
 use partition::{Partition, Scratch};
 use pause::Pause;
+pub use recut::Recut;
 
 /// How an archiver runs.
 #[derive(Clone, Debug)]
