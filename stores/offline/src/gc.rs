@@ -3,7 +3,8 @@
 //! Named are the runs and deltas of the current manifest, of the `keep` before it, of every manifest that was replaced within
 //! the reader grace, and of the newest two of each staged line. A file must also be older than the grace, and older than what
 //! anybody who writes runs now began with (`.writing-*`): a run is there before the manifest that will name it. Files are
-//! listed before manifests are read, so one that is published in between is found to be named.
+//! listed before manifests are read, so one that is published in between is found to be named. A temporary name goes an
+//! hour after it was written, however short the grace is: until then somebody may be about to give it its own.
 //!
 //! Manifests go from the lowest number upward, for a missing number between others is damage. A reader that climbs from a
 //! number that is deleted lists the directory. When any manifest that counts cannot be read, or there is none, nothing is
@@ -17,7 +18,7 @@ use rufous_core::{Error, Result};
 use rufous_place::{Listed, PROBE, Place, TEMPORARY};
 use rufous_store_api::{Manifest, ManifestLog};
 
-use crate::hold::{HOLD, Writers};
+use crate::hold::{HOLD, LIFE, Writers};
 use crate::{Generations, Manifests};
 
 /// How many manifests of a staged line count.
@@ -140,7 +141,8 @@ impl Gc {
                 continue;
             };
             let held = writers.since.is_some_and(|since| file.changed >= since) || writers.files.contains(&file.path);
-            if !aged(file.changed) || held || named.contains(&file.path) {
+            let aged = aged(file.changed) && (kind != Kind::Temporary || is_left(file.changed, now));
+            if !aged || held || named.contains(&file.path) {
                 continue;
             }
             // A rollback may have come meanwhile, to a generation whose manifest was above: it is asked each time.
@@ -156,7 +158,7 @@ impl Gc {
                 });
             }
         }
-        for (path, bytes) in manifests.temporary(now, self.grace)? {
+        for (path, bytes) in manifests.temporary(now, self.grace.max(LIFE))? {
             if self.dry_run || manifests.place().delete(&path)? {
                 deleted.push(Deleted {
                     kind: Kind::Temporary,
@@ -182,6 +184,11 @@ impl Lines {
         }
         Ok(())
     }
+}
+
+/// Whether who wrote under a temporary name is gone: the grace is that of readers, and says nothing of writers.
+fn is_left(changed: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(changed).is_ok_and(|age| age >= LIFE)
 }
 
 /// What a file of the offline directory is; `None`: not ours.

@@ -16,7 +16,7 @@ const ALIVE: &str = "-alive";
 /// It is written again when it is so old.
 const RENEW: Duration = Duration::from_secs(60);
 /// Who did not renew it for so long is gone.
-const LIFE: Duration = Duration::from_secs(3_600);
+pub(crate) const LIFE: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug)]
 pub(crate) struct Hold {

@@ -245,6 +245,29 @@ fn temporary_files_go() {
     assert_eq!(names, [".tmp-2", ".tmp-1"]);
 }
 
+/// P22: who publishes writes under a temporary name first; a gc without any grace does not take it from him.
+#[test]
+fn a_publish_keeps_its_temporary_name() {
+    let w = World::new(2);
+    let young = ["offline/.tmp-1", "offline/counts/.tmp-2", "manifests/.tmp-3"].map(|name| w.path(name));
+    young.iter().for_each(|path| fs::write(path, "x").unwrap());
+    assert!(w.collect(&Gc { keep: 9, ..NOW }).unwrap().is_empty());
+    assert!(young.iter().all(|path| path.exists()));
+    // Whole publishes beside it, as many as it takes to meet.
+    let done = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            while !done.load(SeqCst) {
+                w.collect(&Gc { keep: 9_999, ..NOW }).unwrap();
+            }
+        });
+        let publish = |number| w.manifests.publish(&manifest(number, &w.runs, &[]));
+        let failed = (2..400).find_map(|number| publish(number).err());
+        done.store(true, SeqCst);
+        assert!(failed.is_none(), "{failed:?}");
+    });
+}
+
 /// What cannot be known is not deleted: no manifest, a torn one in the window, one missing between others.
 #[test]
 fn damage_stops_it() {
