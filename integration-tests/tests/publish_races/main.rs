@@ -1,0 +1,380 @@
+//! Row 21 of the fault table, I1, P22-P25: a live job over a real Kafka reads on without a pause while bulk runs publish, two
+//! at a time, generations are rolled back and forth, backfills are switched to and taken back, and `gc` deletes all it may
+//! with no grace. Meanwhile about a thousand questions a second are asked, in the process of the live job and in another
+//! one. Each answer is the fold of a prefix of each partition, each record once: compared with plain prefix sums.
+
+mod reader;
+mod topic;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use reader::{Seen, from_line, read, to_line};
+use rufous::client::{Client, ClientParts};
+use rufous::core::{Format, Plan};
+use rufous::store_api::{Layout, Manifest, ManifestLog, RealtimeReader, RealtimeStore};
+use rufous_examples::word_count::{Args, COUNTS, word_count};
+use rufous_integration_tests::kafka::{self, unique_name};
+use rufous_integration_tests::run::{self, client_on_disk};
+use rufous_integration_tests::torture::Place;
+use rufous_realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, Stream, StreamOptions};
+use rufous_store_archive::ParquetArchive;
+use rufous_store_offline::{Generations, Manifests};
+use rufous_store_rocksdb::{RocksOptions, RocksStore};
+use topic::{PARTITIONS, Prefixes, WORDS, feed, partition, word};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_job-word-count");
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long publishes go on.
+const TIME: Duration = Duration::from_secs(20);
+/// Names the data directory to a process that reads.
+const DATA: &str = "RUFOUS_RACE_DATA";
+/// Readers in each of the two processes: one looks for a newer manifest at every question, one as seldom as users do.
+const READERS: [Option<Duration>; 2] = [None, Some(Duration::ZERO)];
+
+/// The plan of the program, with its fingerprint.
+fn plan() -> Result<Plan> {
+    Ok(word_count(&Args { min_len: 1 }).arguments("min_len=1").plan()?)
+}
+
+/// All readers of a process, until `stop`.
+fn readers(client: &Client, stop: &AtomicBool) -> Result<Seen> {
+    std::thread::scope(|s| {
+        let threads: Vec<_> = READERS
+            .iter()
+            .map(|refresh| {
+                let client = client.clone();
+                let client = refresh.map_or(client.clone(), |age| client.refresh_after(age));
+                s.spawn(move || read(&client, stop))
+            })
+            .collect();
+        let mut all = Seen::default();
+        for thread in threads {
+            all.join(thread.join().expect("a reader panicked")?);
+        }
+        Ok(all)
+    })
+}
+
+/// Not a test: the process that the race starts. It ends when its standard input does, so with the race at the latest.
+#[test]
+#[ignore = "the race starts it as a process of its own"]
+fn another_process() -> Result<()> {
+    let Some(data) = std::env::var_os(DATA) else {
+        return Ok(());
+    };
+    let client = client_on_disk(&plan()?, Path::new(&data))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    std::thread::spawn(move || {
+        // Nothing is written there.
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        stopped.store(true, Relaxed);
+    });
+    println!("{}", to_line(&readers(&client, &stop)?));
+    Ok(())
+}
+
+struct Outside(Child);
+
+impl Outside {
+    fn start(data: &Path) -> Result<Self> {
+        let mut c = Command::new(std::env::current_exe()?);
+        c.args(["--ignored", "--exact", "another_process", "--nocapture"])
+            .env(DATA, data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        Ok(Self(c.spawn()?))
+    }
+    fn finish(mut self) -> Result<Seen> {
+        drop(self.0.stdin.take());
+        let mut said = String::new();
+        self.0.stdout.take().context("piped")?.read_to_string(&mut said)?;
+        ensure!(self.0.wait()?.success(), "the readers of the other process: {said}");
+        let line = said.lines().find_map(|l| l.split_once("seen ")).context("a line")?;
+        from_line(line.1)
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        // It is gone when it was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What was published.
+#[derive(Debug, Default)]
+struct Done {
+    /// Bulk runs that had something new.
+    batches: u64,
+    rollbacks: u64,
+    switches: u64,
+}
+
+/// Publishes in all ways, one after the other, until the time is over.
+fn publish(place: &Place, manifests: &Manifests) -> Result<Done> {
+    let (start, mut done) = (Instant::now(), Done::default());
+    let number = || -> Result<u64> { Ok(manifests.newest(0)?.context("a manifest")?.number) };
+    let together = |commands: &[&[&str]]| -> Result<()> {
+        let children: Vec<_> = commands.iter().map(|c| place.spawn(c, &[])).collect::<Result<_>>()?;
+        for (command, child) in commands.iter().zip(children) {
+            let status = place.ends(&command.join(" "), child)?;
+            ensure!(status.success(), "{command:?}: {status}; the log:\n{}", place.log());
+        }
+        Ok(())
+    };
+    while start.elapsed() < TIME {
+        let mut before = number()?;
+        // Each forbids what the generation before the one before it needed.
+        for _ in 0..2 {
+            place.run(&["batch"])?;
+        }
+        together(&[&["batch"], &["batch"]])?;
+        done.batches += number()? - before;
+        for _ in 0..2 {
+            place.run(&["rollback"])?;
+        }
+        before = number()?;
+        together(&[&["backfill", "--new", "--part-rows", "5000"], &["batch"]])?;
+        done.batches += number()? - before;
+        // The live line moved on meanwhile: the staged one is brought up to it.
+        place.run(&["backfill"])?;
+        place.run(&["switch"])?;
+        for _ in 0..2 {
+            place.run(&["rollback"])?;
+        }
+        done.rollbacks += 4;
+        done.switches += 1;
+    }
+    Ok(done)
+}
+
+/// Deletes with no grace, again and again.
+fn collect(place: &Place, stop: &AtomicBool) -> Result<u64> {
+    let mut times = 0;
+    while !stop.load(Relaxed) {
+        place.run(&["gc", "--keep", "1", "--grace-minutes", "0"])?;
+        times += 1;
+        // A pace, so that others have the processor, too.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(times)
+}
+
+fn in_process(layout: &Layout, plan: &Plan, store: &Arc<RocksStore>) -> Client {
+    let store = store.clone();
+    Client::new(ClientParts {
+        job: plan.job().into(),
+        manifests: Arc::new(Manifests::new(layout.manifests(plan.job()))),
+        generations: Arc::new(Generations::new(layout.offline(plan.job()))),
+        realtime: Arc::new(move |_: &str| Ok(Some(store.clone() as Arc<dyn RealtimeReader>))),
+    })
+}
+
+/// All words, of all that was produced.
+fn is_whole(client: &Client, fed: u64) -> Result<bool> {
+    let rows = client.store(COUNTS)?.under(())?;
+    let Some((_, first)) = rows.first() else {
+        return Ok(false);
+    };
+    let (coverage, mut prefixes) = (first.coverage.clone(), Prefixes::default());
+    ensure!((0..PARTITIONS).all(|p| coverage.applied(&partition(p)) <= fed));
+    let expected: Vec<_> = (0..WORDS)
+        .map(|n| (word(n), Some(prefixes.count(n, &coverage))))
+        .filter(|(_, count)| *count != Some(0))
+        .collect();
+    let found: Vec<_> = rows.into_iter().map(|(k, a)| (k, a.value)).collect();
+    ensure!(found == expected, "not the fold of {coverage}");
+    Ok((0..PARTITIONS).all(|p| coverage.applied(&partition(p)) == fed))
+}
+
+fn wait_until_whole(client: &Client, fed: u64, why_not: impl Fn() -> Result<()>) -> Result<()> {
+    let start = Instant::now();
+    while !is_whole(client, fed)? {
+        why_not()?;
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "not all of {fed} records a partition are applied"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn report(what: &str, seen: &mut Seen, time: Duration) {
+    seen.times.sort_unstable();
+    let at = |per_mille: usize| {
+        seen.times
+            .get(seen.times.len() * per_mille / 1000)
+            .copied()
+            .unwrap_or_default()
+    };
+    println!(
+        "{what}: {} answers, {:.0}/s, p50 {:?}, p99 {:?}, of {} manifests; {} of both layers, {} after a step back, {} refused",
+        seen.times.len(),
+        seen.times.len() as f64 / time.as_secs_f64(),
+        at(500),
+        at(990),
+        seen.manifests.len(),
+        seen.of_both,
+        seen.back,
+        seen.refused
+    );
+}
+
+#[test]
+fn every_answer_is_a_legal_cut() -> Result<()> {
+    let (broker, topic) = (kafka::shared()?, unique_name("races"));
+    broker.create_topic(&topic, PARTITIONS as i32, &[])?;
+    let plan = plan()?;
+    let place = Place::new(Path::new(PROGRAM), broker.addr(), &topic)?;
+    let data: PathBuf = place.path("data");
+    let layout = Layout::new(&data, "main")?;
+    let namespace = plan.fingerprint();
+    let dir = layout.realtime(plan.job(), namespace);
+    let store = Arc::new(RocksStore::open(
+        &dir,
+        namespace,
+        plan.stores(),
+        RocksOptions::default(),
+    )?);
+    store.serve()?;
+    let (stop_feed, stop_job, stop) = (
+        AtomicBool::new(false),
+        Arc::new(AtomicBool::new(false)),
+        AtomicBool::new(false),
+    );
+    let (fed, collected) = (Mutex::new(0), AtomicU64::new(0));
+    let log = run::kafka(broker, &topic, Format::Text)?;
+    let manifests = Manifests::new(layout.manifests(plan.job()));
+    let client = in_process(&layout, &plan, &store);
+    let result = std::thread::scope(|s| -> Result<()> {
+        let job = s.spawn(|| {
+            let stream = Stream {
+                plan: &plan,
+                logs: vec![BoundLog::new("lines", log)],
+                store: store.clone() as Arc<dyn RealtimeStore>,
+                manifests: &manifests,
+                metrics: Arc::new(Metrics::default()),
+                options: StreamOptions {
+                    commit_interval: Duration::from_millis(20),
+                    stop: stop_job.clone(),
+                    ..StreamOptions::default()
+                },
+            };
+            stream.run()
+        });
+        let feeding = s.spawn(|| feed(broker, &topic, &stop_feed, &fed));
+        let lives = || -> Result<()> {
+            ensure!(!job.is_finished(), "the live job ended");
+            Ok(())
+        };
+        let body = || -> Result<()> {
+            // It begins, and something is sealed.
+            let start = Instant::now();
+            while *fed.lock().expect("nobody panics with it") < 700 {
+                ensure!(
+                    !feeding.is_finished() && start.elapsed() < PATIENCE,
+                    "nothing is produced"
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let genesis = genesis(&manifests, lives)?;
+            let archive_log = run::kafka(broker, &topic, Format::Text)?;
+            let archive = ParquetArchive::open(&layout.archive("lines"), "lines")?;
+            let archiving = s.spawn(|| {
+                let archiver = Archiver {
+                    face: &plan.sources()[0],
+                    log: archive_log,
+                    archive: Arc::new(archive),
+                    start: genesis.frontier,
+                    metrics: Arc::default(),
+                    options: ArchiverOptions {
+                        interval: Duration::from_millis(50),
+                        stop: stop_job.clone(),
+                        ..ArchiverOptions::default()
+                    },
+                };
+                archiver.run()
+            });
+            // The archive comes after the log.
+            while manifests.get(2)?.is_none() {
+                lives()?;
+                ensure!(start.elapsed() < PATIENCE, "nothing is sealed");
+                place.run(&["batch"])?;
+            }
+            let outside = Outside::start(&data)?;
+            let inside = s.spawn(|| readers(&client, &stop));
+            let start = Instant::now();
+            let sweeping = s.spawn(|| collect(&place, &stop).map(|n| collected.store(n, Relaxed)));
+            let published = publish(&place, &manifests);
+            let time = start.elapsed();
+            stop.store(true, Relaxed);
+            let inside = inside.join().expect("a reader panicked");
+            let outside = outside.finish();
+            sweeping.join().expect("gc panicked")?;
+            let (mut inside, mut outside, done) = (inside?, outside?, published?);
+            lives()?;
+            ensure!(done.batches > 5 && done.switches > 0, "{done:?}");
+            println!(
+                "{done:?}, {} times gc, in {time:.1?}; {} records a partition",
+                collected.load(Relaxed),
+                fed.lock().expect("nobody panics with it")
+            );
+            report("inside", &mut inside, time);
+            report("outside", &mut outside, time);
+            for seen in [&inside, &outside] {
+                ensure!(seen.manifests.len() > 10, "of {:?} only", seen.manifests);
+                ensure!(seen.of_both > 100 && seen.back > 10, "the layers did not meet");
+                ensure!(
+                    seen.refused * 100 <= seen.times.len() as u64,
+                    "{} refused",
+                    seen.refused
+                );
+            }
+            stop_feed.store(true, Relaxed);
+            let fed = feeding.join().expect("the producer panicked")?;
+            wait_until_whole(&client, fed, lives)?;
+            wait_until_whole(&client_on_disk(&plan, &data)?, fed, lives)?;
+            stop_job.store(true, Relaxed);
+            archiving.join().expect("the archiver panicked")?;
+            Ok(())
+        };
+        let result = body();
+        for flag in [&stop, &stop_feed, &*stop_job] {
+            flag.store(true, Relaxed);
+        }
+        let ended = job.join().expect("the job panicked");
+        result?;
+        ended?;
+        Ok(())
+    });
+    result.with_context(|| format!("the log ends with:\n{}", place.log()))?;
+    drop(client);
+    drop(store);
+    // The same after a restart, and with a generation of all that is sealed.
+    place.run(&["stream", "--until-end"])?;
+    place.run(&["batch"])?;
+    let fed = fed.into_inner()?;
+    ensure!(is_whole(&client_on_disk(&plan, &data)?, fed)?, "not whole at the end");
+    Ok(())
+}
+
+fn genesis(manifests: &Manifests, why_not: impl Fn() -> Result<()>) -> Result<Manifest> {
+    let start = Instant::now();
+    loop {
+        if let Some(first) = manifests.newest(0)? {
+            return Ok(first);
+        }
+        why_not()?;
+        ensure!(start.elapsed() < PATIENCE, "no first manifest");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
