@@ -47,15 +47,26 @@ impl SpillDir {
         }
         fs::create_dir_all(&self.root).map_err(|e| Error::io("cannot create", &self.root, e))?;
         self.sweep();
+        let new = loop {
+            if let Some(new) = self.make()? {
+                break new;
+            }
+        };
+        let path = new.dir.join(name);
+        *made = Some(new);
+        Ok(path)
+    }
+
+    /// A directory whose lock is held. `None`: between its creation and its lock another run took it for one that was left.
+    fn make(&self) -> Result<Option<Made>> {
         let dir = self.root.join(format!("{PREFIX}{}", unique_name()));
         fs::create_dir(&dir).map_err(|e| Error::io("cannot create", &dir, e))?;
-        let lock = dir.join(LOCK);
-        let lock = File::create_new(&lock)
+        let path = dir.join(LOCK);
+        // Who sweeps holds the lock until the directory is gone.
+        let lock = File::create_new(&path)
             .and_then(|file| file.lock().map(|()| file))
-            .map_err(|e| Error::io("cannot lock", &lock, e))?;
-        let path = dir.join(name);
-        *made = Some(Made { dir, _lock: lock });
-        Ok(path)
+            .map_err(|e| Error::io("cannot lock", &path, e))?;
+        Ok(path.exists().then_some(Made { dir, _lock: lock }))
     }
 
     /// Deletes what killed runs left. Whatever fails here is left for the next.
@@ -66,7 +77,10 @@ impl SpillDir {
                 continue;
             }
             // Without a lock its run is about to create it, or was killed just before: an empty directory costs nothing.
-            if File::open(dir.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            if let Ok(lock) = File::open(dir.join(LOCK))
+                && lock.try_lock().is_ok()
+            {
+                // The lock is held meanwhile: its owner may be about to take it.
                 let _ = fs::remove_dir_all(&dir);
             }
         }

@@ -187,3 +187,27 @@ fn directories_are_swept() {
     drop((theirs, other));
     assert_eq!(names(), 0);
 }
+
+/// Runs that begin at the same time sweep each other's directories: none takes one that is being made for one that was left.
+#[test]
+fn who_begins_is_not_swept() -> Result<()> {
+    let root = tempfile::tempdir().unwrap();
+    std::thread::scope(|s| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                s.spawn(|| -> Result<()> {
+                    for _ in 0..300 {
+                        let dir = SpillDir::below(root.path());
+                        let mut writer = SpillWriter::create(&dir)?;
+                        writer.push(b"a", b"1")?;
+                        writer.finish()?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        threads.into_iter().try_for_each(|t| t.join().unwrap())
+    })?;
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "nothing is left");
+    Ok(())
+}
