@@ -1,5 +1,5 @@
-//! History computed anew beside a live job (P24, P40; row 21 of the fault table): killed, resumed, switched to, and nothing is
-//! counted twice.
+//! History computed anew beside a live job (P24, P40; row 21 of the fault table): killed, resumed, switched to, and
+//! nothing is counted twice.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,8 @@ fn staged(place: &Place) -> Result<BTreeMap<String, SystemTime>> {
     Ok(found)
 }
 
-/// How much the parts of each staged line add, part by part in order, and what the line holds at its end: sums of counts.
+/// How much the parts of each staged line add, part by part in order, and what the line holds at its end: sums of
+/// counts.
 fn parts(place: &Place) -> Result<Vec<(Vec<u64>, u64)>> {
     let job = place.path("data/main/jobs/word-count");
     let generations = Generations::new(job.join("offline"));
@@ -142,9 +143,9 @@ fn comes_to(what: &str, place: &Place, read: impl Fn() -> Result<Bytes>, expecte
     }
 }
 
-/// Row 22: a backfill that is killed at a tenth, the half and nine tenths of its parts goes on behind what it has published,
-/// twice over; the live job runs on, a reader from outside is always answered, and each switch, and each way back, is one
-/// publish that changes no answer, though records come meanwhile.
+/// Row 22: a backfill that is killed at a tenth, the half and nine tenths of its parts goes on behind what it has
+/// published, twice over; the live job runs on, a reader from outside is always answered, and each switch, and each way
+/// back, is one publish that changes no answer, though records come meanwhile.
 #[test]
 fn killed_and_resumed_beside_a_live_job() -> Result<()> {
     let (broker, topic) = (kafka::shared()?, unique_name("backfill"));

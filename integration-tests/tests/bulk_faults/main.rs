@@ -1,6 +1,6 @@
-//! Bulk runs on disks that are full, forbidden, or hold something else than they should (row 12; issue 7, item 8). Each fails
-//! before it publishes and names the file; what was published is served, nothing half-written is left, and with the cause
-//! mended the same command ends well.
+//! Bulk runs on disks that are full, forbidden, or hold something else than they should (row 12; issue 7, item 8). Each
+//! fails before it publishes and names the file; what was published is served, nothing half-written is left, and with
+//! the cause mended the same command ends well.
 
 mod world;
 
@@ -17,8 +17,8 @@ use world::{JOB, World};
 /// So many words need more than the maps of a small budget hold.
 const MANY: u64 = 150_000;
 
-/// Row 12: a disk with room for any number of bytes less than a run needs, while it spills, while it writes runs, when it
-/// publishes.
+/// Row 12: a disk with room for any number of bytes less than a run needs, while it spills, while it writes runs, when
+/// it publishes.
 #[test]
 fn a_disk_of_any_size() -> Result<()> {
     for spills in [false, true] {
@@ -161,7 +161,8 @@ fn a_real_disk_that_is_full() -> Result<()> {
     Ok(())
 }
 
-/// Directories that may be read and not written: each is named, the old generation is served, and nothing is left in the others.
+/// Directories that may be read and not written: each is named, the old generation is served, and nothing is left in
+/// the others.
 #[test]
 fn directories_that_are_read_only() -> Result<()> {
     let mut w = World::new()?;

@@ -169,8 +169,8 @@ impl World {
         }
         Ok(found)
     }
-    /// Nothing is there that was not there before, but for runs that no manifest names, where one could not be created; `gc`
-    /// deletes them.
+    /// Nothing is there that was not there before, but for runs that no manifest names, where one could not be created;
+    /// `gc` deletes them.
     pub(crate) fn only_orphans(&self, what: &str, before: &BTreeSet<(PathBuf, u64)>) -> Result<()> {
         let left = || -> Result<Vec<_>> { Ok(self.files()?.difference(before).cloned().collect()) };
         let is_run = |p: &Path| p.extension().is_some_and(|e| e == "rrun");

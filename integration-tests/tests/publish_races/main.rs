@@ -1,7 +1,8 @@
-//! Row 21 of the fault table, I1, P22-P25: a live job over a real Kafka reads on without a pause while bulk runs publish, two
-//! at a time, generations are rolled back and forth, backfills are switched to and taken back, and `gc` deletes all it may
-//! with no grace. Meanwhile about a thousand questions a second are asked, in the process of the live job and in another
-//! one. Each answer is the fold of a prefix of each partition, each record once: compared with plain prefix sums.
+//! Row 21 of the fault table, I1, P22-P25: a live job over a real Kafka reads on without a pause while bulk runs
+//! publish, two at a time, generations are rolled back and forth, backfills are switched to and taken back, and `gc`
+//! deletes all it may with no grace. Meanwhile about a thousand questions a second are asked, in the process of the
+//! live job and in another one. Each answer is the fold of a prefix of each partition, each record once: compared with
+//! plain prefix sums.
 
 mod reader;
 mod topic;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rufous_core::{BatchId, RecordBatch, Result, RunningBatch};
 use serde::{Deserialize, Serialize};
 
-/// The version of [`IndexEntry`]'s form.
+/// The version of [`IndexEntry`]'s form. Format 1 is frozen: a field more is format 2.
 pub const INDEX_FORMAT: u32 = 1;
 
 /// One entry of the index of a partition: a range of offsets, and the files that hold it.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::progress::Hole;
 
-/// The version of [`Manifest`]'s form.
+/// The version of [`Manifest`]'s form. Format 1 is frozen: a field more is format 2.
 pub const MANIFEST_FORMAT: u32 = 1;
 
 /// One published generation of all stores of a job, and all that a reader needs. Every field is persisted from the first

@@ -8,6 +8,28 @@
 //!
 //! Nothing is visible before a manifest names it; a torn or altered file is an error that names it, never skipped.
 //!
+//! # Format 1 is frozen
+//!
+//! Manifests and runs, and the index entries and files of the archive, say their format in a fixed place: the field
+//! `format`, the seventh byte of a run, the entry `rufous.format` of a Parquet footer. All of them have format 1, and that
+//! means:
+//!
+//! - Every later program reads it and goes on with a directory that holds it, without a step of migration.
+//! - It is written the same: manifests and index entries to the letter, runs to the byte, archive files by columns and by
+//!   what they say of themselves (how Parquet packs them is free).
+//! - Nothing is added to it. A program refuses a manifest with a field that it does not know: the field may change what
+//!   the answer is.
+//! - A program that meets another number refuses the file by its name and that number, and answers nothing from it.
+//!
+//! A format 2 will have that number in the same place, and a golden directory of its own beside that of format 1. A program
+//! that knows both reads both, in one generation and in one log of manifests: what exists is not written anew. It writes
+//! format 2 only where format 1 cannot say what is to be said, so a directory that needs nothing new stays readable by
+//! older programs. An older program stops at the first file of format 2 that it needs. What was published before is whole,
+//! and the newer program can make it current by `rollback`.
+//!
+//! The realtime state has a number of its own (`rufous-store-rocksdb`): it can be made again from the log, so it may be
+//! migrated.
+//!
 //! ```
 //! use rufous_core::{Store, StoreFace};
 //! use rufous_store_api::{GenerationStore, StoreGeneration};

@@ -1,4 +1,5 @@
-//! The file of a sorted run, format 1. Numbers are little-endian; `varint` is unsigned LEB128 in its shortest form.
+//! The file of a sorted run, format 1, which is frozen. Numbers are little-endian; `varint` is unsigned LEB128 in its
+//! shortest form.
 //!
 //! ```text
 //! "RUFRUN" 01 00                                               8 bytes: magic, version, reserved
@@ -42,8 +43,10 @@ pub(crate) use reader::Reader;
 pub(crate) use scan::Scan;
 pub(crate) use writer::Writer;
 
-/// The first and the last bytes of a run; the seventh is the version.
-pub const MAGIC: [u8; 8] = *b"RUFRUN\x01\x00";
+/// The version of the file's form.
+pub const FORMAT: u8 = 1;
+/// The first and the last bytes of a run; the seventh is [`FORMAT`].
+pub const MAGIC: [u8; 8] = [b'R', b'U', b'F', b'R', b'U', b'N', FORMAT, 0];
 /// The length of the footer.
 pub const FOOTER: usize = 48;
 /// Entries of about this many bytes make a block.

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::cache::Cache;
 use super::entry::{Partition, entry, top, word};
 use super::meta::{Meta, WIDTH};
-use super::{BLOCK, FOOTER, MAGIC, SUM, Scan, hex};
+use super::{BLOCK, FOOTER, FORMAT, MAGIC, SUM, Scan, hex};
 
 /// So many bytes at the end of a file are read at once: most often they hold the whole top.
 const TAIL: u64 = 32 << 10;
@@ -47,6 +47,16 @@ fn gone(name: &str) -> Error {
 fn corrupt(name: &str, why: &str) -> Error {
     let repair = "restore it from a copy, or run `batch` again into a new instance";
     Error::corrupt(format!("run {name} {why}: {repair}"))
+}
+
+/// A later format says its number in the same place, at both ends.
+fn not_format_1(name: &str, first: [u8; MAGIC.len()], last: &[u8]) -> Error {
+    match first {
+        [m @ .., format, 0] if m == MAGIC[..MAGIC.len() - 2] && last == first => Error::corrupt(format!(
+            "run {name} has format {format}, this program knows {FORMAT}: read it with the program that wrote it"
+        )),
+        _ => corrupt(name, "is no run"),
+    }
 }
 
 /// Fills `bytes` from offset `at`; a file that ends before is corrupt.
@@ -86,7 +96,7 @@ impl Reader {
         read_at(&name, &*file, &mut tail, tail_at)?;
         let (before, footer) = tail.split_at(tail.len() - FOOTER);
         if magic != MAGIC || footer[FOOTER - MAGIC.len()..] != MAGIC {
-            return Err(corrupt("is no run of format 1"));
+            return Err(not_format_1(&name, magic, &footer[FOOTER - MAGIC.len()..]));
         }
         if xxh3_64(&footer[..32]) != word(footer, 32) {
             return Err(corrupt(&format!("has a damaged footer at byte {footer_at}")));
