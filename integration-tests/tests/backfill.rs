@@ -93,7 +93,7 @@ fn reads(client: &Client, store: StoreFace, stop: &AtomicBool) -> Result<u64> {
 }
 
 /// Runs `batch` until it has published: the archive comes after the stream.
-fn batched(place: &Place) -> Result<()> {
+fn batched(place: &Place, command: &[&str]) -> Result<()> {
     let published = || fs::read_dir(place.path("data/main/jobs/word-count/manifests")).map(Iterator::count);
     let (start, before) = (Instant::now(), published()?);
     while published()? == before {
@@ -102,7 +102,7 @@ fn batched(place: &Place) -> Result<()> {
             "nothing new to publish; the log:\n{}",
             place.log()
         );
-        place.run(&["batch"])?;
+        place.run(command)?;
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
@@ -229,14 +229,16 @@ fn twice(place: &Place, fed: &mut Fed, live: &mut Child) -> Result<()> {
         seal(fed)?;
         place.comes_to("live, an hour behind the switch", live, &fed.counts)?;
         // The line is extended by ordinary runs, and both layers hold the same.
-        batched(place)?;
+        batched(place, &["batch"])?;
         place.is_exact("a run after the switch", &fed.counts)?;
         place.run(&["reconcile"])?;
     }
     Ok(())
 }
 
-/// P40: changed code fills a line and a state of its own beside the code that answers, and takes over by one publish.
+/// P40: changed code fills a line and a state of its own beside the code that answers, and takes over by one publish;
+/// while both run, one publish goes back, and another there again. Each has its own permission to drop cells: what one
+/// of them drops, the other one still has. A reader from outside is answered all the time, never with less than before.
 #[test]
 fn changed_code_takes_over() -> Result<()> {
     let (broker, topic) = (kafka::shared()?, unique_name("changed"));
@@ -246,9 +248,31 @@ fn changed_code_takes_over() -> Result<()> {
     place.run(&["stream", "--until-end"])?;
     place.run(&["batch"])?;
     let mut live = place.spawn(&["stream", "--commit-ms", "100"], &[])?;
-    // All words have four letters: other code by its fingerprint, with the same answers.
-    let new = ["--min-len", "2"];
-    let with = |args: &[&'static str]| [args, &new[..]].concat();
+    place.comes_to("the old code", &mut live, &fed.counts)?;
+    let (client, store, stop) = (place.client()?, place.store(), AtomicBool::new(false));
+    let beside = std::thread::scope(|s| -> Result<Child> {
+        let reader = s.spawn(|| reads(&client, store, &stop));
+        let done = takes_over(&place, &mut fed, &mut live);
+        stop.store(true, Relaxed);
+        let answers = reader.join().expect("the reader panicked")?;
+        let beside = done?;
+        println!("{answers} answers meanwhile");
+        ensure!(answers > 100, "{answers} answers");
+        Ok(beside)
+    })?;
+    place.stop(beside)?;
+    place.is_exact("the new code, stopped", &fed.counts)?;
+    place.stop(live)
+}
+
+/// All words have four letters: other code by its fingerprint, with the same answers.
+fn of_new_code(args: &[&'static str]) -> Vec<&'static str> {
+    [args, &["--min-len", "2"]].concat()
+}
+
+/// Returns the process of the new code.
+fn takes_over(place: &Place, fed: &mut Fed, live: &mut Child) -> Result<Child> {
+    let with = of_new_code;
     let plan = word_count(&Args { min_len: 2 }).plan()?;
     let answers = || answers_on_disk(&plan, &place.path("data"));
     place.run(&with(&["backfill"]))?;
@@ -258,20 +282,82 @@ fn changed_code_takes_over() -> Result<()> {
         .context("nobody has read on with the new code")?;
     ensure!(e.to_string().contains("caught up"), "{e}");
     let beside = place.spawn(&with(&["stream", "--commit-ms", "100"]), &[])?;
-    history(&mut fed, 2)?;
-    place.comes_to("the old code", &mut live, &fed.counts)?;
+    history(fed, 2)?;
+    place.comes_to("the old code", live, &fed.counts)?;
     let start = Instant::now();
     while let Err(e) = place.run(&with(&["switch"])) {
         ensure!(start.elapsed() < PATIENCE && e.to_string().contains("caught up"), "{e}");
         std::thread::sleep(Duration::from_millis(200));
     }
-    comes_to("the new code", &place, answers, &fed.counts)?;
-    // The new code's process goes on without a restart; the old one may stay.
-    history(&mut fed, 2)?;
-    comes_to("the new code, live", &place, answers, &fed.counts)?;
-    place.stop(live)?;
-    place.run(&with(&["batch"]))?;
-    comes_to("the new code, with a run of its own", &place, answers, &fed.counts)?;
-    place.stop(beside)?;
-    comes_to("the new code, stopped", &place, answers, &fed.counts)
+    comes_to("the new code", place, answers, &fed.counts)?;
+    // Each run of the new code permits its own cells to be dropped, and none of the old code's.
+    for _ in 0..2 {
+        seal(fed)?;
+        comes_to("the new code, live", place, answers, &fed.counts)?;
+        batched(place, &with(&["batch"]))?;
+        comes_to("the new code, with a run of its own", place, answers, &fed.counts)?;
+    }
+    let namespace = |n: u64| -> Result<_> { Ok(place.manifest(n)?["realtime_namespace"].clone()) };
+    let newest = (0..)
+        .take_while(|n| place.manifest(*n).is_ok())
+        .last()
+        .context("manifests")?;
+    let old = (0..newest)
+        .rfind(|n| namespace(*n).ok() == namespace(0).ok())
+        .context("the old code's")?;
+    ensure!(namespace(newest)? != namespace(old)?);
+    let drop_before = |n: u64| -> Result<_> {
+        Ok(place.manifest(n)?["drop_before"][namespace(old)?.as_str().unwrap_or_default()].clone())
+    };
+    ensure!(drop_before(newest)? == drop_before(old)? && drop_before(old)?.is_object());
+    // Both read to the end, so no answer goes back.
+    for to in [old, newest] {
+        let to = to.to_string();
+        place.run(&["rollback", "--to", &to])?;
+        comes_to("back, or there again", place, answers, &fed.counts)?;
+    }
+    place.comes_to("the new code again", live, &fed.counts)?;
+    Ok(beside)
+}
+
+/// Section 13, P22, P24: a line that reaches less far than cells may be dropped is not switched to, and the refusal
+/// names its partitions and the way out; nor is a generation rolled back to that lies below.
+#[test]
+fn nothing_below_the_permission_becomes_current() -> Result<()> {
+    let (broker, topic) = (kafka::shared()?, unique_name("below"));
+    let mut fed = Fed::new(broker, &topic, 7)?;
+    let place = Place::new(Path::new(PROGRAM), broker.addr(), &topic)?;
+    history(&mut fed, 3)?;
+    let mut live = place.spawn(&["stream", "--commit-ms", "100"], &[])?;
+    place.comes_to("live", &mut live, &fed.counts)?;
+    batched(&place, &["batch"])?;
+    place.run(&["backfill"])?;
+    // Two more generations: the second one's permission is the first one's frontier, above the line's.
+    for _ in 0..2 {
+        seal(&mut fed)?;
+        place.comes_to("live", &mut live, &fed.counts)?;
+        batched(&place, &["batch"])?;
+    }
+    for (command, says) in [
+        (&["switch"][..], "run `backfill` to extend it"),
+        (&["rollback", "--to", "1"], "rollback to generation 1"),
+    ] {
+        let e = place
+            .run(command)
+            .err()
+            .with_context(|| format!("{command:?} is done"))?
+            .to_string();
+        ensure!(
+            e.contains("partition lines/") && e.contains("would go back") && e.contains(says),
+            "{e}"
+        );
+        ensure!(place.manifest(4).is_err(), "{command:?} published");
+        place.is_exact("after a refusal", &fed.counts)?;
+    }
+    place.run(&["backfill"])?;
+    place.run(&["switch"])?;
+    place.is_exact("switched", &fed.counts)?;
+    place.run(&["rollback"])?;
+    place.is_exact("and back", &fed.counts)?;
+    place.stop(live)
 }
