@@ -1,5 +1,5 @@
-//! Files that are taken whole name no offsets, so a generation of them and cells of a log cannot be added (P8a; section 10 of the
-//! protocol). Either way round it is refused with that reason, and what was there is answered on.
+//! Files that are taken whole name no offsets, so a generation of them and cells of a log cannot be added (P8a; section
+//! 10 of the protocol). Either way round it is refused with that reason, and what was there is answered on.
 
 use std::fs;
 use std::path::Path;
