@@ -33,6 +33,10 @@ impl Estimate {
     pub fn contains(&self, truth: f64) -> bool {
         self.low <= truth && truth <= self.high
     }
+    /// Whether one truth may lie within the bounds of both.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.low <= other.high && other.low <= self.high
+    }
     /// For JSON and people.
     pub fn json(&self) -> Value {
         json!({ "value": self.value, "low": self.low, "high": self.high, "confidence": self.confidence })

@@ -42,6 +42,7 @@ pub struct ValueFace {
     sum: for<'a> fn(&mut dyn Iterator<Item = &'a [u8]>, &mut Vec<u8>) -> Result<bool, DecodeError>,
     json: fn(&[u8]) -> Result<Value, DecodeError>,
     magnitude: fn(&[u8]) -> Result<f64, DecodeError>,
+    agree: fn(&[u8], &[u8]) -> Result<bool, DecodeError>,
 }
 
 impl StoreFace {
@@ -108,6 +109,7 @@ impl ValueFace {
             sum: sum_bytes::<V>,
             json: |b| V::decode(b).map(|v| v.json()),
             magnitude: |b| V::decode(b).map(|v| v.magnitude()),
+            agree: |a, b| Ok(V::decode(a)?.agrees(&V::decode(b)?)),
         }
     }
     /// What the bytes mean.
@@ -134,6 +136,14 @@ impl ValueFace {
     /// When the bytes are no such value.
     pub fn magnitude(&self, bytes: &[u8]) -> Result<f64, DecodeError> {
         (self.magnitude)(bytes)
+    }
+    /// Whether two values could be sums of the same records: of exact sums whether they are the same, of approximate ones
+    /// whether their published bounds allow it ([`Codec::agrees`]).
+    ///
+    /// # Errors
+    /// When the bytes of one are no such value.
+    pub fn agree(&self, a: &[u8], b: &[u8]) -> Result<bool, DecodeError> {
+        (self.agree)(a, b)
     }
 }
 

@@ -88,6 +88,23 @@ fn quantiles_json(count: u64, quantile: impl Fn(f64) -> Option<Estimate>) -> Val
     Value::Object(object)
 }
 
+/// Ranks at which two quantile sketches are compared: few, for the bounds of each hold with a confidence only.
+const COMPARED: [f64; 5] = [0.01, 0.25, 0.5, 0.75, 0.99];
+
+/// Whether two quantile sketches may be of the same values: as many, and the bounds of the ranks of the same values meet.
+/// Each is its count, its quantiles and its ranks.
+fn quantiles_agree(
+    (n, quantile, rank): (u64, impl Fn(f64) -> Option<Estimate>, impl Fn(f64) -> Option<Estimate>),
+    (m, other_quantile, other_rank): (u64, impl Fn(f64) -> Option<Estimate>, impl Fn(f64) -> Option<Estimate>),
+) -> bool {
+    let both = |value: Estimate| match (rank(value.value), other_rank(value.value)) {
+        (Some(a), Some(b)) => a.meets(&b),
+        (a, b) => a.is_none() == b.is_none(),
+    };
+    let at = |q: f64| [quantile(q), other_quantile(q)].into_iter().flatten().all(both);
+    n == m && COMPARED.into_iter().all(at)
+}
+
 /// Sorts floats where they stand in an image.
 fn sort_floats(bytes: &mut [u8]) {
     let mut sorted = bytes.as_chunks::<8>().0.to_vec();

@@ -272,4 +272,10 @@ impl<const K: u16, const HIGH: bool> Codec for Req<K, HIGH> {
     fn magnitude(&self) -> f64 {
         self.count() as f64
     }
+    fn agrees(&self, other: &Self) -> bool {
+        super::quantiles_agree(
+            (self.count(), |q| self.quantile(q), |v| self.rank(v)),
+            (other.count(), |q| other.quantile(q), |v| other.rank(v)),
+        )
+    }
 }

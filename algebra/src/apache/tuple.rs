@@ -236,4 +236,11 @@ impl<const LG_K: u8, S: Monoid + Codec> Codec for Tuple<LG_K, S> {
     fn magnitude(&self) -> f64 {
         self.total(S::magnitude).value
     }
+    /// The sample is exact; the sums are what they are.
+    fn agrees(&self, other: &Self) -> bool {
+        let (a, b) = (self.keys.settled(Self::K), other.keys.settled(Self::K));
+        let mut pairs = a.entries().iter().zip(b.entries());
+        let same = (a.probability(), a.entries().len()) == (b.probability(), b.entries().len());
+        same && pairs.all(|((k, x), (l, y))| k == l && x.agrees(y))
+    }
 }

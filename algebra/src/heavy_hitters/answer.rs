@@ -69,6 +69,13 @@ impl<T: Item, const K: usize> HeavyHitters<T, K> {
         }
     }
 
+    /// Between what and what an item's count lies.
+    pub(super) fn bounds(&self, item: &T) -> (u64, u64) {
+        let found = self.table.find(item.hash64(), |mine| mine == item);
+        let count = found.and_then(|at| self.table.entries().get(at)).map_or(0, |e| e.count);
+        (count, count.saturating_add(self.offset))
+    }
+
     fn with_bounds(&self, entry: &Entry<T>) -> (T, Estimate) {
         (entry.item.clone(), self.bounded(entry.count))
     }

@@ -137,4 +137,18 @@ impl<T: Item, const K: usize> Codec for HeavyHitters<T, K> {
     fn magnitude(&self) -> f64 {
         self.total as f64
     }
+    /// The totals are exact; no item's bounds exclude the other's.
+    fn agrees(&self, other: &Self) -> bool {
+        let mut items = self
+            .table
+            .entries()
+            .iter()
+            .chain(other.table.entries())
+            .map(|e| &e.item);
+        let meet = |item: &T| {
+            let (a, b) = (self.bounds(item), other.bounds(item));
+            a.0 <= b.1 && b.0 <= a.1
+        };
+        self.total == other.total && items.all(meet)
+    }
 }

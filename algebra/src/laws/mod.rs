@@ -42,7 +42,7 @@ use crate::aggregator::Aggregator;
 use crate::codec::Codec;
 use crate::semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};
 pub use rule::{Broken, Rule};
-pub use tree::{Rng, approximate_trees, exact_trees, replayed_trees};
+pub use tree::{Rng, agreeing_trees, approximate_trees, exact_trees, replayed_trees};
 
 /// Checks a rule on random values, up to three at a time; 256 times, from a fixed seed.
 ///

@@ -135,6 +135,29 @@ pub fn replayed_trees<T, S: Absorb<T> + ExactLaws + Idempotent + Debug>(items: &
     Ok(())
 }
 
+/// The law of [`Codec::agrees`], of either tier: `trees` random merge trees over the same items agree with one state that absorbed
+/// them in a row, through bytes, and asked from either side.
+///
+/// # Errors
+/// The tree that does not.
+pub fn agreeing_trees<T, S: Absorb<T> + Codec + Debug>(items: &[T], trees: usize, seed: u64) -> Rule {
+    let mut rng = Rng(seed);
+    let mut whole = S::zero();
+    items.iter().for_each(|item| whole.absorb(item));
+    for tree in 0..trees {
+        let shards = 1 + rng.below(40);
+        let merged = random_tree(deal::<T, S>(items, shards, &mut rng), &mut rng, merge);
+        let merged = through_bytes(merged);
+        if !(merged.agrees(&whole) && whole.agrees(&merged) && merged.agrees(&merged)) {
+            return Err(Broken(format!(
+                "tree {tree} of {} items in {shards} shards (seed {seed}) does not agree with one state\n  tree: {merged:?}\n state: {whole:?}",
+                items.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The promise of the approximate tier: after each of `trees` random trees the truth lies within the bounds of the answer to
 /// each query. Bounds that hold with a confidence below 1 may miss as often as they say, and four standard deviations of the
 /// binomial more.

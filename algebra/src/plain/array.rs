@@ -78,4 +78,7 @@ impl<T: Codec, const N: usize> Codec for [T; N] {
     fn magnitude(&self) -> f64 {
         self.first().map_or(0.0, T::magnitude)
     }
+    fn agrees(&self, other: &Self) -> bool {
+        self.iter().zip(other).all(|(a, b)| a.agrees(b))
+    }
 }

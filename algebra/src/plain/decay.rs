@@ -43,6 +43,11 @@ pub(super) fn at<const HALF_LIFE: u64>(sum: Scaled, time: i64) -> f64 {
     sum.times((-part).exp2(), -whole).to_f64()
 }
 
+/// A time at which a decayed sum is near 1, so that it is neither lost nor infinite there.
+pub(super) fn settled<const HALF_LIFE: u64>(sum: Scaled) -> i64 {
+    sum.exponent().saturating_mul(HALF_LIFE as i64)
+}
+
 /// `value +- error`, or everything where a float cannot say it.
 pub(super) fn around(value: f64, error: f64) -> Estimate {
     if !value.is_finite() || !error.is_finite() {

@@ -172,4 +172,8 @@ impl<const HALF_LIFE: u64> Codec for DecayedMoments<HALF_LIFE> {
     fn magnitude(&self) -> f64 {
         self.mean.value
     }
+    fn agrees(&self, other: &Self) -> bool {
+        let same = |a: Bounded, b: Bounded| a.estimate().meets(&b.estimate());
+        self.weight.agrees(&other.weight) && same(self.mean, other.mean) && same(self.variance, other.variance)
+    }
 }

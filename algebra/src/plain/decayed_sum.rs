@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::decay::{around, at, decayed, relative_error, weight};
+use super::decay::{around, at, decayed, relative_error, settled, weight};
 use super::scaled::Scaled;
 use crate::codec::{Codec, DecodeError, Merge, decode_part, merge_decoded, nothing_left, put_part};
 use crate::estimate::Estimate;
@@ -104,6 +104,10 @@ impl<const HALF_LIFE: u64> Codec for DecayedSum<HALF_LIFE> {
     }
     fn magnitude(&self) -> f64 {
         self.at(0).value
+    }
+    fn agrees(&self, other: &Self) -> bool {
+        let time = settled::<HALF_LIFE>(self.size.max(other.size));
+        self.items == other.items && self.at(time).meets(&other.at(time))
     }
 }
 decayed!(DecayedSum);

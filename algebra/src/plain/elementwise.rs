@@ -122,4 +122,7 @@ impl<T: Codec + Monoid> Codec for Elementwise<T> {
     fn magnitude(&self) -> f64 {
         self.0.first().map_or(0.0, T::magnitude)
     }
+    fn agrees(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.agrees(b))
+    }
 }

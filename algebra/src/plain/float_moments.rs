@@ -224,4 +224,8 @@ impl Codec for FloatMoments {
     fn magnitude(&self) -> f64 {
         self.mean.value
     }
+    fn agrees(&self, other: &Self) -> bool {
+        let mut parts = self.parts().into_iter().zip(other.parts());
+        self.count == other.count && parts.all(|(a, b)| a.estimate().meets(&b.estimate()))
+    }
 }

@@ -140,4 +140,7 @@ impl Codec for FloatSum {
     fn magnitude(&self) -> f64 {
         self.sum
     }
+    fn agrees(&self, other: &Self) -> bool {
+        self.count == other.count && self.estimate().meets(&other.estimate())
+    }
 }

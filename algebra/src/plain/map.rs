@@ -116,6 +116,10 @@ impl<K: Codec + Ord, V: Codec + Monoid> Codec for BTreeMap<K, V> {
     fn magnitude(&self) -> f64 {
         self.len() as f64
     }
+    fn agrees(&self, other: &Self) -> bool {
+        let mut pairs = self.iter().zip(other);
+        self.len() == other.len() && pairs.all(|((k, a), (l, b))| k == l && a.agrees(b))
+    }
 }
 
 /// Encoded entries as they are read.

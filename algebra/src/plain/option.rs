@@ -76,6 +76,12 @@ impl<T: Codec> Codec for Option<T> {
     fn magnitude(&self) -> f64 {
         self.as_ref().map_or(f64::NEG_INFINITY, T::magnitude)
     }
+    fn agrees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Some(a), Some(b)) => a.agrees(b),
+            (a, b) => a.is_none() == b.is_none(),
+        }
+    }
 }
 
 /// The bytes of the value, if there is one.

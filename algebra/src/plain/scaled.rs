@@ -137,6 +137,16 @@ impl Scaled {
         .to_f64()
     }
 
+    /// The power of two in it.
+    pub(super) fn exponent(self) -> i64 {
+        self.exponent
+    }
+
+    /// The greater of two positive numbers.
+    pub(super) fn max(self, other: Self) -> Self {
+        if self.compare(other).is_ge() { self } else { other }
+    }
+
     /// The order of positive numbers.
     pub(super) fn compare(self, other: Self) -> Ordering {
         let key = |v: Self| (!v.is_zero(), v.exponent);

@@ -84,6 +84,9 @@ macro_rules! tuples {
             fn magnitude(&self) -> f64 {
                 self.$fi.magnitude()
             }
+            fn agrees(&self, other: &Self) -> bool {
+                self.$fi.agrees(&other.$fi) $(&& self.$i.agrees(&other.$i))*
+            }
         }
     };
     (@weakest $tier:ty) => { $tier };

@@ -30,6 +30,7 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
     let (merge, encode, decode) = (merge(s), encode(s), decode(s));
     let (schema, json) = (schema(s), json(s));
     let magnitude = &s.each(|m, t| quote_spanned!(at(t)=> <#t as #root::__private::Codec>::magnitude(&self.#m)))[0];
+    let agrees = s.each(|m, t| quote_spanned!(at(t)=> <#t as #root::__private::Codec>::agrees(&self.#m, &other.#m)));
     quote! {
         #[automatically_derived]
         impl #ig #root::__private::Codec for #name #tg #wc {
@@ -50,6 +51,9 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
             }
             fn magnitude(&self) -> f64 {
                 #magnitude
+            }
+            fn agrees(&self, other: &Self) -> bool {
+                #(#agrees)&&*
             }
         }
     }
