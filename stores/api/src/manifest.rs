@@ -161,6 +161,12 @@ impl Manifest {
         Ok(())
     }
 
+    /// Whether this is `base` in another form: it covers the same records with the same code, by other files.
+    pub fn is_form_of(&self, base: &Self) -> bool {
+        let of = |m: &Self| (m.realtime_namespace.clone(), m.line.clone());
+        self.realtime_namespace.is_some() && of(self) == of(base) && self.frontier == base.frontier
+    }
+
     /// The partitions whose frontier is below what `current` permits to drop in this manifest's namespace, each with its
     /// batch here and the batch below which cells may be gone. With any of them it can be published no more (P22, P24).
     pub fn below_drop(&self, current: &Self) -> Vec<(SourcePartition, BatchId, BatchId)> {

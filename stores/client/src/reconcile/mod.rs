@@ -1,24 +1,25 @@
 //! The two layers compared where both hold the same records (P36): the sum over partitions of the cells that a published run
 //! covers, against what that run added. Silent divergence is the disease of every pair of layers; here it is measured.
+//!
+//! Modules: [`obstacle`] (why a run cannot be compared), `compare` (the comparison), [`report`] (what is kept of it).
 
-use std::collections::BTreeSet;
-use std::ops::Range;
+mod compare;
+pub mod obstacle;
+pub mod report;
+
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition, StoreFace};
-use rufous_store_api::{Cell, Manifest, Progress, Snapshot, StoreGeneration};
-use serde::Serialize;
+use rufous_store_api::{Manifest, StoreGeneration};
+use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
-
-/// How many keys are asked for at once.
-const KEYS: usize = 4096;
-/// How many drifted keys are shown.
-const SHOWN: usize = 20;
+use compare::Compare;
+use obstacle::{Obstacle, Why, unstable};
 
 /// What a comparison of one store over one published run found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reconciled {
     /// The store.
@@ -34,31 +35,62 @@ pub struct Reconciled {
 }
 
 /// What became of a comparison.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Comparison {
     /// Every key of the run was compared, and every key of the cells.
     Compared {
         /// How many keys either side has.
         keys: u64,
+        /// How many of them have other bytes, and values within the published bounds of each other: of approximate sums.
+        within: u64,
         /// How many of them differ. 0: the layers agree.
         drifted: u64,
         /// The first of those.
         first: Vec<Drift>,
     },
-    /// It cannot be known now, and why. That is no drift of zero.
-    NotComparable(String),
+    /// It cannot be known now. That is no drift of zero.
+    NotComparable {
+        /// What stands in the way.
+        obstacle: Obstacle,
+        /// With names and offsets.
+        why: String,
+    },
 }
 
 /// A key whose two sums differ, in canonical bytes; `None`: that side has no such key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     /// The key.
+    #[serde(with = "report::hex")]
     pub key: Vec<u8>,
     /// What the run added.
+    #[serde(with = "report::some_hex")]
     pub offline: Option<Vec<u8>>,
     /// What the cells add up to.
+    #[serde(with = "report::some_hex")]
     pub realtime: Option<Vec<u8>>,
+}
+
+impl Drift {
+    /// What offline is ahead by, in the number by which "largest" is meant of such values ([`magnitude`]); nothing counts as
+    /// 0. A number for people: values of one magnitude may differ.
+    ///
+    /// # Errors
+    /// `CorruptData` when a side is no such value.
+    ///
+    /// [`magnitude`]: rufous_core::evidence::ValueFace::magnitude
+    pub fn ahead(&self, face: &StoreFace) -> Result<f64> {
+        let of = |side: &Option<Vec<u8>>| match side {
+            Some(bytes) => face
+                .value
+                .magnitude(bytes)
+                .map_err(|e| Error::corrupt(format!("store `{}`: {e}", face.name))),
+            None => Ok(0.0),
+        };
+        Ok(of(&self.offline)? - of(&self.realtime)?)
+    }
 }
 
 impl Reconciled {
@@ -66,33 +98,46 @@ impl Reconciled {
     pub fn agrees(&self) -> Option<bool> {
         match &self.outcome {
             Comparison::Compared { drifted, .. } => Some(*drifted == 0),
-            Comparison::NotComparable(_) => None,
+            Comparison::NotComparable { .. } => None,
         }
+    }
+    /// Whether a later comparison of the same run may know more.
+    pub fn may_change(&self) -> bool {
+        matches!(&self.outcome, Comparison::NotComparable { obstacle, .. } if obstacle.passes())
+    }
+    /// The partitions that the run moved, with the cuts between which it read.
+    pub fn moved(&self) -> impl Iterator<Item = (&SourcePartition, Cut, Cut)> {
+        let all = self.to.0.iter().map(|(p, to)| (p, self.from.of(p), *to));
+        all.filter(|(_, from, to)| from != to)
     }
 }
 
+/// A run: what a manifest added to the one before it.
+struct Run {
+    base: Manifest,
+    m: Arc<Manifest>,
+}
+
 impl Client {
-    /// Compares one store over the run that manifest `number` published; the current one when it is `None`.
+    /// Compares one store over the run that manifest `number` published; over the newest run when it is `None`.
     ///
     /// # Errors
     /// `InvalidRequest` when there is no such manifest or it holds other types; what the stores return. That the run
     /// cannot be compared is no error but [`Comparison::NotComparable`].
     pub fn reconcile(&self, face: &StoreFace, number: Option<u64>) -> Result<Reconciled> {
-        let manifests = &self.parts().manifests;
+        self.reconcile_unless(face, number, &AtomicBool::new(false))
+    }
+
+    /// [`reconcile`](Self::reconcile) that ends when it is told to.
+    ///
+    /// # Errors
+    /// As there; `Closed` when `stop` was set before it was done.
+    pub fn reconcile_unless(&self, face: &StoreFace, number: Option<u64>, stop: &AtomicBool) -> Result<Reconciled> {
         let m = match number {
-            None => self.newest(0)?,
-            Some(number) => Arc::new(manifests.get(number)?.ok_or_else(|| {
-                Error::invalid(format!(
-                    "job `{}` has no manifest {number}: it was deleted, or was never published",
-                    self.parts().job
-                ))
-            })?),
+            None => self.newest_run()?,
+            Some(number) => self.numbered(number)?,
         };
         self.raw(*face).check_schema(&m)?;
-        let base = match m.number.checked_sub(1) {
-            Some(before) => manifests.get(before)?,
-            None => None,
-        };
         let report = |from: &Frontier, outcome| Reconciled {
             store: face.name.into(),
             manifest: m.number,
@@ -100,231 +145,145 @@ impl Client {
             to: m.frontier.clone(),
             outcome,
         };
-        let not = |from: &Frontier, why: String| Ok(report(from, Comparison::NotComparable(why)));
-        let Some(base) = base else {
-            return not(
-                &m.frontier,
-                format!("what manifest {} was built on is not there any more", m.number),
-            );
+        let (from, outcome) = match self.run_of(&m)? {
+            Ok(run) => {
+                let outcome = match self.compare(face, &run, stop)? {
+                    Ok(outcome) => outcome,
+                    Err((obstacle, why)) => Comparison::NotComparable { obstacle, why },
+                };
+                (run.base.frontier, outcome)
+            }
+            Err((from, (obstacle, why))) => (from, Comparison::NotComparable { obstacle, why }),
         };
-        if base.line != m.line || base.realtime_namespace != m.realtime_namespace {
-            return not(
-                &base.frontier,
-                format!("manifest {} is a switch to another line, not a run", m.number),
-            );
+        Ok(report(&from, outcome))
+    }
+
+    /// The manifests whose runs cover a batch: `batch` names it for each partition. Newest first; of runs that a rollback took
+    /// back, those that came after it count. A partition whose run is not there any more has none.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the job has never run; what the manifest log returns.
+    pub fn runs_over(&self, batch: &dyn Fn(&SourcePartition) -> Option<BatchId>) -> Result<Vec<u64>> {
+        let mut m = self.newest(0)?;
+        let mut open: Vec<_> = m
+            .frontier
+            .0
+            .keys()
+            .filter_map(|p| Some((p.clone(), batch(p)?)))
+            .collect();
+        // What is not covered yet is in no run.
+        open.retain(|(p, b)| *b < m.frontier.of(p).batch);
+        let mut runs = Vec::new();
+        while !open.is_empty() {
+            let Some(base) = self.before(&m)? else { break };
+            if base.line != m.line {
+                // All that it covers came at once, from another line.
+                break;
+            }
+            let before = open.len();
+            open.retain(|(p, b)| !(base.frontier.of(p).batch..m.frontier.of(p).batch).contains(b));
+            if open.len() < before {
+                runs.push(m.number);
+            }
+            m = Arc::new(base);
         }
-        let Some(namespace) = &m.realtime_namespace else {
-            return not(&base.frontier, "a bounded input has no realtime part".into());
+        Ok(runs)
+    }
+
+    fn numbered(&self, number: u64) -> Result<Arc<Manifest>> {
+        let found = self.parts().manifests.get(number)?;
+        found.map(Arc::new).ok_or_else(|| {
+            Error::invalid(format!(
+                "job `{}` has no manifest {number}: it was deleted, or was never published",
+                self.parts().job
+            ))
+        })
+    }
+
+    /// The manifest before this one, if it is there.
+    fn before(&self, m: &Manifest) -> Result<Option<Manifest>> {
+        match m.number.checked_sub(1) {
+            Some(before) => self.parts().manifests.get(before),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest manifest that is no other form of the one before it: what [`reconcile`](Self::reconcile) compares when no
+    /// manifest is named.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the job has never run; what the manifest log returns.
+    pub fn newest_run(&self) -> Result<Arc<Manifest>> {
+        let mut m = self.newest(0)?;
+        while let Some(base) = self.before(&m)?
+            && m.is_form_of(&base)
+        {
+            m = Arc::new(base);
+        }
+        Ok(m)
+    }
+
+    /// The run that a manifest published, or where it would begin and why it is none.
+    fn run_of(&self, m: &Arc<Manifest>) -> Result<Result<Run, (Frontier, Why)>> {
+        let not = |from: &Frontier, obstacle, why: String| Ok(Err((from.clone(), (obstacle, why))));
+        if m.realtime_namespace.is_none() {
+            let why = "a bounded input has no realtime part".into();
+            return not(&m.frontier, Obstacle::Bounded, why);
+        }
+        let Some(base) = self.before(m)? else {
+            return match m.number {
+                0 => not(&m.frontier, Obstacle::NoRun, "no run was published yet".into()),
+                n => {
+                    let why = format!("what manifest {n} was built on is not there any more");
+                    not(&m.frontier, Obstacle::NoBase, why)
+                }
+            };
         };
+        let from = base.frontier.clone();
+        if base.line != m.line || base.realtime_namespace != m.realtime_namespace {
+            let why = format!("manifest {} is a switch to another line, not a run", m.number);
+            return not(&from, Obstacle::NoRun, why);
+        }
         // A rollback goes back, by batches that may be empty, too.
         let back = |(p, to): (&SourcePartition, &Cut)| {
-            let from = base.frontier.of(p);
+            let from = from.of(p);
             to.cut < from.cut || to.batch < from.batch
         };
-        if base.frontier == m.frontier || m.frontier.0.iter().any(back) {
-            return not(&base.frontier, format!("manifest {} added no batches", m.number));
+        if from == m.frontier || m.frontier.0.iter().any(back) {
+            let why = format!("manifest {} added no batches", m.number);
+            return not(&from, Obstacle::NoRun, why);
         }
+        Ok(Ok(Run { base, m: m.clone() }))
+    }
+
+    fn compare(&self, face: &StoreFace, run: &Run, stop: &AtomicBool) -> Result<Result<Comparison, Why>> {
+        let (base, m) = (&run.base, &run.m);
+        let namespace = m.realtime_namespace.as_deref().unwrap_or_default();
         let Some(reader) = (self.parts().realtime)(namespace)? else {
-            return not(&base.frontier, "there is no realtime state".into());
+            return Ok(Err((Obstacle::NoState, "there is no realtime state".into())));
         };
         let snapshot = reader.snapshot()?;
         if snapshot.namespace() != namespace {
-            return not(
-                &base.frontier,
-                "the realtime state is that of another version of the job".into(),
-            );
+            let why = "the realtime state is that of another version of the job";
+            return Ok(Err((Obstacle::OtherCode, why.into())));
         }
         let rows = snapshot.partitions(face.name)?;
-        if let Some(why) = unstable(&rows, &base, &m) {
-            return not(&base.frontier, why);
+        if let Some(why) = unstable(&rows, base, m) {
+            return Ok(Err(why));
         }
-        let outcome = Compare {
-            client: self,
+        let range = |p: &SourcePartition| base.frontier.of(p).batch..m.frontier.of(p).batch;
+        let compare = Compare {
+            generations: &*self.parts().generations,
             face,
             snapshot: &*snapshot,
+            stop,
             floor: &base.frontier,
-            range: rows
-                .iter()
-                .map(|(p, _)| base.frontier.of(p).batch..m.frontier.of(p).batch)
-                .collect(),
+            range: rows.iter().map(|(p, _)| range(p)).collect(),
             delta: StoreGeneration {
                 runs: m.stores.get(face.name).map(|g| g.delta.clone()).unwrap_or_default(),
                 ..StoreGeneration::default()
             },
-            keys: 0,
-            drifted: 0,
-            first: Vec::new(),
-        }
-        .run()?;
-        Ok(report(&base.frontier, outcome))
-    }
-}
-
-/// Why a run cannot be compared: one partition for which P36 does not hold is enough.
-fn unstable(rows: &[(SourcePartition, Progress)], base: &Manifest, m: &Manifest) -> Option<String> {
-    for (p, to) in &m.frontier.0 {
-        let from = base.frontier.of(p);
-        if from == *to {
-            continue;
-        }
-        let Some((_, row)) = rows.iter().find(|(known, _)| known == p) else {
-            return Some(format!("{p} has no realtime state"));
         };
-        if row.released {
-            return Some(format!(
-                "{p} is read by another process, which keeps its state elsewhere"
-            ));
-        }
-        if row.next < to.cut && kept(Rule::ReconcileStable) {
-            return Some(format!(
-                "{p} was read live up to offset {}, the run reaches {}: try again later",
-                row.next, to.cut
-            ));
-        }
-        if row.retained_from > from.batch {
-            return Some(format!(
-                "cells of {p} below batch {} are dropped, the run begins at {}",
-                row.retained_from.0, from.batch.0
-            ));
-        }
-        if row.fingerprint != m.fingerprint {
-            return Some(format!(
-                "the cells of {p} were written by other code ({})",
-                row.fingerprint
-            ));
-        }
-        for frontier in [from, *to] {
-            if let Err(found) = row.aligned(frontier) {
-                return Some(format!(
-                    "{p} is divided at offset {} offline and {:?} live, at batch {}",
-                    found.offline_cut, found.realtime_cut, found.batch.0
-                ));
-            }
-        }
-        let overlaps = |a: u64, b: u64| a < to.cut && b > from.cut;
-        let lost = row.holes.iter().find(|h| overlaps(h.from, h.to));
-        let lost = lost.or_else(|| {
-            let ours = m.holes.iter().filter(|h| h.partition == *p).map(|h| &h.hole);
-            ours.into_iter().find(|h| overlaps(h.from, h.to))
-        });
-        if let Some(hole) = lost {
-            return Some(format!(
-                "offsets {}..{} of {p} are lost to one layer",
-                hole.from, hole.to
-            ));
-        }
+        compare.run().map(Ok)
     }
-    None
-}
-
-struct Compare<'a> {
-    client: &'a Client,
-    face: &'a StoreFace,
-    snapshot: &'a dyn Snapshot,
-    /// Cells at and above it ...
-    floor: &'a Frontier,
-    /// ... the same as batches, one a row, and the batches that they are below.
-    range: Vec<Range<BatchId>>,
-    delta: StoreGeneration,
-    keys: u64,
-    drifted: u64,
-    first: Vec<Drift>,
-}
-
-impl Compare<'_> {
-    fn run(mut self) -> Result<Comparison> {
-        let generations = self.client.parts().generations.clone();
-        let (mut pairs, delta) = (Vec::new(), std::mem::take(&mut self.delta));
-        generations.scan(self.face, &delta, &[], &mut |key, value| {
-            pairs.push((key.to_vec(), value.to_vec()));
-            if pairs.len() < KEYS {
-                Ok(())
-            } else {
-                self.compare(&mut pairs)
-            }
-        })?;
-        self.compare(&mut pairs)?;
-        // Keys that only the cells have. A key may have several cells.
-        let mut asked = BTreeSet::new();
-        let mut missing = BTreeSet::new();
-        let range = std::mem::take(&mut self.range);
-        let mut look = |asked: &mut BTreeSet<Vec<u8>>| -> Result<()> {
-            let keys: Vec<_> = std::mem::take(asked).into_iter().collect();
-            let found = generations.get(self.face, &delta, &keys)?;
-            missing.extend(
-                keys.into_iter()
-                    .zip(found)
-                    .filter(|(_, v)| v.is_none())
-                    .map(|(key, _)| key),
-            );
-            Ok(())
-        };
-        self.snapshot.scan(self.face.name, &[], self.floor, &mut |key, cell| {
-            if covered(&cell, &range) && asked.insert(key.to_vec()) && asked.len() >= KEYS {
-                look(&mut asked)?;
-            }
-            Ok(())
-        })?;
-        look(&mut asked)?;
-        self.range = range;
-        let missing: Vec<_> = missing.into_iter().collect();
-        for keys in missing.chunks(KEYS) {
-            let realtime = self.realtime(keys)?;
-            for (key, realtime) in keys.iter().zip(realtime) {
-                self.keys += 1;
-                self.drift(key.clone(), None, realtime);
-            }
-        }
-        Ok(Comparison::Compared {
-            keys: self.keys,
-            drifted: self.drifted,
-            first: self.first,
-        })
-    }
-
-    fn compare(&mut self, pairs: &mut Vec<(Vec<u8>, Vec<u8>)>) -> Result<()> {
-        let keys: Vec<_> = pairs.iter().map(|(key, _)| key.clone()).collect();
-        let realtime = self.realtime(&keys)?;
-        for ((key, offline), realtime) in pairs.drain(..).zip(realtime) {
-            self.keys += 1;
-            if realtime.as_ref() != Some(&offline) {
-                self.drift(key, Some(offline), realtime);
-            }
-        }
-        Ok(())
-    }
-
-    /// The sums of the cells of these keys, in order.
-    fn realtime(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        let cells = self.snapshot.cells(self.face.name, keys, self.floor)?;
-        let sum = |cells: Vec<Cell>| {
-            let mut parts = cells
-                .iter()
-                .filter(|c| covered(c, &self.range))
-                .map(|c| &c.value[..])
-                .peekable();
-            if parts.peek().is_none() {
-                return Ok(None);
-            }
-            let mut sum = Vec::new();
-            let undecodable = |e| Error::corrupt(format!("store `{}`: a cell is not of its type: {e}", self.face.name));
-            self.face.value.sum(&mut parts, &mut sum).map_err(undecodable)?;
-            Ok(Some(sum))
-        };
-        cells.into_iter().map(sum).collect()
-    }
-
-    fn drift(&mut self, key: Vec<u8>, offline: Option<Vec<u8>>, realtime: Option<Vec<u8>>) {
-        self.drifted += 1;
-        if self.first.len() < SHOWN {
-            self.first.push(Drift { key, offline, realtime });
-        }
-    }
-}
-
-/// Whether the run covers a cell.
-fn covered(cell: &Cell, range: &[Range<BatchId>]) -> bool {
-    range
-        .get(cell.partition as usize)
-        .is_some_and(|range| range.contains(&cell.batch))
 }
