@@ -1,33 +1,109 @@
-//! Many runs slow reads down: those that are small beside what is older are merged.
+//! Many runs slow reads down: those that are small beside what is older are merged, behind the publish that added one too many.
+//! The generation is then published once more in its new form: the same records, the same frontier, the same permission to drop
+//! (P22, P23). It is no generation of its own: it takes no place in the keep window, and no rollback goes to it alone.
 
 use rufous_core::panics::catch;
-use rufous_core::{Result, StoreFace};
-use rufous_store_api::{RunFile, StoreGeneration, merge_runs};
+use rufous_core::{Error, Result, StoreFace};
+use rufous_store_api::{Manifest, Published, RunFile, StoreGeneration, merge_runs};
 
 use crate::options::BatchRun;
+use crate::progress::Phase;
+use crate::run::MAX_CONFLICTS;
+use crate::survey::now;
 use crate::worker::nobody;
 
 /// A key may lie in so many runs.
 const DEPTH: usize = 8;
 
+/// Runs of a store that follow each other, and what they are merged into.
+struct Merged {
+    store: &'static str,
+    from: Vec<RunFile>,
+    to: Vec<RunFile>,
+}
+
 impl BatchRun<'_> {
-    /// Merges the newest runs when a key may lie in more than [`DEPTH`]: as many that what stays is larger than what was
-    /// merged. So a run of a small delta costs little, and each pair is written again about once each time the store doubles.
-    pub(crate) fn compact(&self, face: &StoreFace, generation: &mut StoreGeneration) -> Result<()> {
-        if depth(&generation.runs) <= DEPTH {
-            return Ok(());
+    /// Merges the newest runs of the current generation when a key may lie in more than 8: as many that what stays is larger
+    /// than what was merged. So a run of a small delta costs little, and each pair is written again about once each time the
+    /// store doubles. Returns the manifest that names the merged runs; `None`: there was nothing to merge, or others published
+    /// meanwhile what does not have these runs, and the next run merges.
+    ///
+    /// # Errors
+    /// When a run cannot be read or written. What is published stays as it is.
+    pub fn merge(&self) -> Result<Option<Manifest>> {
+        let Some(mut base) = self.manifests.newest(0)? else {
+            return Ok(None);
+        };
+        // A bounded input is written whole, and other code has other sums.
+        if base.realtime_namespace.is_none() || base.fingerprint != self.plan.fingerprint() {
+            return Ok(None);
         }
-        let kept = kept(&generation.runs);
+        let mut all = Vec::new();
+        for face in self.plan.stores() {
+            if let Some(generation) = base.stores.get(face.name) {
+                all.extend(self.merge_store(face, generation)?);
+            }
+        }
+        if all.is_empty() {
+            return Ok(None);
+        }
+        self.options.progress.enter(Phase::Publishing);
+        for _ in 0..MAX_CONFLICTS {
+            let Some(next) = other_form(&base, &all) else {
+                return Ok(None);
+            };
+            next.check_follows(&base)
+                .map_err(|why| Error::bug(format!("another form of a generation: {why}")))?;
+            if self.manifests.publish(&next)? == Published::Done {
+                return Ok(Some(next));
+            }
+            match self.manifests.newest(0)? {
+                Some(newest) => base = newest,
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
+    fn merge_store(&self, face: &StoreFace, generation: &StoreGeneration) -> Result<Option<Merged>> {
+        if depth(&generation.runs) <= DEPTH {
+            return Ok(None);
+        }
+        self.options.progress.enter(Phase::Merging);
         let newest = StoreGeneration {
             schema: generation.schema.clone(),
-            runs: generation.runs.split_off(kept),
+            runs: generation
+                .runs
+                .get(kept(&generation.runs)..)
+                .unwrap_or_default()
+                .to_vec(),
             delta: Vec::new(),
         };
         let merged = catch(|| merge_runs(self.generations, face, &newest))
             .map_err(|panicked| nobody(self.plan.job(), &panicked).at(format_args!("store `{}`", face.name)))??;
-        generation.runs.extend(merged);
-        Ok(())
+        Ok(Some(Merged {
+            store: face.name,
+            from: newest.runs,
+            to: merged.into_iter().collect(),
+        }))
     }
+}
+
+/// The manifest on top of `base` in which merged runs take the place of theirs; `None`: it does not have them.
+fn other_form(base: &Manifest, all: &[Merged]) -> Option<Manifest> {
+    let mut next = base.clone();
+    next.number += 1;
+    next.created_at = now();
+    for generation in next.stores.values_mut() {
+        // It adds nothing. The run's own manifest keeps its delta (P36).
+        generation.delta.clear();
+    }
+    for merged in all {
+        let runs = &mut next.stores.get_mut(merged.store)?.runs;
+        let at = runs.windows(merged.from.len()).position(|some| some == merged.from)?;
+        runs.splice(at..at + merged.from.len(), merged.to.iter().cloned());
+    }
+    Some(next)
 }
 
 /// In how many runs a key may lie at most.
@@ -66,6 +142,56 @@ mod tests {
             keys: 1,
             first_key: first.into(),
             last_key: last.into(),
+        }
+    }
+
+    /// P22: merged runs take the place of theirs also in what others published meanwhile; where those are gone, in none.
+    #[test]
+    fn another_form_of_what_is_current() {
+        let named = |name: &str| RunFile {
+            path: name.into(),
+            ..run(1, "00", "ff")
+        };
+        let runs = |names: &str| names.split(' ').map(named).collect::<Vec<_>>();
+        let base = |names: &str| Manifest {
+            format: 1,
+            number: 7,
+            job: "j".into(),
+            line: "l".into(),
+            fingerprint: "f".into(),
+            cut_specs: Default::default(),
+            realtime_namespace: Some("f".into()),
+            stores: [(
+                "s".to_string(),
+                StoreGeneration {
+                    schema: String::new(),
+                    runs: runs(names),
+                    delta: runs("d"),
+                },
+            )]
+            .into(),
+            frontier: Default::default(),
+            drop_before: Default::default(),
+            holes: Vec::new(),
+            input: Vec::new(),
+            created_at: rufous_core::Timestamp(0),
+            covered_until: "c".into(),
+        };
+        let merged = || {
+            [Merged {
+                store: "s",
+                from: runs("b c"),
+                to: runs("m"),
+            }]
+        };
+        for (before, after) in [("a b c", "a m"), ("a b c d", "a m d"), ("b c", "m")] {
+            let (base, next) = (base(before), other_form(&base(before), &merged()).unwrap());
+            assert_eq!(next.stores["s"].runs, runs(after));
+            assert!(next.is_form_of(&base) && next.check_follows(&base).is_ok());
+            assert!(next.stores["s"].delta.is_empty());
+        }
+        for before in ["a", "a b", "a c b", "a b x c"] {
+            assert_eq!(other_form(&base(before), &merged()), None, "{before}");
         }
     }
 

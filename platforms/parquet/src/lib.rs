@@ -7,7 +7,7 @@
 //! - `sums`: what the threads have summed, in memory or in files, added up in key order;
 //! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do, `bounded`: with files that are taken
 //!   whole;
-//! - [`run`]: the whole run and its publish (P22, P23); `compact`: runs that are merged before it;
+//! - [`run`]: the whole run and its publish (P22); `keep`: what it permits to drop (P23); `compact`: runs that are merged behind it;
 //! - [`backfill`]: a line of generations beside the live one; [`progress`]: how far a run is;
 //! - [`input`]: the files of a bounded input, and files of lines; `columns`: Parquet files as columns.
 #![forbid(unsafe_code)]
@@ -17,6 +17,7 @@ mod bounded;
 mod columns;
 mod compact;
 pub mod input;
+mod keep;
 pub mod options;
 pub mod progress;
 pub mod run;

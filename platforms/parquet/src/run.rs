@@ -16,15 +16,32 @@ use crate::work::{Piece, Work};
 use crate::worker::{Care, nobody};
 
 /// Publishes may collide with another run's this often.
-const MAX_CONFLICTS: usize = 5;
+pub(crate) const MAX_CONFLICTS: usize = 5;
 
 impl BatchRun<'_> {
-    /// Runs and publishes. Without new sealed batches nothing is published.
+    /// Runs and publishes, then merges runs where reads would suffer ([`merge`](Self::merge)). Without new sealed batches
+    /// nothing is published.
+    ///
+    /// # Errors
+    /// Those of [`publish`](Self::publish); those of `merge`, with the generation that is published all the same.
+    pub fn run(&self) -> Result<BatchReport> {
+        let mut report = self.publish()?;
+        let number = report.manifest.number;
+        let merged = self.merge();
+        if let Some(merged) =
+            merged.map_err(|e| e.at(format_args!("generation {number} is published; merging its runs")))?
+        {
+            report.manifest = merged;
+        }
+        Ok(report)
+    }
+
+    /// Runs and publishes. Nobody waits for runs to be merged.
     ///
     /// # Errors
     /// When an input is missing or damaged, a record cannot be decoded (unless skipped), or the job does not fit the data
     /// directory.
-    pub fn run(&self) -> Result<BatchReport> {
+    pub fn publish(&self) -> Result<BatchReport> {
         for _ in 0..MAX_CONFLICTS {
             self.options.progress.enter(Phase::Planning);
             if let Some(report) = self.execute(self.plan()?)? {
@@ -69,11 +86,9 @@ impl BatchRun<'_> {
             let generation = manifest.stores.entry(face.name.to_string()).or_default();
             let keys = delta.iter().map(|d| d.keys).sum();
             progress.keys.fetch_add(keys, Relaxed);
-            progress.enter(Phase::Merging);
             report.keys.insert(face.name.to_string(), keys);
             generation.runs.extend(delta.iter().cloned());
             generation.delta = delta;
-            self.compact(face, generation)?;
         }
         progress.enter(Phase::Publishing);
         match self.manifests.publish(&manifest)? {

@@ -229,12 +229,13 @@ impl BatchRun<'_> {
                 generation.schema = face.schema();
                 stores.insert(face.name.to_string(), generation);
             }
+            let keep = self.options.keep;
+            let permitted = crate::keep::permission(self.manifests, &base, &frontier, keep)?;
+            manifest.drop_before.insert(namespace, permitted);
             manifest.number += 1;
             manifest.covered_until = self.covered_until(&frontier);
             manifest.stores = stores;
             manifest.frontier = frontier;
-            // Keep 1: the base must stay available for rollback (P23).
-            manifest.drop_before.insert(namespace, base.frontier.clone());
             manifest.holes.extend(holes);
             let range = |p: target::Piece| InputRange {
                 files: p.files.into_iter().map(|f| (f.path, f.checksum)).collect(),
@@ -420,7 +421,7 @@ impl BatchRun<'_> {
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp(
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
