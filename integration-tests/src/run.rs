@@ -77,6 +77,37 @@ impl State {
             realtime: Arc::new(move |_: &str| Ok(Some(realtime.clone() as Arc<dyn RealtimeReader>))),
         })
     }
+    /// I6, P36: where the layers can be compared over the newest run they agree, in every store. Returns whether they could be.
+    ///
+    /// # Errors
+    /// The first store that drifted, with what was found.
+    pub fn agree(&self, plan: &Plan) -> rufous::Result<bool> {
+        let client = self.client(plan);
+        let mut compared = true;
+        for face in plan.stores() {
+            let found = client.reconcile(face, None)?;
+            match found.agrees() {
+                Some(true) => {}
+                Some(false) => {
+                    return Err(rufous::Error::bug(format!("I6: the layers do not agree: {found:?}")));
+                }
+                None => compared = false,
+            }
+        }
+        Ok(compared)
+    }
+    /// [`agree`](Self::agree), where nothing stands in the way of a comparison.
+    ///
+    /// # Errors
+    /// As there, and when they cannot be compared.
+    pub fn surely_agree(&self, plan: &Plan) -> rufous::Result<()> {
+        if self.agree(plan)? {
+            return Ok(());
+        }
+        let faces = plan.stores().iter();
+        let all: rufous::Result<Vec<_>> = faces.map(|f| self.client(plan).reconcile(f, None)).collect();
+        Err(rufous::Error::bug(format!("the layers cannot be compared: {:?}", all?)))
+    }
     /// Every merged answer of the plan's only store.
     pub fn answers(&self, plan: &Plan) -> Result<Bytes> {
         let (rows, _) = self.client(plan).raw(plan.stores()[0]).under(&[])?;

@@ -143,6 +143,7 @@ fn over_kafka(plan: &Plan, lines: &[String], reference: &Bytes, seeded: usize) -
             &state.answers(plan)?,
             reference,
         );
+        state.agree(plan)?;
     }
     Ok(())
 }
@@ -178,6 +179,7 @@ fn live_and_hybrid(plan: &Plan, lines: &[String], reference: &Bytes, partitions:
         let report = hybrid.batch(plan, archive.clone(), Format::JsonLines, false, Some(BatchId(day)))?;
         assert!(report.published, "day {day}");
         assert_same(&format!("hybrid at day {day}"), &hybrid.answers(plan)?, reference);
+        hybrid.surely_agree(plan)?;
     }
 
     // A generation that grows day by day: beyond eight its runs are merged into one.
@@ -188,6 +190,7 @@ fn live_and_hybrid(plan: &Plan, lines: &[String], reference: &Bytes, partitions:
     growing.manifests.publish(&live.manifests.get(0)?.context("genesis")?)?;
     for &day in &days[1..] {
         let report = growing.batch(plan, archive.clone(), Format::JsonLines, false, Some(BatchId(day)))?;
+        growing.surely_agree(plan)?;
         let runs = report.manifest.stores[plan.stores()[0].name].runs.len();
         assert!((1..=8).contains(&runs), "{runs} runs at day {day}");
     }
@@ -207,8 +210,10 @@ fn live_and_hybrid(plan: &Plan, lines: &[String], reference: &Bytes, partitions:
             reference,
         );
         // Incremental: the next run adds what is sealed since.
+        state.surely_agree(plan)?;
         state.batch(plan, archive.clone(), Format::JsonLines, false, None)?;
         assert_same("after the next run", &state.answers(plan)?, reference);
+        state.surely_agree(plan)?;
     }
     Ok(())
 }
@@ -280,6 +285,7 @@ fn words_over_kafka(plan: &Plan, lines: &[&str], reference: &Bytes) -> Result<()
             &hybrid.answers(plan)?,
             reference,
         );
+        hybrid.agree(plan)?;
     }
     Ok(())
 }

@@ -137,6 +137,14 @@ impl Bed {
         };
         run.run()
     }
+    /// I6: both layers hold the same of the newest run, if one was published.
+    pub(super) fn agree(&self) -> Result<()> {
+        let newest = self.state.manifests.newest(0)?;
+        match newest.filter(|m| m.number > 0) {
+            Some(_) => self.state.surely_agree(&self.plan),
+            None => Ok(()),
+        }
+    }
     /// Every store, merged over both layers by the client.
     pub(super) fn answers(&self) -> Result<Answers> {
         let client = self.state.client(&self.plan);

@@ -47,6 +47,7 @@ impl Subject for Bulk {
         }
         bed.publish(&archives, None, self.threads)?;
         bed.live(logs()?, Duration::from_millis(20))?;
+        bed.agree()?;
         bed.answers()
     }
 }

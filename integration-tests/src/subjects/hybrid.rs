@@ -1,5 +1,5 @@
 //! Both layers: the log is archived, and at every place where a batch begins the archive is published below it and the
-//! stream has the rest (equation 2).
+//! stream has the rest (equation 2). At each of them the layers are compared over what both hold (I6).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +86,7 @@ fn over_one_stream(case: &Case, live: &Bed, archives: &Archives, split: BatchId)
         .ok_or_else(|| Error::bug("no genesis manifest"))?;
     bed.state.manifests.publish(&genesis)?;
     bed.publish(archives, Some(split), 1)?;
+    bed.agree()?;
     bed.answers()
 }
 
@@ -95,6 +96,7 @@ fn published_first(case: &Case, archives: &Archives, split: BatchId) -> Result<A
     bed.genesis(listed(case, &bed.plan, POLL, None)?)?;
     bed.publish(archives, Some(split), 2)?;
     bed.live(listed(case, &bed.plan, POLL, None)?, COMMIT)?;
+    bed.agree()?;
     bed.answers()
 }
 
@@ -106,5 +108,6 @@ fn batch_by_batch(case: &Case, archives: &Archives) -> Result<Answers> {
         bed.publish(archives, Some(split), 1)?;
     }
     bed.live(listed(case, &bed.plan, POLL, None)?, COMMIT)?;
+    bed.agree()?;
     bed.answers()
 }
