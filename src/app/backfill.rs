@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::cli::Backfill;
+use super::cli::{Backfill, Stay};
 use super::generations::now;
 use super::open::Context;
 use super::recut;
@@ -31,9 +31,11 @@ fn manifests(context: &Context<'_>, line: &str) -> Manifests {
 /// The newest staged line of this code that is not the current one.
 fn open_line(context: &Context<'_>) -> Result<Option<String>> {
     let current = context.manifests.newest(0)?.map(|m| m.line);
+    // What gc is about to delete is no line to go on with.
+    let retired = super::gc::lines(context).retired(&context.manifests)?;
     Ok(staged(context)?
         .into_iter()
-        .rfind(|line| Some(line) != current.as_ref()))
+        .rfind(|line| Some(line) != current.as_ref() && !retired.contains(line)))
 }
 
 /// What a live process of this code goes by: the job's own manifests, or those of its staged line while other code is current
@@ -87,7 +89,7 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
     let inputs = bulk_inputs(context, None)?;
     let first = backfill::begin(context.plan, &inputs, &staged, &line, now())?;
     println!("line {line}: covered until {}", first.covered_until);
-    let mut batch = bulk_options(context, &options.bulk);
+    let mut batch = bulk_options(context, &options.bulk, &Stay::default());
     batch.part_rows = Some(options.part_rows);
     batch.rate = options.rate;
     batch.stop = stop.clone();

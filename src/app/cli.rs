@@ -25,10 +25,10 @@ pub(super) fn command<A: clap::Args>() -> Command {
             .arg(flag("no-archive", "Leave the archive to an `archive` process")),
         )
         .subcommand(live(sub("archive", "Only archive: the log into Parquet files")))
-        .subcommand(bulk(sub(
+        .subcommand(upkeep(bulk(sub(
             "batch",
-            "Extend the offline store by the batches that are sealed",
-        )))
+            "Extend the offline store by the batches that are sealed, and compare them with the live part",
+        ))))
         .subcommand(backfill(bulk(sub(
             "backfill",
             "Compute history anew in a line of its own, beside the live job; goes on where it was stopped",
@@ -85,6 +85,14 @@ pub(super) fn command<A: clap::Args>() -> Command {
                 "Compare the live part with what a batch run added; exit code 4 when they differ, 3 when it cannot be known",
             )
             .arg(
+                Arg::new("batch")
+                    .long("batch")
+                    .value_name("B")
+                    .allow_hyphen_values(true)
+                    .conflicts_with("generation")
+                    .help("Of the runs that cover this batch: its number, or a time in it"),
+            )
+            .arg(
                 Arg::new("generation")
                     .long("generation")
                     .value_name("N")
@@ -129,22 +137,8 @@ pub(super) fn command<A: clap::Args>() -> Command {
                 "gc",
                 "Delete manifests and files of generations that nobody can read any more",
             )
-            .arg(
-                Arg::new("keep")
-                    .long("keep")
-                    .value_name("N")
-                    .default_value("1")
-                    .value_parser(value_parser!(u64))
-                    .help("Leave so many generations before the current one"),
-            )
-            .arg(
-                Arg::new("grace-minutes")
-                    .long("grace-minutes")
-                    .value_name("N")
-                    .default_value("60")
-                    .value_parser(value_parser!(u32))
-                    .help("Leave what a reader could have begun with so long ago"),
-            )
+            .arg(keep())
+            .arg(grace())
             .arg(flag("dry-run", "Only show them")),
         )
         .subcommand(sub("doctor", "Check that all can be reached and fits together"))
@@ -240,6 +234,39 @@ fn bulk(c: Command) -> Command {
             "Memory of the process; sums that outgrow it go to files for a while [default: 1GiB]",
         ))
         .arg(flag("dry-run", "Only show what would be read, and how far it goes"))
+}
+
+fn keep() -> Arg {
+    Arg::new("keep")
+        .long("keep")
+        .value_name("N")
+        .value_parser(value_parser!(u64))
+        .help("So many generations before the current one stay: for a rollback, and to compare their batches [default: 1]")
+}
+
+fn grace() -> Arg {
+    Arg::new("grace-minutes")
+        .long("grace-minutes")
+        .value_name("N")
+        .value_parser(value_parser!(u32))
+        .help("Leave what a reader could have begun with so long ago [default: 60]")
+}
+
+fn upkeep(c: Command) -> Command {
+    c.arg(keep())
+        .arg(grace())
+        .arg(flag(
+            "no-gc",
+            "Do not delete manifests and files of generations that nobody can read any more",
+        ))
+        .arg(flag(
+            "no-reconcile",
+            "Do not compare what was published with the live part",
+        ))
+        .arg(flag(
+            "fail-on-drift",
+            "Exit code 4 when they differ; what was published stays published",
+        ))
 }
 
 fn backfill(c: Command) -> Command {
@@ -398,6 +425,26 @@ impl Bulk {
     }
 }
 
+/// What `batch` does behind its publish.
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
+pub(super) struct Upkeep {
+    pub(super) gc: bool,
+    pub(super) stay: Stay,
+    pub(super) reconcile: bool,
+    pub(super) fail_on_drift: bool,
+}
+
+impl Upkeep {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
+            gc: !m.get_flag("no-gc"),
+            stay: Stay::read(m),
+            reconcile: !m.get_flag("no-reconcile"),
+            fail_on_drift: m.get_flag("fail-on-drift"),
+        }
+    }
+}
+
 #[cfg_attr(
     not(feature = "parquet"),
     expect(dead_code, reason = "without it there is no archive")
@@ -417,12 +464,33 @@ impl Sweep {
     }
 }
 
-pub(super) fn gc(m: &ArgMatches) -> rufous_store_offline::Gc {
-    let minutes = m.get_one::<u32>("grace-minutes").copied().unwrap_or(60);
-    rufous_store_offline::Gc {
-        keep: m.get_one("keep").copied().unwrap_or(1),
-        grace: Duration::from_secs(u64::from(minutes) * 60),
-        dry_run: m.get_flag("dry-run"),
+/// What stays when old generations go, as far as the command line says.
+#[derive(Default)]
+pub(super) struct Stay {
+    pub(super) keep: Option<u64>,
+    pub(super) grace_minutes: Option<u32>,
+}
+
+impl Stay {
+    fn read(m: &ArgMatches) -> Self {
+        Self {
+            keep: m.get_one("keep").copied(),
+            grace_minutes: m.get_one("grace-minutes").copied(),
+        }
+    }
+}
+
+pub(super) struct Gc {
+    pub(super) stay: Stay,
+    pub(super) dry_run: bool,
+}
+
+impl Gc {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
+            stay: Stay::read(m),
+            dry_run: m.get_flag("dry-run"),
+        }
     }
 }
 
@@ -492,6 +560,7 @@ impl Backfill {
 }
 
 pub(super) struct Reconcile {
+    pub(super) batch: Option<String>,
     pub(super) manifest: Option<u64>,
     pub(super) store: Option<String>,
     pub(super) json: bool,
@@ -500,6 +569,7 @@ pub(super) struct Reconcile {
 impl Reconcile {
     pub(super) fn read(m: &ArgMatches) -> Self {
         Self {
+            batch: m.get_one("batch").cloned(),
             manifest: m.get_one("generation").copied(),
             store: m.get_one("store").cloned(),
             json: m.get_flag("json"),

@@ -1,10 +1,6 @@
-//! `generations`, `rollback`, `gc`: what is published, which of it is current, and what may go (P24, P25).
+//! `generations`, `rollback`: what is published, and which of it is current (P24).
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use rufous_store_offline::Gc;
-use rufous_store_offline::gc::{Kind, Lines};
 
 use super::open::Context;
 use crate::core::{Error, Result, Timestamp};
@@ -51,10 +47,15 @@ fn files(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
 /// A line a manifest, newest last.
 pub(super) fn generations(context: &Context<'_>) -> Result<()> {
     let current = current(context)?;
+    let mut last: Option<Manifest> = None;
     for number in context.manifests.numbers()? {
         // One that gc deletes meanwhile is no more.
         let Some(m) = context.manifests.get(number)? else {
             continue;
+        };
+        let form = match last.as_ref().filter(|last| m.is_form_of(last)) {
+            Some(last) => format!(" (generation {} with fewer runs)", last.number),
+            None => String::new(),
         };
         let runs = || m.stores.values().flat_map(|s| &s.runs);
         let state = if number == current.number {
@@ -68,7 +69,7 @@ pub(super) fn generations(context: &Context<'_>) -> Result<()> {
             }
         };
         println!(
-            "{number}: covered until {}, {} keys and {} bytes in {} runs, created {}, line {}: {state}",
+            "{number}{form}: covered until {}, {} keys and {} bytes in {} runs, created {}, line {}: {state}",
             if m.covered_until.is_empty() {
                 "nothing"
             } else {
@@ -83,14 +84,32 @@ pub(super) fn generations(context: &Context<'_>) -> Result<()> {
         for (p, cut) in &m.frontier.0 {
             println!("    {p}: below batch {}, offset {}", cut.batch.0, cut.cut);
         }
+        last = Some(m);
     }
     Ok(())
+}
+
+/// The generation before this one: not another form of it.
+fn before(context: &Context<'_>, current: &Manifest) -> Result<Option<u64>> {
+    let mut at = current.clone();
+    while let Some(number) = at.number.checked_sub(1) {
+        match context.manifests.get(number)? {
+            Some(before) if at.is_form_of(&before) => at = before,
+            // Whether it is still there is seen then.
+            _ => return Ok(Some(number)),
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn rollback(context: &Context<'_>, to: Option<u64>) -> Result<()> {
     for _ in 0..MAX_CONFLICTS {
         let current = current(context)?;
-        let to = match to.map_or_else(|| current.number.checked_sub(1), Some) {
+        let before = match to {
+            None => before(context, &current)?,
+            to => to,
+        };
+        let to = match before {
             Some(to) if to < current.number => to,
             Some(to) if to > current.number => {
                 return Err(Error::invalid(format!(
@@ -135,24 +154,4 @@ pub(super) fn rollback(context: &Context<'_>, to: Option<u64>) -> Result<()> {
         "job `{}`: others published {MAX_CONFLICTS} times meanwhile",
         context.plan.job()
     )))
-}
-
-pub(super) fn gc(context: &Context<'_>, gc: &Gc) -> Result<()> {
-    let lines = Lines {
-        place: Arc::clone(&context.offline),
-        dir: "lines".into(),
-    };
-    let deleted = gc.collect(&context.manifests, Some(&lines), &context.generations)?;
-    for file in &deleted {
-        let what = match file.kind {
-            Kind::Manifest => "manifest",
-            Kind::Run => "run",
-            Kind::Temporary => "temporary file",
-        };
-        println!("{what} {} ({} bytes)", file.name, file.bytes);
-    }
-    let bytes: u64 = deleted.iter().map(|d| d.bytes).sum();
-    let done = if gc.dry_run { "would be deleted" } else { "deleted" };
-    println!("{} files, {bytes} bytes: {done}", deleted.len());
-    Ok(())
 }

@@ -7,6 +7,8 @@ mod bad;
 mod bulk;
 mod cli;
 mod explain;
+mod follow;
+mod gc;
 mod generations;
 mod location;
 #[cfg(feature = "kafka")]
@@ -20,7 +22,10 @@ mod rebuild;
 mod reconcile;
 #[cfg(feature = "parquet")]
 mod recut;
+mod reports;
 mod settings;
+#[cfg(feature = "parquet")]
+mod upkeep;
 mod write;
 
 use std::collections::BTreeMap;
@@ -118,7 +123,7 @@ impl<Args: clap::Args> App<Args> {
         match name {
             "stream" => write::stream(&context, &cli::Live::read(sub)?),
             "archive" => write::archive(&context, &cli::Live::read(sub)?),
-            "batch" => write::batch(&context, &cli::Bulk::read(sub)?),
+            "batch" => write::batch(&context, &cli::Bulk::read(sub)?, &cli::Upkeep::read(sub)),
             #[cfg(feature = "parquet")]
             "backfill" => backfill::backfill(&context, &cli::Backfill::read(sub)?),
             #[cfg(feature = "parquet")]
@@ -126,7 +131,7 @@ impl<Args: clap::Args> App<Args> {
             "sweep" => write::sweep(&context, &cli::Sweep::read(sub)),
             "generations" => generations::generations(&context),
             "rollback" => generations::rollback(&context, sub.get_one("to").copied()),
-            "gc" => generations::gc(&context, &cli::gc(sub)),
+            "gc" => gc::gc(&context, &cli::Gc::read(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),

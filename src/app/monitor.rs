@@ -212,6 +212,7 @@ mod tests {
             stream: Some(stream.clone()),
             archive: None,
             limits: Limits::default(),
+            reconciled: Arc::default(),
             store: std::sync::OnceLock::new(),
         });
         let bound = take("0").unwrap().unwrap();

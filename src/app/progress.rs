@@ -345,6 +345,7 @@ mod tests {
             stream: Some(stream),
             archive: None,
             limits: crate::realtime::Limits::default(),
+            reconciled: Arc::default(),
             store: std::sync::OnceLock::new(),
         };
         let replay = Look::at(&view).replay.unwrap();

@@ -1,75 +1,203 @@
-//! `reconcile`: the two layers compared where both hold the same records (P36).
+//! `reconcile`: the two layers compared where both hold the same records (P36); by hand, and after each `batch`.
+
+use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
 
 use super::cli::Reconcile;
+use super::generations::now;
 use super::open::Context;
-use crate::client::{Comparison, Drift, Reconciled};
-use crate::core::{Error, Result, StoreFace};
+use super::reports::Reports;
+use crate::client::reconcile::report::Report;
+use crate::client::{Client, Comparison, Drift, Reconciled};
+use crate::core::{BatchId, Error, Plan, Result, SourcePartition, StoreFace, Timestamp};
+use crate::store_api::{Manifest, ManifestLog};
 
 pub(super) fn reconcile(context: &Context<'_>, options: &Reconcile) -> Result<()> {
     let client = context.client();
-    let mut faces: Vec<&StoreFace> = context.plan.stores().iter().collect();
-    if let Some(name) = &options.store {
-        faces.retain(|face| face.name == name);
-        if faces.is_empty() {
-            let names: Vec<_> = context.plan.stores().iter().map(|s| s.name).collect();
-            return Err(Error::invalid(format!(
-                "job `{}` has no store `{name}` (it has: {})",
-                context.plan.job(),
-                names.join(", ")
-            )));
+    let faces = faces(context.plan, options.store.as_deref())?;
+    let numbers = match (&options.batch, options.manifest) {
+        (Some(batch), _) => runs_over(context, &client, batch)?,
+        (None, Some(number)) => vec![number],
+        (None, None) => vec![client.newest_run()?.number],
+    };
+    let mut reports = Vec::new();
+    for number in numbers {
+        let stop = AtomicBool::new(false);
+        let report = compare(context.plan, &*context.manifests, &client, &faces, number, &stop)?;
+        for found in &report.stores {
+            let face = face(context.plan, found)?;
+            if options.json {
+                println!("{}", as_json(face, &report.batches, found)?);
+            } else {
+                print(face, found)?;
+            }
         }
-    }
-    let (mut drifted, mut unknown) = (Vec::new(), Vec::new());
-    for face in faces {
-        let found = client.reconcile(face, options.manifest)?;
-        match &found.outcome {
-            Comparison::Compared { drifted: 0, .. } => {}
-            Comparison::NotComparable(why) => unknown.push(format!("store `{}`: {why}", face.name)),
-            _ => drifted.push(format!("`{}`", face.name)),
+        if options.store.is_none() {
+            keep(context, &report);
         }
-        if options.json {
-            println!("{}", as_json(face, &found)?);
-        } else {
-            print(face, &found)?;
-        }
+        reports.push(report);
     }
     // Drift is the worse news.
-    if !drifted.is_empty() {
-        return Err(Error::corrupt(format!(
-            "the layers do not agree in {}: find out which one is wrong (`rebuild` makes the live part anew, `backfill` the \
-             offline part)",
-            drifted.join(", ")
-        )));
-    }
+    reports.iter().try_for_each(agree)?;
+    let unknown: Vec<_> = reports.iter().flat_map(|r| &r.stores).filter_map(obstacle).collect();
     if !unknown.is_empty() {
         return Err(Error::try_again(format!("not comparable: {}", unknown.join("; "))));
     }
     Ok(())
 }
 
-/// The batches that were compared.
+/// The stores that are asked for.
+fn faces(plan: &Plan, name: Option<&str>) -> Result<Vec<StoreFace>> {
+    let mut faces = plan.stores().to_vec();
+    let Some(name) = name else { return Ok(faces) };
+    faces.retain(|face| face.name == name);
+    if faces.is_empty() {
+        let names: Vec<_> = plan.stores().iter().map(|s| s.name).collect();
+        return Err(Error::invalid(format!(
+            "job `{}` has no store `{name}` (it has: {})",
+            plan.job(),
+            names.join(", ")
+        )));
+    }
+    Ok(faces)
+}
+
+/// The runs that cover a batch: its number, or a time in it.
+fn runs_over(context: &Context<'_>, client: &Client, text: &str) -> Result<Vec<u64>> {
+    let number = text.parse::<i64>().ok().map(BatchId);
+    let time = match number {
+        Some(_) => None,
+        None => Some(Timestamp::parse(text).map_err(|e| {
+            Error::invalid(format!(
+                "`--batch {text}`: write the number of a batch, or a time in it as in 2001-01-02T03:00 ({e})"
+            ))
+        })?),
+    };
+    let batch = |p: &SourcePartition| {
+        let source = context.plan.sources().iter().find(|s| s.name == p.source)?;
+        number.or_else(|| source.batcher().batch_of(time?))
+    };
+    let numbers = client.runs_over(&batch)?;
+    if numbers.is_empty() {
+        return Err(Error::try_again(format!(
+            "not comparable: no run that is still there covers batch {text}: it is open, its manifest is deleted, or it came with \
+             another line"
+        )));
+    }
+    Ok(numbers)
+}
+
+/// These stores over one run.
+pub(super) fn compare(
+    plan: &Plan,
+    manifests: &dyn ManifestLog,
+    client: &Client,
+    faces: &[StoreFace],
+    number: u64,
+    stop: &AtomicBool,
+) -> Result<Report> {
+    let all = faces.iter().map(|f| client.reconcile_unless(f, Some(number), stop));
+    let stores = all.collect::<Result<Vec<_>>>()?;
+    let batches = match (manifests.get(number)?, stores.first()) {
+        (Some(m), Some(found)) => batches(plan, &m, found),
+        _ => String::new(),
+    };
+    Ok(Report::new(number, batches, now(), stores))
+}
+
+/// The batches of a run as people name them: from the least to the greatest of any partition.
+fn batches(plan: &Plan, m: &Manifest, found: &Reconciled) -> String {
+    let of_source = |source: &crate::core::SourceFace| {
+        let moved = || found.moved().filter(|(p, ..)| p.source == source.name);
+        let from = moved().map(|(_, from, _)| from).min_by_key(|c| c.batch)?;
+        let to = moved().map(|(_, _, to)| to).max_by_key(|c| c.batch)?;
+        let by_offset = m.cut_specs.get(source.name).is_some_and(|s| s.contains("clock=offset"));
+        let range = if by_offset {
+            format!("offset {}..{}", from.cut, to.cut)
+        } else {
+            let batcher = source.batcher();
+            format!("{}..{}", batcher.show(from.batch), batcher.show(to.batch))
+        };
+        Some(match plan.sources().len() {
+            1 => range,
+            _ => format!("{} {range}", source.name),
+        })
+    };
+    plan.sources()
+        .iter()
+        .filter_map(of_source)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Puts a report where others find it. It is a report only: that it cannot be kept is no failure.
+pub(super) fn keep(context: &Context<'_>, report: &Report) {
+    if let Err(e) = Reports::of(&context.offline).put(report) {
+        tracing::warn!(error = %e, "what was compared cannot be kept");
+    }
+}
+
+/// # Errors
+/// `CorruptData` when the layers do not agree.
+pub(super) fn agree(report: &Report) -> Result<()> {
+    let drifted: Vec<_> = report.drifted().map(|s| format!("`{}`", s.store)).collect();
+    if drifted.is_empty() {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "generation {}: the layers do not agree in {}: find out which one is wrong (`rebuild` makes the live part anew, `backfill` the \
+         offline part)",
+        report.manifest,
+        drifted.join(", ")
+    )))
+}
+
+/// The face of a store that was compared.
+pub(super) fn face<'a>(plan: &'a Plan, found: &Reconciled) -> Result<&'a StoreFace> {
+    let unknown = || Error::bug(format!("the job has no store `{}`", found.store));
+    plan.store(&found.store).ok_or_else(unknown)
+}
+
+fn obstacle(found: &Reconciled) -> Option<String> {
+    match &found.outcome {
+        Comparison::NotComparable { why, .. } => Some(format!("store `{}`: {why}", found.store)),
+        _ => None,
+    }
+}
+
+/// The offsets that were compared.
 fn reach(found: &Reconciled) -> String {
-    let moved = found.to.0.iter().filter(|(p, to)| found.from.of(p) != **to);
-    let parts: Vec<_> = moved
-        .map(|(p, to)| format!("{p} offsets {}..{}", found.from.of(p).cut, to.cut))
+    let parts: Vec<_> = found
+        .moved()
+        .map(|(p, from, to)| format!("{p} offsets {}..{}", from.cut, to.cut))
         .collect();
     parts.join(", ")
 }
 
-fn print(face: &StoreFace, found: &Reconciled) -> Result<()> {
+/// A line a store, and one a key that differs.
+pub(super) fn print(face: &StoreFace, found: &Reconciled) -> Result<()> {
     let (store, manifest) = (&found.store, found.manifest);
     match &found.outcome {
-        Comparison::NotComparable(why) => println!("{store}: generation {manifest}: not comparable: {why}"),
-        Comparison::Compared { keys, drifted, first } => {
+        Comparison::NotComparable { why, .. } => println!("{store}: generation {manifest}: not comparable: {why}"),
+        Comparison::Compared {
+            keys,
+            within,
+            drifted,
+            first,
+        } => {
+            let within = match within {
+                0 => String::new(),
+                n => format!(", {n} within their bounds"),
+            };
             println!(
-                "{store}: generation {manifest}: {keys} keys compared, {drifted} differ ({})",
+                "{store}: generation {manifest}: {keys} keys compared, {drifted} differ{within} ({})",
                 reach(found)
             );
             for drift in first {
                 let (key, offline, realtime) = shown(face, drift)?;
-                println!("  {key}: offline {offline}, realtime {realtime}");
+                let ahead = drift.ahead(face)?;
+                println!("  {key}: offline {offline}, realtime {realtime}: {ahead:+} offline");
             }
             if *drifted > first.len() as u64 {
                 println!("  and {} more", drifted - first.len() as u64);
@@ -90,17 +218,23 @@ fn shown(face: &StoreFace, drift: &Drift) -> Result<(String, Value, Value)> {
     Ok((key, value(&drift.offline)?, value(&drift.realtime)?))
 }
 
-fn as_json(face: &StoreFace, found: &Reconciled) -> Result<Value> {
-    let common = json!({ "store": found.store, "generation": found.manifest });
+fn as_json(face: &StoreFace, batches: &str, found: &Reconciled) -> Result<Value> {
+    let common = json!({ "store": found.store, "generation": found.manifest, "batches": batches });
     let more = match &found.outcome {
-        Comparison::NotComparable(why) => json!({ "not_comparable": why }),
-        Comparison::Compared { keys, drifted, first } => {
+        Comparison::NotComparable { obstacle, why } => json!({ "not_comparable": why, "obstacle": obstacle.name() }),
+        Comparison::Compared {
+            keys,
+            within,
+            drifted,
+            first,
+        } => {
             let first = first.iter().map(|drift| {
                 let (key, offline, realtime) = shown(face, drift)?;
-                Ok(json!({ "key": key, "offline": offline, "realtime": realtime }))
+                let ahead = drift.ahead(face)?;
+                Ok(json!({ "key": key, "offline": offline, "realtime": realtime, "ahead": ahead }))
             });
             let first = first.collect::<Result<Vec<_>>>()?;
-            json!({ "compared": reach(found), "keys": keys, "drifted": drifted, "first": first })
+            json!({ "compared": reach(found), "keys": keys, "within": within, "drifted": drifted, "first": first })
         }
         other => json!({ "outcome": format!("{other:?}") }),
     };

@@ -21,8 +21,8 @@ pub(super) struct Settings {
     pub(super) kafka: KafkaSettings,
     pub(super) monitor: MonitorSettings,
     pub(super) archive: ArchiveSettings,
-    /// Where manifests and generations are.
-    pub(super) offline: ArchiveSettings,
+    /// Where manifests and generations are, and how many stay.
+    pub(super) offline: OfflineSettings,
 }
 
 /// Where a running job can be seen, and what counts as too long.
@@ -64,7 +64,7 @@ pub(super) enum OnBad {
     DeadLetter,
 }
 
-/// Where the archives of all sources are, or the generations of the job.
+/// Where the archives of all sources are.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ArchiveSettings {
@@ -81,6 +81,33 @@ impl std::fmt::Debug for ArchiveSettings {
         f.debug_struct("ArchiveSettings")
             .field("location", &self.location)
             .field("options", &names)
+            .finish()
+    }
+}
+
+/// Where the generations of the job are, and what of them stays.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OfflineSettings {
+    /// As [`ArchiveSettings::location`].
+    pub(super) location: Option<String>,
+    /// As [`ArchiveSettings::options`].
+    #[serde(deserialize_with = "texts")]
+    pub(super) options: BTreeMap<String, String>,
+    /// As `--keep`.
+    pub(super) keep: Option<u64>,
+    /// As `--grace-minutes`.
+    pub(super) grace_minutes: Option<u32>,
+}
+
+impl std::fmt::Debug for OfflineSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.options.keys().collect();
+        f.debug_struct("OfflineSettings")
+            .field("location", &self.location)
+            .field("options", &names)
+            .field("keep", &self.keep)
+            .field("grace_minutes", &self.grace_minutes)
             .finish()
     }
 }

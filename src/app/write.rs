@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use super::cli::{Bulk, Live, Sweep};
+use super::cli::{Bulk, Live, Stay, Sweep, Upkeep};
+use super::follow::Follower;
 use super::metrics::View;
 use super::monitor::{Bound, Monitor, limits};
 use super::open::{Context, Reads};
@@ -41,6 +42,7 @@ fn show(context: &Context<'_>, options: &Live, stream: bool) -> Result<(Arc<View
         fingerprint: context.plan.fingerprint().to_string(),
         stream: stream.then(Arc::default),
         archive: (!options.no_archive || !stream).then(Arc::default),
+        reconciled: Arc::default(),
         limits: limits(settings),
         store: OnceLock::new(),
     });
@@ -115,10 +117,12 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let archive_metrics = view.archive.clone().unwrap_or_default();
     // The lock comes first: a second process must not touch anything.
     let (manifests, staged) = context.followed()?;
-    let store = context.realtime(&context.namespace(&*manifests)?)?;
+    let namespace = context.namespace(&*manifests)?;
+    let store = context.realtime(&namespace)?;
     let shown: Arc<dyn RealtimeStore> = store.clone();
     // It is set once.
     let _ = view.store.set(Arc::downgrade(&shown));
+    let mut follower = Follower::new(context, &namespace, shown, view.reconciled.clone());
     let mut stream_logs = logs(context, Reads::Shared)?;
     let manifest = begin(context, &*manifests, &mut stream_logs, options.until_end)?;
     #[cfg(feature = "rocksdb")]
@@ -155,7 +159,10 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         },
     };
     let progress = Progress::start(view, options.log_format);
+    let (following, followed) = std::sync::mpsc::channel::<()>();
+    let no_more = AtomicBool::new(false);
     let report = std::thread::scope(|scope| {
+        scope.spawn(|| follower.run(followed, &no_more));
         // The code that is current archives already; two may, and neither would gain. After a switch it is this code's turn.
         let archivers = (!options.no_archive && !(staged && options.until_end)).then(|| {
             scope.spawn(|| {
@@ -166,6 +173,8 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
             })
         });
         let report = engine.run();
+        no_more.store(true, Relaxed);
+        drop(following);
         if report.is_err() || !options.until_end {
             stop.store(true, Relaxed);
         }
@@ -174,6 +183,10 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         });
         report.and_then(|r| archived.map(|()| r))
     });
+    if report.is_ok() && options.until_end {
+        // What a batch run could not compare, since this process had not read so far.
+        follower.look(&stop);
+    }
     progress.finish();
     let report = report?;
     println!(
@@ -352,7 +365,11 @@ pub(super) fn bulk_inputs(
 
 /// What the command line says of a bulk run.
 #[cfg(feature = "parquet")]
-pub(super) fn bulk_options(context: &Context<'_>, options: &Bulk) -> crate::platform_parquet::BatchOptions {
+pub(super) fn bulk_options(
+    context: &Context<'_>,
+    options: &Bulk,
+    stay: &Stay,
+) -> crate::platform_parquet::BatchOptions {
     // Dead letters are written live; here the same records are left out and counted.
     let skips = context.plan.sources().iter().map(|s| {
         let skips = options.bad.policy(context, s.name) != OnBad::Fail;
@@ -362,24 +379,26 @@ pub(super) fn bulk_options(context: &Context<'_>, options: &Bulk) -> crate::plat
         threads: options.threads,
         memory: context.budget.bytes(),
         spill_dir: context.layout.root().join("tmp"),
+        keep: super::gc::keep(context, stay),
         skip_bad_of: skips.collect(),
         ..crate::platform_parquet::BatchOptions::default()
     }
 }
 
 #[cfg(feature = "parquet")]
-pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
+pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> Result<()> {
     let current = context.manifests.newest(0)?;
     let inputs = bulk_inputs(context, current.as_ref())?;
     let started = std::time::Instant::now();
+    let stop = stop_on_signal()?;
     let run = crate::platform_parquet::BatchRun {
         plan: context.plan,
         inputs,
         manifests: &*context.manifests,
         generations: &*context.generations,
         options: crate::platform_parquet::BatchOptions {
-            stop: stop_on_signal()?,
-            ..bulk_options(context, options)
+            stop: stop.clone(),
+            ..bulk_options(context, options, &upkeep.stay)
         },
     };
     if options.dry_run {
@@ -387,7 +406,7 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
         return Ok(());
     }
     let shown = super::bulk::Shown::start(run.options.progress.clone(), options.log_format);
-    let report = run.run();
+    let report = run.publish();
     drop(shown);
     let report = report?;
     let open: Vec<_> = report
@@ -430,10 +449,10 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk) -> Result<()> {
             report.manifest.number, report.manifest.covered_until
         );
     }
-    Ok(())
+    super::upkeep::after(context, upkeep, &run, options.log_format)
 }
 
 #[cfg(not(feature = "parquet"))]
-pub(super) fn batch(_: &Context<'_>, _: &Bulk) -> Result<()> {
+pub(super) fn batch(_: &Context<'_>, _: &Bulk, _: &Upkeep) -> Result<()> {
     Err(Error::invalid("this binary was built without the feature `parquet`"))
 }

@@ -2,4 +2,6 @@
 
 mod live;
 mod program;
+mod reconcile;
 mod remote;
+mod upkeep;

@@ -8,17 +8,19 @@ use anyhow::{Result, ensure};
 use rufous_integration_tests::s3::{SECRET, Server};
 use rufous_integration_tests::{data, run};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_job-flights");
+pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_job-flights");
 const FILES: usize = 2;
 
-struct World {
-    dir: tempfile::TempDir,
+pub(super) struct World {
+    pub(super) dir: tempfile::TempDir,
     lines: Vec<String>,
     given: usize,
+    /// So many lines a round.
+    pub(super) round: usize,
 }
 
 impl World {
-    fn new(settings: &str) -> Result<Self> {
+    pub(super) fn new(settings: &str) -> Result<Self> {
         let all = data::sample_lines()?;
         let step = all.len() / 1_500;
         let dir = tempfile::tempdir()?;
@@ -27,9 +29,10 @@ impl World {
             dir,
             lines: all.into_iter().step_by(step).collect(),
             given: 0,
+            round: 200,
         })
     }
-    fn try_run(&self, args: &[&str]) -> Result<Output> {
+    pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut c = Command::new(PROGRAM);
         c.args(args).arg("--data").arg(self.dir.path().join("data"));
         c.args([
@@ -37,7 +40,10 @@ impl World {
             &format!("flights=dir:{}+jsonl", self.dir.path().join("in").display()),
         ]);
         c.env("RUFOUS_LOG", "info").current_dir(self.dir.path());
-        let out = c.output()?;
+        c
+    }
+    pub(super) fn try_run(&self, args: &[&str]) -> Result<Output> {
+        let out = self.command(args).output()?;
         let said = format!(
             "{}{}",
             String::from_utf8_lossy(&out.stdout),
@@ -46,18 +52,23 @@ impl World {
         ensure!(!said.contains(SECRET), "a secret is shown: {said}");
         Ok(out)
     }
-    fn run(&self, args: &[&str]) -> Result<String> {
+    pub(super) fn run(&self, args: &[&str]) -> Result<String> {
         let out = self.try_run(args)?;
         let err = String::from_utf8_lossy(&out.stderr);
         ensure!(out.status.success(), "{args:?}: {} {err}", out.status);
         Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
-    /// The next lines go to the files and through both jobs.
-    fn feed(&mut self) -> Result<()> {
-        let to = (self.given + 200).min(self.lines.len());
+    /// The next lines go to the files.
+    pub(super) fn write(&mut self) -> Result<()> {
+        let to = (self.given + self.round).min(self.lines.len());
         let lines = self.lines[self.given..to].iter().map(String::as_str);
         run::write_files(&self.dir.path().join("in"), "jsonl", FILES, lines, |i, _| i)?;
         self.given = to;
+        Ok(())
+    }
+    /// The next lines go to the files and through both jobs.
+    pub(super) fn feed(&mut self) -> Result<()> {
+        self.write()?;
         self.run(&["stream", "--until-end"])?;
         self.run(&["stream", "--until-end", "--no-archive", "--instance", "oracle"])
             .map(drop)
@@ -78,7 +89,7 @@ impl World {
             .map(|l| l.split("  offline until").next().unwrap_or_default().to_string())
             .collect())
     }
-    fn is_exact(&self, what: &str) -> Result<()> {
+    pub(super) fn is_exact(&self, what: &str) -> Result<()> {
         let (got, expected) = (self.answers("main")?, self.answers("oracle")?);
         ensure!(
             expected.len() > 50 && got == expected,

@@ -14,6 +14,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::follow::Latest;
 use crate::core::{Error, Result};
 use crate::realtime::{Limits, Metrics, Reason};
 use crate::store_api::{RealtimeStore, StoreStats};
@@ -30,6 +31,8 @@ pub(super) struct View {
     pub(super) stream: Option<Arc<Metrics>>,
     /// The archivers', if it archives.
     pub(super) archive: Option<Arc<Metrics>>,
+    /// What comparisons of the layers found.
+    pub(super) reconciled: Arc<Latest>,
     pub(super) limits: Limits,
     /// The open store. Weak: who looks must not keep it open.
     pub(super) store: OnceLock<Weak<dyn RealtimeStore>>,

@@ -35,6 +35,7 @@ fn view() -> Arc<View> {
         fingerprint: "f00".into(),
         stream: Some(Arc::default()),
         archive: None,
+        reconciled: Arc::default(),
         limits: Limits::default(),
         store: OnceLock::new(),
     })

@@ -1,7 +1,8 @@
 //! Deletes what nobody can read any more (P25): manifests below the keep window, and run files that no manifest in it names.
 //!
-//! Named are the runs and deltas of the current manifest, of the `keep` before it, of every manifest that was replaced within
-//! the reader grace, and of the newest two of each staged line. A file must also be older than the grace, and older than what
+//! Named are the runs and deltas of the current manifest, of the `keep` generations before it, of every manifest that was
+//! replaced within the reader grace, and of the newest two of each staged line. (A manifest that is only another form of the one
+//! before it is no generation of its own.) A file must also be older than the grace, and older than what
 //! anybody who writes runs now began with (`.writing-*`): a run is there before the manifest that will name it. Files are
 //! listed before manifests are read, so one that is published in between is found to be named. A temporary name goes an
 //! hour after it was written, however short the grace is: until then somebody may be about to give it its own.
@@ -9,8 +10,11 @@
 //! Manifests go from the lowest number upward, for a missing number between others is damage. A reader that climbs from a
 //! number that is deleted lists the directory. When any manifest that counts cannot be read, or there is none, nothing is
 //! deleted.
+//!
+//! A line that was current once is marked (`<line>/switched`) while a manifest of the job names it. When none does any more, no
+//! rollback reaches it, and its own manifests go, the mark last.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -54,6 +58,8 @@ pub enum Kind {
     Run,
     /// What a process left that ended.
     Temporary,
+    /// The realtime state of code that no manifest names; deleted by those who know it.
+    Namespace,
 }
 
 /// A file that was deleted.
@@ -106,34 +112,41 @@ impl Gc {
                 "there is no manifest, so it is not known which files are in use: nothing is deleted",
             ));
         };
-        let listed = manifests.list()?;
-        let aged = |changed: SystemTime| now.duration_since(changed).is_ok_and(|age| age >= self.grace);
-        // When each was replaced: when the next one was published.
-        let replaced = |number: u64| listed.iter().find(|(n, ..)| *n == number + 1).map(|(_, at, _)| *at);
-        let floor = current.number.saturating_sub(self.keep);
-        let old = |number: u64| number < floor && replaced(number).is_some_and(aged);
-        let gone: Vec<_> = listed.iter().take_while(|(n, ..)| old(*n)).collect();
+        let window = self.window(manifests, &current, now)?;
         let mut named = HashSet::new();
         name_files(generations, &current, &mut named)?;
-        for (number, ..) in listed.iter().skip(gone.len()) {
-            // Its number was listed just now; a publish since then is above the current one, and named below.
-            if let Some(manifest) = manifests.get(*number)? {
-                name_files(generations, &manifest, &mut named)?;
+        for manifest in &window.stay {
+            name_files(generations, manifest, &mut named)?;
+        }
+        let mut gone: Vec<_> = window
+            .gone
+            .iter()
+            .map(|(n, bytes)| (manifests.clone(), *n, *bytes))
+            .collect();
+        if let Some(lines) = lines {
+            for line in lines.all()? {
+                let log = lines.log(&line);
+                if lines.is_retired(&line, &current, &window.stay)? {
+                    gone.extend(log.list()?.into_iter().map(|(n, _, bytes)| (log.clone(), n, bytes)));
+                } else {
+                    lines.name_files(&log, generations, &mut named)?;
+                }
             }
         }
-        if let Some(lines) = lines {
-            lines.name_files(generations, &mut named)?;
-        }
         let mut deleted = Vec::new();
-        for (number, _, bytes) in gone {
-            if self.dry_run || manifests.delete(*number)? {
+        for (log, number, bytes) in gone {
+            if self.dry_run || log.delete(number)? {
                 deleted.push(Deleted {
                     kind: Kind::Manifest,
-                    name: manifests.show(*number),
-                    bytes: *bytes,
+                    name: log.show(number),
+                    bytes,
                 });
             }
         }
+        if let Some(lines) = lines.filter(|_| !self.dry_run) {
+            lines.mark(&current, &window.stay)?;
+        }
+        let aged = |changed: SystemTime| self.is_aged(changed, now);
         let writers = Writers::of(&files, now);
         let mut last = current.number;
         for file in &files {
@@ -172,14 +185,135 @@ impl Gc {
     }
 }
 
-impl Lines {
-    fn name_files(&self, generations: &Generations, named: &mut HashSet<String>) -> Result<()> {
-        for line in self.place.dirs(&self.dir)? {
-            let log = Manifests::on(self.place.clone(), &format!("{}/{line}/manifests", self.dir));
-            for number in log.numbers()?.into_iter().rev().take(STAGED) {
-                if let Some(manifest) = log.get(number)? {
-                    name_files(generations, &manifest, named)?;
+/// What a job's own manifests come to.
+struct Window {
+    /// Numbers and lengths, ascending.
+    gone: Vec<(u64, u64)>,
+    /// What stays, as far as it was there.
+    stay: Vec<Manifest>,
+}
+
+impl Gc {
+    fn is_aged(&self, changed: SystemTime, now: SystemTime) -> bool {
+        now.duration_since(changed).is_ok_and(|age| age >= self.grace)
+    }
+
+    /// The lowest number of the window.
+    fn floor(&self, manifests: &Manifests, current: &Manifest) -> Result<u64> {
+        let (mut at, mut kept) = (current.clone(), 0);
+        while let Some(number) = at.number.checked_sub(1) {
+            let Some(before) = manifests.get(number)? else { break };
+            kept += u64::from(!at.is_form_of(&before));
+            if kept > self.keep {
+                break;
+            }
+            at = before;
+        }
+        Ok(at.number)
+    }
+
+    fn window(&self, manifests: &Manifests, current: &Manifest, now: SystemTime) -> Result<Window> {
+        let floor = self.floor(manifests, current)?;
+        let listed = manifests.list()?;
+        // When each was replaced: when the next one was published.
+        let replaced = |number: u64| listed.iter().find(|(n, ..)| *n == number + 1).map(|(_, at, _)| *at);
+        let old = |number: u64| number < floor && replaced(number).is_some_and(|at| self.is_aged(at, now));
+        let gone: Vec<_> = listed.iter().take_while(|(n, ..)| old(*n)).collect();
+        let mut stay = Vec::new();
+        for (number, ..) in listed.iter().skip(gone.len()) {
+            // Its number was listed just now; a publish since then is above the current one, and read below.
+            stay.extend(manifests.get(*number)?);
+        }
+        let gone = gone.into_iter().map(|(n, _, bytes)| (*n, *bytes)).collect();
+        Ok(Window { gone, stay })
+    }
+
+    /// The namespaces whose realtime state somebody may need: those of manifests that stay, and of staged lines.
+    ///
+    /// # Errors
+    /// When a manifest that counts cannot be read, or there is none.
+    pub fn namespaces(&self, manifests: &Manifests, lines: Option<&Lines>) -> Result<BTreeSet<String>> {
+        let Some(current) = manifests.newest(0)? else {
+            return Err(Error::invalid(
+                "there is no manifest, so it is not known which state is in use",
+            ));
+        };
+        let Window { stay, .. } = self.window(manifests, &current, SystemTime::now())?;
+        let mut named = BTreeSet::new();
+        if let Some(lines) = lines {
+            for line in lines.all()? {
+                if !lines.is_retired(&line, &current, &stay)? {
+                    let newest = lines.log(&line).newest(0)?;
+                    named.extend(newest.and_then(|m| m.realtime_namespace));
                 }
+            }
+        }
+        named.extend(stay.into_iter().chain([current]).filter_map(|m| m.realtime_namespace));
+        Ok(named)
+    }
+}
+
+impl Lines {
+    /// Their names.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn all(&self) -> Result<Vec<String>> {
+        self.place.dirs(&self.dir)
+    }
+
+    fn log(&self, line: &str) -> Manifests {
+        Manifests::on(self.place.clone(), &format!("{}/{line}/manifests", self.dir))
+    }
+
+    fn mark_of(&self, line: &str) -> String {
+        format!("{}/{line}/switched", self.dir)
+    }
+
+    /// The lines that were current once and that no manifest of the job names any more: a rollback does not reach them.
+    ///
+    /// # Errors
+    /// When lines or manifests cannot be read.
+    pub fn retired(&self, manifests: &Manifests) -> Result<BTreeSet<String>> {
+        let mut retired = BTreeSet::new();
+        for line in self.all()? {
+            if self.place.exists(&self.mark_of(&line))? {
+                retired.insert(line);
+            }
+        }
+        if retired.is_empty() {
+            return Ok(retired);
+        }
+        for number in manifests.numbers()? {
+            if let Some(m) = manifests.get(number)? {
+                retired.remove(&m.line);
+            }
+        }
+        Ok(retired)
+    }
+
+    fn is_retired(&self, line: &str, current: &Manifest, stay: &[Manifest]) -> Result<bool> {
+        let is_named = current.line == line || stay.iter().any(|m| m.line == line);
+        Ok(!is_named && self.place.exists(&self.mark_of(line))?)
+    }
+
+    /// Marks the lines that manifests of the job name; takes away the marks of those that are gone.
+    fn mark(&self, current: &Manifest, stay: &[Manifest]) -> Result<()> {
+        for line in self.all()? {
+            let is_named = current.line == line || stay.iter().any(|m| m.line == line);
+            if is_named && !self.place.exists(&self.mark_of(&line))? {
+                self.place.create(&self.mark_of(&line), Vec::new())?;
+            } else if !is_named && self.log(&line).list()?.is_empty() {
+                self.place.delete(&self.mark_of(&line))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn name_files(&self, log: &Manifests, generations: &Generations, named: &mut HashSet<String>) -> Result<()> {
+        for number in log.numbers()?.into_iter().rev().take(STAGED) {
+            if let Some(manifest) = log.get(number)? {
+                name_files(generations, &manifest, named)?;
             }
         }
         Ok(())

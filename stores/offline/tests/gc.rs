@@ -369,3 +369,129 @@ fn reads_race_publishes_and_gc() {
     println!("{reads} reads, {deleted} runs deleted, {LAST} publishes");
     assert!(deleted > LAST && reads > LAST, "{deleted} {reads}");
 }
+
+/// A manifest of a live job: its line, namespace and how far it reaches.
+fn live(number: u64, line: &str, namespace: &str, reach: i64, runs: &[RunFile], delta: &[RunFile]) -> Manifest {
+    let cut = rufous_core::Cut {
+        batch: rufous_core::BatchId(reach),
+        cut: reach as u64,
+        batch_before: rufous_core::BatchId(reach - 1),
+    };
+    Manifest {
+        line: line.into(),
+        realtime_namespace: Some(namespace.into()),
+        frontier: Frontier([(rufous_core::SourcePartition::new("s", 0), cut)].into()),
+        ..manifest(number, runs, delta)
+    }
+}
+
+/// P25, P36: generations are kept, not manifests. One that is published again in another form (its runs merged) takes no place
+/// in the window; the delta of the run that made it stays with it, though reads need it no more.
+#[test]
+fn another_form_is_no_other_generation() {
+    for (keep, left) in [
+        (0, [false, false, true]),
+        (1, [false, true, true]),
+        (2, [true, true, true]),
+    ] {
+        let w = World::new(0);
+        let runs: Vec<RunFile> = (0..3).map(|n| w.run(n)).collect();
+        let merged: Vec<RunFile> = (0..3).map(|n| w.run(10 + n)).collect();
+        for n in 0..3_usize {
+            let (number, reach) = (2 * n as u64, 5 + n as i64);
+            let delta = std::slice::from_ref(&runs[n]);
+            w.manifests
+                .publish(&live(number, "l", "f", reach, delta, delta))
+                .unwrap();
+            w.manifests
+                .publish(&live(
+                    number + 1,
+                    "l",
+                    "f",
+                    reach,
+                    std::slice::from_ref(&merged[n]),
+                    &[],
+                ))
+                .unwrap();
+        }
+        w.collect(&Gc { keep, ..NOW }).unwrap();
+        let there = |run: &RunFile| w.path("offline/counts").join(&run.path).exists();
+        assert_eq!(runs.iter().map(there).collect::<Vec<_>>(), left, "keep {keep}: deltas");
+        assert_eq!(
+            merged.iter().map(there).collect::<Vec<_>>(),
+            left,
+            "keep {keep}: merged runs"
+        );
+    }
+}
+
+/// P40: a line that was current once goes when no rollback reaches it, its manifests before its runs; one that never was current
+/// stays. So does the state of code that a manifest names, and no other.
+#[test]
+fn lines_that_were_current_go() {
+    let w = World::new(0);
+    let run = |n| w.run(n);
+    let (old, new, waits) = (run(1), run(2), run(3));
+    let staged = |line: &str| Manifests::new(w.path(&format!("lines/{line}/manifests")));
+    let publish = |log: &Manifests, m: &Manifest| assert_eq!(log.publish(m).unwrap(), Published::Done);
+    publish(&w.manifests, &live(0, "first", "a", 1, std::slice::from_ref(&old), &[]));
+    publish(&staged("second"), &live(0, "second", "b", 1, &[], &[]));
+    publish(
+        &staged("second"),
+        &live(1, "second", "b", 2, std::slice::from_ref(&new), &[]),
+    );
+    publish(
+        &staged("waits"),
+        &live(0, "waits", "c", 1, std::slice::from_ref(&waits), &[]),
+    );
+    let lines = Lines {
+        place: Arc::new(Local::new(w.dir.path())),
+        dir: "lines".into(),
+    };
+    let namespaces = || {
+        let named = NOW.namespaces(&w.manifests, Some(&lines)).unwrap();
+        named.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    let there = |run: &RunFile| w.path("offline/counts").join(&run.path).exists();
+    assert_eq!(namespaces(), "a b c");
+    // The switch, two runs in the new line, then other code again.
+    publish(
+        &w.manifests,
+        &live(1, "second", "b", 2, std::slice::from_ref(&new), &[]),
+    );
+    w.collect(&NOW).unwrap();
+    assert_eq!(namespaces(), "a b c");
+    publish(
+        &w.manifests,
+        &live(2, "second", "b", 3, std::slice::from_ref(&new), &[]),
+    );
+    assert!(w.collect(&NOW).unwrap().iter().any(|d| d.name.contains("manifests/0")) && !there(&old));
+    assert_eq!(namespaces(), "b c", "a rollback reaches the first code no more");
+    let third = run(4);
+    publish(
+        &w.manifests,
+        &live(3, "third", "d", 3, std::slice::from_ref(&third), &[]),
+    );
+    w.collect(&NOW).unwrap();
+    assert_eq!(namespaces(), "b c d");
+    assert!(staged("second").newest(0).unwrap().is_some() && there(&new));
+    assert!(lines.retired(&w.manifests).unwrap().is_empty());
+    publish(
+        &w.manifests,
+        &live(4, "third", "d", 4, std::slice::from_ref(&third), &[]),
+    );
+    let before = files(w.dir.path());
+    let shown = w.collect(&Gc { dry_run: true, ..NOW }).unwrap();
+    assert_eq!(files(w.dir.path()), before);
+    let gone = w.collect(&NOW).unwrap();
+    assert_eq!(gone, shown);
+    assert!(
+        gone.iter().filter(|d| d.name.contains("lines/second/")).count() == 2,
+        "{gone:?}"
+    );
+    assert!(!there(&new) && there(&waits) && there(&third));
+    assert_eq!(namespaces(), "c d");
+    assert!(!w.path("lines/second/switched").exists());
+    assert!(lines.retired(&w.manifests).unwrap().is_empty());
+    assert!(w.collect(&NOW).unwrap().is_empty(), "once");
+}

@@ -22,6 +22,7 @@
 mod chain;
 pub mod damage;
 mod database;
+pub mod discard;
 pub mod layout;
 mod meta;
 pub mod options;

@@ -4,6 +4,7 @@ mod archive;
 mod job;
 mod partition;
 mod process;
+mod reconcile;
 mod store;
 mod stream;
 
@@ -42,6 +43,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Family> {
         stream::FAMILIES,
         partition::FAMILIES,
         archive::FAMILIES,
+        reconcile::FAMILIES,
         store::FAMILIES,
         process::FAMILIES,
     ];

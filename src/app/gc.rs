@@ -1,0 +1,104 @@
+//! `gc`, by hand and behind each `batch`: what nobody can read any more goes (P25): old generations, lines that were current
+//! once, the realtime state of code that no manifest names, and reports on comparisons of what is gone.
+//!
+//! A file goes after the last manifest that names it, and a manifest after it left the keep window. So a process that is killed
+//! anywhere leaves what is readable readable, and the next gc finds the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rufous_store_offline::Gc;
+use rufous_store_offline::gc::{Deleted, Kind, Lines};
+
+use super::cli::{self, Stay};
+use super::open::Context;
+use super::reports::Reports;
+use crate::core::Result;
+
+/// How many generations before the current one stay.
+pub(super) fn keep(context: &Context<'_>, stay: &Stay) -> u64 {
+    stay.keep
+        .or(context.settings.offline.keep)
+        .unwrap_or(Gc::default().keep)
+}
+
+fn rules(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Gc {
+    let minutes = stay.grace_minutes.or(context.settings.offline.grace_minutes);
+    Gc {
+        keep: keep(context, stay),
+        grace: minutes.map_or(Gc::default().grace, |m| Duration::from_secs(u64::from(m) * 60)),
+        dry_run,
+    }
+}
+
+/// Where staged lines are.
+pub(super) fn lines(context: &Context<'_>) -> Lines {
+    Lines {
+        place: Arc::clone(&context.offline),
+        dir: "lines".into(),
+    }
+}
+
+pub(super) fn gc(context: &Context<'_>, options: &cli::Gc) -> Result<()> {
+    let deleted = collect(context, &options.stay, options.dry_run)?;
+    for file in &deleted {
+        let what = match file.kind {
+            Kind::Manifest => "manifest",
+            Kind::Run => "run",
+            Kind::Temporary => "temporary file",
+            Kind::Namespace => "realtime state",
+        };
+        println!("{what} {} ({} bytes)", file.name, file.bytes);
+    }
+    println!("{}", summary(&deleted, options.dry_run));
+    Ok(())
+}
+
+pub(super) fn summary(deleted: &[Deleted], dry_run: bool) -> String {
+    let bytes: u64 = deleted.iter().map(|d| d.bytes).sum();
+    let done = if dry_run { "would be deleted" } else { "deleted" };
+    format!("{} files, {bytes} bytes: {done}", deleted.len())
+}
+
+/// Deletes what may go, or says what would.
+pub(super) fn collect(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Result<Vec<Deleted>> {
+    let (rules, lines) = (rules(context, stay, dry_run), lines(context));
+    let mut deleted = rules.collect(&context.manifests, Some(&lines), &context.generations)?;
+    deleted.extend(namespaces(context, &rules, &lines)?);
+    if let Some(lowest) = context.manifests.numbers()?.first().filter(|_| !dry_run) {
+        Reports::of(&context.offline).tidy(*lowest)?;
+    }
+    Ok(deleted)
+}
+
+/// P26: the state of code that no manifest names that is there, and that no process keeps. It becomes unreachable at once, and
+/// is deleted then. Code that comes back begins anew from the log (P32).
+#[cfg(feature = "rocksdb")]
+fn namespaces(context: &Context<'_>, rules: &Gc, lines: &Lines) -> Result<Vec<Deleted>> {
+    use crate::store_rocksdb::discard::{discard, discarded};
+    let root = context.layout.realtime(context.plan.job(), "");
+    // First what is there, then who names it: one that begins in between is not in the list.
+    let found = discarded(&root)?;
+    let mut named = rules.namespaces(&context.manifests, Some(lines))?;
+    named.insert(context.plan.fingerprint().to_string());
+    let mut deleted = Vec::new();
+    for (name, bytes, whole) in found {
+        if whole && (named.contains(&name) || name.contains('.')) {
+            continue;
+        }
+        let dir = root.join(&name);
+        if rules.dry_run || discard(&dir)? {
+            deleted.push(Deleted {
+                kind: Kind::Namespace,
+                name: dir.display().to_string(),
+                bytes,
+            });
+        }
+    }
+    Ok(deleted)
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn namespaces(_: &Context<'_>, _: &Gc, _: &Lines) -> Result<Vec<Deleted>> {
+    Ok(Vec::new())
+}
