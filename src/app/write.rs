@@ -164,7 +164,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let report = std::thread::scope(|scope| {
         scope.spawn(|| follower.run(followed, &no_more));
         // The code that is current archives already; two may, and neither would gain. After a switch it is this code's turn.
-        let archivers = (!options.no_archive && !(staged && options.until_end)).then(|| {
+        let archivers = (!(options.no_archive || staged && options.until_end)).then(|| {
             scope.spawn(|| {
                 if staged && !becomes_current(context, &stop)? {
                     return Ok(());
