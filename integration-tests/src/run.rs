@@ -297,8 +297,8 @@ pub fn count_on_disk(plan: &Plan, data: &Path, prefixes: impl Iterator<Item = u8
     Ok((keys, sum))
 }
 
-/// A client of a job that runs or ran as a program with `--data data`, as another process has.
-pub fn client_on_disk(plan: &Plan, data: &Path) -> Result<Client> {
+/// A client of a job that ran as a program, as another process has.
+pub(crate) fn client_on_disk(plan: &Plan, data: &Path) -> Result<Client> {
     let layout = rufous::store_api::Layout::new(data, "main")?;
     let (job, stores) = (plan.job(), plan.stores().to_vec());
     let realtime = layout.clone();
