@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::cli::{Backfill, Stay};
-use super::generations::now;
+use super::generations::{files, now};
 use super::open::Context;
 use super::recut;
 use super::write::{bulk_inputs, bulk_options, stop_on_signal};
@@ -28,14 +28,14 @@ fn manifests(context: &Context<'_>, line: &str) -> Manifests {
     Manifests::on(context.offline.clone(), &format!("{LINES}/{line}/manifests"))
 }
 
-/// The newest staged line of this code that is not the current one.
+/// The newest staged line of this code, unless it is the current one. What was begun before it was switched to or given up: who
+/// goes on with that would not compute history anew.
 fn open_line(context: &Context<'_>) -> Result<Option<String>> {
     let current = context.manifests.newest(0)?.map(|m| m.line);
     // What gc is about to delete is no line to go on with.
     let retired = super::gc::lines(context).retired(&context.manifests)?;
-    Ok(staged(context)?
-        .into_iter()
-        .rfind(|line| Some(line) != current.as_ref() && !retired.contains(line)))
+    let newest = staged(context)?.pop();
+    Ok(newest.filter(|line| Some(line) != current.as_ref() && !retired.contains(line)))
 }
 
 /// What a live process of this code goes by: the job's own manifests, or those of its staged line while other code is current
@@ -140,7 +140,17 @@ pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
     if !behind {
         caught_up(context, &staged)?;
     }
+    if let Some(new) = staged.newest(0)? {
+        files(context, &new).map_err(|e| e.at(format_args!("line `{line}`: run `backfill --new` for another one")))?;
+    }
     let m = lines::switch(&*context.manifests, &staged)?;
+    // A gc may have been about to delete what a line that was just begun had replaced.
+    files(context, &m).map_err(|e| {
+        e.at(format_args!(
+            "generation {} is published, but its files went at the same time; run `rollback`",
+            m.number
+        ))
+    })?;
     println!(
         "generation {}: line {line} is current, covered until {}; `rollback` goes back",
         m.number, m.covered_until

@@ -32,7 +32,7 @@ fn obstacle(context: &Context<'_>, target: &Manifest, current: &Manifest) -> Opt
 }
 
 /// All its files are there, as long as they were.
-fn files(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
+pub(super) fn files(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
     manifest.stores.iter().try_for_each(|(store, generation)| {
         // A rollback has no delta.
         let mut runs = generation.clone();

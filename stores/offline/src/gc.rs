@@ -12,7 +12,8 @@
 //! deleted.
 //!
 //! A line that was current once is marked (`<line>/switched`) while a manifest of the job names it. When none does any more, no
-//! rollback reaches it, and its own manifests go, the mark last.
+//! rollback reaches it, and its own manifests go, the mark last. One that never was current goes when a later line of the same
+//! code was begun longer ago than the grace: nobody goes on with it, and nobody switches to it.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -73,7 +74,8 @@ pub struct Deleted {
     pub bytes: u64,
 }
 
-/// Where staged lines lie: `<dir>/<line>/manifests/<n>.json`.
+/// Where staged lines lie: `<dir>/<line>/manifests/<n>.json`. Of two of the same code the one that was begun later has the
+/// greater name.
 #[derive(Clone, Debug)]
 pub struct Lines {
     /// The place.
@@ -123,13 +125,34 @@ impl Gc {
             .iter()
             .map(|(n, bytes)| (manifests.clone(), *n, *bytes))
             .collect();
+        let writers = Writers::of(&files, now);
         if let Some(lines) = lines {
-            for line in lines.all()? {
+            // The codes of which a later line is old enough.
+            let mut replaced = HashSet::new();
+            let mut all = lines.all()?;
+            all.sort();
+            for line in all.into_iter().rev() {
                 let log = lines.log(&line);
-                if lines.is_retired(&line, &current, &window.stay)? {
-                    gone.extend(log.list()?.into_iter().map(|(n, _, bytes)| (log.clone(), n, bytes)));
+                let listed = log.list()?;
+                let newest = listed
+                    .last()
+                    .map(|(number, ..)| log.get(*number))
+                    .transpose()?
+                    .flatten();
+                let code = newest.map(|m| m.fingerprint);
+                let named_by_job = current.line == line || window.stay.iter().any(|m| m.line == line);
+                // One of those who write now may have begun before, in this line.
+                let written = |at: SystemTime| writers.since.is_some_and(|since| at >= since);
+                let is_replaced = !named_by_job
+                    && code.as_ref().is_some_and(|code| replaced.contains(code))
+                    && !listed.last().is_some_and(|(_, at, _)| written(*at));
+                if is_replaced || lines.is_retired(&line, &current, &window.stay)? {
+                    gone.extend(listed.iter().map(|(n, _, bytes)| (log.clone(), *n, *bytes)));
                 } else {
                     lines.name_files(&log, generations, &mut named)?;
+                }
+                if listed.first().is_some_and(|(_, begun, _)| self.is_aged(*begun, now)) {
+                    replaced.extend(code);
                 }
             }
         }
@@ -147,7 +170,6 @@ impl Gc {
             lines.mark(&current, &window.stay)?;
         }
         let aged = |changed: SystemTime| self.is_aged(changed, now);
-        let writers = Writers::of(&files, now);
         let mut last = current.number;
         for file in &files {
             let Some(kind) = kind(file, &generations.dir) else {

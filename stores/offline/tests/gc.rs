@@ -222,6 +222,53 @@ fn staged_lines_and_deltas_are_named() {
     assert!(there(&delta) && w.left() == [0]);
 }
 
+/// Of lines of the same code the one begun last counts; one of other code is not touched by it. Within the grace all count, and
+/// while somebody writes who may have begun in one of them.
+#[test]
+fn lines_that_were_replaced_go() {
+    let w = World::new(1);
+    let of = |name: &str, code: &str, run: &RunFile| {
+        let line = Manifests::new(w.path(&format!("lines/{name}/manifests")));
+        for n in 0..2 {
+            let mut m = manifest(n, std::slice::from_ref(run), &[]);
+            m.fingerprint = code.into();
+            line.publish(&m).unwrap();
+        }
+    };
+    let writer = w.generations();
+    let mine = write(&writer, &Pairs::from([(key("b"), 7)])).unwrap();
+    let runs: Vec<RunFile> = (0..4).map(|n| w.run(100 + n)).collect();
+    of("f-18a", "f", &runs[0]);
+    of("f-18b", "f", &runs[1]);
+    of("g-17f", "g", &runs[2]);
+    of("f-18c", "f", &runs[3]);
+    let there = |run: &RunFile| w.path("offline/counts").join(&run.path).exists();
+    let found = |w: &World| -> Vec<bool> {
+        let lines = ["f-18a", "f-18b", "g-17f", "f-18c"];
+        let manifests = lines.map(|l| w.path(&format!("lines/{l}/manifests/1.json")).exists());
+        let runs: Vec<bool> = runs.iter().map(there).collect();
+        assert_eq!(runs, manifests);
+        runs
+    };
+    let hour = Gc {
+        grace: Duration::from_secs(3_600),
+        ..NOW
+    };
+    for gc in [&NOW, &hour] {
+        assert!(w.collect(gc).unwrap().is_empty() && found(&w) == [true; 4]);
+    }
+    drop(writer);
+    for path in files(&w.path("offline")) {
+        age(&path, Duration::from_secs(7_200));
+    }
+    w.collect(&hour).unwrap();
+    assert_eq!(found(&w), [true; 4], "the later line is young");
+    let gone = w.collect(&NOW).unwrap();
+    assert_eq!(gone.iter().filter(|d| d.kind == Kind::Manifest).count(), 4, "{gone:?}");
+    assert_eq!(found(&w), [false, false, true, true]);
+    assert!(w.left() == [0] && !there(&mine));
+}
+
 /// Temporary files of ended processes go, in both directories; what is not ours stays.
 #[test]
 fn temporary_files_go() {
