@@ -74,19 +74,32 @@ impl Server {
 
     /// The bytes of an object; `None`: there is none.
     pub fn get(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        match self.exchange("GET", path, &[], "")? {
+        match self.exchange("GET", path, &[], b"")? {
             (200, body) => Ok(Some(body)),
             (404, _) => Ok(None),
             (status, _) => bail!("GET {path}: {status}"),
         }
     }
 
-    /// A raw request; returns the status.
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<u16> {
-        Ok(self.exchange(method, path, headers, body)?.0)
+    /// Creates or replaces an object as other programs do: its name is `path` verbatim, bucket first.
+    pub fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let escaped = path.bytes().map(|b| match b {
+            b'/' | b'-' | b'.' | b'_' => char::from(b).to_string(),
+            b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
+            b => format!("%{b:02X}"),
+        });
+        let path = format!("/{}", escaped.collect::<String>());
+        let (status, _) = self.exchange("PUT", &path, &[], bytes)?;
+        ensure!(status == 200, "PUT {path}: {status}");
+        Ok(())
     }
 
-    fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<(u16, Vec<u8>)> {
+    /// A raw request; returns the status.
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<u16> {
+        Ok(self.exchange(method, path, headers, body.as_bytes())?.0)
+    }
+
+    fn exchange(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, Vec<u8>)> {
         let mut stream = TcpStream::connect(&self.addr)?;
         let mut text = format!("{method} {path} HTTP/1.0\r\nHost: {}\r\n", self.addr);
         text += "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\n";
@@ -94,10 +107,11 @@ impl Server {
             text += &format!("{name}: {value}\r\n");
         }
         text += &format!(
-            "Content-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n{body}",
+            "Content-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(text.as_bytes())?;
+        stream.write_all(body)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         let end = answer

@@ -34,6 +34,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             &[
                 "rufous-algebra",
                 "rufous-core",
+                "rufous-place",
                 "rufous-store-api",
                 "rufous-store-archive",
             ],

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::cli::{Backfill, Stay};
 use super::generations::{files, now};
+use super::inputs::{bulk_inputs, bulk_options};
 use super::open::Context;
 use super::recut;
-use super::write::{bulk_inputs, bulk_options, stop_on_signal};
+use super::write::stop_on_signal;
 use crate::core::{Error, ErrorKind, Result};
 use crate::platform_parquet::{BatchRun, backfill};
 use crate::store_api::{ManifestLog, lines};

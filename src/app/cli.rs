@@ -157,7 +157,7 @@ fn common(c: Command) -> Command {
                 .long("source")
                 .value_name("NAME=LOCATION")
                 .action(ArgAction::Append)
-                .help("Where a source is: file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC, bulk:PATH or parquet:PATH; +text, +jsonl, +csv or +tsv for the format"),
+                .help("Where a source is: file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC, bulk:PLACE or parquet:PLACE (a path, or s3://BUCKET/PREFIX); +text, +jsonl, +csv or +tsv for the format"),
         )
         .arg(
             Arg::new("log-format")

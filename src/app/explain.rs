@@ -1,8 +1,9 @@
 //! `explain` and `doctor`.
 
 use super::cli::Explain;
+use super::location::{Files, Place};
 use super::open::{Context, Reads};
-use crate::core::{Error, Result};
+use crate::core::{Error, Result, SourceFace};
 use crate::store_api::{GenerationStore, ManifestLog};
 
 pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
@@ -40,6 +41,19 @@ pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "parquet")]
+fn bounded(context: &Context<'_>, face: &SourceFace, files: &Files, ending: &str) -> Result<String> {
+    let found = super::inputs::list(context, face, files, ending)?;
+    Ok(format!("{files}, {} files", found.len()))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn bounded(_: &Context<'_>, _: &SourceFace, files: &Files, _: &str) -> Result<String> {
+    Err(Error::invalid(format!(
+        "{files}: this binary was built without the feature `parquet`"
+    )))
+}
+
 /// Prints one line a check; the error at the end has the kind of the first failure.
 pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
     let mut failures: Vec<Error> = Vec::new();
@@ -54,9 +68,8 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
         check(
             &format!("source {}", face.name),
             context.location(face.name).and_then(|l| match &l.place {
-                super::location::Place::Parquet(path) | super::location::Place::Bulk(path) => std::fs::metadata(path)
-                    .map(|_| path.display().to_string())
-                    .map_err(|e| Error::io("cannot read", path, e)),
+                Place::Parquet(files) => bounded(context, face, files, ".parquet"),
+                Place::Bulk(files) => bounded(context, face, files, ""),
                 _ => context.log(face, Reads::All).and_then(|mut log| {
                     let partitions = log.partitions()?;
                     let records: u64 = partitions.iter().map(|p| p.end - p.start).sum();

@@ -1,4 +1,5 @@
-//! Where a source is: live `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC`; given once and whole `bulk:PATH`, `parquet:PATH`.
+//! Where a source is: live `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC`; given once and whole `bulk:PLACE`,
+//! `parquet:PLACE`, where a place is a path or `s3://BUCKET/PREFIX`.
 
 use std::path::PathBuf;
 
@@ -22,8 +23,52 @@ pub(super) enum Place {
         topic: String,
     },
     /// A file of lines, or a directory of such files, to be taken whole.
-    Bulk(PathBuf),
-    Parquet(PathBuf),
+    Bulk(Files),
+    Parquet(Files),
+}
+
+/// Where the files of a bounded input are: one file, or a directory of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    Local(PathBuf),
+    /// Of a bucket the objects of this name, or below it.
+    S3 {
+        bucket: String,
+        name: String,
+    },
+}
+
+impl Files {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let Some(rest) = text.strip_prefix("s3://") else {
+            return match text {
+                "" => Err("the path is empty"),
+                _ if text.contains("://") => Err("only s3:// is known among stores of objects"),
+                _ => Ok(Self::Local(text.into())),
+            };
+        };
+        let (bucket, name) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err("the bucket is missing");
+        }
+        if bucket.contains(['?', '#', '@', ':']) {
+            return Err("options do not belong into it, but into [sources.NAME.options] of the settings");
+        }
+        Ok(Self::S3 {
+            bucket: bucket.into(),
+            name: name.trim_matches('/').into(),
+        })
+    }
+}
+
+impl std::fmt::Display for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Local(path) => write!(f, "{}", path.display()),
+            Self::S3 { bucket, name } if name.is_empty() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, name } => write!(f, "s3://{bucket}/{name}"),
+        }
+    }
 }
 
 impl std::fmt::Display for Location {
@@ -32,8 +77,8 @@ impl std::fmt::Display for Location {
             Place::File(path) => write!(f, "file:{}", path.display()),
             Place::Dir(path) => write!(f, "dir:{}", path.display()),
             Place::Kafka { brokers, topic } => write!(f, "kafka://{brokers}/{topic}"),
-            Place::Bulk(path) => write!(f, "bulk:{}", path.display()),
-            Place::Parquet(path) => write!(f, "parquet:{}", path.display()),
+            Place::Bulk(files) => write!(f, "bulk:{files}"),
+            Place::Parquet(files) => write!(f, "parquet:{files}"),
         }
     }
 }
@@ -42,8 +87,8 @@ impl Location {
     pub(super) fn parse(text: &str) -> Result<Self> {
         let bad = |why: &str| {
             Error::invalid(format!(
-                "location `{text}`: {why}: write file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC, bulk:PATH or parquet:PATH, with \
-                 +text, +jsonl, +csv or +tsv for the format"
+                "location `{text}`: {why}: write file:PATH, dir:PATH, kafka://HOST:PORT/TOPIC, bulk:PLACE or parquet:PLACE \
+                 (a path, or s3://BUCKET/PREFIX), with +text, +jsonl, +csv or +tsv for the format"
             ))
         };
         let (rest, format) = match text.rsplit_once('+') {
@@ -67,9 +112,9 @@ impl Location {
         } else if let Some(p) = rest.strip_prefix("dir:") {
             (Place::Dir(path(p)?), None)
         } else if let Some(p) = rest.strip_prefix("bulk:") {
-            (Place::Bulk(path(p)?), by_ending(p))
+            (Place::Bulk(Files::parse(p).map_err(bad)?), by_ending(p))
         } else if let Some(p) = rest.strip_prefix("parquet:") {
-            (Place::Parquet(path(p)?), None)
+            (Place::Parquet(Files::parse(p).map_err(bad)?), None)
         } else if let Some(p) = rest.strip_prefix("kafka://") {
             match p.rsplit_once('/') {
                 Some((brokers, topic)) if !brokers.is_empty() && !topic.is_empty() => (
@@ -176,8 +221,18 @@ mod tests {
     fn places() {
         assert_eq!(at("file:a.jsonl.gz").place, Place::File("a.jsonl.gz".into()));
         assert_eq!(at("dir:logs+text").place, Place::Dir("logs".into()));
-        assert_eq!(at("bulk:logs/2024+csv").place, Place::Bulk("logs/2024".into()));
+        let local = |path: &str| Files::Local(path.into());
+        let s3 = |bucket: &str, name: &str| Files::S3 {
+            bucket: bucket.into(),
+            name: name.into(),
+        };
+        assert_eq!(at("bulk:logs/2024+csv").place, Place::Bulk(local("logs/2024")));
         assert_eq!(at("bulk:a.jsonl.zst").to_string(), "bulk:a.jsonl.zst");
+        assert_eq!(at("bulk:s3://b/x/y/+tsv").place, Place::Bulk(s3("b", "x/y")));
+        assert_eq!(at("parquet:s3://b").place, Place::Parquet(s3("b", "")));
+        for text in ["parquet:s3://b", "bulk:s3://b/x y?z"] {
+            assert_eq!(at(text).to_string(), text);
+        }
         assert_eq!(at("file:a+b.txt").place, Place::File("a+b.txt".into()));
         assert_eq!(at("file:a+csvs").place, Place::File("a+csvs".into()));
         let kafka = Place::Kafka {
@@ -193,6 +248,11 @@ mod tests {
             "s3://x",
             "file:a+csv(b",
             "kafka://h:1/t+csv-header",
+            "bulk:",
+            "parquet:s3://",
+            "parquet:s3:///x",
+            "bulk:s3://b?versionId=1/x",
+            "bulk:gs://b/x",
         ] {
             assert!(Location::parse(bad).unwrap_err().to_string().contains(bad), "{bad}");
         }
@@ -208,6 +268,7 @@ mod tests {
             ("dir:logs+text", Some(Format::Text), Some(Format::Text)),
             ("bulk:a.csv.gz", csv("csv-header"), None),
             ("bulk:logs", None, None),
+            ("bulk:s3://b/logs.d/a.tsv.gz", csv("tsv-header"), None),
             ("file:a.csv", csv("csv-header"), None),
             ("file:a.tsv.gz", csv("tsv-header"), None),
             ("file:a.csv+text", Some(Format::Text), Some(Format::Text)),

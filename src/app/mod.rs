@@ -10,6 +10,8 @@ mod explain;
 mod follow;
 mod gc;
 mod generations;
+#[cfg(feature = "parquet")]
+mod inputs;
 mod location;
 #[cfg(feature = "kafka")]
 mod member;
@@ -90,8 +92,8 @@ impl<Args: clap::Args> App<Args> {
             defaults: BTreeMap::new(),
         }
     }
-    /// Where a source is when neither `--source` nor the settings say: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC` or
-    /// `parquet:PATH`, with `+text`, `+jsonl`, `+csv` or `+tsv` for the [format](crate::Format).
+    /// Where a source is when neither `--source` nor the settings say: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC`,
+    /// `bulk:PLACE` or `parquet:PLACE`, with `+text`, `+jsonl`, `+csv` or `+tsv` for the [format](crate::Format).
     pub fn source<T: ?Sized>(mut self, port: Source<T>, location: &str) -> Self {
         self.defaults.insert(port.name(), location.to_string());
         self

@@ -132,11 +132,10 @@ impl<'a> Context<'a> {
         match &self.location(face.name)?.place {
             Place::File(path) => local(crate::platform_local::Place::File(path.clone())),
             Place::Dir(path) => local(crate::platform_local::Place::Dir(path.clone())),
-            Place::Parquet(path) | Place::Bulk(path) => Err(Error::invalid(format!(
-                "source `{}`: {} is a bounded input and cannot be followed: run `batch`, or bind a file (file:), a directory (dir:) or \
+            Place::Parquet(files) | Place::Bulk(files) => Err(Error::invalid(format!(
+                "source `{}`: {files} is a bounded input and cannot be followed: run `batch`, or bind a file (file:), a directory (dir:) or \
                  a topic (kafka://)",
-                face.name,
-                path.display()
+                face.name
             ))),
             Place::Kafka { brokers, topic } => self.kafka(brokers, topic, format, face.name, reads),
         }

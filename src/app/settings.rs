@@ -46,6 +46,18 @@ pub(super) struct SourceSettings {
     pub(super) dead_letters: Option<String>,
     /// Of this source alone, over `[kafka]`.
     pub(super) kafka: KafkaSettings,
+    /// Of the object store that it lies in.
+    pub(super) options: ObjectOptions,
+}
+
+/// Endpoint, region and credentials. May be secrets: their names alone are shown.
+#[derive(Default, Deserialize)]
+pub(super) struct ObjectOptions(#[serde(deserialize_with = "texts")] pub(super) BTreeMap<String, String>);
+
+impl std::fmt::Debug for ObjectOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// Of a store, or of the combiner before a named step: an option belongs to one named thing.
@@ -273,7 +285,12 @@ mod tests {
     fn a_wrong_value_of_a_property_is_not_shown() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.toml");
-        for section in ["kafka.properties", "sources.lines.kafka.properties", "archive.options"] {
+        for section in [
+            "kafka.properties",
+            "sources.lines.kafka.properties",
+            "sources.lines.options",
+            "archive.options",
+        ] {
             for value in ["70417041", "7041.7041"] {
                 std::fs::write(&path, format!("[{section}]\n'sasl.password' = {value}\n")).unwrap();
                 let e = Settings::load(Some(&path)).unwrap_err().to_string();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use super::cli::{Bulk, Live, Stay, Sweep, Upkeep};
+use super::cli::{Bulk, Live, Sweep, Upkeep};
 use super::follow::Follower;
 use super::metrics::View;
 use super::monitor::{Bound, Monitor, limits};
@@ -328,67 +328,10 @@ pub(super) fn sweep(_: &Context<'_>, _: &Sweep) -> Result<()> {
     Err(Error::invalid("this binary was built without the feature `parquet`"))
 }
 
-/// Where the sources are for a bulk run.
-#[cfg(feature = "parquet")]
-pub(super) fn bulk_inputs(
-    context: &Context<'_>,
-    current: Option<&Manifest>,
-) -> Result<BTreeMap<String, crate::platform_parquet::BulkInput>> {
-    use super::location::Place;
-    use crate::platform_parquet::BulkInput;
-    use crate::platform_parquet::input::{listing::files, local::LocalFiles, storage::Storage};
-    let local: Arc<dyn Storage> = Arc::new(LocalFiles);
-    let mut inputs = BTreeMap::new();
-    for face in context.plan.sources() {
-        let input = match context.locations.get(face.name).map(|l| &l.place) {
-            Some(Place::Parquet(path)) => BulkInput::Parquet(files(&local, path, ".parquet")?),
-            Some(Place::Bulk(path)) => BulkInput::Files {
-                files: files(&local, path, "")?,
-                format: context.format(face),
-            },
-            _ => {
-                let spec = current
-                    .and_then(|m| m.cut_specs.get(face.name))
-                    .cloned()
-                    .unwrap_or_else(|| context.cut_spec(face));
-                BulkInput::Archive {
-                    archive: context.archive_cut(face.name, &spec)?,
-                    format: context.format(face),
-                    cut_spec: spec,
-                }
-            }
-        };
-        inputs.insert(face.name.to_string(), input);
-    }
-    Ok(inputs)
-}
-
-/// What the command line says of a bulk run.
-#[cfg(feature = "parquet")]
-pub(super) fn bulk_options(
-    context: &Context<'_>,
-    options: &Bulk,
-    stay: &Stay,
-) -> crate::platform_parquet::BatchOptions {
-    // Dead letters are written live; here the same records are left out and counted.
-    let skips = context.plan.sources().iter().map(|s| {
-        let skips = options.bad.policy(context, s.name) != OnBad::Fail;
-        (s.name.to_string(), skips)
-    });
-    crate::platform_parquet::BatchOptions {
-        threads: options.threads,
-        memory: context.budget.bytes(),
-        spill_dir: context.layout.root().join("tmp"),
-        keep: super::gc::keep(context, stay),
-        skip_bad_of: skips.collect(),
-        ..crate::platform_parquet::BatchOptions::default()
-    }
-}
-
 #[cfg(feature = "parquet")]
 pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> Result<()> {
     let current = context.manifests.newest(0)?;
-    let inputs = bulk_inputs(context, current.as_ref())?;
+    let inputs = super::inputs::bulk_inputs(context, current.as_ref())?;
     let started = std::time::Instant::now();
     let stop = stop_on_signal()?;
     let run = crate::platform_parquet::BatchRun {
@@ -398,7 +341,7 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
         generations: &*context.generations,
         options: crate::platform_parquet::BatchOptions {
             stop: stop.clone(),
-            ..bulk_options(context, options, &upkeep.stay)
+            ..super::inputs::bulk_options(context, options, &upkeep.stay)
         },
     };
     if options.dry_run {

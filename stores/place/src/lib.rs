@@ -5,7 +5,8 @@
 //! put), so numbered records need no lock. Calls block, and may come from inside an async runtime: an object store is spoken
 //! to by a thread of its own. Errors that pass by themselves are of kind `TryAgain`.
 //!
-//! Modules in reading order: [`local`], `remote` (feature `remote`), `s3` (feature `s3`).
+//! Modules in reading order: [`local`], `remote` (feature `remote`; its `objects` are files of others, that may change), `s3`
+//! (feature `s3`).
 //!
 //! ```
 //! use std::io::Write;

@@ -20,6 +20,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Encode, Filled, Listed, Open, PROBE, Pending, Place, Steps, TEMPORARY};
 
+mod objects;
+
+pub use objects::{Object, Seen};
+
 /// How many entries of an index are asked for at once: what hides a round trip of tens of milliseconds.
 const WIDTH: u64 = 32;
 /// A file above it is sent in parts of this size, one after the other: a part is what is held in memory, and what is sent

@@ -15,6 +15,8 @@ pub struct InputFile {
     path: PathBuf,
     /// Columns that the names of its directories give to every row: name and value.
     pub(crate) named: Vec<(String, Option<String>)>,
+    /// What it was when it was listed.
+    listed: Option<Version>,
 }
 
 impl InputFile {
@@ -24,6 +26,23 @@ impl InputFile {
             storage,
             path: path.into(),
             named,
+            listed: None,
+        }
+    }
+    /// The same file, as a listing saw it.
+    #[must_use]
+    pub fn listed_as(mut self, version: Option<Version>) -> Self {
+        self.listed = version;
+        self
+    }
+    /// What it is, or was when it was listed.
+    ///
+    /// # Errors
+    /// When it was not listed and cannot be opened.
+    pub(crate) fn version(&self) -> Result<Version> {
+        match &self.listed {
+            Some(version) => Ok(version.clone()),
+            None => Ok(self.open()?.version),
         }
     }
     /// Its path in its storage.

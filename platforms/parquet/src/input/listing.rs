@@ -45,7 +45,7 @@ pub fn files(storage: &Arc<dyn Storage>, path: &Path, ending: &str) -> Result<Ve
     let file = |f: super::storage::Found| {
         let dirs = f.names.split_last().map_or(&[][..], |(_, dirs)| dirs);
         let named = columns(dirs);
-        InputFile::new(storage.clone(), f.path, named)
+        InputFile::new(storage.clone(), f.path, named).listed_as(f.version)
     };
     Ok(found.into_iter().map(file).collect())
 }

@@ -23,6 +23,7 @@ impl Storage for LocalFiles {
             found.push(Found {
                 path: path.into(),
                 names: Vec::new(),
+                version: version_of(&meta),
             });
         }
         Ok(found)
@@ -83,11 +84,25 @@ fn walk(dir: &Path, names: &mut Vec<String>, above: &mut Vec<(u64, u64)>, found:
             found.push(Found {
                 path,
                 names: names.clone(),
+                version: version_of(&meta),
             });
         }
         names.pop();
     }
     Ok(())
+}
+
+fn version(meta: &Metadata) -> Version {
+    let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+    Version {
+        bytes: meta.len(),
+        tag: changed.map_or(0, |d| d.as_nanos()).to_string(),
+    }
+}
+
+/// `None` of what is no file: opening it says why.
+fn version_of(meta: &Metadata) -> Option<Version> {
+    meta.is_file().then(|| version(meta))
 }
 
 #[derive(Debug)]
@@ -102,11 +117,7 @@ impl Opened for LocalFile {
             .file
             .metadata()
             .map_err(|e| Error::io("cannot read", &self.path, e))?;
-        let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-        Ok(Version {
-            bytes: meta.len(),
-            tag: changed.map_or(0, |d| d.as_nanos()).to_string(),
-        })
+        Ok(version(&meta))
     }
 
     fn read_range(&self, at: u64, into: &mut [u8]) -> Result<()> {

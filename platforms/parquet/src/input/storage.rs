@@ -32,6 +32,8 @@ pub struct Found {
     pub path: PathBuf,
     /// Its name below the listed directory, with the directories before it.
     pub names: Vec<String>,
+    /// What it was when it was listed, where that cost nothing: what did not change since need not be opened.
+    pub version: Option<Version>,
 }
 
 /// A file that is open. Several threads may read it, each with a handle of its own.
