@@ -156,6 +156,8 @@ pub struct SourceFace {
     pub fields: Option<&'static [Field]>,
     /// Whether records declare an event time.
     pub timed: bool,
+    /// The field that is that time as it is, where the port says so.
+    pub time_field: Option<&'static str>,
     kind: &'static str,
     message: bool,
     clock: Clock,
@@ -175,6 +177,7 @@ impl SourceFace {
             kind: T::KIND,
             message: T::MESSAGE,
             timed: port.time.is_some(),
+            time_field: port.time_field,
             clock: port.clock,
             batcher: port.batcher,
             decoder: std::sync::Arc::new(move |format| T::decoder(format, port.time)),

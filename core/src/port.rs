@@ -29,6 +29,7 @@ const fn checked(name: &'static str) -> &'static str {
 pub struct Source<T: ?Sized> {
     pub(crate) name: &'static str,
     pub(crate) time: Option<fn(&T) -> Timestamp>,
+    pub(crate) time_field: Option<&'static str>,
     pub(crate) clock: Clock,
     pub(crate) batcher: Batcher,
 }
@@ -49,6 +50,7 @@ impl<T: ?Sized> Source<T> {
         Self {
             name: checked(name),
             time: None,
+            time_field: None,
             clock: Clock::Log,
             batcher: Batcher::of_hours(1),
         }
@@ -58,6 +60,27 @@ impl<T: ?Sized> Source<T> {
     #[must_use]
     pub const fn timed_by(mut self, time: fn(&T) -> Timestamp) -> Self {
         self.time = Some(time);
+        self
+    }
+    /// Names the field of the record that [`timed_by`](Self::timed_by) returns just as it is. A bulk run that asks for a span
+    /// of event time then leaves out files, row groups and pages by what they note of that column, without reading them. It
+    /// says nothing new about the answer, so it is no part of the fingerprint; a record whose field and time differ is an
+    /// error where it is read.
+    ///
+    /// ```
+    /// # use rufous_core::record::{FieldType, RecordError};
+    /// # use rufous_core::{Field, Record, Row, Source, Timestamp};
+    /// # #[derive(Clone)]
+    /// # struct Sale { at: Timestamp }
+    /// # impl Record for Sale {
+    /// #     const FIELDS: &'static [Field] = &[Field { name: "at", ty: FieldType::Timestamp, optional: false }];
+    /// #     fn from_row(row: &Row<'_>) -> Result<Self, RecordError> { Ok(Self { at: row.get(0)? }) }
+    /// # }
+    /// const SALES: Source<Sale> = Source::new("sales").time_field("at").timed_by(|s| s.at);
+    /// ```
+    #[must_use]
+    pub const fn time_field(mut self, name: &'static str) -> Self {
+        self.time_field = Some(name);
         self
     }
     /// Which time cuts batches (P2).

@@ -85,6 +85,7 @@ fn manifest(number: u64, line: &str, runs: &[RunFile]) -> Manifest {
         input: Vec::new(),
         created_at: Timestamp(0),
         covered_until: String::new(),
+        window: None,
     }
 }
 

@@ -77,6 +77,7 @@ pub fn begin(
         input: Vec::new(),
         created_at: now,
         covered_until: "the beginning".into(),
+        window: None,
     };
     // Of two who begin it at once one wins, and both go on from there.
     staged.publish(&first)?;

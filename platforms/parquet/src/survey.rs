@@ -242,6 +242,7 @@ impl BatchRun<'_> {
                 partition: p.partition,
                 from: p.from.cut,
                 to: p.to.cut,
+                read_as: String::new(),
             };
             manifest.input = read.into_iter().map(range).collect();
             manifest.created_at = now();
@@ -287,6 +288,7 @@ impl BatchRun<'_> {
                     from: 0,
                     to: file.part.to,
                     files: vec![file.identity],
+                    read_as: String::new(),
                 });
                 parts.push(file.part);
                 pieces.extend(file.pieces);
@@ -326,6 +328,7 @@ impl BatchRun<'_> {
             input,
             created_at: now(),
             covered_until: "the end of the input".into(),
+            window: None,
         };
         Ok(RunPlan {
             pieces,

@@ -74,6 +74,7 @@ pub fn genesis(
                 input: Vec::new(),
                 created_at: now(),
                 covered_until: "the beginning".into(),
+                window: None,
             };
             match manifests.publish(&first)? {
                 Published::Done => first,

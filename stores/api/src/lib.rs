@@ -5,7 +5,8 @@
 //! - [`progress`]: how far a realtime shard is, and the check that both layers divide the log alike (P28);
 //! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them; [`split`]: stores that
 //!   cannot write both at once; [`stats`]: what a store shows of itself;
-//! - [`manifest`]: the numbered record that names one generation; [`offline`]: its files;
+//! - [`manifest`]: the numbered record that names one generation; [`window`]: the event time that it may be limited to;
+//!   [`offline`]: its files;
 //! - [`archive`]: the archive's files and index;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
@@ -24,6 +25,7 @@ pub mod progress;
 pub mod realtime;
 pub mod split;
 pub mod stats;
+pub mod window;
 pub mod wire;
 
 pub use archive::{Archive, ArchivedFile, IndexEntry};
@@ -34,3 +36,4 @@ pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{Advance, Cell, Commit, Committed, Guarantee, RealtimeReader, RealtimeStore, Repair, Snapshot};
 pub use split::{AtLeastOnce, SplitStore};
 pub use stats::StoreStats;
+pub use window::Window;

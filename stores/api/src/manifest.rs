@@ -6,6 +6,7 @@ use rufous_core::{BatchId, Frontier, Result, SourcePartition, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Hole;
+use crate::window::Window;
 
 /// The version of [`Manifest`]'s form. Format 1 is frozen: a field more is format 2.
 pub const MANIFEST_FORMAT: u32 = 1;
@@ -43,6 +44,9 @@ pub struct Manifest {
     pub created_at: Timestamp,
     /// A batch for people: what the run covered, and who is behind.
     pub covered_until: String,
+    /// The only event time that the generation holds records of; `None`: all of the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
 }
 
 /// The files of one store.
@@ -94,8 +98,12 @@ pub struct InputRange {
     pub from: u64,
     /// The first offset after it.
     pub to: u64,
-    /// The files that hold it, with their checksums.
+    /// The files that hold it, with their checksums; of a bounded input with what tells their contents from others.
     pub files: Vec<(String, String)>,
+    /// How the files of a bounded input were read: `parquet`, or the format of their lines. Empty of archives, and where it was
+    /// not noted yet.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub read_as: String,
 }
 
 /// What became of a publish.

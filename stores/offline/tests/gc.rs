@@ -44,6 +44,7 @@ fn manifest(number: u64, runs: &[RunFile], delta: &[RunFile]) -> Manifest {
         input: Vec::new(),
         created_at: Timestamp(number as i64),
         covered_until: number.to_string(),
+        window: None,
     }
 }
 

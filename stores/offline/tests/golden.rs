@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rufous_core::{BatchId, Cut, Frontier, SourcePartition, Timestamp};
 use rufous_store_api::{
-    GenerationStore, Hole, InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration,
+    GenerationStore, Hole, InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration, Window,
 };
 use rufous_store_offline::{Generations, Manifests};
 use support::{One, Pairs, face, pairs, scan};
@@ -57,6 +57,52 @@ fn a_large_run() {
 }
 
 #[test]
+fn a_manifest_of_a_window() {
+    let p = SourcePartition::new("sales", 3);
+    let cut = Cut {
+        batch: BatchId::MAX,
+        cut: 100,
+        batch_before: BatchId::MAX,
+    };
+    let manifest = Manifest {
+        format: 1,
+        number: 0,
+        job: "sales".into(),
+        line: "f-0..1000".into(),
+        fingerprint: "f".into(),
+        cut_specs: BTreeMap::new(),
+        realtime_namespace: None,
+        stores: BTreeMap::new(),
+        frontier: Frontier(BTreeMap::from([(p.clone(), cut)])),
+        drop_before: BTreeMap::new(),
+        holes: Vec::new(),
+        input: vec![InputRange {
+            partition: p,
+            from: 0,
+            to: 100,
+            files: vec![("s3://b/a.parquet".into(), "95-ff".into())],
+            read_as: "parquet".into(),
+        }],
+        created_at: Timestamp(1_700_000_000_000),
+        covered_until: "the end of the input".into(),
+        window: Some(Window {
+            since: Some(Timestamp(0)),
+            until: None,
+        }),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let log = Manifests::new(dir.path().join("written"));
+    assert_eq!(log.publish(&manifest).unwrap(), Published::Done);
+    let golden = include_str!("golden/manifest-1-window.json");
+    let written = std::fs::read_to_string(dir.path().join("written/0.json")).unwrap();
+    assert_eq!(written, golden, "what is written");
+    std::fs::write(dir.path().join("0.json"), golden).unwrap();
+    let read = Manifests::new(dir.path()).newest(0).unwrap();
+    assert_eq!(read, Some(manifest), "what is read");
+}
+
+/// A manifest, byte for byte; it has nothing that was added since.
+#[test]
 fn a_manifest() {
     let p = SourcePartition::new("clicks", 3);
     let frontier = |batch, cut| {
@@ -104,9 +150,11 @@ fn a_manifest() {
             from: 0,
             to: 100,
             files: vec![("a.parquet".into(), "ff".into())],
+            read_as: String::new(),
         }],
         created_at: Timestamp(1_700_000_000_000),
         covered_until: "2023-11-14T22".into(),
+        window: None,
     };
     let dir = tempfile::tempdir().unwrap();
     let log = Manifests::new(dir.path().join("written"));

@@ -33,6 +33,7 @@ fn manifest(number: u64, batch: i64) -> Manifest {
         input: Vec::new(),
         created_at: Timestamp(1_000),
         covered_until: "x".into(),
+        window: None,
     }
 }
 
@@ -127,6 +128,7 @@ fn what_is_not_known_is_not_skipped() {
         from: 0,
         to: 9,
         files: Vec::new(),
+        read_as: String::new(),
     });
     log.publish(&input).unwrap();
     let path = dir.path().join("0.json");

@@ -107,6 +107,7 @@ pub fn manifest(number: u64, namespace: Option<&str>, frontier: &[(u32, Cut)]) -
         input: Vec::new(),
         created_at: Timestamp(0),
         covered_until: format!("batch of manifest {number}"),
+        window: None,
     }
 }
 
