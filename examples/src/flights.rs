@@ -52,6 +52,7 @@ impl Absorb<Flight> for FlightStats {
 pub const FLIGHTS: Source<Flight> = Source::new("flights")
     .batches(Batcher::of_days(1))
     .batch_clock(Clock::Event)
+    .time_field("date")
     .timed_by(|f| f.date);
 /// Per airport and day.
 pub const BY_ORIGIN_DAY: Store<(String, TimeBucket), FlightStats> = Store::new("by-origin-day");

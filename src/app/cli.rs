@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::bad::BadFlags;
 use super::settings::OnBad;
-use crate::core::{Error, Result};
+use crate::core::{Error, Result, Timestamp};
 
 pub(super) fn command<A: clap::Args>() -> Command {
     let sub = |name: &'static str, about: &'static str| A::augment_args(common(Command::new(name).about(about)));
@@ -25,10 +25,10 @@ pub(super) fn command<A: clap::Args>() -> Command {
             .arg(flag("no-archive", "Leave the archive to an `archive` process")),
         )
         .subcommand(live(sub("archive", "Only archive: the log into Parquet files")))
-        .subcommand(upkeep(bulk(sub(
+        .subcommand(span(upkeep(bulk(sub(
             "batch",
             "Extend the offline store by the batches that are sealed, and compare them with the live part",
-        ))))
+        )))))
         .subcommand(backfill(bulk(sub(
             "backfill",
             "Compute history anew in a line of its own, beside the live job; goes on where it was stopped",
@@ -269,6 +269,25 @@ fn upkeep(c: Command) -> Command {
         ))
 }
 
+fn span(c: Command) -> Command {
+    let time = |name: &'static str, help: &'static str| {
+        let parse = |text: &str| Timestamp::parse(text).map_err(|e| e.to_string());
+        Arg::new(name)
+            .long(name)
+            .value_name("TIME")
+            .value_parser(parse)
+            .help(help)
+    };
+    c.arg(time(
+        "since",
+        "Only records whose event time is this or later; of bounded inputs (2024-01-31, or 2024-01-31T07:00:00Z)",
+    ))
+    .arg(time(
+        "until",
+        "Only records whose event time is before this; over an archive: only batches before the one that holds it",
+    ))
+}
+
 fn backfill(c: Command) -> Command {
     c.arg(
         Arg::new("part-rows")
@@ -412,6 +431,8 @@ pub(super) struct Bulk {
     pub(super) dry_run: bool,
     pub(super) log_format: LogFormat,
     pub(super) bad: BadFlags,
+    pub(super) since: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
 }
 
 impl Bulk {
@@ -421,6 +442,9 @@ impl Bulk {
             dry_run: m.get_flag("dry-run"),
             log_format: LogFormat::read(m),
             bad: bad_flags(m)?,
+            // `backfill` has no such flags.
+            since: m.try_get_one("since").ok().flatten().copied(),
+            until: m.try_get_one("until").ok().flatten().copied(),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::open::Context;
-use crate::core::{Error, Result, Timestamp};
+use crate::core::{BatchId, Cut, Error, Result, Timestamp};
 use crate::store_api::{Manifest, ManifestLog, Published};
 
 /// Publishes may collide with a batch run's this often.
@@ -82,7 +82,7 @@ pub(super) fn generations(context: &Context<'_>) -> Result<()> {
             m.line,
         );
         for (p, cut) in &m.frontier.0 {
-            println!("    {p}: below batch {}, offset {}", cut.batch.0, cut.cut);
+            println!("    {p}: {}", reach(cut));
         }
         last = Some(m);
     }
@@ -100,6 +100,16 @@ fn before(context: &Context<'_>, current: &Manifest) -> Result<Option<u64>> {
         }
     }
     Ok(None)
+}
+
+/// How far a partition is covered.
+fn reach(cut: &Cut) -> String {
+    match cut.batch {
+        BatchId::MIN => format!("nothing yet, from offset {} on", cut.cut),
+        // A bounded input: rows of a Parquet file, bytes of a file of lines.
+        BatchId::MAX => format!("whole, {} rows or bytes", cut.cut),
+        batch => format!("below batch {}, offset {}", batch.0, cut.cut),
+    }
 }
 
 pub(super) fn rollback(context: &Context<'_>, to: Option<u64>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Where the sources are for a bulk run, and what the command line says of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use super::cli::{Bulk, Stay};
 use super::location::{Files, Place};
 use super::open::Context;
 use super::settings::OnBad;
-use crate::core::{Result, SourceFace};
+use crate::core::{BatchId, Error, Result, SourceFace};
 use crate::platform_parquet::input::InputFile;
 use crate::platform_parquet::input::{endings, listing, local::LocalFiles, storage::Storage};
 use crate::platform_parquet::{BatchOptions, BulkInput};
-use crate::store_api::Manifest;
+use crate::store_api::{Manifest, Window};
 
 pub(super) fn bulk_inputs(context: &Context<'_>, current: Option<&Manifest>) -> Result<BTreeMap<String, BulkInput>> {
     let mut inputs = BTreeMap::new();
@@ -80,10 +80,48 @@ fn s3(context: &Context<'_>, face: &SourceFace, bucket: &str) -> Result<Arc<dyn 
 
 #[cfg(not(feature = "s3"))]
 fn s3(_: &Context<'_>, face: &SourceFace, bucket: &str) -> Result<Arc<dyn Storage>> {
-    Err(crate::core::Error::invalid(format!(
+    Err(Error::invalid(format!(
         "source `{}`: {bucket}: this binary was built without the feature `s3`",
         face.name
     )))
+}
+
+/// `--since` and `--until`: event time of bounded inputs, batches of archives.
+///
+/// # Errors
+/// When the batches of archives cannot be named by it.
+pub(super) fn span(
+    context: &Context<'_>,
+    inputs: &BTreeMap<String, BulkInput>,
+    options: &Bulk,
+) -> Result<(Option<Window>, Option<BatchId>)> {
+    let (since, until) = (options.since, options.until);
+    if since.is_none() && until.is_none() {
+        return Ok((None, None));
+    }
+    if since.is_some() || inputs.values().any(BulkInput::is_bounded) {
+        return Ok((Some(Window { since, until }), None));
+    }
+    let batches = context.plan.sources().iter().map(|face| {
+        let spec = match inputs.get(face.name) {
+            Some(BulkInput::Archive { cut_spec, .. }) => cut_spec.as_str(),
+            _ => "",
+        };
+        let batch = until.and_then(|until| face.batcher().batch_of(until));
+        batch.filter(|_| !spec.contains("clock=offset")).ok_or_else(|| {
+            Error::invalid(format!(
+                "source `{}` is cut into batches by offsets, so no time names one of them: leave out --until",
+                face.name
+            ))
+        })
+    });
+    let batches = batches.collect::<Result<BTreeSet<BatchId>>>()?;
+    match batches.len() {
+        1 => Ok((None, batches.into_iter().next())),
+        _ => Err(Error::invalid(
+            "the sources have batches of different lengths, so one time names different ones: leave out --until",
+        )),
+    }
 }
 
 /// What the command line says of a bulk run.

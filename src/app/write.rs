@@ -332,6 +332,7 @@ pub(super) fn sweep(_: &Context<'_>, _: &Sweep) -> Result<()> {
 pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> Result<()> {
     let current = context.manifests.newest(0)?;
     let inputs = super::inputs::bulk_inputs(context, current.as_ref())?;
+    let (window, until) = super::inputs::span(context, &inputs, options)?;
     let started = std::time::Instant::now();
     let stop = stop_on_signal()?;
     let run = crate::platform_parquet::BatchRun {
@@ -341,6 +342,8 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
         generations: &*context.generations,
         options: crate::platform_parquet::BatchOptions {
             stop: stop.clone(),
+            window,
+            until,
             ..super::inputs::bulk_options(context, options, &upkeep.stay)
         },
     };
@@ -371,6 +374,9 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
     if !open.is_empty() {
         println!("open and not covered yet: {}", open.join(", "));
     }
+    for note in &report.notes {
+        println!("{note}");
+    }
     if report.published {
         let keys: Vec<_> = report
             .keys
@@ -386,6 +392,12 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
             report.manifest.covered_until,
             started.elapsed().as_secs_f64()
         );
+        if report.outside > 0 {
+            println!(
+                "{} of the records read lie outside that time and do not count",
+                report.outside
+            );
+        }
     } else {
         println!(
             "nothing new: generation {} covers all that is sealed, until {}",

@@ -5,24 +5,28 @@
 //! - [`target`]: how far a run may go, per partition (P20, P21);
 //! - `work`: pieces of input, taken by several threads; `worker`: a thread with its own steps and maps, and panics in them;
 //! - `sums`: what the threads have summed, in memory or in files, added up in key order;
-//! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do, `bounded`: with files that are taken
-//!   whole;
+//! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do; `archived`: with archives, `history`: what
+//!   was read of them before; `bounded`: with files that are taken whole, `known`: which of them were summed, `taken`: one;
 //! - [`run`]: the whole run and its publish (P22); `keep`: what it permits to drop (P23); `compact`: runs that are merged behind it;
 //! - [`backfill`]: a line of generations beside the live one; [`progress`]: how far a run is;
 //! - [`input`]: the files of a bounded input, and files of lines; `columns`: Parquet files as columns.
 #![forbid(unsafe_code)]
 
+mod archived;
 pub mod backfill;
 mod bounded;
 mod columns;
 mod compact;
+mod history;
 pub mod input;
 mod keep;
+mod known;
 pub mod options;
 pub mod progress;
 pub mod run;
 mod sums;
 pub mod survey;
+mod taken;
 pub mod target;
 mod work;
 mod worker;

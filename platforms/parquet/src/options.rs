@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rufous_core::{BatchId, Format, Plan, SourcePartition};
-use rufous_store_api::{Archive, GenerationStore, Manifest, ManifestLog};
+use rufous_store_api::{Archive, GenerationStore, Manifest, ManifestLog, Window};
 
 use crate::input::InputFile;
 use crate::progress::Progress;
@@ -64,6 +64,8 @@ pub struct BatchOptions {
     pub spill_dir: PathBuf,
     /// Covers batches below this one; `None`: all that are sealed.
     pub until: Option<BatchId>,
+    /// Of bounded inputs only the records whose event time is inside; `None`: all.
+    pub window: Option<Window>,
     /// Stops after about so many records, at the end of a batch: a long history is covered by several runs, each of which is
     /// published and never done again. `None`: all at once.
     pub part_rows: Option<u64>,
@@ -90,6 +92,7 @@ impl Default for BatchOptions {
             memory: 1 << 30,
             spill_dir: std::env::temp_dir(),
             until: None,
+            window: None,
             part_rows: None,
             keep: 1,
             rate: None,
@@ -140,8 +143,12 @@ pub struct BatchReport {
     pub records: u64,
     /// Bad records that were skipped.
     pub bad: u64,
+    /// Of the records read those outside the run's window. How many were not even read depends on what files note of them.
+    pub outside: u64,
     /// Keys in the run's delta, per store.
     pub keys: BTreeMap<String, u64>,
     /// Per partition the batch that is open and so not covered.
     pub open: BTreeMap<SourcePartition, BatchId>,
+    /// What was not read again, or why everything was: a line each.
+    pub notes: Vec<String>,
 }

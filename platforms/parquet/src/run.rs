@@ -66,6 +66,7 @@ impl BatchRun<'_> {
             mut manifest,
             open,
             new,
+            notes,
             ..
         } = planned;
         let mut report = BatchReport {
@@ -73,12 +74,15 @@ impl BatchRun<'_> {
             published: false,
             records: 0,
             bad: 0,
+            outside: 0,
             keys: BTreeMap::new(),
             open,
+            notes,
         };
         if !new {
             return Ok(Some(report));
         }
+        report.notes.iter().for_each(|note| tracing::info!("{note}"));
         let progress = &self.options.progress;
         progress.begin(rows, bytes);
         let (work, runs) = self.sum(pieces)?;
@@ -98,6 +102,7 @@ impl BatchRun<'_> {
                 report.published = true;
                 report.records = work.records.load(Relaxed);
                 report.bad = work.bad.load(Relaxed);
+                report.outside = work.outside.load(Relaxed);
                 Ok(Some(report))
             }
         }
@@ -124,6 +129,8 @@ impl BatchRun<'_> {
             latest: std::sync::Mutex::default(),
             records: AtomicU64::new(0),
             bad: AtomicU64::new(0),
+            window: self.options.window,
+            outside: AtomicU64::new(0),
         };
         self.options.progress.enter(Phase::Reading);
         let sums = work.run(threads)?;
@@ -140,6 +147,7 @@ impl BatchRun<'_> {
             latest: std::sync::Mutex::default(),
             records: AtomicU64::new(0),
             bad: AtomicU64::new(0),
+            outside: AtomicU64::new(0),
             ..work
         };
         let sums = work.run(threads)?;

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rufous_core::{BatchId, Cut, Error, Frontier, Plan, Result, SourcePartition, Timestamp};
-use rufous_store_api::manifest::MANIFEST_FORMAT;
-use rufous_store_api::{InputRange, Manifest, StoreGeneration};
+use rufous_core::record::FieldType;
+use rufous_core::{BatchId, Error, Plan, Result, SourcePartition, Timestamp};
+use rufous_store_api::{Manifest, Window};
 
-use crate::bounded;
-use crate::options::{BatchRun, BulkInput};
-use crate::target::{self, Target};
+use crate::options::BatchRun;
 use crate::work::Piece;
 
 /// What a run will do.
@@ -24,7 +22,9 @@ pub struct RunPlan {
     /// Whether there is something new.
     pub(crate) new: bool,
     /// What the partitions bring, for people.
-    parts: Vec<PlannedPart>,
+    pub(crate) parts: Vec<PlannedPart>,
+    /// What is not read and why, or why all is, in words.
+    pub(crate) notes: Vec<String>,
 }
 
 /// What a run will read of one partition.
@@ -64,6 +64,10 @@ impl RunPlan {
     pub fn parts(&self) -> &[PlannedPart] {
         &self.parts
     }
+    /// What is not read again, or why everything is: a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
     /// All records that it reads.
     pub fn rows(&self) -> u64 {
         self.parts.iter().map(|p| p.rows).sum()
@@ -75,8 +79,11 @@ impl RunPlan {
 }
 
 impl fmt::Display for RunPlan {
-    /// A line a partition, and one of all.
+    /// The notes, a line a partition, and one of all.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
+        }
         for part in &self.parts {
             let rows = match part.rows {
                 // Lines are counted when they are read.
@@ -90,9 +97,15 @@ impl fmt::Display for RunPlan {
             )?;
         }
         if self.new {
+            let counted = self.parts.iter().all(|p| p.rows > 0 || p.bytes == 0);
+            let lines = if counted {
+                ""
+            } else {
+                " and lines that are not counted yet"
+            };
             write!(
                 f,
-                "generation {}: {} rows, {} bytes to read, covered until {}",
+                "generation {}: {} rows{lines}, {} bytes to read, covered until {}",
                 self.manifest.number,
                 self.rows(),
                 self.bytes(),
@@ -125,6 +138,21 @@ pub fn check(plan: &Plan) -> Result<()> {
             plan.sources().len()
         )));
     }
+    for face in plan.sources() {
+        let Some(name) = face.time_field else { continue };
+        let field = face.fields.unwrap_or_default().iter().find(|f| f.name == name);
+        if !face.timed || !field.is_some_and(|f| f.ty == FieldType::Timestamp) {
+            return Err(Error::invalid(format!(
+                "source `{}` says that its event time is field `{name}`, but it {}",
+                face.name,
+                if !face.timed {
+                    "has no `timed_by`: return that field there"
+                } else {
+                    "has no such field that holds a time: name one as #[record(name = ...)] names it"
+                }
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -144,6 +172,9 @@ impl BatchRun<'_> {
             }
         }
         let bounded = self.inputs.values().filter(|i| i.is_bounded()).count();
+        if let Some(window) = &self.options.window {
+            self.check_window(window, bounded)?;
+        }
         if self.plan.in_order() && bounded != 1 {
             return Err(Error::invalid(format!(
                 "job `{}` needs its values in order: in bulk that is kept over one bounded Parquet input (`--source \
@@ -161,265 +192,26 @@ impl BatchRun<'_> {
         }
     }
 
-    /// P20-P23 over the archives.
-    fn incremental(&self) -> Result<RunPlan> {
-        let job = self.plan.job();
-        let Some(base) = self.manifests.newest(0)? else {
+    /// Whether all sources can be limited to a span of event time.
+    fn check_window(&self, window: &Window, bounded: usize) -> Result<()> {
+        if bounded != self.inputs.len() {
+            return Err(Error::invalid(
+                "an archive is covered by whole batches, in their order: a span of event time can be asked of bounded inputs only \
+                 (`parquet:` or `bulk:`)",
+            ));
+        }
+        if window.is_empty() {
             return Err(Error::invalid(format!(
-                "job `{job}` has no archive yet: run `stream` (or `archive`) first, or bind a bounded input such as `--source \
-                 NAME=parquet:DIR` or `bulk:DIR`"
-            )));
-        };
-        let Some(namespace) = base.realtime_namespace.clone() else {
-            return Err(Error::invalid(format!(
-                "job `{job}`: this data directory holds a generation of a bounded input: use another --data or --instance"
-            )));
-        };
-        if base.fingerprint != self.plan.fingerprint() {
-            return Err(Error::invalid(format!(
-                "job `{job}` changed: its fingerprint is {}, the generations were written by {}: `backfill` makes a line of the \
-                 new code; or run it with the arguments and the code of then, or use another --instance",
-                self.plan.fingerprint(),
-                base.fingerprint
+                "{window}: no instant is inside; --since must be before --until"
             )));
         }
-        let mut target = Target {
-            frontier: base.frontier.clone(),
-            ..Target::default()
-        };
-        let mut archives = Vec::new();
-        for input in self.inputs.values() {
-            if let BulkInput::Archive { archive, cut_spec, .. } = input {
-                archives.push((&**archive, cut_spec));
-            }
-        }
-        let mut until = self.options.until;
-        if let Some(rows) = self.options.part_rows {
-            let archives: Vec<_> = archives.iter().map(|(archive, _)| *archive).collect();
-            let part = target::until(&archives, &base.frontier, rows)?;
-            until = match (until, part) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-        }
-        for (archive, cut_spec) in archives {
-            target::extend(&mut target, archive, &base.frontier, cut_spec, until)?;
-        }
-        let (pieces, parts) = (self.archived(&target), self.parts(&target, &base.frontier));
-        let new = !target.pieces.is_empty();
-        let Target {
-            frontier,
-            holes,
-            open,
-            pieces: read,
-        } = target;
-        let mut manifest = base.clone();
-        if new {
-            let mut stores = BTreeMap::new();
-            for face in self.plan.stores() {
-                let mut generation = base.stores.get(face.name).cloned().unwrap_or_default();
-                if !generation.schema.is_empty() && !face.reads(&generation.schema) {
-                    return Err(Error::invalid(format!(
-                        "store `{}` holds `{}`, the job wants `{}`: use another --instance",
-                        face.name,
-                        generation.schema,
-                        face.schema()
-                    )));
-                }
-                generation.schema = face.schema();
-                stores.insert(face.name.to_string(), generation);
-            }
-            let keep = self.options.keep;
-            let permitted = crate::keep::permission(self.manifests, &base, &frontier, keep)?;
-            manifest.drop_before.insert(namespace, permitted);
-            manifest.number += 1;
-            manifest.covered_until = self.covered_until(&frontier);
-            manifest.stores = stores;
-            manifest.frontier = frontier;
-            manifest.holes.extend(holes);
-            let range = |p: target::Piece| InputRange {
-                files: p.files.into_iter().map(|f| (f.path, f.checksum)).collect(),
-                partition: p.partition,
-                from: p.from.cut,
-                to: p.to.cut,
-                read_as: String::new(),
-            };
-            manifest.input = read.into_iter().map(range).collect();
-            manifest.created_at = now();
-        }
-        Ok(RunPlan {
-            pieces,
-            manifest,
-            open,
-            new,
-            parts,
-        })
-    }
-
-    /// A bounded input, whole (P8a).
-    fn bounded(&self) -> Result<RunPlan> {
-        let job = self.plan.job();
-        let base = self.manifests.newest(0)?;
-        if let Some(m) = base.as_ref().filter(|m| m.realtime_namespace.is_some()) {
-            return Err(Error::invalid(format!(
-                "job `{job}` has a live part in this data directory (manifest {}); files that are taken whole name no offsets to \
-                 hand over at, so both cannot be added: use the archive, or another --data or --instance",
-                m.number
-            )));
-        }
-        let (mut pieces, mut input, mut frontier) = (Vec::new(), Vec::new(), Frontier::default());
-        let mut parts = Vec::new();
-        for (s, face) in self.plan.sources().iter().enumerate() {
-            let taken = match self.inputs.get(face.name) {
-                Some(BulkInput::Parquet(files)) => bounded::parquet(face, s as u32, files)?,
-                Some(BulkInput::Files { files, format }) => bounded::lines(face, s as u32, files, *format)?,
-                Some(BulkInput::Archive { .. }) | None => continue,
-            };
-            for file in taken {
-                let p = file.part.partition.clone();
-                let cut = Cut {
-                    batch: BatchId::MAX,
-                    cut: file.part.to,
-                    batch_before: BatchId::MAX,
-                };
-                frontier.0.insert(p.clone(), cut);
-                input.push(InputRange {
-                    partition: p,
-                    from: 0,
-                    to: file.part.to,
-                    files: vec![file.identity],
-                    read_as: String::new(),
-                });
-                parts.push(file.part);
-                pieces.extend(file.pieces);
-            }
-        }
-        let same = |m: &&Manifest| m.input == input && m.fingerprint == self.plan.fingerprint();
-        if let Some(m) = base.as_ref().filter(same).cloned() {
-            return Ok(RunPlan {
-                pieces: Vec::new(),
-                manifest: m,
-                open: BTreeMap::new(),
-                new: false,
-                parts,
-            });
-        }
-        let empty = |schema| StoreGeneration {
-            schema,
-            ..StoreGeneration::default()
-        };
-        let manifest = Manifest {
-            format: MANIFEST_FORMAT,
-            number: base.as_ref().map_or(0, |m| m.number + 1),
-            job: job.into(),
-            line: self.plan.fingerprint().into(),
-            fingerprint: self.plan.fingerprint().into(),
-            cut_specs: BTreeMap::new(),
-            realtime_namespace: None,
-            stores: self
-                .plan
-                .stores()
-                .iter()
-                .map(|f| (f.name.to_string(), empty(f.schema())))
-                .collect(),
-            frontier,
-            drop_before: BTreeMap::new(),
-            holes: Vec::new(),
-            input,
-            created_at: now(),
-            covered_until: "the end of the input".into(),
-            window: None,
-        };
-        Ok(RunPlan {
-            pieces,
-            manifest,
-            open: BTreeMap::new(),
-            new: true,
-            parts,
-        })
-    }
-
-    fn archived(&self, target: &Target) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        for piece in &target.pieces {
-            let Some(source) = self
-                .plan
-                .sources()
-                .iter()
-                .position(|s| s.name == piece.partition.source)
-            else {
-                continue;
-            };
-            let Some(BulkInput::Archive { archive, format, .. }) = self.inputs.get(&piece.partition.source) else {
-                continue;
-            };
-            pieces.extend(piece.files.iter().map(|file| Piece::Archived {
-                source: source as u32,
-                partition: piece.partition.partition,
-                format: *format,
-                archive: archive.clone(),
-                file: file.clone(),
-            }));
-        }
-        pieces
-    }
-
-    /// Every partition of the archives, moving or not, and why it goes no further.
-    fn parts(&self, target: &Target, base: &Frontier) -> Vec<PlannedPart> {
-        let part = |(p, to): (&SourcePartition, &Cut)| {
-            let from = base.of(p);
-            let read = target.pieces.iter().find(|piece| piece.partition == *p);
-            let until = self.shown(p, to);
-            let open = target.open.get(p);
-            let why = match open {
-                None => "its archive holds nothing yet".into(),
-                Some(open) if to.batch < *open => format!("{} and later were not asked for", self.shown(p, to)),
-                Some(open) => format!("batch {} is open", self.shown(p, &Cut { batch: *open, ..*to })),
-            };
-            PlannedPart {
-                partition: p.clone(),
-                from: from.cut,
-                to: to.cut,
-                reach: match read {
-                    Some(_) => format!("offsets {}..{} until {until}; {why}", from.cut, to.cut),
-                    None => format!("nothing new; {why}"),
-                },
-                files: read.map_or(0, |r| r.files.len() as u64),
-                rows: read.map_or(0, |r| r.files.iter().map(|f| f.rows).sum()),
-                bytes: read.map_or(0, |r| r.files.iter().map(|f| f.bytes).sum()),
-            }
-        };
-        target.frontier.0.iter().map(part).collect()
-    }
-
-    /// A cut as people name it: the batch that begins there, or the offset where batches are numbers of them.
-    fn shown(&self, p: &SourcePartition, cut: &Cut) -> String {
-        let face = self.plan.sources().iter().find(|s| s.name == p.source);
-        match (face, self.inputs.get(&p.source)) {
-            (_, Some(BulkInput::Archive { cut_spec, .. })) if cut_spec.contains("clock=offset") => {
-                format!("offset {}", cut.cut)
-            }
-            (Some(face), _) => face.batcher().show(cut.batch),
-            (None, _) => cut.batch.0.to_string(),
-        }
-    }
-
-    /// The batch that the run reaches, and who is behind it.
-    fn covered_until(&self, frontier: &Frontier) -> String {
-        let Some((p, furthest)) = frontier.0.iter().max_by_key(|(_, c)| c.batch) else {
-            return "the beginning".into();
-        };
-        let behind: Vec<_> = frontier
-            .0
-            .iter()
-            .filter(|(_, c)| c.batch < furthest.batch)
-            .map(|(p, c)| format!("{p} at {}", self.shown(p, c)))
-            .collect();
-        let reached = self.shown(p, furthest);
-        if behind.is_empty() {
-            reached
-        } else {
-            format!("{reached} (behind: {})", behind.join(", "))
+        match self.plan.sources().iter().find(|face| !face.timed) {
+            None => Ok(()),
+            Some(face) => Err(Error::invalid(format!(
+                "source `{}` declares no event time, so nobody knows which of its records lie in a span of it: declare it by \
+                 `timed_by`, or leave out --since and --until",
+                face.name
+            ))),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rufous_core::{Error, Format, Plan, Result, Timestamp};
-use rufous_store_api::{Archive, ArchivedFile};
+use rufous_store_api::{Archive, ArchivedFile, Window};
 
 use crate::columns::ParquetFile;
 use crate::input::lines::LinesFile;
@@ -53,6 +53,9 @@ pub(crate) struct Work<'a> {
     pub(crate) latest: Mutex<Option<Timestamp>>,
     pub(crate) records: AtomicU64,
     pub(crate) bad: AtomicU64,
+    /// The only event time that counts, and how many of the records that were read lie outside.
+    pub(crate) window: Option<Window>,
+    pub(crate) outside: AtomicU64,
 }
 
 impl Work<'_> {

@@ -5,6 +5,8 @@
 //! with each added to itself. What panics there is a bad record, under the policy for bad records; the live engine judges by
 //! the same trial. What was summed without a panic is then taken out of the maps, so that the next panic costs little.
 
+mod windowed;
+
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -53,6 +55,7 @@ pub(crate) struct Worker<'a> {
     /// What they held.
     records: u64,
     bad: u64,
+    outside: u64,
     /// Where the job's order stood before them.
     latest: Option<Timestamp>,
     /// The footer of the Parquet file that was read last.
@@ -83,6 +86,7 @@ impl<'a> Worker<'a> {
             mine: Vec::new(),
             records: 0,
             bad: 0,
+            outside: 0,
             latest: None,
             footer: None,
             times: Vec::new(),
@@ -156,6 +160,7 @@ impl<'a> Worker<'a> {
         self.mine.clear();
         self.work.records.fetch_add(std::mem::take(&mut self.records), Relaxed);
         self.work.bad.fetch_add(std::mem::take(&mut self.bad), Relaxed);
+        self.work.outside.fetch_add(std::mem::take(&mut self.outside), Relaxed);
         self.latest = *self.work.latest.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(())
     }
@@ -178,7 +183,7 @@ impl<'a> Worker<'a> {
             drop(catch(|| drop(broken)));
             (self.decoders, self.second) = (none(self.work), none(self.work));
             self.pending = lists(self.work);
-            (self.records, self.bad) = (0, 0);
+            (self.records, self.bad, self.outside) = (0, 0, 0);
             if self.work.plan.in_order() {
                 // Such a run has one thread.
                 *self.work.latest.lock().unwrap_or_else(PoisonError::into_inner) = self.latest;
@@ -238,6 +243,9 @@ impl<'a> Worker<'a> {
     fn row_group(&mut self, source: u32, reader: &FileReader, group: usize, care: Care) -> Result<()> {
         // Columns need no format; the decoder of structs is asked for under the name of theirs.
         let format = Format::JsonLines;
+        if let Some(window) = &self.work.window {
+            return self.row_group_within(source, reader, group, window, care);
+        }
         if self.work.plan.may_repeat(source as usize) && reader.repeats(group) {
             return reader.read_repeated(group, &mut |columns, n| {
                 let chunk = self.decode(source, format, Given::Columns(columns), care)?;
@@ -259,6 +267,9 @@ impl<'a> Worker<'a> {
     /// Counts and sums records of a bounded input, of which each stands there once.
     fn bounded(&mut self, mut chunk: Decoded, meta: &ChunkMeta, place: impl Fn(usize) -> String) -> Result<()> {
         self.count(meta.source, chunk.len, NonZeroU64::MIN, &chunk.bad, &place)?;
+        if let Some(window) = &self.work.window {
+            self.outside += chunk.leave_out(window);
+        }
         if self.work.plan.in_order() {
             self.work.in_order(&chunk.times, &place)?;
             chunk.one_by_one = true;
@@ -434,7 +445,7 @@ struct Decoded {
     len: usize,
     times: Vec<Option<Timestamp>>,
     bad: Vec<BadRecord>,
-    /// Of the bad ones those that were decoded all the same.
+    /// Those that were decoded and do not count: of the bad ones, and those outside the run's window. Ascending.
     poison: Vec<usize>,
     one_by_one: bool,
 }
@@ -452,12 +463,14 @@ impl Decoded {
         };
         let mut push = |range: Range<usize>| executor.push_repeated(meta, times, decoder.chunk(range));
         if self.one_by_one {
-            let good = (0..self.len).filter(|i| !self.poison.contains(i));
+            let good = (0..self.len).filter(|i| self.poison.binary_search(i).is_err());
             return { good }.try_for_each(|i| push(i..i + 1));
         }
         let mut from = 0;
         for &out in &self.poison {
-            push(from..out)?;
+            if from < out {
+                push(from..out)?;
+            }
             from = out + 1;
         }
         push(from..self.len)

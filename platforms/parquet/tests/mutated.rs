@@ -23,7 +23,7 @@ use parquet::schema::types::ColumnPath;
 use rufous_core::record::{FieldType, RecordError};
 use rufous_core::{Error, ErrorKind, Field, Job, Plan, Record, Row, Source, Store, Timestamp};
 use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput};
-use rufous_store_api::ManifestLog;
+use rufous_store_api::{ManifestLog, Window};
 use rufous_store_memory::{MemoryGenerations, MemoryManifests};
 
 /// Remembers the largest request.
@@ -109,6 +109,9 @@ impl Record for Word {
 }
 
 const ALL: Source<All> = Source::new("all");
+/// Read with a window, so what the file notes of its times is looked at.
+const TIMED: Source<All> = Source::<All>::new("timed").timed_by(|r| r.at).time_field("at");
+const WINDOW: std::ops::Range<i64> = 1_000_000..2_000_000;
 const WORDS: Source<Word> = Source::new("words");
 const COUNTS: Store<String, u64> = Store::new("counts");
 
@@ -127,6 +130,11 @@ fn all_columns() -> Plan {
         out.emit(rest.as_str(), r.at.0.unsigned_abs());
     });
     Job::new("all", keyed.sum_by_key(COUNTS)).plan().unwrap()
+}
+
+fn some_of_the_time() -> Plan {
+    let keyed = TIMED.read().keyed(|r, out| out.emit(r.word.as_str(), 1));
+    Job::new("timed", keyed.sum_by_key(COUNTS)).plan().unwrap()
 }
 
 /// One column of dictionary entries, read once a value.
@@ -329,10 +337,14 @@ fn run(plan: &Plan, path: &Path) -> (Result<u64, Error>, MemoryManifests) {
         options: BatchOptions {
             threads: 1,
             skip_bad: true,
+            window: plan.sources()[0].timed.then_some(Window {
+                since: Some(Timestamp(WINDOW.start)),
+                until: Some(Timestamp(WINDOW.end)),
+            }),
             ..BatchOptions::default()
         },
     };
-    let done = run.run().map(|report| report.records);
+    let done = run.run().map(|report| report.records - report.outside);
     (done, manifests)
 }
 
@@ -360,7 +372,8 @@ fn watch(case: Arc<AtomicU64>, name: &'static str) {
 fn mutated_files() {
     let dir = tempfile::tempdir().unwrap();
     let rounds = std::env::var("RUFOUS_MUTATIONS").map_or(600, |n| n.parse().unwrap());
-    let plans = [all_columns(), one_column()];
+    let plans = [all_columns(), one_column(), some_of_the_time()];
+    let inside = (0..3_000_i64).filter(|i| WINDOW.contains(&((i << 20) / 1_000))).count() as u64;
     let path = dir.path().join("input.parquet");
     // What the decoder's panics say is caught, and would fill the output.
     std::panic::set_hook(Box::new(|_| {}));
@@ -370,7 +383,8 @@ fn mutated_files() {
         fs::write(&path, &good).unwrap();
         for plan in &plans {
             let (done, _) = run(plan, &path);
-            assert_eq!(done.unwrap(), 3_000, "{name}: as it was written");
+            let all = if plan.job() == "timed" { inside } else { 3_000 };
+            assert_eq!(done.unwrap(), all, "{name}: as it was written");
         }
         let case = Arc::new(AtomicU64::new(0));
         watch(case.clone(), name);
@@ -381,7 +395,7 @@ fn mutated_files() {
             mutate(&mut bytes, &mut random);
             fs::write(&path, &bytes).unwrap();
             LARGEST.store(0, Relaxed);
-            let plan = &plans[round as usize % 4 / 3];
+            let plan = &plans[[0, 0, 1, 2, 2][round as usize % 5]];
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(plan, &path)));
             let mut wrong = |why: String| problems.push(format!("{name}, mutation {round}: {why}"));
             let largest = LARGEST.load(Relaxed);

@@ -12,7 +12,7 @@ use crate::window::Window;
 pub const MANIFEST_FORMAT: u32 = 1;
 
 /// One published generation of all stores of a job, and all that a reader needs. Every field is persisted from the first
-/// version on, used or not.
+/// version on, used or not; [`window`](Self::window) where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -169,10 +169,12 @@ impl Manifest {
         Ok(())
     }
 
-    /// Whether this is `base` in another form: it covers the same records with the same code, by other files.
+    /// Whether this is `base` in another form: it covers the same records with the same code, by other files. The frontier of
+    /// a bounded input says only how long its files were, so these must be the same, too.
     pub fn is_form_of(&self, base: &Self) -> bool {
         let of = |m: &Self| (m.realtime_namespace.clone(), m.line.clone());
-        self.realtime_namespace.is_some() && of(self) == of(base) && self.frontier == base.frontier
+        let same = self.realtime_namespace.is_some() || (!self.input.is_empty() && self.input == base.input);
+        same && of(self) == of(base) && self.frontier == base.frontier
     }
 
     /// The partitions whose frontier is below what `current` permits to drop in this manifest's namespace, each with its

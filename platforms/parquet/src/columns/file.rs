@@ -23,13 +23,13 @@ pub(crate) struct ParquetFile {
 }
 
 impl ParquetFile {
-    /// Looks at a file.
+    /// Looks at a file. Its footer is there as long as somebody holds it.
     ///
     /// # Errors
     /// As [`FileReader::open`].
-    pub(crate) fn open(file: &InputFile, fields: &'static [Field]) -> Result<Self> {
-        let reader = FileReader::open(file, fields)?;
-        Ok(Self {
+    pub(crate) fn open(file: &InputFile, fields: &'static [Field]) -> Result<(Self, Arc<FileReader>)> {
+        let reader = Arc::new(FileReader::open(file, fields)?);
+        let file = Self {
             file: file.clone(),
             fields,
             name: reader.name.clone(),
@@ -37,8 +37,9 @@ impl ParquetFile {
             rows: reader.rows(),
             bytes: reader.bytes(),
             row_groups: reader.row_groups(),
-            reader: Mutex::default(),
-        })
+            reader: Mutex::new(Arc::downgrade(&reader)),
+        };
+        Ok((file, reader))
     }
 
     /// Reads its footer again, unless somebody holds it.

@@ -7,9 +7,10 @@
 //!
 //! Files: `footer` (what a file holds), `fields` (where a record's fields are in it), `given` (columns from names of
 //! directories), `chunks` (the bytes of a row group), `thrift` (headers, checked before they are believed), `convert` (arrow
-//! arrays to columns), `repeated` (values with the number of their rows), `file` (a file whose footer is read when it is
+//! arrays to columns), `bounds` (what a file notes of event times), `within` (the pages that are left of a row group), `repeated` (values with the number of their rows), `file` (a file whose footer is read when it is
 //! needed), and here what a file offers.
 
+mod bounds;
 mod chunks;
 mod convert;
 mod fields;
@@ -20,6 +21,7 @@ mod repeated;
 #[cfg(test)]
 mod tests;
 mod thrift;
+mod within;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use rufous_core::{Column, ColumnBatch, ColumnData, Error, Field, Result};
 
 use crate::input::storage::Version;
 use crate::input::{InputFile, OpenFile};
+pub(crate) use bounds::{Left, Times};
 use chunks::Chunks;
 pub(crate) use file::ParquetFile;
 
