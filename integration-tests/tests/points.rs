@@ -4,7 +4,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rufous_integration_tests::kafka::{self, unique_name};
 use rufous_integration_tests::torture::{Fed, Place};
 use rufous_store_api::points::{BULK, STORE, VARIABLE};
@@ -140,7 +140,15 @@ fn between_any_two_writes_of_a_bulk_run() -> Result<()> {
             w.place.run(&["batch"])?;
             w.is_exact(&format!("{what}, and run again"))?;
             generation += 1;
-            ensure!(w.place.manifest(generation).is_ok(), "{what}: nothing is published");
+            let published = w
+                .place
+                .manifest(generation)
+                .with_context(|| format!("{what}: nothing is published"))?;
+            // Many runs were merged behind the publish: the same generation in another form.
+            if let Ok(form) = w.place.manifest(generation + 1) {
+                ensure!(form["frontier"] == published["frontier"], "{what}: published twice");
+                generation += 1;
+            }
             ensure!(w.place.manifest(generation + 1).is_err(), "{what}: published twice");
         }
     }

@@ -263,10 +263,13 @@ fn upkeep(c: Command) -> Command {
             "no-reconcile",
             "Do not compare what was published with the live part",
         ))
-        .arg(flag(
-            "fail-on-drift",
-            "Exit code 4 when they differ; what was published stays published",
-        ))
+        .arg(
+            flag(
+                "fail-on-drift",
+                "Exit code 4 when they differ; what was published stays published",
+            )
+            .conflicts_with("no-reconcile"),
+        )
 }
 
 fn span(c: Command) -> Command {

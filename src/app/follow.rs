@@ -14,12 +14,12 @@ use super::reconcile::{agree, compare, keep};
 use super::reports::Reports;
 use crate::client::reconcile::obstacle::Obstacle;
 use crate::client::reconcile::report::Report;
-use crate::client::{Client, ClientParts, Comparison};
+use crate::client::{Client, ClientParts, Comparison, ReconcileOptions, Reconciled};
 use crate::core::{ErrorKind, Result, Timestamp};
 use crate::store_api::{GenerationStore, RealtimeReader, RealtimeStore};
 
 /// How often it looks.
-const POLL: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_secs(5);
 /// How long the run that published may take for its own comparison.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many reports are looked through for the newest run that was compared, at the start.
@@ -114,7 +114,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Until the other end of `stopped` is gone; `stop` ends a comparison at once.
-    pub(super) fn run(&mut self, stopped: Receiver<()>, stop: &AtomicBool) {
+    pub(super) fn run(&mut self, stopped: Receiver<()>, stop: &Arc<AtomicBool>) {
         if let Err(e) = self.recall() {
             tracing::warn!(error = %e, "former comparisons of the layers cannot be read");
         }
@@ -138,7 +138,7 @@ impl<'a> Follower<'a> {
     }
 
     /// One look.
-    pub(super) fn look(&mut self, stop: &AtomicBool) {
+    pub(super) fn look(&mut self, stop: &Arc<AtomicBool>) {
         match self.try_look(stop) {
             Ok(()) => {}
             Err(e) if matches!(e.kind(), ErrorKind::Closed | ErrorKind::TryAgain) => {
@@ -152,7 +152,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    fn try_look(&mut self, stop: &AtomicBool) -> Result<()> {
+    fn try_look(&mut self, stop: &Arc<AtomicBool>) -> Result<()> {
         let run = self.client.newest_run()?;
         if run.realtime_namespace.as_deref() != Some(&self.namespace) || run.number == 0 {
             return Ok(());
@@ -171,10 +171,14 @@ impl<'a> Follower<'a> {
         let report = match known {
             Some(report) if !report.may_change() => report,
             known => {
-                let plan = self.context.plan;
-                let manifests = &*self.context.manifests;
-                let report = compare(plan, manifests, &self.client, plan.stores(), run.number, stop)?;
-                if known.is_none_or(|known| known.stores != report.stores) {
+                // Beside the stream it has to make do with little.
+                let options = ReconcileOptions {
+                    memory: self.context.budget.bytes() / 32,
+                    stop: stop.clone(),
+                };
+                let stores = self.context.plan.stores();
+                let report = compare(self.context, &self.client, stores, run.number, &options)?;
+                if known.is_none_or(|known| says_other(&known, &report)) {
                     keep(self.context, &report);
                 }
                 report
@@ -187,6 +191,18 @@ impl<'a> Follower<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a report says more than another: how far a partition is behind changes all the time.
+fn says_other(known: &Report, report: &Report) -> bool {
+    let outcomes = |r: &Report| -> Vec<_> {
+        let outcome = |found: &Reconciled| match &found.outcome {
+            Comparison::NotComparable { obstacle, .. } => Err(*obstacle),
+            compared => Ok(compared.clone()),
+        };
+        r.stores.iter().map(|s| (s.store.clone(), outcome(s))).collect()
+    };
+    outcomes(known) != outcomes(report)
 }
 
 /// A line of the log a run.
@@ -217,7 +233,6 @@ fn say(report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Reconciled;
 
     fn report(n: u64, drifted: Option<u64>) -> Report {
         let outcome = match drifted {

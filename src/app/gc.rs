@@ -66,7 +66,7 @@ pub(super) fn collect(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Resu
     let mut deleted = rules.collect(&context.manifests, Some(&lines), &context.generations)?;
     deleted.extend(namespaces(context, &rules, &lines)?);
     if let Some(lowest) = context.manifests.numbers()?.first().filter(|_| !dry_run) {
-        Reports::of(&context.offline).tidy(*lowest)?;
+        Reports::of(&context.offline).tidy(*lowest, rules.grace)?;
     }
     Ok(deleted)
 }

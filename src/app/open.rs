@@ -36,7 +36,6 @@ pub(super) struct Context<'a> {
     pub(super) manifests: Arc<Manifests>,
     pub(super) generations: Arc<Generations>,
     /// Of the process.
-    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
     pub(super) budget: Budget,
     /// Who may hold how much memory of a live one.
     pub(super) shares: Shares,

@@ -1,5 +1,6 @@
 //! `reconcile`: the two layers compared where both hold the same records (P36); by hand, and after each `batch`.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use super::generations::now;
 use super::open::Context;
 use super::reports::Reports;
 use crate::client::reconcile::report::Report;
-use crate::client::{Client, Comparison, Drift, Reconciled};
+use crate::client::{Client, Comparison, Drift, ReconcileOptions, Reconciled};
 use crate::core::{BatchId, Error, Plan, Result, SourcePartition, StoreFace, Timestamp};
 use crate::store_api::{Manifest, ManifestLog};
 
@@ -23,8 +24,7 @@ pub(super) fn reconcile(context: &Context<'_>, options: &Reconcile) -> Result<()
     };
     let mut reports = Vec::new();
     for number in numbers {
-        let stop = AtomicBool::new(false);
-        let report = compare(context.plan, &*context.manifests, &client, &faces, number, &stop)?;
+        let report = compare(context, &client, &faces, number, &options_of(context, Arc::default()))?;
         for found in &report.stores {
             let face = face(context.plan, found)?;
             if options.json {
@@ -88,19 +88,26 @@ fn runs_over(context: &Context<'_>, client: &Client, text: &str) -> Result<Vec<u
     Ok(numbers)
 }
 
+/// A process that does nothing else gives it a quarter of its memory.
+pub(super) fn options_of(context: &Context<'_>, stop: Arc<AtomicBool>) -> ReconcileOptions {
+    ReconcileOptions {
+        memory: context.budget.bytes() / 4,
+        stop,
+    }
+}
+
 /// These stores over one run.
 pub(super) fn compare(
-    plan: &Plan,
-    manifests: &dyn ManifestLog,
+    context: &Context<'_>,
     client: &Client,
     faces: &[StoreFace],
     number: u64,
-    stop: &AtomicBool,
+    options: &ReconcileOptions,
 ) -> Result<Report> {
-    let all = faces.iter().map(|f| client.reconcile_unless(f, Some(number), stop));
+    let all = faces.iter().map(|f| client.reconcile_with(f, Some(number), options));
     let stores = all.collect::<Result<Vec<_>>>()?;
-    let batches = match (manifests.get(number)?, stores.first()) {
-        (Some(m), Some(found)) => batches(plan, &m, found),
+    let batches = match (context.manifests.get(number)?, stores.first()) {
+        (Some(m), Some(found)) => batches(context.plan, &m, found),
         _ => String::new(),
     };
     Ok(Report::new(number, batches, now(), stores))

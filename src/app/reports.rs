@@ -2,8 +2,9 @@
 //! compared. Report only (protocol section 9): nobody decides anything by them, and they may be deleted.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use rufous_place::Place;
+use rufous_place::{Place, TEMPORARY};
 
 use crate::client::reconcile::report::Report;
 use crate::core::Result;
@@ -50,8 +51,21 @@ impl Reports {
         Ok(numbers)
     }
 
-    /// Deletes those on runs that are below the lowest manifest that is there.
-    pub(super) fn tidy(&self, lowest: u64) -> Result<()> {
+    /// Deletes those on runs that are below the lowest manifest that is there, and what processes left that ended while they
+    /// wrote one, when it is so old.
+    pub(super) fn tidy(&self, lowest: u64, grace: Duration) -> Result<()> {
+        let now = SystemTime::now();
+        for file in self.place.list(&format!("{DIR}/"))? {
+            let aged = now.duration_since(file.changed).is_ok_and(|age| age >= grace);
+            if aged
+                && file
+                    .path
+                    .strip_prefix(DIR)
+                    .is_some_and(|name| name.starts_with(&format!("/{TEMPORARY}")))
+            {
+                self.place.delete(&file.path)?;
+            }
+        }
         for number in self.numbers()?.into_iter().filter(|n| *n < lowest) {
             self.place.delete(&Self::path(number))?;
         }
@@ -81,7 +95,14 @@ mod tests {
         std::fs::write(dir.path().join("reconciled/note.txt"), "mine").unwrap();
         std::fs::write(dir.path().join("reconciled/11.json"), "{").unwrap();
         assert_eq!(reports.get(11).unwrap(), None);
-        reports.tidy(10).unwrap();
+        std::fs::write(dir.path().join("reconciled/.tmp-1"), "{").unwrap();
+        reports.tidy(10, Duration::from_secs(60)).unwrap();
+        assert!(
+            dir.path().join("reconciled/.tmp-1").exists(),
+            "somebody may write it now"
+        );
+        reports.tidy(10, Duration::ZERO).unwrap();
+        assert!(!dir.path().join("reconciled/.tmp-1").exists());
         assert_eq!(reports.numbers().unwrap(), [11, 10]);
         assert!(dir.path().join("reconciled/note.txt").exists());
     }

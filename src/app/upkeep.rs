@@ -2,16 +2,14 @@
 //! can read any more. Nothing here undoes the publish or fails it: what does not work is said, and the next `batch` (or the
 //! live process) does it again.
 
-use std::sync::atomic::AtomicBool;
-
 use super::cli::{LogFormat, Upkeep};
 use super::gc::{collect, summary};
 use super::open::Context;
-use super::reconcile::{agree, compare, face, keep, print};
+use super::reconcile::{agree, compare, face, keep, options_of, print};
 use super::reports::Reports;
 use crate::client::reconcile::report::Report;
 use crate::core::{Error, ErrorKind, Result};
-use crate::platform_parquet::BatchRun;
+use crate::platform_parquet::{BatchRun, Phase};
 
 /// After a publish, and also when there was nothing to publish: a run that was killed behind its publish left this undone.
 ///
@@ -21,7 +19,7 @@ pub(super) fn after(context: &Context<'_>, options: &Upkeep, run: &BatchRun<'_>,
     let mut compared = None;
     if options.reconcile {
         compared = went(
-            reconcile(context, &run.options.stop),
+            reconcile(context, run, format),
             "the layers could not be compared; what is published is published all the same",
         )?
         .flatten();
@@ -64,20 +62,23 @@ fn say(error: &Error, otherwise: &str) {
 }
 
 /// P36 over the newest run. What was compared before and stays as it is, is not compared again.
-fn reconcile(context: &Context<'_>, stop: &AtomicBool) -> Result<Option<Report>> {
-    let client = context.client();
-    let run = client.newest_run()?;
-    if run.realtime_namespace.is_none() || run.number == 0 {
+fn reconcile(context: &Context<'_>, run: &BatchRun<'_>, format: LogFormat) -> Result<Option<Report>> {
+    let (plan, client) = (context.plan, context.client());
+    let newest = client.newest_run()?;
+    if newest.realtime_namespace.is_none() || newest.number == 0 {
         return Ok(None);
     }
-    if let Some(known) = Reports::of(&context.offline)
-        .get(run.number)?
-        .filter(|r| !r.may_change())
-    {
+    let known = Reports::of(&context.offline).get(newest.number)?;
+    if let Some(known) = known.filter(|r| !r.may_change()) {
         return Ok(Some(known));
     }
-    let plan = context.plan;
-    let report = compare(plan, &*context.manifests, &client, plan.stores(), run.number, stop)?;
+    let progress = &run.options.progress;
+    let options = options_of(context, run.options.stop.clone());
+    progress.enter(Phase::Comparing);
+    let shown = super::bulk::Shown::start(progress.clone(), format);
+    let report = compare(context, &client, plan.stores(), newest.number, &options);
+    drop(shown);
+    let report = report?;
     for found in &report.stores {
         print(face(plan, found)?, found)?;
     }

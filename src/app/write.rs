@@ -160,7 +160,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     };
     let progress = Progress::start(view, options.log_format);
     let (following, followed) = std::sync::mpsc::channel::<()>();
-    let no_more = AtomicBool::new(false);
+    let no_more = Arc::new(AtomicBool::new(false));
     let report = std::thread::scope(|scope| {
         scope.spawn(|| follower.run(followed, &no_more));
         // The code that is current archives already; two may, and neither would gain. After a switch it is this code's turn.

@@ -2,11 +2,13 @@
 //! that nobody goes back to.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rufous_store_api::points::{BULK, UPKEEP, VARIABLE};
 use rufous_store_rocksdb::owner::Owner;
 
 use super::program::World;
@@ -87,12 +89,15 @@ impl Words {
             lines: 0,
         })
     }
-    fn try_run(&self, args: &[&str]) -> Result<Output> {
+    fn command(&self, args: &[&str]) -> Command {
         let mut c = Command::new(env!("CARGO_BIN_EXE_job-word-count"));
         c.args(args)
             .args(["--source", &self.source])
             .current_dir(self.dir.path());
-        Ok(c.output()?)
+        c
+    }
+    fn try_run(&self, args: &[&str]) -> Result<Output> {
+        Ok(self.command(args).output()?)
     }
     fn run(&self, args: &[&str]) -> Result<String> {
         let out = self.try_run(args)?;
@@ -179,6 +184,115 @@ fn runs_are_merged_behind_the_publish() -> Result<()> {
         "{out}"
     );
     w.is_exact("and on", &[])
+}
+
+/// A data directory as it is, to another place. Sockets stay behind.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, to) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every file below a directory, by name; as old as that nobody is taken for alive who wrote it.
+fn aged(dir: &Path, by: Duration) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.append(&mut aged(&entry.path(), by)?);
+        } else {
+            let file = std::fs::File::options().append(true).open(entry.path())?;
+            file.set_modified(std::time::SystemTime::now() - by)?;
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Row 2 of the fault table behind the publish: the process ends between any two steps of comparing, merging and deleting. What
+/// answers before answers after, and one more `batch` leaves what an undisturbed one leaves.
+#[test]
+fn killed_anywhere_behind_the_publish() -> Result<()> {
+    let mut w = Words::new()?;
+    for _ in 1..=9 {
+        w.write()?;
+        w.run(&["stream", "--until-end"])?;
+        w.run(&["batch", "--no-gc", "--no-reconcile"])?;
+    }
+    // The ninth run makes them too many: it is taken back.
+    let manifests_of = |w: &Words| w.dir.path().join("data/main/jobs/word-count/manifests");
+    for n in [9, 10] {
+        std::fs::remove_file(manifests_of(&w).join(format!("{n}.json")))?;
+    }
+    let (data, kept) = (w.dir.path().join("data"), w.dir.path().join("kept"));
+    std::fs::rename(&data, &kept)?;
+    // How many files of each kind are left.
+    let left = || -> Result<BTreeMap<&str, usize>> {
+        let offline = data.join("main/jobs/word-count/offline");
+        let mut left = BTreeMap::from([("manifests", manifests(w.dir.path(), "word-count")?)]);
+        for name in aged(&offline, Duration::ZERO)? {
+            let kind = if name.ends_with(".rrun") { "runs" } else { "others" };
+            *left.entry(kind).or_default() += 1;
+        }
+        left.insert(
+            "reports",
+            std::fs::read_dir(data.join("main/jobs/word-count/reconciled"))?.count(),
+        );
+        Ok(left)
+    };
+    let batch = ["batch", "--grace-minutes", "0", "--fail-on-drift"];
+    let old = Duration::from_secs(7_200);
+    copy(&kept, &data)?;
+    aged(&data.join("main/jobs/word-count/offline"), old)?;
+    let out = w.run(&batch)?;
+    ensure!(
+        out.contains("generation 9: ") && out.contains("generation 10 is the same"),
+        "{out}"
+    );
+    w.run(&batch)?;
+    let expected = left()?;
+    ensure!(expected["manifests"] == 3 && expected["reports"] == 1, "{expected:?}");
+    let mut ended = 0;
+    let points = BULK.iter().chain(&UPKEEP);
+    for at in points.flat_map(|point| (1..=6).map(move |time| format!("{point}:{time}"))) {
+        std::fs::remove_dir_all(&data)?;
+        copy(&kept, &data)?;
+        aged(&data.join("main/jobs/word-count/offline"), old)?;
+        let out = w.command(&batch).env(VARIABLE, &at).output()?;
+        if out.status.success() {
+            // It does not come there so often.
+            continue;
+        }
+        ensure!(
+            out.status.signal() == Some(6),
+            "{at}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        ended += 1;
+        w.is_exact(&at, &[])?;
+        for dir in ["offline", "reconciled", "manifests"] {
+            let dir = data.join("main/jobs/word-count").join(dir);
+            if dir.exists() {
+                aged(&dir, old)?;
+            }
+        }
+        for _ in 0..2 {
+            w.run(&batch)?;
+        }
+        w.is_exact(&format!("{at}, and run again"), &[])?;
+        ensure!(left()? == expected, "{at}: {:?}, not {expected:?}", left()?);
+    }
+    println!("ended at {ended} points");
+    ensure!(ended > 25, "{ended}");
+    Ok(())
 }
 
 /// P26, P40: the realtime state of code goes when no manifest that is there names it and no process keeps it; a crash in the

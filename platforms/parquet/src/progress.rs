@@ -20,6 +20,8 @@ pub enum Phase {
     Merging,
     /// The manifest is being created.
     Publishing,
+    /// What was published is compared with the live part, by those who run it.
+    Comparing,
 }
 
 impl Phase {
@@ -31,6 +33,7 @@ impl Phase {
             Self::Writing => "writing",
             Self::Merging => "merging",
             Self::Publishing => "publishing",
+            Self::Comparing => "comparing with the live part",
         }
     }
 }
@@ -56,7 +59,8 @@ impl Progress {
     pub fn phase(&self) -> Phase {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    pub(crate) fn enter(&self, phase: Phase) {
+    /// From now on it does this.
+    pub fn enter(&self, phase: Phase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
         tracing::debug!(phase = phase.name(), "bulk run");
     }

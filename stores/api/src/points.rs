@@ -42,6 +42,18 @@ pub const BULK: [&str; 10] = [
     "entry.durable",
 ];
 
+/// Behind the publish of a bulk run: its report, and every file that goes. (Runs that are merged pass those of [`BULK`] again.)
+pub const UPKEEP: [&str; 8] = [
+    "file.created",
+    "file.written",
+    "file.synced",
+    "file.renamed",
+    "file.durable",
+    "gc.manifest",
+    "gc.run",
+    "discard.renamed",
+];
+
 /// The same for an object store.
 pub const REMOTE: [&str; 4] = ["object.encoded", "object.put", "object.checked", "object.created"];
 

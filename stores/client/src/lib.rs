@@ -78,5 +78,5 @@ pub use answer::{Answer, Basis, Coverage, Partial, PartitionCoverage, RawAnswer,
 pub use client::{Client, ClientParts, OpenRealtime};
 pub use missing::Missing;
 pub use raw::RawStoreClient;
-pub use reconcile::{Comparison, Drift, Reconciled};
+pub use reconcile::{Comparison, Drift, ReconcileOptions, Reconciled};
 pub use typed::StoreClient;

@@ -5,7 +5,7 @@ mod support;
 use rufous_algebra::{Absorb, Codec, FloatSum, Monoid};
 use rufous_client::reconcile::obstacle::Obstacle;
 use rufous_client::reconcile::report::Report;
-use rufous_client::{Comparison, Drift, Reconciled};
+use rufous_client::{Comparison, Drift, ReconcileOptions, Reconciled};
 use rufous_core::{Store, StoreFace, Timestamp};
 use support::*;
 
@@ -44,8 +44,41 @@ fn of_code(row: rufous_store_api::Progress) -> rufous_store_api::Progress {
     }
 }
 
+/// In one pass, and key by key where memory is short: the same.
+fn reconciled(world: &World, face: &StoreFace) -> Reconciled {
+    let found = world.client().reconcile(face, None).unwrap();
+    for memory in [0, 20, 45] {
+        let options = ReconcileOptions {
+            memory,
+            ..ReconcileOptions::default()
+        };
+        let short = world.client().reconcile_with(face, None, &options).unwrap();
+        assert_eq!(short, found, "{memory} bytes");
+    }
+    found
+}
+
 fn reconcile(world: &World) -> Reconciled {
-    world.client().reconcile(&StoreFace::of(COUNTS), None).unwrap()
+    reconciled(world, &StoreFace::of(COUNTS))
+}
+
+/// It ends when it is told to, and says so.
+#[test]
+fn a_comparison_can_be_stopped() {
+    for memory in [0, 1_000] {
+        let options = ReconcileOptions {
+            memory,
+            stop: std::sync::Arc::new(true.into()),
+        };
+        let many: Vec<(String, u64)> = (0..10_000).map(|n| (format!("{n:05}"), 1)).collect();
+        let delta: Vec<(&str, u64)> = many.iter().map(|(k, n)| (&**k, *n)).collect();
+        let face = StoreFace::of(COUNTS);
+        let e = world(&delta)
+            .client()
+            .reconcile_with(&face, None, &options)
+            .unwrap_err();
+        assert_eq!(e.kind(), rufous_core::ErrorKind::Closed);
+    }
 }
 
 const RIGHT: &[(&str, u64)] = &[("a", 14), ("b", 2)];
@@ -225,7 +258,7 @@ fn approximate_sums_are_compared_within_their_bounds() {
         one.cells = of(&[(5, 0.3)]);
         world.put_store("n", "loads", 0, zero);
         world.put_store("n", "loads", 1, one);
-        let found = world.client().reconcile(&face, None).unwrap();
+        let found = reconciled(&world, &face);
         let Comparison::Compared {
             keys: 1,
             within: w,

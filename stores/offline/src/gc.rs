@@ -21,6 +21,7 @@ use std::time::{Duration, SystemTime};
 
 use rufous_core::{Error, Result};
 use rufous_place::{Listed, PROBE, Place, TEMPORARY};
+use rufous_store_api::points::reach;
 use rufous_store_api::{Manifest, ManifestLog};
 
 use crate::hold::{HOLD, LIFE, Writers};
@@ -159,6 +160,7 @@ impl Gc {
         let mut deleted = Vec::new();
         for (log, number, bytes) in gone {
             if self.dry_run || log.delete(number)? {
+                reach("gc.manifest");
                 deleted.push(Deleted {
                     kind: Kind::Manifest,
                     name: log.show(number),
@@ -186,6 +188,7 @@ impl Gc {
                 last += 1;
             }
             if !named.contains(&file.path) && (self.dry_run || generations.place.delete(&file.path)?) {
+                reach("gc.run");
                 deleted.push(Deleted {
                     kind,
                     name: generations.place.show(&file.path),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rufous_core::{Error, ErrorKind, Result};
 use rufous_store_api::exclusive::unique_name;
+use rufous_store_api::points::reach;
 
 use crate::owner::Owner;
 
@@ -50,6 +51,7 @@ pub fn discard(dir: &Path) -> Result<bool> {
         };
         let dead = dir.with_file_name(format!("{DEAD}{}", unique_name()));
         fs::rename(dir, &dead).map_err(failed)?;
+        reach("discard.renamed");
         // Its lock went with it; whoever waits for that lock sees that the place is another one.
         drop(owner);
         dead

@@ -8,6 +8,7 @@ use rufous_algebra::DecodeError;
 use rufous_core::{BatchId, Error, Frontier, Result, StoreFace};
 use rufous_store_api::{Cell, GenerationStore, Snapshot, StoreGeneration};
 
+use super::lists::{Lists, Walk};
 use super::{Comparison, Drift};
 
 /// How many keys are asked for at once.
@@ -28,6 +29,8 @@ pub(super) struct Compare<'a> {
     pub(super) range: Vec<Range<BatchId>>,
     /// What the run added.
     pub(super) delta: StoreGeneration,
+    /// For the cells of the run.
+    pub(super) memory: usize,
 }
 
 #[derive(Default)]
@@ -40,6 +43,95 @@ struct Found {
 
 impl Compare<'_> {
     pub(super) fn run(self) -> Result<Comparison> {
+        let found = match self.gather()? {
+            Some(cells) => self.side_by_side(&cells)?,
+            None => self.key_by_key()?,
+        };
+        Ok(Comparison::Compared {
+            keys: found.keys,
+            within: found.within,
+            drifted: found.drifted,
+            first: found.first,
+        })
+    }
+
+    /// The cells of the run, if they fit.
+    fn gather(&self) -> Result<Option<Lists>> {
+        if self.delta.runs.iter().map(|r| r.bytes).sum::<u64>() > self.memory as u64 {
+            return Ok(None);
+        }
+        let (mut cells, mut fits, mut n) = (Lists::within(self.memory), true, 0_usize);
+        let floor = self.floor;
+        let scanned = self.snapshot.scan(self.face.name, &[], floor, &mut |key, cell| {
+            n += 1;
+            if n.is_multiple_of(KEYS) {
+                self.go_on()?;
+            }
+            if self.covered(&cell) && !cells.push(key, &cell) {
+                fits = false;
+                // Nothing more is of use.
+                return Err(Error::closed("these cells do not fit"));
+            }
+            Ok(())
+        });
+        match scanned {
+            Err(_) if !fits => Ok(None),
+            scanned => scanned.map(|()| Some(cells)),
+        }
+    }
+
+    /// Either layer in one pass.
+    fn side_by_side(&self, cells: &Lists) -> Result<Found> {
+        let mut found = Found::default();
+        let (mut walk, mut values, mut sum) = (cells.walk(), Vec::new(), Vec::new());
+        self.generations
+            .scan(self.face, &self.delta, &[], &mut |key, offline| {
+                self.only_cells(&mut walk, Some(key), &mut found)?;
+                found.keys += 1;
+                if found.keys.is_multiple_of(KEYS as u64) {
+                    self.go_on()?;
+                }
+                if walk.key() != Some(key) {
+                    found.drift(key.to_vec(), Some(offline.to_vec()), None);
+                    return Ok(());
+                }
+                walk.take(&mut values);
+                self.sum(&values, &mut sum)?;
+                if sum == offline {
+                    return Ok(());
+                }
+                if self.agree(offline, &sum)? {
+                    found.within += 1;
+                } else {
+                    found.drift(key.to_vec(), Some(offline.to_vec()), Some(sum.clone()));
+                }
+                Ok(())
+            })?;
+        self.only_cells(&mut walk, None, &mut found)?;
+        Ok(found)
+    }
+
+    /// Keys below `end` that only the cells have.
+    fn only_cells(&self, walk: &mut Walk<'_>, end: Option<&[u8]>, found: &mut Found) -> Result<()> {
+        walk.below(end, &mut |key, values| {
+            let mut sum = Vec::new();
+            self.sum(values, &mut sum)?;
+            found.keys += 1;
+            found.drift(key.to_vec(), None, Some(sum));
+            Ok(())
+        })
+    }
+
+    fn sum(&self, values: &[&[u8]], sum: &mut Vec<u8>) -> Result<()> {
+        sum.clear();
+        let mut values = values.iter().copied();
+        let value = self.face.value;
+        value.sum(&mut values, sum).map_err(|e| self.undecodable(&e))?;
+        Ok(())
+    }
+
+    /// A look for each key: slower, in little memory.
+    fn key_by_key(&self) -> Result<Found> {
         let mut found = Found::default();
         let mut pairs = Vec::new();
         self.generations.scan(self.face, &self.delta, &[], &mut |key, value| {
@@ -59,12 +151,7 @@ impl Compare<'_> {
                 found.drift(key.clone(), None, realtime);
             }
         }
-        Ok(Comparison::Compared {
-            keys: found.keys,
-            within: found.within,
-            drifted: found.drifted,
-            first: found.first,
-        })
+        Ok(found)
     }
 
     fn go_on(&self) -> Result<()> {
@@ -125,13 +212,12 @@ impl Compare<'_> {
         let cells = self.snapshot.cells(self.face.name, keys, self.floor)?;
         let sum = |cells: Vec<Cell>| {
             let covered = cells.iter().filter(|c| self.covered(c));
-            let mut parts = covered.map(|c| &c.value[..]).peekable();
-            if parts.peek().is_none() {
+            let values: Vec<_> = covered.map(|c| &c.value[..]).collect();
+            if values.is_empty() {
                 return Ok(None);
             }
             let mut sum = Vec::new();
-            let value = self.face.value;
-            value.sum(&mut parts, &mut sum).map_err(|e| self.undecodable(&e))?;
+            self.sum(&values, &mut sum)?;
             Ok(Some(sum))
         };
         cells.into_iter().map(sum).collect()

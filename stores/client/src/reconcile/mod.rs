@@ -1,9 +1,11 @@
 //! The two layers compared where both hold the same records (P36): the sum over partitions of the cells that a published run
 //! covers, against what that run added. Silent divergence is the disease of every pair of layers; here it is measured.
 //!
-//! Modules: [`obstacle`] (why a run cannot be compared), `compare` (the comparison), [`report`] (what is kept of it).
+//! Modules: [`obstacle`] (why a run cannot be compared), `compare` (the comparison), `lists` (the cells of a run in memory),
+//! [`report`] (what is kept of it).
 
 mod compare;
+mod lists;
 pub mod obstacle;
 pub mod report;
 
@@ -112,6 +114,24 @@ impl Reconciled {
     }
 }
 
+/// How a comparison works.
+#[derive(Clone, Debug)]
+pub struct ReconcileOptions {
+    /// Bytes for the cells of the run (64 MiB). A run with more is compared key by key, which takes longer.
+    pub memory: usize,
+    /// Set from outside: it ends with an error of kind `Closed`.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Default for ReconcileOptions {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            stop: Arc::default(),
+        }
+    }
+}
+
 /// A run: what a manifest added to the one before it.
 struct Run {
     base: Manifest,
@@ -125,14 +145,19 @@ impl Client {
     /// `InvalidRequest` when there is no such manifest or it holds other types; what the stores return. That the run
     /// cannot be compared is no error but [`Comparison::NotComparable`].
     pub fn reconcile(&self, face: &StoreFace, number: Option<u64>) -> Result<Reconciled> {
-        self.reconcile_unless(face, number, &AtomicBool::new(false))
+        self.reconcile_with(face, number, &ReconcileOptions::default())
     }
 
-    /// [`reconcile`](Self::reconcile) that ends when it is told to.
+    /// [`reconcile`](Self::reconcile) with options.
     ///
     /// # Errors
-    /// As there; `Closed` when `stop` was set before it was done.
-    pub fn reconcile_unless(&self, face: &StoreFace, number: Option<u64>, stop: &AtomicBool) -> Result<Reconciled> {
+    /// As there; `Closed` when it was told to stop before it was done.
+    pub fn reconcile_with(
+        &self,
+        face: &StoreFace,
+        number: Option<u64>,
+        options: &ReconcileOptions,
+    ) -> Result<Reconciled> {
         let m = match number {
             None => self.newest_run()?,
             Some(number) => self.numbered(number)?,
@@ -147,7 +172,7 @@ impl Client {
         };
         let (from, outcome) = match self.run_of(&m)? {
             Ok(run) => {
-                let outcome = match self.compare(face, &run, stop)? {
+                let outcome = match self.compare(face, &run, options)? {
                     Ok(outcome) => outcome,
                     Err((obstacle, why)) => Comparison::NotComparable { obstacle, why },
                 };
@@ -256,7 +281,7 @@ impl Client {
         Ok(Ok(Run { base, m: m.clone() }))
     }
 
-    fn compare(&self, face: &StoreFace, run: &Run, stop: &AtomicBool) -> Result<Result<Comparison, Why>> {
+    fn compare(&self, face: &StoreFace, run: &Run, options: &ReconcileOptions) -> Result<Result<Comparison, Why>> {
         let (base, m) = (&run.base, &run.m);
         let namespace = m.realtime_namespace.as_deref().unwrap_or_default();
         let Some(reader) = (self.parts().realtime)(namespace)? else {
@@ -276,7 +301,8 @@ impl Client {
             generations: &*self.parts().generations,
             face,
             snapshot: &*snapshot,
-            stop,
+            stop: &options.stop,
+            memory: options.memory,
             floor: &base.frontier,
             range: rows.iter().map(|(p, _)| range(p)).collect(),
             delta: StoreGeneration {
