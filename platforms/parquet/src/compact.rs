@@ -176,6 +176,7 @@ mod tests {
             input: Vec::new(),
             created_at: rufous_core::Timestamp(0),
             covered_until: "c".into(),
+            window: None,
         };
         let merged = || {
             [Merged {

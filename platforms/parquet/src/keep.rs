@@ -106,6 +106,7 @@ mod tests {
             input: Vec::new(),
             created_at: Timestamp(0),
             covered_until: String::new(),
+            window: None,
         }
     }
 
