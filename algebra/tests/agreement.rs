@@ -1,5 +1,5 @@
-//! P36: what two layers that count the same are compared by. Sums of the same items agree under any merge tree; an item that is
-//! lost, doubled or exchanged is noticed, also where sums are approximate.
+//! P36: what two layers that count the same are compared by. Sums of the same items agree under any merge tree; an
+//! item that is lost, doubled or exchanged is noticed, also where sums are approximate.
 
 mod common;
 

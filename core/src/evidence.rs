@@ -137,8 +137,8 @@ impl ValueFace {
     pub fn magnitude(&self, bytes: &[u8]) -> Result<f64, DecodeError> {
         (self.magnitude)(bytes)
     }
-    /// Whether two values could be sums of the same records: of exact sums whether they are the same, of approximate ones
-    /// whether their published bounds allow it ([`Codec::agrees`]).
+    /// Whether two values could be sums of the same records: of exact sums whether they are the same, of approximate
+    /// ones whether their published bounds allow it ([`Codec::agrees`]).
     ///
     /// # Errors
     /// When the bytes of one are no such value.

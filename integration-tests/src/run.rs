@@ -77,7 +77,8 @@ impl State {
             realtime: Arc::new(move |_: &str| Ok(Some(realtime.clone() as Arc<dyn RealtimeReader>))),
         })
     }
-    /// I6, P36: where the layers can be compared over the newest run they agree, in every store. Returns whether they could be.
+    /// I6, P36: where the layers can be compared over the newest run they agree, in every store. Returns whether they
+    /// could be.
     ///
     /// # Errors
     /// The first store that drifted, with what was found.

@@ -1,6 +1,6 @@
-//! I6 with bugs built in (P36, issue 7 item 7): one record of the offline part lost or counted twice, one key of a run lost or
-//! doubled, one cell of the live part lost. Each is found in the stores that it touches, of exact and of approximate sums; the
-//! key is named, and by how much it is off; no other key is.
+//! I6 with bugs built in (P36, issue 7 item 7): one record of the offline part lost or counted twice, one key of a
+//! run lost or doubled, one cell of the live part lost. Each is found in the stores that it touches, of exact and of
+//! approximate sums; the key is named, and by how much it is off; no other key is.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

@@ -1,7 +1,7 @@
-//! Comparisons as the live process shows them (P36). `batch` compares behind its publish and keeps a report; but it ends, and
-//! nothing can scrape a process that ended. So the live process reads the reports. It compares by itself where a report
-//! could not know yet, because this process had not read so far, and where none comes: the run was killed. So each run is
-//! compared once in the usual case, and by the one who can in every other.
+//! Comparisons as the live process shows them (P36). `batch` compares behind its publish and keeps a report; but it
+//! ends, and nothing can scrape a process that ended. So the live process reads the reports. It compares by itself
+//! where a report could not know yet, because this process had not read so far, and where none comes: the run was
+//! killed. So each run is compared once in the usual case, and by the one who can in every other.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -244,8 +244,8 @@ mod tests {
         Report::new(n, format!("batch {n}"), Timestamp(n as i64), vec![found])
     }
 
-    /// What cannot be compared is its own state beside the last comparison, never a drift of zero; it goes when the run is
-    /// compared after all.
+    /// What cannot be compared is its own state beside the last comparison, never a drift of zero; it goes when the
+    /// run is compared after all.
     #[test]
     fn the_last_comparison_stays_while_a_newer_one_cannot_be_made() {
         let latest = Latest::default();

@@ -1,8 +1,8 @@
-//! `gc`, by hand and behind each `batch`: what nobody can read any more goes (P25): old generations, lines that were current
-//! once, the realtime state of code that no manifest names, and reports on comparisons of what is gone.
+//! `gc`, by hand and behind each `batch`: what nobody can read any more goes (P25): old generations, lines that were
+//! current once, the realtime state of code that no manifest names, and reports on comparisons of what is gone.
 //!
-//! A file goes after the last manifest that names it, and a manifest after it left the keep window. So a process that is killed
-//! anywhere leaves what is readable readable, and the next gc finds the rest.
+//! A file goes after the last manifest that names it, and a manifest after it left the keep window. So a process that
+//! is killed anywhere leaves what is readable readable, and the next gc finds the rest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,8 +71,8 @@ pub(super) fn collect(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Resu
     Ok(deleted)
 }
 
-/// P26: the state of code that no manifest names that is there, and that no process keeps. It becomes unreachable at once, and
-/// is deleted then. Code that comes back begins anew from the log (P32).
+/// P26: the state of code that no manifest names that is there, and that no process keeps. It becomes unreachable at
+/// once, and is deleted then. Code that comes back begins anew from the log (P32).
 #[cfg(feature = "rocksdb")]
 fn namespaces(context: &Context<'_>, rules: &Gc, lines: &Lines) -> Result<Vec<Deleted>> {
     use crate::store_rocksdb::discard::{discard, discarded};

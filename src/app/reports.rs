@@ -1,5 +1,5 @@
-//! Comparisons that are kept: `reconciled/<n>.json` in the place of the job's generations, `n` the manifest whose run was
-//! compared. Report only (protocol section 9): nobody decides anything by them, and they may be deleted.
+//! Comparisons that are kept: `reconciled/<n>.json` in the place of the job's generations, `n` the manifest whose run
+//! was compared. Report only (protocol section 9): nobody decides anything by them, and they may be deleted.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -51,8 +51,8 @@ impl Reports {
         Ok(numbers)
     }
 
-    /// Deletes those on runs that are below the lowest manifest that is there, and what processes left that ended while they
-    /// wrote one, when it is so old.
+    /// Deletes those on runs that are below the lowest manifest that is there, and what processes left that ended
+    /// while they wrote one, when it is so old.
     pub(super) fn tidy(&self, lowest: u64, grace: Duration) -> Result<()> {
         let now = SystemTime::now();
         for file in self.place.list(&format!("{DIR}/"))? {

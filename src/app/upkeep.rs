@@ -1,6 +1,6 @@
-//! What `batch` does behind its publish: it compares the layers, merges runs where reads would suffer, and deletes what nobody
-//! can read any more. Nothing here undoes the publish or fails it: what does not work is said, and the next `batch` (or the
-//! live process) does it again.
+//! What `batch` does behind its publish: it compares the layers, merges runs where reads would suffer, and deletes
+//! what nobody can read any more. Nothing here undoes the publish or fails it: what does not work is said, and the
+//! next `batch` (or the live process) does it again.
 
 use super::cli::{LogFormat, Upkeep};
 use super::gc::{collect, summary};
@@ -11,7 +11,8 @@ use crate::client::reconcile::report::Report;
 use crate::core::{Error, ErrorKind, Result};
 use crate::platform_parquet::{BatchRun, Phase};
 
-/// After a publish, and also when there was nothing to publish: a run that was killed behind its publish left this undone.
+/// After a publish, and also when there was nothing to publish: a run that was killed behind its publish left this
+/// undone.
 ///
 /// # Errors
 /// `CorruptData` when the layers do not agree and `--fail-on-drift` was said; `Closed` when it is to stop.

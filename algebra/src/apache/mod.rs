@@ -91,8 +91,8 @@ fn quantiles_json(count: u64, quantile: impl Fn(f64) -> Option<Estimate>) -> Val
 /// Ranks at which two quantile sketches are compared: few, for the bounds of each hold with a confidence only.
 const COMPARED: [f64; 5] = [0.01, 0.25, 0.5, 0.75, 0.99];
 
-/// Whether two quantile sketches may be of the same values: as many, and the bounds of the ranks of the same values meet.
-/// Each is its count, its quantiles and its ranks.
+/// Whether two quantile sketches may be of the same values: as many, and the bounds of the ranks of the same values
+/// meet. Each is its count, its quantiles and its ranks.
 fn quantiles_agree(
     (n, quantile, rank): (u64, impl Fn(f64) -> Option<Estimate>, impl Fn(f64) -> Option<Estimate>),
     (m, other_quantile, other_rank): (u64, impl Fn(f64) -> Option<Estimate>, impl Fn(f64) -> Option<Estimate>),

@@ -61,13 +61,13 @@ pub trait Codec: Sized {
     /// A number by which "largest" is meant (`top`): the value itself, an estimate, a struct's first field.
     fn magnitude(&self) -> f64;
 
-    /// Whether these two could be sums of the same items, made by different merge trees: what two layers that count the same are
-    /// compared by. Of exact sums that is whether they have the same bytes, which is the default. An approximate type says
-    /// it by its published bounds: what it keeps exactly is equal, and the intervals of its answers
-    /// [meet](crate::Estimate::meets). What holds parts asks them one by one.
+    /// Whether these two could be sums of the same items, made by different merge trees: what two layers that count
+    /// the same are compared by. Of exact sums that is whether they have the same bytes, which is the default. An
+    /// approximate type says it by its published bounds: what it keeps exactly is equal, and the intervals of its
+    /// answers [meet](crate::Estimate::meets). What holds parts asks them one by one.
     ///
-    /// **Laws:** reflexive and symmetric; sums of the same items agree, where the bounds have a confidence below 1 in at
-    /// least so many cases.
+    /// **Laws:** reflexive and symmetric; sums of the same items agree, where the bounds have a confidence below 1 in
+    /// at least so many cases.
     fn agrees(&self, other: &Self) -> bool {
         self.to_bytes() == other.to_bytes()
     }

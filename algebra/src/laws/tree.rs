@@ -135,8 +135,8 @@ pub fn replayed_trees<T, S: Absorb<T> + ExactLaws + Idempotent + Debug>(items: &
     Ok(())
 }
 
-/// The law of [`Codec::agrees`], of either tier: `trees` random merge trees over the same items agree with one state that absorbed
-/// them in a row, through bytes, and asked from either side.
+/// The law of [`Codec::agrees`], of either tier: `trees` random merge trees over the same items agree with one state
+/// that absorbed them in a row, through bytes, and asked from either side.
 ///
 /// # Errors
 /// The tree that does not.

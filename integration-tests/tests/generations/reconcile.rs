@@ -1,5 +1,5 @@
-//! P36 with the commands of a job binary: `batch` compares behind its publish, the live process shows it and compares what
-//! `batch` could not, and a difference between the layers is found, named and counted.
+//! P36 with the commands of a job binary: `batch` compares behind its publish, the live process shows it and compares
+//! what `batch` could not, and a difference between the layers is found, named and counted.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -138,7 +138,8 @@ fn after_each_batch() -> Result<()> {
         out.contains(&format!("{STORE}: generation 2: ")) && out.contains(" 0 differ"),
         "{out}"
     );
-    // Any batch, as long as its cells are there: by the number of the generation, by a time in the batch, by its number.
+    // Any batch, as long as its cells are there: by the number of the generation, by a time in the batch, by its
+    // number.
     for args in [["--generation", "1"], ["--generation", "2"]] {
         let out = w.run(&[&["reconcile"], &args[..]].concat())?;
         ensure!(
@@ -183,7 +184,8 @@ fn after_each_batch() -> Result<()> {
     Ok(())
 }
 
-/// Nothing was read live when the run was published: that is no drift of zero. The live process compares when it has read.
+/// Nothing was read live when the run was published: that is no drift of zero. The live process compares when it has
+/// read.
 #[test]
 fn the_live_process_compares_what_batch_could_not() -> Result<()> {
     let mut w = world()?;

@@ -1,5 +1,5 @@
-//! P23, P25, P26: what `batch` does behind its publish. How many generations stay, runs that are merged, and the state of code
-//! that nobody goes back to.
+//! P23, P25, P26: what `batch` does behind its publish. How many generations stay, runs that are merged, and the
+//! state of code that nobody goes back to.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -147,8 +147,8 @@ fn others(all: Vec<PathBuf>, old: &Path) -> Vec<PathBuf> {
     all.into_iter().filter(|path| path != old).collect()
 }
 
-/// Item 4 of issue 7: runs are merged behind the publish, and the generation is published in its new form: it answers the same,
-/// is compared by the delta of the run that made it, and a rollback goes to the generation before.
+/// Item 4 of issue 7: runs are merged behind the publish, and the generation is published in its new form: it answers
+/// the same, is compared by the delta of the run that made it, and a rollback goes to the generation before.
 #[test]
 fn runs_are_merged_behind_the_publish() -> Result<()> {
     let mut w = Words::new()?;
@@ -217,8 +217,8 @@ fn aged(dir: &Path, by: Duration) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Row 2 of the fault table behind the publish: the process ends between any two steps of comparing, merging and deleting. What
-/// answers before answers after, and one more `batch` leaves what an undisturbed one leaves.
+/// Row 2 of the fault table behind the publish: the process ends between any two steps of comparing, merging and
+/// deleting. What answers before answers after, and one more `batch` leaves what an undisturbed one leaves.
 #[test]
 fn killed_anywhere_behind_the_publish() -> Result<()> {
     let mut w = Words::new()?;
@@ -295,8 +295,8 @@ fn killed_anywhere_behind_the_publish() -> Result<()> {
     Ok(())
 }
 
-/// P26, P40: the realtime state of code goes when no manifest that is there names it and no process keeps it; a crash in the
-/// middle leaves what the next gc deletes.
+/// P26, P40: the realtime state of code goes when no manifest that is there names it and no process keeps it; a crash
+/// in the middle leaves what the next gc deletes.
 #[test]
 fn state_of_code_that_nobody_goes_back_to() -> Result<()> {
     let mut w = Words::new()?;

@@ -1,6 +1,7 @@
-//! Many runs slow reads down: those that are small beside what is older are merged, behind the publish that added one too many.
-//! The generation is then published once more in its new form: the same records, the same frontier, the same permission to drop
-//! (P22, P23). It is no generation of its own: it takes no place in the keep window, and no rollback goes to it alone.
+//! Many runs slow reads down: those that are small beside what is older are merged, behind the publish that added one
+//! too many. The generation is then published once more in its new form: the same records, the same frontier, the
+//! same permission to drop (P22, P23). It is no generation of its own: it takes no place in the keep window, and no
+//! rollback goes to it alone.
 
 use rufous_core::panics::catch;
 use rufous_core::{Error, Result, StoreFace};
@@ -23,10 +24,10 @@ struct Merged {
 }
 
 impl BatchRun<'_> {
-    /// Merges the newest runs of the current generation when a key may lie in more than 8: as many that what stays is larger
-    /// than what was merged. So a run of a small delta costs little, and each pair is written again about once each time the
-    /// store doubles. Returns the manifest that names the merged runs; `None`: there was nothing to merge, or others published
-    /// meanwhile what does not have these runs, and the next run merges.
+    /// Merges the newest runs of the current generation when a key may lie in more than 8: as many that what stays is
+    /// larger than what was merged. So a run of a small delta costs little, and each pair is written again about once
+    /// each time the store doubles. Returns the manifest that names the merged runs; `None`: there was nothing to
+    /// merge, or others published meanwhile what does not have these runs, and the next run merges.
     ///
     /// # Errors
     /// When a run cannot be read or written. What is published stays as it is.
@@ -145,7 +146,8 @@ mod tests {
         }
     }
 
-    /// P22: merged runs take the place of theirs also in what others published meanwhile; where those are gone, in none.
+    /// P22: merged runs take the place of theirs also in what others published meanwhile; where those are gone, in
+    /// none.
     #[test]
     fn another_form_of_what_is_current() {
         let named = |name: &str| RunFile {

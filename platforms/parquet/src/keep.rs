@@ -1,13 +1,15 @@
-//! Which realtime cells a publish permits to drop (P23): those that no generation needs any more that must stay available.
+//! Which realtime cells a publish permits to drop (P23): those that no generation needs any more that must stay
+//! available.
 
 use std::cmp::Reverse;
 
 use rufous_core::{Cut, Frontier, Result};
 use rufous_store_api::{Manifest, ManifestLog};
 
-/// The permission of a manifest on top of `base`, when `keep` generations before it must stay available for a rollback and for
-/// comparisons: per partition the least frontier of them, and never below what `base` permits already. Manifests of
-/// other namespaces count as generations, but need no cells of this one. With `keep` 0 it is the manifest's own frontier.
+/// The permission of a manifest on top of `base`, when `keep` generations before it must stay available for a
+/// rollback and for comparisons: per partition the least frontier of them, and never below what `base` permits
+/// already. Manifests of other namespaces count as generations, but need no cells of this one. With `keep` 0 it is
+/// the manifest's own frontier.
 ///
 /// # Errors
 /// When a manifest of the window cannot be read.

@@ -69,8 +69,8 @@ pub struct BatchOptions {
     /// Stops after about so many records, at the end of a batch: a long history is covered by several runs, each of which is
     /// published and never done again. `None`: all at once.
     pub part_rows: Option<u64>,
-    /// So many generations before the new one stay available for a rollback, and their batches for comparisons: cells that they
-    /// need are not dropped (P23). With 0 the live part may drop at once what is published.
+    /// So many generations before the new one stay available for a rollback, and their batches for comparisons: cells
+    /// that they need are not dropped (P23). With 0 the live part may drop at once what is published.
     pub keep: u64,
     /// At most so many records a second, so that others have the machine, too.
     pub rate: Option<u64>,

@@ -19,8 +19,8 @@ use crate::worker::{Care, nobody};
 pub(crate) const MAX_CONFLICTS: usize = 5;
 
 impl BatchRun<'_> {
-    /// Runs and publishes, then merges runs where reads would suffer ([`merge`](Self::merge)). Without new sealed batches
-    /// nothing is published.
+    /// Runs and publishes, then merges runs where reads would suffer ([`merge`](Self::merge)). Without new sealed
+    /// batches nothing is published.
     ///
     /// # Errors
     /// Those of [`publish`](Self::publish); those of `merge`, with the generation that is published all the same.

@@ -42,7 +42,8 @@ pub const BULK: [&str; 10] = [
     "entry.durable",
 ];
 
-/// Behind the publish of a bulk run: its report, and every file that goes. (Runs that are merged pass those of [`BULK`] again.)
+/// Behind the publish of a bulk run: its report, and every file that goes. (Runs that are merged pass those of
+/// [`BULK`] again.)
 pub const UPKEEP: [&str; 8] = [
     "file.created",
     "file.written",

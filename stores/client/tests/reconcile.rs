@@ -223,8 +223,8 @@ fn load(values: &[f64]) -> FloatSum {
     sum
 }
 
-/// P36: approximate sums are compared within their published bound. Other bytes of the same values are no drift, and are
-/// counted; a value less, or another one, is drift with both sides.
+/// P36: approximate sums are compared within their published bound. Other bytes of the same values are no drift, and
+/// are counted; a value less, or another one, is drift with both sides.
 #[test]
 fn approximate_sums_are_compared_within_their_bounds() {
     let face = StoreFace::of(LOADS);
@@ -278,8 +278,8 @@ fn approximate_sums_are_compared_within_their_bounds() {
     }
 }
 
-/// A manifest that is another form of the one before it is no run: the run behind it is compared. A rollback is none either,
-/// and says so; the runs that it took back can still be compared by their numbers.
+/// A manifest that is another form of the one before it is no run: the run behind it is compared. A rollback is none
+/// either, and says so; the runs that it took back can still be compared by their numbers.
 #[test]
 fn the_newest_run_is_compared() {
     let world = world(RIGHT);
@@ -306,7 +306,8 @@ fn the_newest_run_is_compared() {
     assert!(e.to_string().contains("no manifest 9"), "{e}");
 }
 
-/// Which run covers a batch: per partition, the newest that does; none of what is open, dropped, or came with another line.
+/// Which run covers a batch: per partition, the newest that does; none of what is open, dropped, or came with another
+/// line.
 #[test]
 fn runs_over_a_batch() {
     let world = world(RIGHT);

@@ -433,8 +433,8 @@ fn live(number: u64, line: &str, namespace: &str, reach: i64, runs: &[RunFile], 
     }
 }
 
-/// P25, P36: generations are kept, not manifests. One that is published again in another form (its runs merged) takes no place
-/// in the window; the delta of the run that made it stays with it, though reads need it no more.
+/// P25, P36: generations are kept, not manifests. One that is published again in another form (its runs merged) takes
+/// no place in the window; the delta of the run that made it stays with it, though reads need it no more.
 #[test]
 fn another_form_is_no_other_generation() {
     for (keep, left) in [
@@ -473,8 +473,8 @@ fn another_form_is_no_other_generation() {
     }
 }
 
-/// P40: a line that was current once goes when no rollback reaches it, its manifests before its runs; one that never was current
-/// stays. So does the state of code that a manifest names, and no other.
+/// P40: a line that was current once goes when no rollback reaches it, its manifests before its runs; one that never
+/// was current stays. So does the state of code that a manifest names, and no other.
 #[test]
 fn lines_that_were_current_go() {
     let w = World::new(0);

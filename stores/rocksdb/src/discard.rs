@@ -1,5 +1,5 @@
-//! Deletes namespaces for good. A namespace is renamed first, under its owner's lock: from then on nobody finds it, and what a
-//! crash leaves of it is found by its name.
+//! Deletes namespaces for good. A namespace is renamed first, under its owner's lock: from then on nobody finds it,
+//! and what a crash leaves of it is found by its name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,8 @@ pub fn discarded(root: &Path) -> Result<Vec<(String, u64, bool)>> {
     Ok(found)
 }
 
-/// Deletes a namespace, or what an interrupted call left of one. `false`: a process owns it, or it is gone; nothing was done.
+/// Deletes a namespace, or what an interrupted call left of one. `false`: a process owns it, or it is gone; nothing
+/// was done.
 ///
 /// # Errors
 /// When it cannot be renamed or deleted; the next call goes on.

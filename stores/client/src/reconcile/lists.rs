@@ -1,5 +1,6 @@
-//! The cells of a run in memory: a list a batch, as a snapshot scans them, walked side by side in the order of the keys. A run with
-//! less than fits is compared in one pass over either layer; a look for each key takes ten times as long.
+//! The cells of a run in memory: a list a batch, as a snapshot scans them, walked side by side in the order of the
+//! keys. A run with less than fits is compared in one pass over either layer; a look for each key takes ten times as
+//! long.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,8 +1,9 @@
-//! The two layers compared where both hold the same records (P36): the sum over partitions of the cells that a published run
-//! covers, against what that run added. Silent divergence is the disease of every pair of layers; here it is measured.
+//! The two layers compared where both hold the same records (P36): the sum over partitions of the cells that a
+//! published run covers, against what that run added. Silent divergence is the disease of every pair of layers; here
+//! it is measured.
 //!
-//! Modules: [`obstacle`] (why a run cannot be compared), `compare` (the comparison), `lists` (the cells of a run in memory),
-//! [`report`] (what is kept of it).
+//! Modules: [`obstacle`] (why a run cannot be compared), `compare` (the comparison), `lists` (the cells of a run in
+//! memory), [`report`] (what is kept of it).
 
 mod compare;
 mod lists;
@@ -45,7 +46,8 @@ pub enum Comparison {
     Compared {
         /// How many keys either side has.
         keys: u64,
-        /// How many of them have other bytes, and values within the published bounds of each other: of approximate sums.
+        /// How many of them have other bytes, and values within the published bounds of each other: of approximate
+        /// sums.
         within: u64,
         /// How many of them differ. 0: the layers agree.
         drifted: u64,
@@ -76,7 +78,8 @@ pub struct Drift {
 }
 
 impl Drift {
-    /// What offline is ahead by, in the number by which "largest" is meant of such values ([`magnitude`]); nothing counts as
+    /// What offline is ahead by, in the number by which "largest" is meant of such values ([`magnitude`]); nothing
+    /// counts as
     /// 0. A number for people: values of one magnitude may differ.
     ///
     /// # Errors
@@ -183,8 +186,8 @@ impl Client {
         Ok(report(&from, outcome))
     }
 
-    /// The manifests whose runs cover a batch: `batch` names it for each partition. Newest first; of runs that a rollback took
-    /// back, those that came after it count. A partition whose run is not there any more has none.
+    /// The manifests whose runs cover a batch: `batch` names it for each partition. Newest first; of runs that a
+    /// rollback took back, those that came after it count. A partition whose run is not there any more has none.
     ///
     /// # Errors
     /// `InvalidRequest` when the job has never run; what the manifest log returns.
@@ -233,8 +236,8 @@ impl Client {
         }
     }
 
-    /// The newest manifest that is no other form of the one before it: what [`reconcile`](Self::reconcile) compares when no
-    /// manifest is named.
+    /// The newest manifest that is no other form of the one before it: what [`reconcile`](Self::reconcile) compares
+    /// when no manifest is named.
     ///
     /// # Errors
     /// `InvalidRequest` when the job has never run; what the manifest log returns.

@@ -1,5 +1,5 @@
-//! What is kept of comparisons (section 9 of the protocol, "reconciled": job state, report only). Nothing rests on it: a report
-//! that is missing or of another format is made again while the cells exist.
+//! What is kept of comparisons (section 9 of the protocol, "reconciled": job state, report only). Nothing rests on
+//! it: a report that is missing or of another format is made again while the cells exist.
 
 use rufous_core::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
