@@ -171,18 +171,19 @@ fn report(what: &str, seen: &mut Seen, time: Duration) {
 
 #[test]
 fn every_answer_is_a_legal_cut() -> Result<()> {
-    race(None, 10)
+    race(None, Duration::from_secs(20), 10)
 }
 
 /// The same with manifests and generations in a bucket, where a read is a request and a delete is seen at once.
 #[test]
 fn and_in_a_bucket() -> Result<()> {
     let server = Server::start("races")?;
-    race(Some(server.options()), 2)
+    race(Some(server.options()), Duration::from_secs(10), 2)
 }
 
-/// `least`: so many manifests are seen by readers of each process, and so many steps back.
-fn race(bucket: Option<Options>, least: u64) -> Result<()> {
+/// `time`: so long whatever publishes goes on, and then to the end of its round. `least`: so many manifests are seen by
+/// readers of each process, and so many steps back.
+fn race(bucket: Option<Options>, time: Duration, least: u64) -> Result<()> {
     // One after the other: what is asked is the load.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -277,7 +278,7 @@ fn race(bucket: Option<Options>, least: u64) -> Result<()> {
             let inside = s.spawn(|| readers(&client, &stop));
             let start = Instant::now();
             let sweeping = s.spawn(|| collect(&place, &stop).map(|n| collected.store(n, Relaxed)));
-            let published = publish(&place, &manifests);
+            let published = publish(&place, &manifests, time);
             let time = start.elapsed();
             stop.store(true, Relaxed);
             let inside = inside.join().expect("a reader panicked");

@@ -8,9 +8,6 @@ use rufous::store_api::ManifestLog;
 use rufous_integration_tests::torture::Place;
 use rufous_store_offline::Manifests;
 
-/// How long publishes go on.
-const TIME: Duration = Duration::from_secs(20);
-
 /// What was published.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
@@ -21,7 +18,7 @@ pub(crate) struct Done {
 }
 
 /// Publishes in all ways, one after the other, until the time is over.
-pub(crate) fn publish(place: &Place, manifests: &Manifests) -> Result<Done> {
+pub(crate) fn publish(place: &Place, manifests: &Manifests, time: Duration) -> Result<Done> {
     let (start, mut done) = (Instant::now(), Done::default());
     let number = || -> Result<u64> { Ok(manifests.newest(0)?.context("a manifest")?.number) };
     let together = |commands: &[&[&str]]| -> Result<()> {
@@ -32,7 +29,7 @@ pub(crate) fn publish(place: &Place, manifests: &Manifests) -> Result<Done> {
         }
         Ok(())
     };
-    while start.elapsed() < TIME {
+    while start.elapsed() < time {
         let mut before = number()?;
         // Each forbids what the generation before the one before it needed.
         for _ in 0..2 {
@@ -52,7 +49,8 @@ pub(crate) fn publish(place: &Place, manifests: &Manifests) -> Result<Done> {
         for _ in 0..2 {
             place.run(&["rollback"])?;
         }
-        // Checked against the manifest of a moment ago (P22): what it goes back to may be gone meanwhile, and then it says so.
+        // Checked against the manifest of a moment ago (P22): what it goes back to may be gone meanwhile, and then it
+        // says so.
         let rollback = place.spawn(&["rollback"], &[])?;
         place.run(&["batch"])?;
         let went = place.ends("rollback", rollback)?.success();
