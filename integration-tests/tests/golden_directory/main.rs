@@ -3,6 +3,7 @@
 //! Every later program reads it, goes on with it, and writes format 1 the same. A format that is not known is refused
 //! by its number, and damage by name.
 
+mod bounded;
 mod form;
 mod oracle;
 mod refusals;

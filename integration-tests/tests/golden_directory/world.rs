@@ -130,9 +130,22 @@ impl World {
         BTreeMap::from([("events".to_string(), input)])
     }
     pub(crate) fn batch(&self, manifests: &Manifests, part_rows: Option<u64>) -> Result<Option<Manifest>> {
+        self.run(self.inputs(), manifests, part_rows)
+    }
+    /// A generation of files that are taken whole (P8a).
+    pub(crate) fn bounded(&self, files: &[PathBuf]) -> Result<Option<Manifest>> {
+        let input = BulkInput::files(files.iter().map(PathBuf::as_path), Format::Text);
+        self.run(BTreeMap::from([("events".to_string(), input)]), &self.manifests, None)
+    }
+    fn run(
+        &self,
+        inputs: BTreeMap<String, BulkInput>,
+        manifests: &Manifests,
+        part_rows: Option<u64>,
+    ) -> Result<Option<Manifest>> {
         let run = BatchRun {
             plan: &self.plan,
-            inputs: self.inputs(),
+            inputs,
             manifests,
             generations: &self.generations,
             options: BatchOptions {
