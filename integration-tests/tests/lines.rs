@@ -64,6 +64,32 @@ fn nothing_below_the_permission_becomes_current() -> Result<()> {
     place.is_exact("and back", &fed.counts)
 }
 
+/// P36, I6: a rollback that is taken back goes forward and adds nothing itself: there is no run to compare, and no drift.
+#[test]
+fn a_rollback_that_is_taken_back_is_no_drift() -> Result<()> {
+    let (broker, topic) = (kafka::shared()?, unique_name("forward"));
+    let mut fed = Fed::new(broker, &topic, 9)?;
+    let place = Place::new(Path::new(PROGRAM), broker.addr(), &topic)?;
+    for _ in 0..3 {
+        seal(&mut fed)?;
+        place.run(&["stream", "--until-end"])?;
+        place.run(&["batch", "--fail-on-drift"])?;
+    }
+    place.run(&["rollback"])?;
+    place.run(&["rollback"])?;
+    let e = place.run(&["reconcile"]).err().context("there is a run")?.to_string();
+    ensure!(
+        e.contains("exit status: 3") && e.contains("is an older generation again, not a run"),
+        "{e}"
+    );
+    place.run(&["batch", "--fail-on-drift"])?;
+    seal(&mut fed)?;
+    place.run(&["stream", "--until-end"])?;
+    place.run(&["batch", "--fail-on-drift"])?;
+    place.run(&["reconcile"])?;
+    place.is_exact("at the end", &fed.counts)
+}
+
 /// P24: without an open line a backfill begins another one, from the beginning: lines that were switched to, or left
 /// behind by another one, are history. Then `gc` deletes what they alone held.
 #[test]

@@ -281,6 +281,14 @@ impl Client {
             let why = format!("manifest {} added no batches", m.number);
             return not(&from, Obstacle::NoRun, why);
         }
+        // Nor does one that takes a rollback back: its runs are those of a generation before, and nothing of them is its delta.
+        // (A run over records that give nothing has no delta either, and the runs of its base.)
+        let other_runs =
+            |(name, g): (&String, &StoreGeneration)| base.stores.get(name).is_none_or(|b| b.runs != g.runs);
+        if m.stores.values().all(|g| g.delta.is_empty()) && m.stores.iter().any(other_runs) {
+            let why = format!("manifest {} is an older generation again, not a run", m.number);
+            return not(&from, Obstacle::NoRun, why);
+        }
         Ok(Ok(Run { base, m: m.clone() }))
     }
 
