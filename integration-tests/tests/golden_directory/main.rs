@@ -212,11 +212,15 @@ fn it_is_written_the_same() -> Result<()> {
     );
     for (name, form) in golden {
         let found = &written[&name];
+        let same = form.iter().zip(found).take_while(|(a, b)| a == b).count();
+        let from = |bytes: &[u8]| {
+            String::from_utf8_lossy(&bytes[same.saturating_sub(200)..(same + 200).min(bytes.len())]).into_owned()
+        };
         ensure!(
             form == *found,
-            "{name}:\n{}\nwritten now:\n{}",
-            String::from_utf8_lossy(&form),
-            String::from_utf8_lossy(found)
+            "{name}, byte {same}:\n{}\nwritten now:\n{}",
+            from(&form),
+            from(found)
         );
     }
     let (_dir, old) = copied()?;

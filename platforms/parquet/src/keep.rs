@@ -51,7 +51,10 @@ pub(crate) fn permission(
         let ours = least.0.entry(p.clone()).or_insert(*cut);
         *ours = std::cmp::min_by_key(*ours, *cut, |c| Reverse(c.batch));
     }
-    least.0.retain(|_, cut| *cut != Cut::ORIGIN);
+    // What stands at its origin need not be named, but what is named stays so: format 1 is written as it always was.
+    least
+        .0
+        .retain(|p, cut| *cut != Cut::ORIGIN || permitted.0.contains_key(p));
     Ok(least)
 }
 
@@ -196,5 +199,11 @@ mod tests {
         assert_eq!(permits(&all, &[9, 9], 1), frontier(&[6, 2]));
         assert_eq!(permits(&all, &[9, 9], 2), frontier(&[4]));
         assert_eq!(permits(&all, &[9, 9, 1], 1), frontier(&[6, 2]));
+        // The first one after genesis names what genesis named.
+        let mut genesis = manifest(0, "n", &[1], &[1]);
+        let origin = Frontier(BTreeMap::from([(SourcePartition::new("s", 0), Cut::ORIGIN)]));
+        genesis.frontier.clone_from(&origin);
+        genesis.drop_before.insert("n".into(), origin.clone());
+        assert_eq!(permits(&[genesis], &[4, 4], 1), origin);
     }
 }
