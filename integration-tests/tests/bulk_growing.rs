@@ -397,3 +397,81 @@ fn a_changed_archive_is_named() -> Result<()> {
     }
     Ok(())
 }
+
+/// A run that listed its files before another one published more of them does not take those for gone.
+#[test]
+fn a_list_that_is_too_old_is_no_answer() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (below, plan) = (dir.path().join("in"), totals()?);
+    let state = State::disk(&plan, &dir.path().join("state"))?;
+    let mut there = BTreeMap::new();
+    let mut random = Random(85);
+    let mut add = |name: &str| -> Result<()> {
+        let rows = rows(&mut random);
+        write(&below.join(name), &rows)?;
+        there.insert(name.to_string(), rows);
+        Ok(())
+    };
+    add("a.jsonl")?;
+    batch(&plan, &state, input(&below, "jsonl")?)?;
+    add("b.jsonl")?;
+    let old = input(&below, "jsonl")?;
+    add("c.jsonl")?;
+    batch(&plan, &state, input(&below, "jsonl")?)?;
+    let late = BatchRun {
+        plan: &plan,
+        inputs: BTreeMap::from([("sales".to_string(), old)]),
+        manifests: &*state.manifests,
+        generations: &*state.generations,
+        options: BatchOptions {
+            listed_at: Some(1),
+            ..BatchOptions::default()
+        },
+    };
+    let e = late.run().err().context("generation 1 came after the list")?;
+    ensure!(
+        e.kind() == ErrorKind::TryAgain && e.to_string().contains("generation 1"),
+        "{e}"
+    );
+    ensure!(answers(&plan, &state)? == oracle(&there));
+    Ok(())
+}
+
+#[derive(Clone, Record)]
+struct Dated {
+    shop: String,
+    cents: i64,
+    dt: Option<String>,
+}
+
+/// The same file below another directory has other columns: it is another one.
+#[test]
+fn a_file_is_what_its_directories_make_of_it() -> Result<()> {
+    const DATED: Source<Dated> = Source::new("dated");
+    let dir = tempfile::tempdir()?;
+    let below = dir.path().join("in");
+    let keyed = DATED.read().keyed(|s, out| {
+        let day = s.dt.as_deref().unwrap_or("none");
+        out.emit(format!("{day} {}", s.shop), s.cents)
+    });
+    let plan = Job::new("dated", keyed.sum_by_key(TOTALS)).plan()?;
+    let state = State::disk(&plan, &dir.path().join("state"))?;
+    let mut random = Random(86);
+    let mut expected = BTreeMap::new();
+    for day in ["2024-01-01", "2024-01-02"] {
+        let rows = rows(&mut random);
+        write(&below.join(format!("dt={day}/x.parquet")), &rows)?;
+        for (shop, cents) in rows {
+            *expected.entry(format!("{day} {shop}")).or_default() += cents;
+        }
+        // First the day by itself, then all of them.
+        if day == "2024-01-01" {
+            batch(&plan, &state, input(&below.join("dt=2024-01-01"), "parquet")?)?;
+            ensure!(answers(&plan, &state)?.keys().all(|key| key.starts_with("none ")));
+        }
+    }
+    let said = batch(&plan, &state, input(&below, "parquet")?)?.notes.join("\n");
+    ensure!(said.contains("is another one now"), "{said}");
+    ensure!(answers(&plan, &state)? == expected);
+    Ok(())
+}

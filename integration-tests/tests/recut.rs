@@ -1,6 +1,7 @@
 //! A changed cut spec is new code (P40): its cuts are those that its own archiver would have made of the same log, and its line
 //! takes over while records come in.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,15 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rufous::core::{BatchId, Format, RecordBatch};
+use rufous::core::{BatchId, Cut, Format, RecordBatch, SourcePartition};
 use rufous::prelude::*;
 use rufous::realtime::{ArchiverOptions, Recut};
-use rufous::store_api::{Archive, ArchivedFile, IndexEntry};
+use rufous::store_api::{Archive, ArchivedFile, IndexEntry, Manifest};
 use rufous_integration_tests::archived;
 use rufous_integration_tests::kafka::{self, unique_name};
 use rufous_integration_tests::recut::{Args, counted};
 use rufous_integration_tests::run::{self, Random, answers_on_disk};
 use rufous_integration_tests::torture::{Fed, Place, in_bytes};
+use rufous_platform_parquet::{BulkInput, backfill};
 use rufous_store_archive::ParquetArchive;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -134,6 +136,39 @@ fn an_archive_is_cut_as_its_log_would_be() -> Result<()> {
     Ok(())
 }
 
+/// P10: where a log begins of which nothing is archived yet, only the manifests know: a line that did not take it over would
+/// begin at 0, where there is nothing.
+#[test]
+fn a_line_begins_where_its_logs_do() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    run::write_files(&dir.path().join("in"), "jsonl", 1, ["{\"at\":1,\"n\":1}"], |i, _| i)?;
+    let plan = plan(Batcher::of_days(1))?;
+    let log = run::local(&dir.path().join("in"), &dir.path().join("registry"), Format::JsonLines)?;
+    let archive = run::archive(&plan, log, &dir.path().join("archive"))?;
+    let input = BulkInput::Archive {
+        archive,
+        format: Format::JsonLines,
+        cut_spec: plan.sources()[0].cut_spec(false).text(),
+    };
+    let inputs = BTreeMap::from([("events".to_string(), input)]);
+    let first = |current: Option<&Manifest>| backfill::first(&plan, &inputs, current, "line", Timestamp(0));
+    let mut current = first(None)?;
+    let cut = |batch, cut| Cut {
+        batch,
+        cut,
+        batch_before: BatchId::MIN,
+    };
+    let (idle, gone) = (SourcePartition::new("events", 7), SourcePartition::new("events", 8));
+    current.frontier.0.insert(idle.clone(), cut(BatchId::MIN, 500));
+    current.frontier.0.insert(gone.clone(), cut(BatchId(3), 900));
+    let line = first(Some(&current))?;
+    assert_eq!(line.frontier.of(&idle).cut, 500);
+    assert_eq!(line.drop_before[plan.fingerprint()].of(&idle).cut, 500);
+    // What is covered there is not covered here.
+    assert!(!line.frontier.0.contains_key(&gone));
+    Ok(())
+}
+
 /// P40: batches of three hours in place of one: `backfill` cuts the archive again, `switch` takes over, and the process that
 /// began beside the old code archives from then on, also when the old one is gone.
 #[test]
@@ -164,12 +199,34 @@ fn other_batches_take_over() -> Result<()> {
     };
     let refused = place.run(&with(&["batch"])).err().context("the code is another")?;
     ensure!(refused.to_string().contains("`backfill` makes a line"), "{refused}");
+    // Who only looks begins nothing, and who does not say where the log is does not change how it is cut.
+    let begun = || place.path("data/main/jobs/word-count/lines").exists();
+    place.run(&with(&["backfill", "--dry-run"]))?;
+    ensure!(!begun(), "a line was begun by a look");
+    let bare = |args: &[&str]| -> Result<String> {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_job-recut"));
+        let out = command.args(args).arg("--data").arg(place.path("data")).output()?;
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        );
+        ensure!(out.status.success(), "{args:?}: {}: {said}", out.status);
+        Ok(said)
+    };
+    let said = bare(&["backfill", "--dry-run"])?;
+    ensure!(
+        said.contains("generation 1:") && !said.contains("cuts it again"),
+        "{said}"
+    );
+    ensure!(bare(&["sweep", "--dry-run"])?.contains("files that no index names"));
+    ensure!(!begun());
     place.run(&with(&["backfill"]))?;
     let archives = std::fs::read_dir(place.path("data/main/archive"))?;
     let names: Vec<_> = archives
         .map(|e| Ok(e?.file_name().into_string().unwrap_or_default()))
         .collect::<Result<_>>()?;
-    ensure!(names.iter().any(|n| n.starts_with("lines@")), "{names:?}");
+    ensure!(names.iter().any(|n| n.starts_with("lines~")), "{names:?}");
     let beside = place.spawn(&with(&["stream", "--commit-ms", "100"]), &[])?;
     history(&mut fed, 2)?;
     place.comes_to("the old code", &mut live, &fed.counts)?;

@@ -11,7 +11,7 @@ use super::recut;
 use super::write::stop_on_signal;
 use crate::core::{Error, ErrorKind, Result};
 use crate::platform_parquet::{BatchRun, backfill};
-use crate::store_api::{ManifestLog, lines};
+use crate::store_api::{Manifest, ManifestLog, Published, lines};
 use rufous_store_offline::Manifests;
 
 /// Where the lines are, below the place of the job's generations.
@@ -74,21 +74,15 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
         }
     };
     let staged = manifests(context, &line);
+    if options.bulk.dry_run {
+        return look(context, options, &line, &staged);
+    }
     for face in context.plan.sources() {
-        if options.bulk.dry_run {
-            if let Some(other) = recut::before(context, face)? {
-                println!(
-                    "source `{}`: its archive is cut by `{other}`; a backfill cuts it again by `{}` first",
-                    face.name,
-                    context.cut_spec(face)
-                );
-            }
-        } else {
-            recut::catch_up(context, face, &Arc::default(), &stop)?;
-        }
+        recut::catch_up(context, face, &Arc::default(), &stop)?;
     }
     let inputs = bulk_inputs(context, None)?;
-    let first = backfill::begin(context.plan, &inputs, &staged, &line, now())?;
+    let current = context.manifests.newest(0)?;
+    let first = backfill::begin(context.plan, &inputs, current.as_ref(), &staged, &line, now())?;
     println!("line {line}: covered until {}", first.covered_until);
     let mut batch = bulk_options(context, &options.bulk, &Stay::default());
     batch.part_rows = Some(options.part_rows);
@@ -101,10 +95,6 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
         generations: &*context.generations,
         options: batch,
     };
-    if options.bulk.dry_run {
-        println!("{}", run.plan()?);
-        return Ok(());
-    }
     let _shown = super::bulk::Shown::start(run.options.progress.clone(), options.log_format);
     loop {
         let report = match run.run() {
@@ -126,6 +116,52 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
             "part {}: {} records, {} skipped, covered until {}",
             report.manifest.number, report.records, report.bad, report.manifest.covered_until
         );
+    }
+}
+
+/// What a backfill would do, and nothing of it: a line that is only looked at is not begun.
+fn look(context: &Context<'_>, options: &Backfill, line: &str, staged: &Manifests) -> Result<()> {
+    let mut behind = false;
+    for face in context.plan.sources() {
+        behind |= recut::announce(context, face)?;
+    }
+    if behind {
+        return Ok(());
+    }
+    let inputs = bulk_inputs(context, None)?;
+    let log: Box<dyn ManifestLog> = match staged.newest(0)? {
+        Some(_) => Box::new(staged.clone()),
+        None => {
+            let current = context.manifests.newest(0)?;
+            let first = backfill::first(context.plan, &inputs, current.as_ref(), line, now())?;
+            Box::new(Begun(first))
+        }
+    };
+    let mut batch = bulk_options(context, &options.bulk, &Stay::default());
+    batch.part_rows = Some(options.part_rows);
+    let run = BatchRun {
+        plan: context.plan,
+        inputs,
+        manifests: &*log,
+        generations: &*context.generations,
+        options: batch,
+    };
+    println!("line {line}:\n{}", run.plan()?);
+    Ok(())
+}
+
+/// A line as it would be begun.
+struct Begun(Manifest);
+
+impl ManifestLog for Begun {
+    fn get(&self, number: u64) -> Result<Option<Manifest>> {
+        Ok((number == self.0.number).then(|| self.0.clone()))
+    }
+    fn newest(&self, at_least: u64) -> Result<Option<Manifest>> {
+        self.get(at_least.max(self.0.number))
+    }
+    fn publish(&self, _: &Manifest) -> Result<Published> {
+        Err(Error::bug("what was only looked at was to be published"))
     }
 }
 

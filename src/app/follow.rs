@@ -169,7 +169,8 @@ impl<'a> Follower<'a> {
             return Ok(());
         }
         let report = match known {
-            Some(report) if !report.may_change() => report,
+            // What differed may have been repaired since.
+            Some(report) if !report.may_change() && report.drifted().next().is_none() => report,
             known => {
                 // Beside the stream it has to make do with little.
                 let options = ReconcileOptions {

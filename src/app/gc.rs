@@ -87,6 +87,10 @@ fn namespaces(context: &Context<'_>, rules: &Gc, lines: &Lines) -> Result<Vec<De
             continue;
         }
         let dir = root.join(&name);
+        // A rollback may have gone back to it meanwhile.
+        if whole && rules.namespaces(&context.manifests, Some(lines))?.contains(&name) {
+            continue;
+        }
         if rules.dry_run || discard(&dir)? {
             deleted.push(Deleted {
                 kind: Kind::Namespace,

@@ -29,10 +29,10 @@ pub(super) fn bulk_inputs(context: &Context<'_>, current: Option<&Manifest>) -> 
                 BulkInput::Files { files, format }
             }
             _ => {
-                let spec = current
-                    .and_then(|m| m.cut_specs.get(face.name))
-                    .cloned()
-                    .unwrap_or_else(|| context.cut_spec(face));
+                let spec = match current.and_then(|m| m.cut_specs.get(face.name)) {
+                    Some(spec) => spec.clone(),
+                    None => context.cut_spec(face)?,
+                };
                 BulkInput::Archive {
                     archive: context.archive_cut(face.name, &spec)?,
                     format: context.format(face),

@@ -184,25 +184,57 @@ impl<'a> Context<'a> {
         Err(Error::invalid("this binary was built without the feature `kafka`"))
     }
 
-    /// Whether the log of a source gives its records a time.
+    /// Whether the log of a source gives its records a time. Where its location is not said, the manifests know: another spec
+    /// than theirs would be taken for new code.
+    ///
+    /// # Errors
+    /// When neither a location nor a manifest says it.
     #[cfg(feature = "parquet")]
-    pub(super) fn has_time(&self, face: &SourceFace) -> bool {
-        matches!(
-            self.locations.get(face.name).map(|l| &l.place),
-            Some(Place::Kafka { .. })
-        )
+    pub(super) fn has_time(&self, face: &SourceFace) -> Result<bool> {
+        if let Some(location) = self.locations.get(face.name) {
+            return Ok(matches!(location.place, Place::Kafka { .. }));
+        }
+        let newest = self.manifests.newest(0)?;
+        let Some(spec) = newest.as_ref().and_then(|m| m.cut_specs.get(face.name)) else {
+            return Ok(false);
+        };
+        for has_time in [true, false] {
+            if face.cut_spec(has_time).text() == *spec {
+                return Ok(has_time);
+            }
+        }
+        Err(Error::invalid(format!(
+            "source `{}` was cut by `{spec}`, and this code cuts it otherwise: add `--source {}=LOCATION`, which says how",
+            face.name, face.name
+        )))
     }
 
     /// How this code cuts a source.
+    ///
+    /// # Errors
+    /// Those of [`has_time`](Self::has_time).
     #[cfg(feature = "parquet")]
-    pub(super) fn cut_spec(&self, face: &SourceFace) -> String {
-        face.cut_spec(self.has_time(face)).text()
+    pub(super) fn cut_spec(&self, face: &SourceFace) -> Result<String> {
+        Ok(face.cut_spec(self.has_time(face)?).text())
     }
 
     /// The archive of a source as this code cuts it.
     #[cfg(feature = "parquet")]
     pub(super) fn archive(&self, face: &SourceFace) -> Result<Arc<crate::store_archive::ParquetArchive>> {
-        self.archive_cut(face.name, &self.cut_spec(face))
+        self.archive_cut(face.name, &self.cut_spec(face)?)
+    }
+
+    /// The same for an archiver, which waits by itself for a place that does not answer: until it does, the archive of the
+    /// source's first spec stands for this code's, and no other spec can be written into it.
+    #[cfg(feature = "parquet")]
+    pub(super) fn archive_to_write(&self, face: &SourceFace) -> Result<Arc<crate::store_archive::ParquetArchive>> {
+        match self.archive(face) {
+            Err(e) if e.kind() == crate::core::ErrorKind::TryAgain => {
+                tracing::warn!(source = face.name, "the archive does not answer yet: {e}");
+                Ok(Arc::new(self.archive_named(face.name, face.name)?))
+            }
+            found => found,
+        }
     }
 
     /// The archive of a source under a cut spec: the first spec's is named like the source.
@@ -224,7 +256,7 @@ impl<'a> Context<'a> {
     }
 
     #[cfg(feature = "parquet")]
-    fn archive_named(&self, source: &str, name: &str) -> Result<crate::store_archive::ParquetArchive> {
+    pub(super) fn archive_named(&self, source: &str, name: &str) -> Result<crate::store_archive::ParquetArchive> {
         let place = self.settings.archive.location.as_deref();
         match place.map(|l| ArchivePlace::parse(l, "archive")).transpose()? {
             None => crate::store_archive::ParquetArchive::open(&self.layout.archive(name), source),
@@ -251,7 +283,7 @@ impl<'a> Context<'a> {
     }
 
     #[cfg(not(feature = "parquet"))]
-    pub(super) fn archive(&self, _: &SourceFace) -> Result<Arc<dyn crate::store_api::Archive>> {
+    pub(super) fn archive_to_write(&self, _: &SourceFace) -> Result<Arc<dyn crate::store_api::Archive>> {
         Err(Error::invalid(
             "this binary was built without the feature `parquet`: run `stream --no-archive`",
         ))

@@ -8,6 +8,7 @@ use super::open::Context;
 use crate::core::{Result, SourceFace};
 use crate::realtime::{ArchiverOptions, Metrics, Recut};
 use crate::store_api::{Archive, ManifestLog};
+use crate::store_archive::ParquetArchive;
 
 /// The name of the archive of a source under a spec that is not its first.
 pub(super) fn name(source: &str, spec: &str) -> String {
@@ -18,12 +19,13 @@ pub(super) fn name(source: &str, spec: &str) -> String {
             '-'
         }
     };
-    format!("{source}@{}", spec.chars().map(plain).collect::<String>())
+    // In a bucket's URL `@`, `?` and `#` mean something else.
+    format!("{source}~{}", spec.chars().map(plain).collect::<String>())
 }
 
 /// The spec that the code before this one cut a source by, if that is another: the newest in the job's manifests.
 pub(super) fn before(context: &Context<'_>, face: &SourceFace) -> Result<Option<String>> {
-    let spec = context.cut_spec(face);
+    let spec = context.cut_spec(face)?;
     let mut next = context.manifests.newest(0)?;
     while let Some(m) = next {
         if let Some(other) = m.cut_specs.get(face.name).filter(|other| **other != spec) {
@@ -35,6 +37,45 @@ pub(super) fn before(context: &Context<'_>, face: &SourceFace) -> Result<Option<
         };
     }
     Ok(None)
+}
+
+/// Whether the archive of this code's spec is to be brought further first: says so.
+pub(super) fn announce(context: &Context<'_>, face: &SourceFace) -> Result<bool> {
+    let Some(other) = before(context, face)? else {
+        return Ok(false);
+    };
+    let (from, to) = (context.archive_cut(face.name, &other)?, context.archive(face)?);
+    if !behind(&*to, &*from)? {
+        return Ok(false);
+    }
+    println!(
+        "source `{}`: its archive is cut by `{other}`; a backfill cuts it again by `{}` first",
+        face.name,
+        context.cut_spec(face)?
+    );
+    Ok(true)
+}
+
+/// The archives of a source: of this code's spec, of the first, and of every other in the job's manifests.
+pub(super) fn all(context: &Context<'_>, face: &SourceFace) -> Result<Vec<Arc<ParquetArchive>>> {
+    let mut names = std::collections::BTreeSet::from([face.name.to_string()]);
+    names.insert(name(face.name, &context.cut_spec(face)?));
+    let mut next = context.manifests.newest(0)?;
+    while let Some(m) = next {
+        names.extend(m.cut_specs.get(face.name).map(|spec| name(face.name, spec)));
+        next = match m.number.checked_sub(1) {
+            Some(number) => context.manifests.get(number)?,
+            None => None,
+        };
+    }
+    let mut found = Vec::new();
+    for name in names {
+        let archive = context.archive_named(face.name, &name)?;
+        if name == face.name || !archive.partitions()?.is_empty() {
+            found.push(Arc::new(archive));
+        }
+    }
+    Ok(found)
 }
 
 /// Brings the archive of this code's spec as far as that of the spec before it.
@@ -54,13 +95,13 @@ pub(super) fn catch_up(
     tracing::info!(
         source = face.name,
         "the archive is cut again: by `{}`, it was cut by `{other}`",
-        context.cut_spec(face)
+        context.cut_spec(face)?
     );
     let recut = Recut {
         face,
         from,
         format: context.format(face),
-        has_time: context.has_time(face),
+        has_time: context.has_time(face)?,
         to,
         metrics: metrics.clone(),
     };
@@ -87,4 +128,24 @@ fn behind(one: &dyn Archive, other: &dyn Archive) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::{Batcher, Clock, CutSpec};
+
+    /// Names of directories and of objects: no character that a URL takes for something else, and another spec has another name.
+    #[test]
+    fn names() {
+        let specs =
+            [Clock::Event, Clock::Log].map(|clock| [1, 3].map(|n| CutSpec::new(clock, Batcher::of_hours(n)).text()));
+        let names: std::collections::BTreeSet<_> = specs.iter().flatten().map(|spec| super::name("s", spec)).collect();
+        assert_eq!(names.len(), 4);
+        for name in names {
+            assert!(
+                name.starts_with("s~") && !name.contains(['?', '#', '@', '/', ' ']),
+                "{name}"
+            );
+        }
+    }
 }

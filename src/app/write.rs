@@ -166,7 +166,8 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         // The code that is current archives already; two may, and neither would gain. After a switch it is this code's turn.
         let archivers = (!(options.no_archive || staged && options.until_end)).then(|| {
             scope.spawn(|| {
-                if staged && !becomes_current(context, &stop)? {
+                let ours = || becomes_current(context, &stop).inspect_err(|_| stop.store(true, Relaxed));
+                if staged && !ours()? {
                     return Ok(());
                 }
                 archivers(context, &manifest, options.until_end, stop.clone(), &archive_metrics)
@@ -262,7 +263,7 @@ fn archivers(
                         let archiver = Archiver {
                             face,
                             log: context.log(face, Reads::All)?,
-                            archive: context.archive(face)?,
+                            archive: context.archive_to_write(face)?,
                             start: manifest.frontier.clone(),
                             metrics: metrics.clone(),
                             options: options.clone(),
@@ -307,15 +308,16 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
 pub(super) fn sweep(context: &Context<'_>, options: &Sweep) -> Result<()> {
     let (mut files, mut bytes) = (0u64, 0u64);
     for face in context.plan.sources() {
-        let archive = context.archive(face)?;
-        let orphans = if options.dry_run {
-            archive.orphans(options.older_than)?
-        } else {
-            archive.sweep(options.older_than)?
-        };
-        for orphan in orphans {
-            println!("{} ({} bytes)", orphan.name, orphan.bytes);
-            (files, bytes) = (files + 1, bytes + orphan.bytes);
+        for archive in super::recut::all(context, face)? {
+            let orphans = if options.dry_run {
+                archive.orphans(options.older_than)?
+            } else {
+                archive.sweep(options.older_than)?
+            };
+            for orphan in orphans {
+                println!("{} ({} bytes)", orphan.name, orphan.bytes);
+                (files, bytes) = (files + 1, bytes + orphan.bytes);
+            }
         }
     }
     let done = if options.dry_run { "would be deleted" } else { "deleted" };
@@ -344,6 +346,7 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
             stop: stop.clone(),
             window,
             until,
+            listed_at: Some(current.as_ref().map_or(0, |m| m.number + 1)),
             ..super::inputs::bulk_options(context, options, &upkeep.stay)
         },
     };

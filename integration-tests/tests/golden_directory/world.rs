@@ -178,6 +178,7 @@ impl World {
         backfill::begin(
             &self.plan,
             &self.inputs(),
+            self.manifests.newest(0)?.as_ref(),
             &self.line,
             LINE,
             Timestamp(1_700_000_000_000),

@@ -13,12 +13,14 @@ use rufous_store_api::{Manifest, ManifestLog, StoreGeneration};
 use crate::options::BulkInput;
 
 /// Creates the first manifest of a staged line, at the beginning of the archives; returns the newest when the line has begun.
+/// `current`: the job's manifest, which knows where partitions begin of which nothing is archived yet.
 ///
 /// # Errors
 /// `InvalidRequest` when an input is no archive, or the line was begun by other code.
 pub fn begin(
     plan: &Plan,
     inputs: &BTreeMap<String, BulkInput>,
+    current: Option<&Manifest>,
     staged: &dyn ManifestLog,
     line: &str,
     now: Timestamp,
@@ -34,6 +36,24 @@ pub fn begin(
         }
         return Ok(newest);
     }
+    // Of two who begin it at once one wins, and both go on from there.
+    staged.publish(&first(plan, inputs, current, line, now)?)?;
+    staged
+        .newest(0)?
+        .ok_or_else(|| Error::try_again(format!("line `{line}` was begun and is gone")))
+}
+
+/// The manifest that begins a line, which nobody sees yet.
+///
+/// # Errors
+/// `InvalidRequest` when an input is no archive.
+pub fn first(
+    plan: &Plan,
+    inputs: &BTreeMap<String, BulkInput>,
+    current: Option<&Manifest>,
+    line: &str,
+    now: Timestamp,
+) -> Result<Manifest> {
     let (mut frontier, mut cut_specs) = (Frontier::default(), BTreeMap::new());
     for face in plan.sources() {
         let Some(BulkInput::Archive { archive, cut_spec, .. }) = inputs.get(face.name) else {
@@ -57,12 +77,18 @@ pub fn begin(
             );
         }
     }
+    // Genesis (P10): a log may begin above 0, and nobody but the manifests remembers where it did.
+    for (p, cut) in current.iter().flat_map(|m| &m.frontier.0) {
+        if cut.batch == BatchId::MIN {
+            frontier.0.entry(p.clone()).or_insert(*cut);
+        }
+    }
     let namespace = plan.fingerprint().to_string();
     let empty = |face: &rufous_core::StoreFace| StoreGeneration {
         schema: face.schema(),
         ..StoreGeneration::default()
     };
-    let first = Manifest {
+    Ok(Manifest {
         format: MANIFEST_FORMAT,
         number: 0,
         job: plan.job().into(),
@@ -78,10 +104,5 @@ pub fn begin(
         created_at: now,
         covered_until: "the beginning".into(),
         window: None,
-    };
-    // Of two who begin it at once one wins, and both go on from there.
-    staged.publish(&first)?;
-    staged
-        .newest(0)?
-        .ok_or_else(|| Error::try_again(format!("line `{line}` was begun and is gone")))
+    })
 }

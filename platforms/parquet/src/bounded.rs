@@ -34,6 +34,14 @@ impl BatchRun<'_> {
                 m.number
             )));
         }
+        if let Some((m, at)) = base.as_ref().zip(self.options.listed_at)
+            && m.number >= at
+        {
+            return Err(Error::try_again(format!(
+                "job `{job}`: generation {} was published after this run had listed its files, and may hold more of them: run again",
+                m.number
+            )));
+        }
         let given = self.given()?;
         let listed: Vec<Listed> = given.iter().map(Given::listed).collect::<Result<_>>()?;
         let known = Known::of(base.as_ref(), &listed)?;

@@ -74,6 +74,9 @@ pub struct BatchOptions {
     pub keep: u64,
     /// At most so many records a second, so that others have the machine, too.
     pub rate: Option<u64>,
+    /// How many manifests there were when the files of bounded inputs were listed. A run that finds more does not know which
+    /// files those had: it ends with `TryAgain` and does not take them for gone. `None`: the list is as new as the run.
+    pub listed_at: Option<u64>,
     /// Set from outside: the run ends with an error of kind `Closed` and publishes nothing.
     pub stop: Arc<AtomicBool>,
     /// Tells others how far the run is.
@@ -96,6 +99,7 @@ impl Default for BatchOptions {
             part_rows: None,
             keep: 1,
             rate: None,
+            listed_at: None,
             stop: Arc::default(),
             progress: Arc::default(),
             skip_bad: false,

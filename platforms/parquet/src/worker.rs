@@ -271,7 +271,13 @@ impl<'a> Worker<'a> {
             self.outside += chunk.leave_out(window);
         }
         if self.work.plan.in_order() {
-            self.work.in_order(&chunk.times, &place)?;
+            match &self.work.window {
+                Some(window) => {
+                    let inside = chunk.times.iter().map(|time| time.filter(|t| window.contains(*t)));
+                    self.work.in_order(&inside.collect::<Vec<_>>(), &place)?;
+                }
+                None => self.work.in_order(&chunk.times, &place)?,
+            }
             chunk.one_by_one = true;
         }
         self.push(chunk, meta, NonZeroU64::MIN)
@@ -293,7 +299,13 @@ impl<'a> Worker<'a> {
             let (mut times, mut bad) = (Vec::new(), Vec::new());
             given.decode(decoder, &mut times, &mut bad)?;
             let trial = self.trial.get_or_insert_with(|| Trial::new(self.work.plan));
+            let window = self.work.window.as_ref();
             for entry in 0..chunk.len {
+                // What lies outside is not summed, whatever it would do.
+                let time = chunk.times.get(entry).copied().flatten();
+                if window.is_some_and(|window| !time.is_some_and(|t| window.contains(t))) {
+                    continue;
+                }
                 let one = decoder.chunk(entry..entry + 1);
                 if let Some(panicked) = trial.record(source, one, care == Care::Twice) {
                     chunk.poison.push(entry);

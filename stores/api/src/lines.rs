@@ -29,6 +29,14 @@ pub fn switch(main: &dyn ManifestLog, staged: &dyn ManifestLog) -> Result<Manife
                     base.line, base.number
                 )));
             }
+            // One state in one namespace is cut in one way (P8).
+            Some(base) if base.realtime_namespace == new.realtime_namespace && base.cut_specs != new.cut_specs => {
+                return Err(Error::invalid(format!(
+                    "line `{}` is cut by {:?}, what is current by {:?}, and both are of the same code: begin a new line with \
+                     `backfill --new`, with the sources bound where they are read live",
+                    new.line, new.cut_specs, base.cut_specs
+                )));
+            }
             Some(base) => {
                 let next = switched(new, &base);
                 next.check_follows(&base).map_err(|why| {

@@ -123,7 +123,8 @@ impl Run<'_> {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "source `{}` is cut by `{}`, partition {partition} of its archive by `{}`: use another --instance",
+            "source `{}` is cut by `{}`, partition {partition} of its archive by `{}`: start again, \
+             `backfill` first where the code is new, or use another --instance",
             self.face.name,
             self.spec.text(),
             e.cut_spec
