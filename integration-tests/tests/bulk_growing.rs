@@ -473,5 +473,9 @@ fn a_file_is_what_its_directories_make_of_it() -> Result<()> {
     let said = batch(&plan, &state, input(&below, "parquet")?)?.notes.join("\n");
     ensure!(said.contains("is another one now"), "{said}");
     ensure!(answers(&plan, &state)? == expected);
+    ensure!(
+        !batch(&plan, &state, input(&below, "parquet")?)?.published,
+        "nothing is new"
+    );
     Ok(())
 }

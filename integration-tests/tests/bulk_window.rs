@@ -442,6 +442,11 @@ fn what_is_refused() -> Result<()> {
             "{e}"
         );
     }
+    // Where nothing is read nothing can show it, and that is said.
+    let plan = totals(SHIFTED, &seen)?;
+    let far = span(Some(400 * DAY), Some(401 * DAY));
+    let said = look(&plan, &State::memory(&plan), input(dir.path())?, Some(far))?.to_string();
+    ensure!(said.contains("no record was there to show that `at`"), "{said}");
     Ok(())
 }
 

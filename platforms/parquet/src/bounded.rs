@@ -59,12 +59,25 @@ impl BatchRun<'_> {
         let window = self.options.window.as_ref();
         let mut spared = Spared::default();
         for (of, listed) in given.iter().zip(&listed) {
+            let mut pieces = None;
             for (i, file) in of.files.iter().enumerate() {
                 if anew.is_some() || !known.is_summed(of.face.name, i) {
                     let taken = of.take(file, known.number(of.face.name, i), window)?;
                     spared.add(taken.spared);
+                    *pieces.get_or_insert(0) += taken.pieces.len();
                     plan.take(taken, &listed.read_as);
                 }
+            }
+            if let Some(field) = of
+                .face
+                .time_field
+                .filter(|_| window.is_some() && plan.new && pieces == Some(0))
+            {
+                plan.notes.push(format!(
+                    "source `{}`: no file notes a time of the window in `{field}`, so nothing is read of it, and no record was \
+                     there to show that `{field}` is what `timed_by` returns",
+                    of.face.name
+                ));
             }
         }
         if let Some(window) = window.filter(|_| plan.new) {

@@ -34,11 +34,7 @@ impl Listed {
                     "source `{source}`: file {name} is named twice, and its records would count twice: name it once"
                 )));
             }
-            // What directories name are columns of its rows: below another directory its rows are others.
-            let mut identity = version.to_string();
-            for (column, value) in &file.named {
-                identity.push_str(&format!(";{column}={}", value.as_deref().unwrap_or("null")));
-            }
+            let identity = file.identity(&version);
             Ok((name, identity, version.bytes))
         };
         Ok(Self {

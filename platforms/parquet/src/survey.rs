@@ -98,16 +98,15 @@ impl fmt::Display for RunPlan {
         }
         if self.new {
             let counted = self.parts.iter().all(|p| p.rows > 0 || p.bytes == 0);
-            let lines = if counted {
-                ""
-            } else {
-                " and lines that are not counted yet"
+            let rows = match (self.rows(), counted) {
+                (0, false) => "rows not known yet".into(),
+                (rows, true) => format!("{rows} rows"),
+                (rows, false) => format!("{rows} rows and lines that are not counted yet"),
             };
             write!(
                 f,
-                "generation {}: {} rows{lines}, {} bytes to read, covered until {}",
+                "generation {}: {rows}, {} bytes to read, covered until {}",
                 self.manifest.number,
-                self.rows(),
                 self.bytes(),
                 self.manifest.covered_until
             )

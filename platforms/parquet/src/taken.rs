@@ -60,6 +60,7 @@ pub(crate) fn parquet(
     file: &InputFile,
     window: Option<&Window>,
 ) -> Result<Taken> {
+    let listed = file;
     let (file, footer) = ParquetFile::open(file, face.fields.unwrap_or_default())?;
     let file = Arc::new(file);
     let left = match window {
@@ -91,7 +92,7 @@ pub(crate) fn parquet(
             rows: left.rows,
             bytes: left.bytes,
         },
-        identity: (file.name.clone(), file.version.to_string()),
+        identity: (file.name.clone(), listed.identity(&file.version)),
         spared: Spared {
             files: u64::from(left.groups.is_empty() && file.row_groups > 0),
             groups: (file.row_groups - left.groups.len()) as u64,
@@ -107,6 +108,7 @@ pub(crate) fn parquet(
 /// # Errors
 /// When it is missing, or torn in a way that shows at once.
 pub(crate) fn lines(face: &SourceFace, source: u32, partition: u32, file: &InputFile, format: Format) -> Result<Taken> {
+    let listed = file;
     let file = Arc::new(LinesFile::open(file, partition, format)?);
     let piece = |piece| Piece::Lines {
         source,
@@ -124,7 +126,7 @@ pub(crate) fn lines(face: &SourceFace, source: u32, partition: u32, file: &Input
             rows: 0,
             bytes,
         },
-        identity: (file.name().into(), file.version().to_string()),
+        identity: (file.name().into(), listed.identity(file.version())),
         spared: Spared::default(),
         pieces: file.pieces().into_iter().map(piece).collect(),
     })

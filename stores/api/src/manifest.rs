@@ -91,7 +91,6 @@ pub struct SourceHole {
 
 /// A piece of input that a generation was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct InputRange {
     /// Which partition.
     pub partition: SourcePartition,

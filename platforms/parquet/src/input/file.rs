@@ -45,6 +45,15 @@ impl InputFile {
             None => Ok(self.open()?.version),
         }
     }
+    /// What tells its rows from others, as manifests note it: its content, and the columns that its directories give to them.
+    /// Below another directory the same content has other rows.
+    pub(crate) fn identity(&self, version: &Version) -> String {
+        let mut identity = version.to_string();
+        for (column, value) in &self.named {
+            identity.push_str(&format!(";{column}={}", value.as_deref().unwrap_or("null")));
+        }
+        identity
+    }
     /// Its path in its storage.
     pub fn path(&self) -> &Path {
         &self.path
