@@ -23,13 +23,12 @@ pub(super) fn name(source: &str, spec: &str) -> String {
     format!("{source}~{}", spec.chars().map(plain).collect::<String>())
 }
 
-/// The spec that the code before this one cut a source by, if that is another: the newest in the job's manifests.
-pub(super) fn before(context: &Context<'_>, face: &SourceFace) -> Result<Option<String>> {
-    let spec = context.cut_spec(face)?;
+/// The newest spec in the job's manifests that cut a source and is `wanted`.
+fn find(context: &Context<'_>, face: &SourceFace, mut wanted: impl FnMut(&str) -> bool) -> Result<Option<String>> {
     let mut next = context.manifests.newest(0)?;
     while let Some(m) = next {
-        if let Some(other) = m.cut_specs.get(face.name).filter(|other| **other != spec) {
-            return Ok(Some(other.clone()));
+        if let Some(spec) = m.cut_specs.get(face.name).filter(|spec| wanted(spec)) {
+            return Ok(Some(spec.clone()));
         }
         next = match m.number.checked_sub(1) {
             Some(number) => context.manifests.get(number)?,
@@ -37,6 +36,12 @@ pub(super) fn before(context: &Context<'_>, face: &SourceFace) -> Result<Option<
         };
     }
     Ok(None)
+}
+
+/// The spec that the code before this one cut a source by, if that is another.
+pub(super) fn before(context: &Context<'_>, face: &SourceFace) -> Result<Option<String>> {
+    let spec = context.cut_spec(face)?;
+    find(context, face, |other| other != spec)
 }
 
 /// Whether the archive of this code's spec is to be brought further first: says so.
@@ -60,14 +65,10 @@ pub(super) fn announce(context: &Context<'_>, face: &SourceFace) -> Result<bool>
 pub(super) fn all(context: &Context<'_>, face: &SourceFace) -> Result<Vec<Arc<ParquetArchive>>> {
     let mut names = std::collections::BTreeSet::from([face.name.to_string()]);
     names.insert(name(face.name, &context.cut_spec(face)?));
-    let mut next = context.manifests.newest(0)?;
-    while let Some(m) = next {
-        names.extend(m.cut_specs.get(face.name).map(|spec| name(face.name, spec)));
-        next = match m.number.checked_sub(1) {
-            Some(number) => context.manifests.get(number)?,
-            None => None,
-        };
-    }
+    find(context, face, |spec| {
+        names.insert(name(face.name, spec));
+        false
+    })?;
     let mut found = Vec::new();
     for name in names {
         let archive = context.archive_named(face.name, &name)?;
