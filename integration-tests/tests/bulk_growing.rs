@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context, Result, ensure};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch as Arrays, StringArray};
 use parquet::arrow::ArrowWriter;
-use rufous::core::{ErrorKind, Format, Plan, RecordBatch};
+use rufous::core::{ErrorKind, Format, Plan, RecordBatch, SourcePartition};
 use rufous::prelude::*;
 use rufous::store_api::{Archive, ArchivedFile, IndexEntry, Manifest};
 use rufous_integration_tests::run::{self, Random, State};
 use rufous_platform_parquet::input::listing::files;
 use rufous_platform_parquet::input::local::LocalFiles;
 use rufous_platform_parquet::input::storage::Storage;
-use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, InputFile, RunPlan};
+use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, InputFile, RunPlan, backfill};
 
 #[derive(Clone, Record)]
 struct Sale {
@@ -310,13 +311,13 @@ fn values_in_order_are_summed_whole() -> Result<()> {
     Ok(())
 }
 
-/// An archive whose index was changed by a foreign hand.
-struct Changed {
+/// An archive whose index is seen through `change`.
+struct Changed<F> {
     archive: Arc<dyn Archive>,
-    change: fn(&mut Vec<IndexEntry>),
+    change: F,
 }
 
-impl Archive for Changed {
+impl<F: Fn(&mut Vec<IndexEntry>) + Send + Sync> Archive for Changed<F> {
     fn source(&self) -> &str {
         self.archive.source()
     }
@@ -395,6 +396,70 @@ fn a_changed_archive_is_named() -> Result<()> {
         );
         ensure!(e.to_string().contains("lines/0"), "{e}");
     }
+    Ok(())
+}
+
+/// A history that grows faster than parts of it are published: a backfill ends at what was sealed when it began (P24, P40).
+/// It used to chase the live job: in a bucket, on a busy machine, part after part of one batch each, for ever.
+#[test]
+fn a_backfill_does_not_chase_the_live_job() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let counts = LINES.read().keyed(|line, out| out.emit(line, 1)).sum_by_key(COUNTS);
+    let plan = Job::new("lines", counts).plan()?;
+    let (input, registry, kept) = (
+        dir.path().join("in"),
+        dir.path().join("registry"),
+        dir.path().join("archive"),
+    );
+    fs::create_dir(&input)?;
+    // An entry of the index each time.
+    let mut text = String::new();
+    let mut archive = None;
+    for i in 0..60 {
+        (0..60).for_each(|n| text += &format!("word {}\n", i * 60 + n));
+        fs::write(input.join("0.txt"), &text)?;
+        archive = Some(run::archive(
+            &plan,
+            run::local(&input, &registry, Format::Text)?,
+            &kept,
+        )?);
+    }
+    let archive = archive.context("some rounds")?;
+    let whole = archive.index(0, 0)?.last().context("not empty")?.to;
+    // Who looks sees a batch more each time.
+    let seen = AtomicU64::new(5_000);
+    let growing: Arc<dyn Archive> = Arc::new(Changed {
+        archive,
+        change: move |index: &mut Vec<IndexEntry>| {
+            let end = seen.fetch_add(500, Relaxed);
+            index.retain(|entry| entry.to <= end);
+        },
+    });
+    let inputs = BTreeMap::from([(
+        "lines".to_string(),
+        BulkInput::Archive {
+            archive: growing,
+            format: Format::Text,
+            cut_spec: plan.sources()[0].cut_spec(false).text(),
+        },
+    )]);
+    let state = State::memory(&plan);
+    backfill::begin(&plan, &inputs, None, &*state.manifests, "staged", Timestamp(0))?;
+    let run = BatchRun {
+        plan: &plan,
+        inputs,
+        manifests: &*state.manifests,
+        generations: &*state.generations,
+        options: BatchOptions {
+            part_rows: Some(1),
+            ..BatchOptions::default()
+        },
+    };
+    let mut parts = 0;
+    let end = backfill::fill(run, &mut |_| parts += 1)?;
+    let cut = end.frontier.of(&SourcePartition::new("lines", 0)).cut;
+    ensure!(parts >= 5 && cut >= 4_000, "{parts} parts, to offset {cut}");
+    ensure!(cut < 12_000 && whole > 30_000, "chased to offset {cut} of {whole}");
     Ok(())
 }
 

@@ -96,27 +96,25 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
         options: batch,
     };
     let _shown = super::bulk::Shown::start(run.options.progress.clone(), options.log_format);
-    loop {
-        let report = match run.run() {
-            Ok(report) => report,
-            Err(e) if e.kind() == ErrorKind::Closed && stop.load(Relaxed) => {
-                println!("stopped; what was finished stays: run `backfill` again to go on");
-                return Err(e);
-            }
-            Err(e) => return Err(e),
-        };
-        if !report.published {
-            println!(
-                "line {line} covers all that is sealed, until {}: `switch` makes it current",
-                report.manifest.covered_until
-            );
-            return Ok(());
-        }
+    let filled = backfill::fill(run, &mut |part| {
         println!(
             "part {}: {} records, {} skipped, covered until {}",
-            report.manifest.number, report.records, report.bad, report.manifest.covered_until
+            part.manifest.number, part.records, part.bad, part.manifest.covered_until
         );
+    });
+    match filled {
+        Ok(end) => println!(
+            "line {line} covers all that was sealed when this began, until {}: `switch` makes it current",
+            end.covered_until
+        ),
+        Err(e) => {
+            if e.kind() == ErrorKind::Closed && stop.load(Relaxed) {
+                println!("stopped; what was finished stays: run `backfill` again to go on");
+            }
+            return Err(e);
+        }
     }
+    Ok(())
 }
 
 /// What a backfill would do, and nothing of it: a line that is only looked at is not begun.

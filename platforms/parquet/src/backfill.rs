@@ -10,7 +10,7 @@ use rufous_core::{BatchId, Cut, Error, Frontier, Plan, Result, SourcePartition, 
 use rufous_store_api::manifest::MANIFEST_FORMAT;
 use rufous_store_api::{Manifest, ManifestLog, StoreGeneration};
 
-use crate::options::BulkInput;
+use crate::options::{BatchReport, BatchRun, BulkInput};
 
 /// Creates the first manifest of a staged line, at the beginning of the archives; returns the newest when the line has begun.
 /// `current`: the job's manifest, which knows where partitions begin of which nothing is archived yet.
@@ -105,4 +105,22 @@ pub fn first(
         covered_until: "the beginning".into(),
         window: None,
     })
+}
+
+/// Covers in parts all that is sealed now; `each` sees every part that was published. What is sealed meanwhile is left to
+/// the next run: a history that grows faster than parts are published would have no end.
+///
+/// # Errors
+/// As [`BatchRun::run`]; parts that are published stay.
+pub fn fill(mut run: BatchRun<'_>, each: &mut dyn FnMut(&BatchReport)) -> Result<Manifest> {
+    if let Some(open) = run.plan()?.open.into_values().max() {
+        run.options.until = Some(run.options.until.map_or(open, |until| until.min(open)));
+    }
+    loop {
+        let report = run.run()?;
+        if !report.published {
+            return Ok(report.manifest);
+        }
+        each(&report);
+    }
 }
