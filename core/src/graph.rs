@@ -37,6 +37,8 @@ pub(crate) enum NodeKind {
     Counting(Vec<&'static str>),
     /// What follows needs its records in order.
     InOrder,
+    /// Records absorbed into states before their keys are multiplied.
+    Absorb(Absorbing),
     Sum(Sum),
     /// What a sum emits: its input.
     Deltas,
@@ -85,6 +87,12 @@ pub(crate) enum Arity {
 }
 
 #[derive(Clone)]
+pub(crate) struct Absorbing {
+    pub(crate) takes: ChunkType,
+    pub(crate) make: Make,
+}
+
+#[derive(Clone)]
 pub(crate) struct Sum {
     pub(crate) word: &'static str,
     pub(crate) store: StoreFace,
@@ -117,6 +125,7 @@ impl NodeKind {
             Self::Named(name) => ("named", name),
             Self::Counting(_) => ("counting", ""),
             Self::InOrder => ("in-order", ""),
+            Self::Absorb(_) => ("absorb", ""),
             Self::Sum(s) => (s.word, s.store.name),
             Self::Deltas => ("deltas", ""),
             Self::Write(w) => ("write", w.sink),

@@ -31,7 +31,7 @@ impl<K: Key> Scratch<K> {
 }
 
 /// What a closure does with the chunk from record `at` on; moves `at`.
-trait Steps<V, C>: Send {
+pub(super) trait Steps<V, C>: Send {
     fn some(&mut self, cx: &mut Context, chunk: &KeyedChunk<V>, at: &mut usize, out: &mut C) -> Result<()>;
 }
 
@@ -49,7 +49,10 @@ impl<V: Send + 'static, C: Any, S: Steps<V, C>> Stage for Reading<V, C, S> {
     }
 }
 
-fn reading<V: Send + 'static, C: Any>(step: &'static str, steps: impl Steps<V, C> + 'static) -> Box<dyn Stage> {
+pub(super) fn reading<V: Send + 'static, C: Any>(
+    step: &'static str,
+    steps: impl Steps<V, C> + 'static,
+) -> Box<dyn Stage> {
     Box::new(Reading {
         step,
         steps,
@@ -76,7 +79,7 @@ where
     }
 }
 
-fn whole<V, C, F>(step: &'static str, f: F) -> Box<dyn Stage>
+pub(super) fn whole<V, C, F>(step: &'static str, f: F) -> Box<dyn Stage>
 where
     V: Send + 'static,
     C: Any,
@@ -217,7 +220,7 @@ where
 }
 
 /// Values under other keys.
-fn move_values<V: Clone>(input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>) {
+pub(super) fn move_values<V: Clone>(input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>) {
     match input {
         In::Shared(chunk) => out.values.extend_from_slice(&chunk.values),
         In::Owned(chunk) => out.values.append(&mut chunk.values),

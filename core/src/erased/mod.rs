@@ -3,11 +3,12 @@
 //!
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
 //! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
-//! - `sum`, `lanes`: values per key, combined in memory.
+//! - `sum`, `lanes`: values per key, combined in memory; `hops`: the key steps of windowed sums.
 
 mod counting;
 mod emit;
 mod executor;
+mod hops;
 mod keyed;
 mod lanes;
 mod records;
@@ -19,6 +20,7 @@ pub(crate) use counting::{counted_keyed, counted_records};
 pub use emit::{KeyedOut, KeysOut, Out};
 pub use executor::Executor;
 pub(crate) use executor::{About, Shape, Slot};
+pub(crate) use hops::{SharedGrid, expand_hops, hop_starts};
 pub(crate) use keyed::{
     filter_keys, filter_values, flat_map_keys, flat_map_values, keyed_to_keyed, keys, map_keys, map_values, pairs,
     swap, values,
@@ -26,7 +28,7 @@ pub(crate) use keyed::{
 pub use lanes::{Delta, Deltas};
 pub(crate) use records::{filter, flat_map, key_by, to_keyed};
 pub(crate) use stage::{ChunkType, Stage};
-pub(crate) use sum::{absorb_stage, combine_stage, sum_stage};
+pub(crate) use sum::{absorb_first_stage, absorb_stage, combine_stage, sum_stage};
 pub(crate) use write::write_stage;
 
 use crate::batch::BatchId;

@@ -130,7 +130,7 @@ impl PlanGraph {
 pub(crate) fn call((word, about): (&str, &str), name: Option<&str>, at: &Location<'_>) -> String {
     let what = match (word, about) {
         ("read" | "source", about) => format!("source `{about}`"),
-        ("sum-by-key" | "aggregate-by-key", about) => format!("store `{about}`"),
+        ("sum-by-key" | "aggregate-by-key" | "windowed-sum-by-key", about) => format!("store `{about}`"),
         ("write", about) => format!("sink `{about}`"),
         ("combine", "") => "combiner of a step without a name".into(),
         ("combine", about) => format!("combiner of step `{about}`"),

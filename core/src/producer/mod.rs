@@ -10,6 +10,7 @@
 //! | `merge` `named` `counted` `counted_by` `counting` | the same |
 //! | `in_order` | the same, in a `Job<InOrder>` |
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
+//! | `windowed_sum_by_key` `windowed_aggregate_by_key` | ends of a job, for keys with an instant |
 //! | `deltas`, then key steps and `map_values_by`; `records` | what a sum emits, for a second sum; what a write passes on |
 //!
 //! # The ancestor's words
@@ -42,6 +43,7 @@ mod either;
 mod keyed;
 mod records;
 mod tails;
+mod windowed;
 
 pub use deltas::DeltaProducer;
 pub use either::Either;

@@ -15,6 +15,7 @@ mod sketches;
 mod sources;
 mod steps;
 mod time;
+mod windows;
 
 use super::case::Case;
 
@@ -31,6 +32,7 @@ pub fn catalogue() -> Vec<Case> {
         deltas::cases(),
         counters::cases(),
         time::cases(),
+        windows::cases(),
         edges::cases(),
         order::cases(),
         shapes::cases(),
