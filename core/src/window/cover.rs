@@ -89,44 +89,57 @@ impl Grid {
         }
         let usable = self.usable(&want, dropped);
         let last = Timestamp(want.end.0 - 1);
-        // The latest start and the earliest end of what may be read there, of equal ones that of the smaller hop.
-        let mut from: Option<(Timestamp, HopSize)> = None;
-        let mut to: Option<(Timestamp, HopSize)> = None;
+        // Where the window may begin and end: with a hop of any size that may be read there.
+        let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for (i, s) in self.sizes.iter().enumerate() {
-            let (first, end) = (
-                self.span(s, self.number(s, want.start)),
-                self.span(s, self.number(s, last)).end,
-            );
-            if usable.is(i, first.end) && from.is_none_or(|(t, _)| first.start > t) {
-                from = Some((first.start, s.size));
+            let first = self.span(s, self.number(s, want.start));
+            let end = self.span(s, self.number(s, last)).end;
+            if usable.is(i, first.end) {
+                starts.push((first.start, s.size));
             }
-            if usable.is(i, end) && to.is_none_or(|(t, _)| end < t) {
-                to = Some((end, s.size));
+            if usable.is(i, end) {
+                ends.push((end, s.size));
             }
         }
-        let (Some(from), Some(to)) = (from, to) else {
+        let pairs = starts.iter().flat_map(|a| ends.iter().map(move |b| (*a, *b)));
+        let mut pairs: Vec<_> = pairs.collect();
+        // The narrowest first; of equally narrow ones that of the smaller hops. Sizes that do not divide each other may leave a gap
+        // between the two; hops of one size never do.
+        let more = |(start, end): &((Timestamp, HopSize), (Timestamp, HopSize))| {
+            want.start
+                .0
+                .saturating_sub(start.0.0)
+                .saturating_add(end.0.0.saturating_sub(want.end.0))
+        };
+        pairs.sort_by_key(more);
+        pairs.dedup_by(|a, b| a.0.0 == b.0.0 && a.1.0 == b.1.0);
+        if pairs.is_empty() {
             let oldest = usable.0.iter().copied().min().unwrap_or(want.start);
             return self.refuse(format!(
                 "the window begins at {}, but no hop before {} is kept for it: ask for a later start, or keep hops longer",
                 show(want.start),
                 show(oldest)
             ));
-        };
-        let mut cover = Cover {
-            runs: Vec::new(),
-            covered: from.0..to.0,
-            resolution: (from.1, to.1),
-        };
-        let found = if self.nests(&cover.covered) {
-            self.largest_first(&usable, &mut cover)?
-        } else {
-            false
-        };
-        if !found {
-            cover.runs.clear();
-            self.shortest(&usable, &mut cover)?;
         }
-        Ok(cover)
+        for (start, end) in pairs {
+            let mut cover = Cover {
+                runs: Vec::new(),
+                covered: start.0..end.0,
+                resolution: (start.1, end.1),
+            };
+            if self.nests(&cover.covered) && self.largest_first(&usable, &mut cover)? {
+                return Ok(cover);
+            }
+            cover.runs.clear();
+            if self.shortest(&usable, &mut cover)? {
+                return Ok(cover);
+            }
+        }
+        self.refuse(format!(
+            "the hops that are kept do not cover {} to {} without a gap: ask for a start and an end at hops of the largest size",
+            show(want.start),
+            show(want.end)
+        ))
     }
 
     fn usable(&self, want: &Range<Timestamp>, dropped: &[(HopSize, Timestamp)]) -> Usable {
@@ -193,8 +206,8 @@ impl Grid {
         Ok(true)
     }
 
-    /// The shortest way over all starts and ends: for hops that do not nest, such as weeks and months.
-    fn shortest(&self, usable: &Usable, cover: &mut Cover) -> Result<()> {
+    /// The shortest way over all starts and ends: for hops that do not nest, such as weeks and months. `false`: there is none.
+    fn shortest(&self, usable: &Usable, cover: &mut Cover) -> Result<bool> {
         let Range { start, end } = cover.covered;
         // Per place: how many hops lead there at least, and the last of them.
         let mut best: std::collections::BTreeMap<Timestamp, (usize, Option<(usize, i64)>)> = Default::default();
@@ -223,12 +236,7 @@ impl Grid {
                 .range((std::ops::Bound::Excluded(at), std::ops::Bound::Unbounded))
                 .next();
             let Some((next, _)) = next else {
-                return self.refuse(format!(
-                    "the hops that are kept do not cover {} to {} without a gap: their sizes do not divide each other; ask for a \
-                     start and an end at a hop of the largest size",
-                    show(start),
-                    show(end)
-                ));
+                return Ok(false);
             };
             at = *next;
         }
@@ -241,7 +249,7 @@ impl Grid {
         for (i, number) in way.into_iter().rev() {
             cover.push(self.sizes[i].size, number);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn too_many<T>(&self, cover: &Cover) -> Result<T> {

@@ -89,6 +89,10 @@ impl HopSize {
     pub const fn keep_ms(&self) -> Option<u64> {
         self.keep_ms
     }
+    /// Its length in milliseconds; `None` for units of the calendar.
+    pub const fn fixed_ms(&self) -> Option<u64> {
+        if self.code < CALENDAR { Some(self.code) } else { None }
+    }
     pub(crate) const fn code(&self) -> u64 {
         self.code
     }
@@ -196,6 +200,11 @@ impl Hop {
     /// Its number: of hops of this size counted from 1970, which 0 holds the beginning of (of weeks, the first Monday before).
     pub fn number(&self) -> i64 {
         self.number
+    }
+    /// The hop of the same size so many before it.
+    #[must_use]
+    pub fn before(&self, n: u32) -> Self {
+        Self::new(self.size, self.number.saturating_sub(i64::from(n)))
     }
     /// Reads what `Display` prints.
     ///
