@@ -82,6 +82,8 @@ pub(crate) enum Arity {
     Filter,
     /// Another one.
     One,
+    /// Just so many, known beforehand.
+    Times(u8),
     /// Any number.
     Many,
 }

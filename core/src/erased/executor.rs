@@ -28,6 +28,8 @@ pub(crate) struct Shape {
     pub(crate) holders: Vec<u32>,
     /// The places of the combiners among them.
     pub(crate) combiners: Vec<usize>,
+    /// Per combiner: how many pairs become of one behind it, where that is known beforehand.
+    pub(crate) fans: Vec<Option<u64>>,
     /// Per step: what it may count, and what to call it in an error.
     pub(crate) about: Vec<About>,
     /// Whether sums keep no sources, partitions and batches apart: order matters more.
@@ -86,7 +88,10 @@ impl Executor {
             emitted: vec![0; slots.len()],
             // Before it is known, of combiners a careful guess.
             fans: (0..holders.len())
-                .map(|h| if shape.combiners.contains(&h) { 512 } else { 0 })
+                .map(|h| match shape.combiners.iter().position(|c| *c == h) {
+                    Some(i) => shape.fans[i].unwrap_or(512),
+                    None => 0,
+                })
                 .collect(),
             shape,
             slots,
@@ -129,7 +134,11 @@ impl Executor {
     /// Combiners hand on what they hold before it would become more than [`EXPANDED`] pairs: behind a step that makes many
     /// keys of one, a full combiner would be many times its size.
     fn relieve(&mut self, shape: &Arc<Shape>) -> Result<()> {
-        for &holder in &shape.combiners {
+        for (&holder, known) in shape.combiners.iter().zip(&shape.fans) {
+            // What is known is no surprise: `is_full` counts it.
+            if known.is_some() {
+                continue;
+            }
             let held = self.held(shape.holders[holder])?.len() as u64;
             if held > 0 && held.saturating_mul(self.fans[holder]) >= EXPANDED {
                 self.hand_on(shape, holder)?;
@@ -148,7 +157,12 @@ impl Executor {
         let before = self.emitted.clone();
         self.emit(shape, step)?;
         let made = self.emitted.iter().zip(before).map(|(now, before)| now - before).max();
-        self.fans[holder] = made.unwrap_or(0).div_ceil(held).max(1);
+        let known = shape
+            .combiners
+            .iter()
+            .position(|c| *c == holder)
+            .and_then(|i| shape.fans[i]);
+        self.fans[holder] = known.unwrap_or_else(|| made.unwrap_or(0).div_ceil(held).max(1));
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::{dot, explain};
 use crate::erased::{About, Shape, sum_stage};
 use crate::error::Result;
 use crate::evidence::{SourceFace, StoreFace};
+use crate::graph::{Arity, Contract};
 use crate::port::COUNTERS;
 
 /// What the graph comes to.
@@ -57,6 +58,7 @@ pub(super) fn lay_out(
         }
     }
     let steps = layout.step.len();
+    let readers = graph.readers();
     let mut shape = Shape {
         next: vec![Vec::new(); steps],
         sources: vec![Vec::new(); layout.sources.len()],
@@ -65,6 +67,7 @@ pub(super) fn lay_out(
         writes: Vec::new(),
         holders: Vec::new(),
         combiners: Vec::new(),
+        fans: Vec::new(),
         about: Vec::with_capacity(steps + 1),
         one_lane: graph.in_order,
     };
@@ -97,6 +100,7 @@ pub(super) fn lay_out(
             Kind::Combine { make, takes, .. } => {
                 emits = false;
                 shape.combiners.push(shape.holders.len());
+                shape.fans.push(known_fan(&graph, &readers, id));
                 shape.holders.push(step);
                 let (make, takes) = (make.clone(), *takes);
                 Arc::new(move || make(takes))
@@ -170,6 +174,23 @@ pub(super) fn lay_out(
         counters: layout.counters,
         sinks,
     }))
+}
+
+/// How many pairs become of one on the way from a combiner to its sums, if every step between says so beforehand.
+fn known_fan(graph: &PlanGraph, readers: &[Vec<Id>], combiner: Id) -> Option<u64> {
+    let (mut fan, mut at) = (1_u64, combiner);
+    loop {
+        let [next] = readers[at][..] else { return None };
+        match &graph.nodes[next].kind {
+            Kind::Sum(_) => return Some(fan),
+            kind => match kind.contract() {
+                Some(Contract::Keys(Arity::One | Arity::Filter)) => {}
+                Some(Contract::Keys(Arity::Times(n))) => fan = fan.saturating_mul(u64::from(n)),
+                _ => return None,
+            },
+        }
+        at = next;
+    }
 }
 
 /// The steps that were given names.

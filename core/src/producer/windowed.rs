@@ -80,7 +80,7 @@ fn expanded<K: Key, V: Commutative + Codec>(
 ) -> Summed<(K, Hop), V> {
     let chunks = ChunkType::keyed::<V>();
     let make = move || erased::expand_hops::<V>(grid.clone());
-    let contract = Contract::Keys(Arity::Many);
+    let contract = Contract::Keys(Arity::Times(store.windows().sizes().len() as u8));
     let hops = step::<((K, Hop), V)>(input, "expand-hops", contract, (chunks, chunks), make);
     let kind = NodeKind::Sum(Sum {
         word: "windowed-sum-by-key",
