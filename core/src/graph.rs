@@ -58,6 +58,8 @@ pub(crate) struct Step {
     pub(crate) make: Make,
     /// What it counts by itself.
     pub(crate) counts: Option<&'static str>,
+    /// Whether it asks where its records come from.
+    pub(crate) traces: bool,
 }
 
 /// What a step promises to the planner.

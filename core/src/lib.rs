@@ -63,7 +63,7 @@ pub use bytes::BytesChunk;
 pub use columns::{Column, ColumnBatch, ColumnData};
 pub use data::{AnyChunk, Chunk, Data, KeyedChunk, TextChunk};
 pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
-pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, Out};
+pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, Origin, Origins, Out};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
 pub use formats::{CSV_HEADER, Csv};

@@ -46,7 +46,7 @@ pub(crate) fn hop_starts<V: Clone + Send + 'static>(grid: SharedGrid) -> Box<dyn
     let mut atom = Timestamp(0)..Timestamp(0);
     whole(
         "hops",
-        move |mut input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>| {
+        move |_: &mut Context, mut input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>| {
             let grid = ready(&grid)?;
             match &mut input {
                 In::Shared(chunk) => {
@@ -83,13 +83,14 @@ struct Expand {
 }
 
 impl<V: Clone> Steps<V, KeyedChunk<V>> for Expand {
-    fn some(&mut self, _: &mut Context, chunk: &KeyedChunk<V>, at: &mut usize, out: &mut KeyedChunk<V>) -> Result<()> {
+    fn some(&mut self, cx: &mut Context, chunk: &KeyedChunk<V>, at: &mut usize, out: &mut KeyedChunk<V>) -> Result<()> {
         let grid = ready(&self.grid)?;
         let last = &mut self.last;
         if last.is_empty() {
             let nowhere = Timestamp(0)..Timestamp(0);
             last.extend(grid.sizes().map(|size| (nowhere.clone(), grid.hop(size, Timestamp(0)))));
         }
+        let asked = cx.lineage.is_asked();
         for (key, value) in chunk.keys_from(*at).zip(&chunk.values[*at..]) {
             let instant = instant(key)?;
             for (span, hop) in last.iter_mut() {
@@ -102,6 +103,9 @@ impl<V: Clone> Steps<V, KeyedChunk<V>> for Expand {
                 out.ends.push(out.bytes.len() as u32);
             }
             out.values.resize(out.ends.len(), value.clone());
+            if asked {
+                cx.lineage.many(*at, out.values.len());
+            }
             *at += 1;
             if out.values.len() >= CHUNK {
                 break;

@@ -101,6 +101,19 @@ impl PlanGraph {
         }
         readers
     }
+    /// Per node: whether a step behind it asks where its records come from. Sums let nobody know that.
+    pub(crate) fn traced(&self) -> Vec<bool> {
+        let readers = self.readers();
+        let mut traced = vec![false; self.nodes.len()];
+        for id in self.order().into_iter().rev() {
+            traced[id] = readers[id].iter().any(|&reader| match &self.nodes[reader].kind {
+                Kind::Step(step) => step.traces || traced[reader],
+                Kind::Merge | Kind::Write(_) => traced[reader],
+                Kind::Source { .. } | Kind::Combine { .. } | Kind::Sum(_) => false,
+            });
+        }
+        traced
+    }
     /// The nodes with every input before its readers; of two that may stand first the lower one does. Fewer than there are
     /// when the graph has a circle.
     pub(crate) fn order(&self) -> Vec<Id> {

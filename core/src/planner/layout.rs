@@ -9,7 +9,7 @@ use super::graph::{Id, Kind, PlanGraph};
 use super::normal::Said;
 use super::plan::{Pieces, Plan, StepMaker};
 use super::{dot, explain};
-use crate::erased::{About, Shape, sum_stage};
+use crate::erased::{About, Follower, Shape, sum_stage};
 use crate::error::Result;
 use crate::evidence::{SourceFace, StoreFace};
 use crate::graph::{Arity, Contract};
@@ -59,9 +59,13 @@ pub(super) fn lay_out(
     }
     let steps = layout.step.len();
     let readers = graph.readers();
+    let traced = graph.traced();
     let mut shape = Shape {
         next: vec![Vec::new(); steps],
         sources: vec![Vec::new(); layout.sources.len()],
+        traced_sources: vec![false; layout.sources.len()],
+        traced: Vec::with_capacity(steps + 1),
+        traces: traced.contains(&true),
         sums: Vec::new(),
         counters: None,
         writes: Vec::new(),
@@ -74,12 +78,17 @@ pub(super) fn lay_out(
     for &id in &order {
         let node = &graph.nodes[id];
         let Some(&step) = layout.step.get(&id) else { continue };
-        for input in &node.inputs {
+        for (branch, input) in (0..).zip(&node.inputs) {
+            let follower = Follower { step, branch };
             match layout.step.get(input) {
-                Some(&from) => shape.next[from as usize].push(step),
-                None => shape.sources[number[input]].push(step),
+                Some(&from) => shape.next[from as usize].push(follower),
+                None => {
+                    shape.sources[number[input]].push(follower);
+                    shape.traced_sources[number[input]] |= traced[*input];
+                }
             }
         }
+        shape.traced.push(traced[id]);
     }
     let mut makers = Vec::with_capacity(steps + 1);
     let mut sinks = Vec::new();
@@ -141,6 +150,7 @@ pub(super) fn lay_out(
         let step = makers.len() as u32;
         makers.push((Arc::new(|| sum_stage::<u64>("counters")), None));
         shape.next.push(Vec::new());
+        shape.traced.push(false);
         shape.about.push(About {
             name: format!("store `{}`", COUNTERS.name()),
             named: None,

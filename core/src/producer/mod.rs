@@ -99,6 +99,7 @@ fn step<T: ?Sized>(
         takes,
         make: Arc::new(move |_| make()),
         counts: None,
+        traces: false,
     };
     node::<T>(NodeKind::Step(step), gives, vec![input])
 }
@@ -118,6 +119,7 @@ fn counted(
         takes,
         make: Arc::new(move |_| make()),
         counts: Some(counter.name()),
+        traces: false,
     };
     same(NodeKind::Step(counted), vec![input])
 }

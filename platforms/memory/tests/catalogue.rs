@@ -146,7 +146,7 @@ fn whole(subject: &dyn Subject, in_order: usize) {
 }
 
 /// All cases, and those of them that need order.
-const CASES: usize = 90;
+const CASES: usize = 97;
 const IN_ORDER: usize = 6;
 
 #[test]

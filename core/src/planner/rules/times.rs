@@ -1,7 +1,7 @@
 //! `read(P).steps.sum = distinct(read(P)).steps.times(n).sum`.
 //!
 //! Precondition: the record has a single field, so that an entry of a dictionary-coded column is a record; no sum is in
-//! order. The rule only allows it: a platform that finds the column coded so runs each different record once, with the number
+//! order; no step asks where its records come from. The rule only allows it: a platform that finds the column coded so runs each different record once, with the number
 //! of times that it stands in the input; sums add `value.times(n)`, counters count n, sinks receive n copies. Steps see no
 //! difference: closures are pure.
 
@@ -19,9 +19,11 @@ impl Rule for Times {
             return Vec::new();
         }
         let mut changes = Vec::new();
-        for node in graph.nodes.iter_mut().filter(|n| !n.gone) {
+        let traced = graph.traced();
+        for (node, traced) in graph.nodes.iter_mut().zip(traced).filter(|(n, _)| !n.gone) {
             if let Kind::Source { face, repeats } = &mut node.kind
                 && let Some([field]) = face.fields
+                && !traced
             {
                 *repeats = true;
                 changes.push(format!(

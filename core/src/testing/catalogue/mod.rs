@@ -8,6 +8,7 @@ mod forks;
 mod keyed;
 mod monoids;
 mod order;
+mod origins;
 mod plain;
 mod rewrites;
 mod shapes;
@@ -35,6 +36,7 @@ pub fn catalogue() -> Vec<Case> {
         windows::cases(),
         edges::cases(),
         order::cases(),
+        origins::cases(),
         shapes::cases(),
     ]
     .into_iter()

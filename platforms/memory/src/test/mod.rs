@@ -187,6 +187,7 @@ impl<S> TestRun<'_, S> {
     /// Deals a source's records to `n` partitions in turn, where one is the rule.
     pub fn partitions<T: ?Sized>(mut self, port: Source<T>, n: u32) -> Self {
         self.script.partitions.insert(port.name(), n.max(1));
+        self.memory.inputs.partitions.insert(port.name(), n.max(1));
         self
     }
     /// Values of this store are of the approximate tier: another order may give other bytes within the same bounds, so
