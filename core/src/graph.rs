@@ -84,6 +84,8 @@ pub(crate) enum Arity {
     Filter,
     /// Another one.
     One,
+    /// Another one, which many pairs share that had different ones.
+    Coarser,
     /// Just so many, known beforehand.
     Times(u8),
     /// Any number.

@@ -66,14 +66,19 @@ fn plain_civil(b: &[u8]) -> Option<Timestamp> {
     if !(1..=12).contains(&month) || day < 1 || day > days[month as usize - 1] || h > 23 || m > 59 || s > 59 {
         return None;
     }
-    // Days from civil date: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"; years begin in March.
+    Some(Timestamp(
+        (((day_number(year, month, day) * 24 + h) * 60 + m) * 60 + s) * 1000 + ms,
+    ))
+}
+
+/// Days from 1970-01-01 to a civil date: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"; years begin in March.
+pub(crate) fn day_number(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
     let yoe = y - era * 400;
     let doy = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
     let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    let day_number = era * 146_097 + doe - 719_468;
-    Some(Timestamp((((day_number * 24 + h) * 60 + m) * 60 + s) * 1000 + ms))
+    era * 146_097 + doe - 719_468
 }
 
 fn number(digits: &[u8]) -> Option<i64> {

@@ -102,9 +102,16 @@ fn key(face: &StoreFace, text: &str) -> Result<(Vec<u8>, Value)> {
             face.key.schema()
         ))
     };
+    // A key of one part takes commas as they are, as `get` does.
+    let one_part = face.key.schema().starts_with('(') && !face.key.schema().starts_with("((");
+    let typed = if one_part {
+        text.replace('\\', "\\\\").replace(',', "\\,")
+    } else {
+        text.to_string()
+    };
     let mut bytes = face
         .key
-        .parse(&format!("{text},{ANY_HOP}"), false)
+        .parse(&format!("{typed},{ANY_HOP}"), false)
         .map_err(|e| wrong(&e))?;
     let shown = match face.key.json(&bytes).map_err(|e| wrong(&e))? {
         Value::Array(mut parts) => {
@@ -132,15 +139,10 @@ pub(super) fn window(context: &Context<'_>, args: &WindowArgs) -> Result<()> {
         .iter()
         .map(|text| key(&face, text))
         .collect::<Result<Vec<_>>>()?;
+    let bytes: Vec<Vec<u8>> = keys.iter().map(|(bytes, _)| bytes.clone()).collect();
     let answers = match every {
-        Some(every) => keys
-            .iter()
-            .map(|(bytes, _)| client.tumbling(bytes, &window, every))
-            .collect::<Result<Vec<_>>>()?,
-        None => {
-            let bytes: Vec<Vec<u8>> = keys.iter().map(|(bytes, _)| bytes.clone()).collect();
-            client.read(&bytes, &[window])?
-        }
+        Some(every) => client.tumbling(&bytes, &window, every)?,
+        None => client.read(&bytes, &[window])?,
     };
     for ((text, (_, shown)), answers) in args.keys.iter().zip(keys).zip(answers) {
         for answer in answers {

@@ -194,7 +194,7 @@ fn known_fan(graph: &PlanGraph, readers: &[Vec<Id>], combiner: Id) -> Option<u64
         match &graph.nodes[next].kind {
             Kind::Sum(_) => return Some(fan),
             kind => match kind.contract() {
-                Some(Contract::Keys(Arity::One | Arity::Filter)) => {}
+                Some(Contract::Keys(Arity::One | Arity::Coarser | Arity::Filter)) => {}
                 Some(Contract::Keys(Arity::Times(n))) => fan = fan.saturating_mul(u64::from(n)),
                 _ => return None,
             },

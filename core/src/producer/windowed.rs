@@ -66,7 +66,7 @@ impl<K: Key, V: Clone + Send + 'static> KeyedProducer<(K, Timestamp), V> {
 fn starts<K: Key, V: Clone + Send + 'static>(pairs: KeyedProducer<(K, Timestamp), V>, grid: &SharedGrid) -> Arc<Node> {
     let (chunks, grid) = (ChunkType::keyed::<V>(), grid.clone());
     let make = move || erased::hop_starts::<V>(grid.clone());
-    let contract = Contract::Keys(Arity::One);
+    let contract = Contract::Keys(Arity::Coarser);
     step::<((K, Timestamp), V)>(pairs.node, "hops", contract, (chunks, chunks), make)
 }
 

@@ -1,6 +1,6 @@
 //! Which hops make a window: the fewest that cover it.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::hop::{Hop, HopSize, show};
 use super::windows::{Grid, Size};
@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 
 /// More hops than any answer needs.
 const MOST_HOPS: usize = 1 << 20;
+/// Units of the calendar whose starts are compared with smaller hops: some 270 years of days.
+const MOST_LOOKED_AT: i64 = 100_000;
 
 /// Neighbouring hops of one size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,11 +129,7 @@ impl Grid {
                 covered: start.0..end.0,
                 resolution: (start.1, end.1),
             };
-            if self.nests(&cover.covered) && self.largest_first(&usable, &mut cover)? {
-                return Ok(cover);
-            }
-            cover.runs.clear();
-            if self.shortest(&usable, &mut cover)? {
+            if self.fewest(&usable, &mut cover)? {
                 return Ok(cover);
             }
         }
@@ -153,47 +151,93 @@ impl Grid {
         Usable(self.sizes.iter().map(below).collect())
     }
 
-    /// Whether each hop within the span is made of whole hops of every smaller size.
-    fn nests(&self, span: &Range<Timestamp>) -> bool {
-        self.sizes.windows(2).all(|pair| {
-            let [fine, coarse] = pair else { return true };
-            match (fine.unit, coarse.unit) {
-                (None, None) => coarse.size.length_ms().is_multiple_of(fine.size.length_ms()),
-                (Some(_), None) => false,
-                (Some(a), Some(b)) => {
-                    use super::calendar::Unit::{Day, Week};
-                    a == Day || (a != Week && b != Week)
-                }
-                // A zone may be half an hour off.
-                (None, Some(_)) => {
-                    let length = fine.size.length_ms() as i64;
-                    let last = self.number(coarse, span.end);
-                    let mut n = self.number(coarse, span.start);
-                    while n <= last {
-                        if self.start(coarse, n).0.rem_euclid(length) != 0 {
-                            return false;
-                        }
-                        n += 1;
-                    }
-                    true
-                }
-            }
-        })
+    /// The fewest hops from end to end; `false`: there is no way.
+    fn fewest(&self, usable: &Usable, cover: &mut Cover) -> Result<bool> {
+        let Range { start, end } = cover.covered;
+        let last = self.sizes.len() - 1;
+        let base = self.base(&cover.covered);
+        if base == Some(last) {
+            return self.largest_first(usable, cover, 0..=last, start..end);
+        }
+        // Whatever is larger than the base is made of whole hops of it: up to its first start and from its last end on only the
+        // smaller ones fit, and they nest.
+        let Some(base) = base else {
+            return self.shortest(usable, cover, 0, start..end);
+        };
+        let s = &self.sizes[base];
+        let mut from = self.start(s, self.number(s, start));
+        if from < start {
+            from = self.span(s, self.number(s, start)).end;
+        }
+        let to = self.start(s, self.number(s, end));
+        if from >= to {
+            return self.largest_first(usable, cover, 0..=base, start..end);
+        }
+        Ok(self.largest_first(usable, cover, 0..=base, start..from)?
+            && self.shortest(usable, cover, base, from..to)?
+            && self.largest_first(usable, cover, 0..=base, to..end)?)
     }
 
-    /// At each place the largest hop that begins there and fits: the fewest where hops nest. `false`: a place had none.
-    fn largest_first(&self, usable: &Usable, cover: &mut Cover) -> Result<bool> {
-        let (mut at, mut n) = (cover.covered.start, 0);
-        'place: while at < cover.covered.end {
-            for (i, s) in self.sizes.iter().enumerate().rev() {
+    /// The largest size such that all sizes up to it nest within the span, and all larger ones are made of whole hops of it.
+    fn base(&self, span: &Range<Timestamp>) -> Option<usize> {
+        let chain = (1..self.sizes.len())
+            .take_while(|&i| self.nests(i - 1, i, span))
+            .last()
+            .unwrap_or(0);
+        (0..=chain)
+            .rev()
+            .find(|&i| (chain + 1..self.sizes.len()).all(|larger| self.nests(i, larger, span)))
+    }
+
+    /// Whether each hop of the larger size within the span is made of whole hops of the smaller one.
+    fn nests(&self, smaller: usize, larger: usize, span: &Range<Timestamp>) -> bool {
+        use super::calendar::Unit::{Day, Week};
+        let (fine, coarse) = (&self.sizes[smaller], &self.sizes[larger]);
+        match (fine.unit, coarse.unit) {
+            (None, None) => coarse.size.length_ms().is_multiple_of(fine.size.length_ms()),
+            (Some(_), None) => false,
+            (Some(a), Some(b)) => a == Day || (a != Week && b != Week),
+            // A zone may be half an hour off.
+            (None, Some(_)) => {
+                let length = fine.size.length_ms() as i64;
+                let last = self.number(coarse, span.end);
+                let mut n = self.number(coarse, span.start);
+                // Where there are so many, the search finds out that there are too many.
+                if last.saturating_sub(n) > MOST_LOOKED_AT {
+                    return false;
+                }
+                while n <= last {
+                    if self.start(coarse, n).0.rem_euclid(length) != 0 {
+                        return false;
+                    }
+                    n += 1;
+                }
+                true
+            }
+        }
+    }
+
+    /// At each place the largest hop of these sizes that begins there and fits: the fewest where they nest. `false`: a place had
+    /// none.
+    fn largest_first(
+        &self,
+        usable: &Usable,
+        cover: &mut Cover,
+        sizes: RangeInclusive<usize>,
+        span: Range<Timestamp>,
+    ) -> Result<bool> {
+        let (mut at, mut n) = (span.start, 0);
+        'place: while at < span.end {
+            for i in sizes.clone().rev() {
+                let s = &self.sizes[i];
                 let number = self.number(s, at);
                 if s.unit.is_none() && self.start(s, number) != at {
                     continue;
                 }
-                let span = self.span(s, number);
-                if span.start == at && span.end <= cover.covered.end && usable.is(i, span.end) && span.end > at {
+                let hop = self.span(s, number);
+                if hop.start == at && hop.end <= span.end && usable.is(i, hop.end) && hop.end > at {
                     cover.push(s.size, number);
-                    at = span.end;
+                    at = hop.end;
                     n += 1;
                     if n > MOST_HOPS {
                         return self.too_many(cover);
@@ -207,8 +251,8 @@ impl Grid {
     }
 
     /// The shortest way over all starts and ends: for hops that do not nest, such as weeks and months. `false`: there is none.
-    fn shortest(&self, usable: &Usable, cover: &mut Cover) -> Result<bool> {
-        let Range { start, end } = cover.covered;
+    fn shortest(&self, usable: &Usable, cover: &mut Cover, smallest: usize, way: Range<Timestamp>) -> Result<bool> {
+        let Range { start, end } = way;
         // Per place: how many hops lead there at least, and the last of them.
         let mut best: std::collections::BTreeMap<Timestamp, (usize, Option<(usize, i64)>)> = Default::default();
         best.insert(start, (0, None));
@@ -218,7 +262,7 @@ impl Grid {
             if at == end {
                 break;
             }
-            for (i, s) in self.sizes.iter().enumerate().rev() {
+            for (i, s) in self.sizes.iter().enumerate().skip(smallest).rev() {
                 let number = self.number(s, at);
                 let span = self.span(s, number);
                 if span.start != at || span.end > end || span.end <= at || !usable.is(i, span.end) {
@@ -254,7 +298,8 @@ impl Grid {
 
     fn too_many<T>(&self, cover: &Cover) -> Result<T> {
         self.refuse(format!(
-            "{} to {} are more than a million hops: ask for less, or keep larger hops",
+            "{} to {} are more than a million hops, or bounds of hops to choose from: ask for less, or keep larger hops that the \
+             smaller ones divide",
             show(cover.covered.start),
             show(cover.covered.end)
         ))

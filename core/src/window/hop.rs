@@ -15,7 +15,7 @@ const CALENDAR: u64 = 1 << 63;
 
 /// How long hops are: a fixed time in UTC, or a unit of the calendar in the time zone of the store.
 ///
-/// `keep_*` says how long hops of this size are kept for reads; without it, for ever.
+/// `keep_*` says how long before its end a window is read by hops of this size; without it, all the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HopSize {
     code: u64,

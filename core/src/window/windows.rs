@@ -14,8 +14,10 @@ const MOST_SIZES: usize = 8;
 
 /// The hops of a windowed store: their sizes, how long each size is kept, and the time zone of calendar units.
 ///
-/// Any window is the sum of the fewest hops that cover it. Small sizes make windows exact to the minute and are kept for days;
-/// large ones make long windows cheap and are kept for years.
+/// Any window is the sum of the fewest hops that cover it. Small sizes make windows exact to the minute, large ones make long
+/// windows cheap. A size that is kept for some days serves what lies less than these before a window's end, whenever that is;
+/// a window that begins earlier is rounded to larger hops there, or refused. Hops that serve no window any more are not deleted
+/// yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     sizes: &'static [HopSize],
@@ -153,7 +155,8 @@ impl<K, V> WindowedStore<K, V> {
     pub const fn name(&self) -> &'static str {
         self.store.name()
     }
-    /// The store as it is: a value per key and hop.
+    /// The store as it is, a value per key and hop, for tests over lists; a client asks for single hops by
+    /// `client.windows(PORT)?.hops()`.
     pub const fn hops(&self) -> Store<(K, Hop), V> {
         self.store
     }

@@ -99,7 +99,8 @@ impl Totals {
         wanted: Q,
         window: Range<Timestamp>,
     ) -> Result<Option<V>> {
-        let cover = store.windows().grid()?.cover(window, &[])?;
+        let cover = store.windows().grid().and_then(|grid| grid.cover(window, &[]));
+        let cover = cover.map_err(|e| e.at(format_args!("store `{}`", store.name())))?;
         let mut sum: Option<V> = None;
         for hop in cover.hops() {
             let mut key = key::to_bytes(&wanted);

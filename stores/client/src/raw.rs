@@ -195,6 +195,13 @@ impl RawStoreClient {
     }
 
     fn sum_where(&self, prefix: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<RawAnswer> {
+        if self.face.windows.is_some() {
+            return Err(Error::invalid(format!(
+                "store `{}` holds each record once for every size of its hops, so a sum over its keys would count it several times: \
+                 ask for a window (`Client::windows`, command `window`)",
+                self.face.name
+            )));
+        }
         let (sum, view) = self.read(false, &mut |view| {
             let (mut pending, mut bytes) = (Vec::new(), 0);
             view.scan(prefix, &mut |key, value| {

@@ -44,8 +44,8 @@ impl Rule for CombineBeforeKeys {
             let inputs = graph.nodes[id].inputs.clone();
             let combined =
                 |&input: &Id| done[input] || matches!(graph.nodes[input].kind, Kind::Sum(_) | Kind::Combine { .. });
-            // Key steps leave added values as they are.
-            done[id] = inputs.iter().all(combined);
+            // Key steps leave added values as they are; but where keys become equal there is more to add.
+            done[id] = arity != Arity::Coarser && inputs.iter().all(combined);
             let Some(sum) = behind[id].filter(|_| matches!(arity, Arity::Many | Arity::Times(_)) && !done[id]) else {
                 continue;
             };
@@ -163,6 +163,14 @@ mod tests {
         const LARGEST: Store<u64, rufous_algebra::Max<u64>> = Store::new("largest");
         let job = Job::new("j", pairs().flat_map_keys(three).aggregate_by_key(LARGEST));
         assert_eq!(fires("combine-before-keys", &job), 0);
+    }
+    /// What a closure makes of one key still has instants of its own: the hops find more to add.
+    #[test]
+    fn again_before_hops() {
+        const HOPS: WindowedStore<u64, u64> = WindowedStore::new("hops", &[HopSize::hours(1), HopSize::days(1)]);
+        let keys = pairs().flat_map_keys(|k, out| (0..3).for_each(|i| out.emit((k + i, Timestamp(*k as i64)))));
+        let job = Job::new("j", keys.windowed_sum_by_key(HOPS));
+        assert_eq!(fires("combine-before-keys", &job), 2);
     }
     /// Deltas are added up already.
     #[test]

@@ -40,8 +40,8 @@ struct World {
     _dir: tempfile::TempDir,
 }
 
-/// Two thirds of the time are published, the rest is live.
-fn world(users_an_hour: u64) -> Result<World> {
+/// All but the last hours are published, those are live.
+fn world(users_an_hour: u64, live_hours: i64) -> Result<World> {
     let dir = tempfile::tempdir()?;
     let events = EVENTS.read().keyed(|line, out| {
         let (at, key, user) = parts(line);
@@ -68,7 +68,7 @@ fn world(users_an_hour: u64) -> Result<World> {
                 cell.1.push(user);
             }
         }
-        if hour == HOURS * 2 / 3 {
+        if hour == HOURS - live_hours {
             fs::write(input.join("0.txt"), &text)?;
             state.stream(&plan, log()?)?;
             let archive = run::archive(&plan, log()?, &dir.path().join("archive"))?;
@@ -117,9 +117,15 @@ fn read<V: Commutative + Codec + PartialEq>(
     Ok(())
 }
 
-/// Prints the lines.
+/// Prints the lines: with the live part that an hourly batch run leaves, and with that of a job whose batch run is ten days behind.
 pub(crate) fn reads() -> Result<()> {
-    let world = world(600)?;
+    for (live_hours, how) in [(2, "2 hours live"), (240, "10 days live")] {
+        over(&world(600, live_hours)?, how)?;
+    }
+    Ok(())
+}
+
+fn over(world: &World, how: &str) -> Result<()> {
     let client = world.state.client(&world.plan);
     let (users, counts) = (client.windows(USERS)?, client.windows(COUNTS)?);
     let at = |hour: i64| Timestamp(START + hour * HOUR);
@@ -130,17 +136,12 @@ pub(crate) fn reads() -> Result<()> {
         of_hour.iter().for_each(|user| sketch.absorb(user));
     }
     let window = Window::between(at(HOURS - 720), at(HOURS));
-    read(
-        "720 hourly HyperLogLogs of 600 users",
-        1000.0,
-        &users,
-        window,
-        720,
-        &sketch,
-    )?;
+    let what = format!("720 hourly HyperLogLogs of 600 users, {how}");
+    read(&what, 1000.0, &users, window, 720, &sketch)?;
     // Half a day, thirty days, half a day.
     let (from, to) = (12, HOURS - 12);
     let count: u64 = cells(from, to).map(|(n, _)| n).sum();
     let window = Window::between(at(from), at(to));
-    read("30 daily and 24 hourly counters", 50.0, &counts, window, 54, &count)
+    let what = format!("30 daily and 24 hourly counters, {how}");
+    read(&what, 50.0, &counts, window, 54, &count)
 }

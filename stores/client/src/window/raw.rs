@@ -13,6 +13,8 @@ use crate::view::{Fail, Sum, View};
 const MOST_WINDOWS: usize = 100_000;
 /// Hops of one read at most, over all keys.
 const MOST_HOPS: usize = 1 << 22;
+/// Values that are held at a time.
+const AT_ONCE: usize = 8192;
 
 /// Asks a windowed store as bytes; keys are those of the job, without the hop. Errors are those of [`RawStoreClient`], and
 /// `InvalidRequest` for a window that cannot be covered.
@@ -79,26 +81,31 @@ impl RawWindowClient {
     pub fn read(&self, keys: &[Vec<u8>], windows: &[Window]) -> Result<Vec<Vec<Result<RawWindowAnswer>>>> {
         self.answers(keys, &Asked::These(windows))
     }
-    /// One window after the other, without gap or overlap: the hops of size `every` (kept by the store or not) that have a part in
+    /// For each key one window after the other, without gap or overlap: the hops of size `every` (kept by the store or not) that have a part in
     /// `within`; the first and the last are cut to it.
     ///
     /// # Errors
     /// As said at [`RawWindowClient`].
-    pub fn tumbling(&self, key: &[u8], within: &Window, every: HopSize) -> Result<Vec<Result<RawWindowAnswer>>> {
-        self.one(key, &Asked::Tumbling(within, every))
+    pub fn tumbling(
+        &self,
+        keys: &[Vec<u8>],
+        within: &Window,
+        every: HopSize,
+    ) -> Result<Vec<Vec<Result<RawWindowAnswer>>>> {
+        self.answers(keys, &Asked::Tumbling(within, every))
     }
-    /// Windows of `length_ms`, of which one ends at every `every_ms` within `within`, counted from its start; the last ends where
+    /// For each key windows of `length_ms`, of which one ends at every `every_ms` within `within`, counted from its start; the last ends where
     /// `within` does or before.
     ///
     /// # Errors
     /// As said at [`RawWindowClient`].
     pub fn sliding(
         &self,
-        key: &[u8],
+        keys: &[Vec<u8>],
         within: &Window,
         length_ms: u64,
         every_ms: u64,
-    ) -> Result<Vec<Result<RawWindowAnswer>>> {
+    ) -> Result<Vec<Vec<Result<RawWindowAnswer>>>> {
         let ms = |n: u64, what: &str| {
             i64::try_from(n).ok().filter(|n| *n > 0).ok_or_else(|| {
                 Error::invalid(format!(
@@ -108,14 +115,7 @@ impl RawWindowClient {
             })
         };
         let asked = Asked::Sliding(within, ms(length_ms, "a length")?, ms(every_ms, "a step")?);
-        self.one(key, &asked)
-    }
-
-    fn one(&self, key: &[u8], asked: &Asked<'_>) -> Result<Vec<Result<RawWindowAnswer>>> {
-        let mut found = self.answers(&[key.to_vec()], asked)?;
-        found
-            .pop()
-            .ok_or_else(|| Error::bug("one key was asked, none was answered"))
+        self.answers(keys, &asked)
     }
 
     fn answers(&self, keys: &[Vec<u8>], asked: &Asked<'_>) -> Result<Vec<Vec<Result<RawWindowAnswer>>>> {
@@ -157,12 +157,13 @@ impl RawWindowClient {
                 ));
             }
             hops += cover.len();
+            // At once: each cover may be long.
+            if hops.saturating_mul(keys) > MOST_HOPS {
+                return refuse(format!(
+                    "more than {hops} hops of {keys} keys are asked for; ask for at most {MOST_HOPS} at once"
+                ));
+            }
             planned.push(Planned { asked, cover });
-        }
-        if hops.saturating_mul(keys) > MOST_HOPS {
-            return refuse(format!(
-                "{hops} hops of {keys} keys are asked for; ask for at most {MOST_HOPS} at once"
-            ));
         }
         Ok(planned)
     }
@@ -203,39 +204,75 @@ impl RawWindowClient {
         Ok(spans)
     }
 
-    /// Per key and window the sum of its hops, in order of time. Hops that several windows share are read once.
+    /// Per key and window the sum of its hops, in order of time.
     fn sums(&self, keys: &[Vec<u8>], planned: &[Planned], view: &View) -> Result<Vec<Vec<Sum>>, Fail> {
         let mut hops: Vec<Hop> = planned.iter().flat_map(|p| p.cover.hops()).collect();
         hops.sort_unstable();
         hops.dedup();
-        let mut wanted = Vec::with_capacity(keys.len() * hops.len());
-        for key in keys {
-            for hop in &hops {
-                let mut bytes = Vec::with_capacity(key.len() + 16);
-                bytes.extend_from_slice(key);
-                hop.encode_key(&mut bytes);
-                wanted.push(bytes);
-            }
-        }
-        let values = view.values(&wanted)?;
-        let place = |hop: Hop| hops.binary_search(&hop).map_err(|_| Error::bug("a hop was not read"));
         let mut all = Vec::with_capacity(keys.len());
-        for values in values.chunks(hops.len().max(1)) {
-            let sum = |p: &Planned| -> Sum {
-                let mut parts = Vec::with_capacity(p.cover.len());
-                for hop in p.cover.hops() {
-                    match &values[place(hop)?] {
-                        Ok(Some(value)) => parts.push(value.as_slice()),
-                        Ok(None) => {}
-                        Err(e) => return Err(Error::new(e.kind(), e.to_string())),
+        if let [one] = planned {
+            // The values of many keys, or of a long window, are added up piece by piece: sketches are large.
+            for some in keys.chunks((AT_ONCE / hops.len().max(1)).max(1)) {
+                all.extend(self.one_window(some, one, view)?.into_iter().map(|sum| vec![sum]));
+            }
+            return Ok(all);
+        }
+        // Hops that several windows share are read once.
+        for some in keys.chunks((AT_ONCE / hops.len().max(1)).max(1)) {
+            let values = view.values(&wanted(some, hops.iter().copied()))?;
+            for values in values.chunks(hops.len().max(1)) {
+                let sum = |p: &Planned| -> Sum {
+                    let place = |hop: Hop| hops.binary_search(&hop).map_err(|_| Error::bug("a hop was not read"));
+                    let mut parts = Vec::with_capacity(p.cover.len());
+                    for hop in p.cover.hops() {
+                        parts.extend(part(&values[place(hop)?])?);
                     }
-                }
-                self.raw.add_parts(&parts)
-            };
-            all.push(planned.iter().map(sum).collect());
+                    self.raw.add_parts(&parts)
+                };
+                all.push(planned.iter().map(sum).collect());
+            }
         }
         // Nobody asked for a hop: there is no window.
         all.resize_with(keys.len(), Vec::new);
         Ok(all)
+    }
+
+    /// The sum of one window, for each key.
+    fn one_window(&self, keys: &[Vec<u8>], planned: &Planned, view: &View) -> Result<Vec<Sum>, Fail> {
+        let hops: Vec<Hop> = planned.cover.hops().collect();
+        let mut sums: Vec<Sum> = keys.iter().map(|_| Ok(None)).collect();
+        for some in hops.chunks(AT_ONCE) {
+            let values = view.values(&wanted(keys, some.iter().copied()))?;
+            for (sum, values) in sums.iter_mut().zip(values.chunks(some.len())) {
+                let Ok(before) = &*sum else { continue };
+                let mut parts: Vec<&[u8]> = before.iter().map(Vec::as_slice).collect();
+                let found = values.iter().try_for_each(|value| {
+                    parts.extend(part(value)?);
+                    Ok(())
+                });
+                *sum = found.and_then(|()| self.raw.add_parts(&parts));
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// The keys of these hops, key by key.
+fn wanted(keys: &[Vec<u8>], hops: impl Iterator<Item = Hop> + Clone) -> Vec<Vec<u8>> {
+    let full = |(key, hop): (&Vec<u8>, Hop)| {
+        let mut bytes = Vec::with_capacity(key.len() + 16);
+        bytes.extend_from_slice(key);
+        hop.encode_key(&mut bytes);
+        bytes
+    };
+    let all = keys.iter().flat_map(|key| hops.clone().map(move |hop| (key, hop)));
+    all.map(full).collect()
+}
+
+/// A value that was read, if there is one.
+fn part(value: &Sum) -> Result<Option<&[u8]>> {
+    match value {
+        Ok(value) => Ok(value.as_deref()),
+        Err(e) => Err(Error::new(e.kind(), e.to_string())),
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use rufous_algebra::{Codec, Semigroup};
 use rufous_core::key::to_bytes;
-use rufous_core::{AsKey, Grid, HopSize, Key, KeyOf, Result};
+use rufous_core::{AsKey, Grid, Hop, HopSize, Key, KeyOf, Result};
 
 use super::{RawWindowAnswer, RawWindowClient, Window, WindowAnswer};
 use crate::answer::undecodable;
+use crate::typed::StoreClient;
 
 /// Asks a windowed store by its port. Every answer is whole, and says which interval it covers. Errors are those of
 /// [`RawWindowClient`].
@@ -42,6 +43,10 @@ impl<K: Key, V: Semigroup + Codec> WindowClient<K, V> {
     /// The same store as bytes.
     pub fn raw(&self) -> &RawWindowClient {
         &self.raw
+    }
+    /// The values of single hops: `views.hops().get(("/a", TimeBucket::hour(at)))`.
+    pub fn hops(&self) -> StoreClient<(K, Hop), V> {
+        StoreClient::over(self.raw.raw().clone())
     }
     /// Its hops.
     pub fn grid(&self) -> &Grid {
@@ -121,8 +126,12 @@ impl<K: Key, V: Semigroup + Codec> WindowClient<K, V> {
         K: KeyOf<Q>,
     {
         let key = to_bytes(&key);
-        let found = self.raw.tumbling(&key, &within, every)?;
-        found.into_iter().map(|answer| self.typed(&key, answer)).collect()
+        let found = self.raw.tumbling(std::slice::from_ref(&key), &within, every)?;
+        found
+            .into_iter()
+            .flatten()
+            .map(|answer| self.typed(&key, answer))
+            .collect()
     }
     /// Windows of one length, of which one ends at every step within `within`, counted from its start. Ends move by whole hops: the
     /// sum over a sliding window is a sawtooth, exact where hops end, and each answer says what it covers.
@@ -141,7 +150,13 @@ impl<K: Key, V: Semigroup + Codec> WindowClient<K, V> {
     {
         let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let key = to_bytes(&key);
-        let found = self.raw.sliding(&key, &within, ms(length), ms(every))?;
-        found.into_iter().map(|answer| self.typed(&key, answer)).collect()
+        let found = self
+            .raw
+            .sliding(std::slice::from_ref(&key), &within, ms(length), ms(every))?;
+        found
+            .into_iter()
+            .flatten()
+            .map(|answer| self.typed(&key, answer))
+            .collect()
     }
 }
