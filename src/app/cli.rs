@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -404,6 +404,18 @@ impl LogFormat {
 }
 
 impl Common {
+    /// Without a command line: all but the directory is as the settings say.
+    pub(super) fn reading(data: Option<&Path>) -> Self {
+        Self {
+            data: data.map(Path::to_path_buf),
+            instance: None,
+            settings: None,
+            sources: Vec::new(),
+            memory: None,
+            archives: false,
+            log_format: LogFormat::Text,
+        }
+    }
     pub(super) fn read(m: &ArgMatches) -> Result<Self> {
         let sources = m
             .get_many::<String>("source")

@@ -32,8 +32,10 @@ mod window;
 mod write;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
+use crate::client::Client;
 use crate::core::{Error, Job, Plan, Result, Source};
 
 use location::Location;
@@ -149,5 +151,30 @@ impl<Args: clap::Args> App<Args> {
     fn plan(&self, matches: &clap::ArgMatches) -> Result<Plan> {
         let args = Args::from_arg_matches(matches).map_err(|e| Error::invalid(e.to_string()))?;
         (self.job)(&args).arguments(cli::resolved::<Args>(matches)).plan()
+    }
+}
+
+impl App<()> {
+    /// The client that `get`, `top` and `window` read with, for a program beside the job's own. Settings are those of `rufous.toml`;
+    /// the data directory is `data` if it is given, else that of the settings. Where the job never ran, each read says so.
+    ///
+    /// ```no_run
+    /// # use rufous::prelude::*;
+    /// # const LINES: Source<str> = Source::new("lines");
+    /// # const COUNTS: Store<String, u64> = Store::new("counts");
+    /// # fn word_count() -> Job { unimplemented!() }
+    /// let client = App::new(word_count).client(None)?;
+    /// println!("{:?}", client.store(COUNTS)?.get("whale")?.value);
+    /// # Ok::<(), rufous::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the job cannot be planned, or the settings cannot be read or do not fit it.
+    pub fn client(&self, data: Option<&Path>) -> Result<Client> {
+        let mut plan = (self.job)(&()).plan()?;
+        let settings = settings::Settings::load(None)?;
+        settings.apply(&mut plan)?;
+        let context = open::Context::new(&plan, &cli::Common::reading(data), &settings, "get", &self.defaults)?;
+        Ok(context.client())
     }
 }
