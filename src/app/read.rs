@@ -57,8 +57,13 @@ fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClient> {
 
 fn key_bytes(face: &StoreFace, text: &str, prefix: bool) -> Result<Vec<u8>> {
     face.key.parse(text, prefix).map_err(|e| {
+        let hint = if face.windows.is_some() {
+            "; `window` adds hops up, `--under` lists them"
+        } else {
+            ""
+        };
         Error::invalid(format!(
-            "store `{}`: {} `{text}`: {e} (keys are {})",
+            "store `{}`: {} `{text}`: {e} (keys are {}{hint})",
             face.name,
             if prefix { "prefix" } else { "key" },
             face.key.schema()

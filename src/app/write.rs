@@ -201,13 +201,19 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     if report.dead_letters > 0 {
         println!("{} bad records sent to the dead letters", report.dead_letters);
     }
-    let lateness: Vec<_> = ["below a minute", "an hour", "a day", "a week", "more"]
-        .iter()
-        .zip(&metrics.lateness)
-        .map(|(name, n)| (name, n.load(Relaxed)))
-        .filter(|(_, n)| *n > 0)
-        .map(|(name, n)| format!("{n} by {name}"))
-        .collect();
+    let lateness: Vec<_> = [
+        "less than a minute",
+        "less than an hour",
+        "less than a day",
+        "less than a week",
+        "a week or more",
+    ]
+    .iter()
+    .zip(&metrics.lateness)
+    .map(|(name, n)| (name, n.load(Relaxed)))
+    .filter(|(_, n)| *n > 0)
+    .map(|(name, n)| format!("{n} by {name}"))
+    .collect();
     if !lateness.is_empty() {
         println!("behind the greatest time of their partition: {}", lateness.join(", "));
     }

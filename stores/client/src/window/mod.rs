@@ -221,10 +221,11 @@ impl<V> fmt::Display for WindowAnswer<V> {
             of(start, self.asked.start == self.covered.start),
             of(end, self.asked.end == self.covered.end),
         );
+        let hops = if self.hops == 1 { "hop" } else { "hops" };
         if a == b {
-            write!(f, " ({a}; {} hops)", self.hops)
+            write!(f, " ({a}; {} {hops})", self.hops)
         } else {
-            write!(f, " (start {a}, end {b}; {} hops)", self.hops)
+            write!(f, " (start {a}, end {b}; {} {hops})", self.hops)
         }
     }
 }
