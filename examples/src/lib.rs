@@ -6,10 +6,15 @@
 //! - [`retail`]: exact money, one job over Parquet and JSON lines; [`shoppers`]: exact sets beside estimates, two stores of one
 //!   source, a counter;
 //! - [`weblog`]: bytes, two formats merged, every malformed line accounted for; [`github`]: nested JSON, a sum of what another
-//!   sum emits.
+//!   sum emits;
+//! - [`page_views`]: windows of event time; [`ad_engagement`]: rates from sums, late events, a generator; [`anomalies`]: moments
+//!   that decay, and a program that reads two stores.
 
+pub mod ad_engagement;
+pub mod anomalies;
 pub mod flights;
 pub mod github;
+pub mod page_views;
 pub mod profile;
 pub mod retail;
 pub mod shoppers;

@@ -1,6 +1,10 @@
 //! The examples over real data: every job as a program, live over files and in bulk, against plain collections and against
 //! the answers of other engines. Without `RUFOUS_DATA` a small sample takes the place of the real data.
 
+mod ads;
+mod anomalies;
+mod page_views;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,0 +1,7 @@
+//! `anomalies` where the tests of this package find it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rufous::App::new(rufous_examples::anomalies::anomalies).main()
+}

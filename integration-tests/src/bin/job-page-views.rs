@@ -1,0 +1,7 @@
+//! `page-views` where the tests of this package find it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rufous::App::new(rufous_examples::page_views::page_views).main()
+}
