@@ -66,6 +66,11 @@ impl Batcher {
             _ => None,
         }
     }
+    /// The last millisecond of a batch; `None` when batches have no times.
+    pub fn last_of(&self, b: BatchId) -> Option<Timestamp> {
+        let next = self.start_of(BatchId(b.0.checked_add(1)?))?;
+        Some(Timestamp(next.0.saturating_sub(1)))
+    }
     /// A batch for people: its first instant, or its number.
     pub fn show(&self, b: BatchId) -> String {
         match (b, self.start_of(b)) {

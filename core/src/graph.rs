@@ -7,7 +7,9 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::erased::{ChunkType, Stage};
+use crate::error::Result;
 use crate::evidence::{SourceFace, StoreFace};
+use crate::service::{ServiceFace, Services};
 
 /// Makes the running step, for the chunks that it is going to get.
 pub(crate) type Make = Arc<dyn Fn(ChunkType) -> Box<dyn Stage> + Send + Sync>;
@@ -60,6 +62,15 @@ pub(crate) struct Step {
     pub(crate) counts: Option<&'static str>,
     /// Whether it asks where its records come from.
     pub(crate) traces: bool,
+    /// What it looks up, if it is a join.
+    pub(crate) joins: Option<Joining>,
+}
+
+/// A join with a service: it is made once that is bound.
+#[derive(Clone)]
+pub(crate) struct Joining {
+    pub(crate) face: ServiceFace,
+    pub(crate) make: Arc<dyn Fn(&Services) -> Result<Box<dyn Stage>> + Send + Sync>,
 }
 
 /// What a step promises to the planner.
@@ -71,7 +82,7 @@ pub(crate) enum Contract {
     FlatMap,
     /// The value is untouched; the closure sees the key alone and cannot count.
     Keys(Arity),
-    /// The key is untouched; the closure sees the value alone.
+    /// The key is untouched; a closure sees the value alone, a join the key, too.
     Values(Arity),
     /// Every record passes by.
     Passes,

@@ -8,6 +8,7 @@
 //!   come in;
 //! - [`panics`]: a job's functions that panic make bad records, not dead processes; [`trial`]: whose
 //!   fault a panic is;
+//! - [`service`]: what jobs look up;
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
 //!   steps in running order;
@@ -52,6 +53,7 @@ pub mod port;
 pub mod producer;
 pub mod record;
 pub mod rules;
+pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
@@ -63,7 +65,7 @@ pub use bytes::BytesChunk;
 pub use columns::{Column, ColumnBatch, ColumnData};
 pub use data::{AnyChunk, Chunk, Data, KeyedChunk, TextChunk};
 pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
-pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, Origin, Origins, Out};
+pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, Origin, Origins, Out, Waiting};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
 pub use formats::{CSV_HEADER, Csv};
@@ -74,9 +76,10 @@ pub use log::{Entry, Headers, RecordBatch, Span};
 pub use message::Message;
 pub use planner::{Plan, Rules};
 pub use platform::{Platform, Runs};
-pub use port::{COUNTERS, Counter, Sink, Source, Store};
+pub use port::{COUNTERS, Counter, Service, Sink, Source, Store};
 pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};
 pub use record::{Field, FieldType, FieldValue, Record, RecordError, Row};
+pub use service::{ServiceFace, Services};
 pub use time::{TimeBucket, Timestamp};
 pub use trial::Trial;
 pub use window::{Cover, Grid, Hop, HopRun, HopSize, WindowedStore, Windows};

@@ -191,6 +191,39 @@ impl Counter {
 /// The counters of a job, by name. Every job that counts has this store; its name is reserved.
 pub const COUNTERS: Store<String, u64> = Store::new("counters");
 
+/// What a job looks up and does not build: a table, the answers of another system. A platform [binds](crate::service) it.
+pub struct Service<K, V> {
+    name: &'static str,
+    _of: PhantomData<(fn() -> K, fn() -> V)>,
+}
+
+impl<K, V> Clone for Service<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Service<K, V> {}
+
+impl<K: Key, V> Service<K, V> {
+    /// A service of this name.
+    ///
+    /// # Panics
+    /// At compile time for constants: when the name has other characters than `a-z`, `0-9` and `-`.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: checked(name),
+            _of: PhantomData,
+        }
+    }
+}
+
+impl<K, V> Service<K, V> {
+    /// The port's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 /// Where records go.
 pub struct Sink<T> {
     name: &'static str,

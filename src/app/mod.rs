@@ -36,7 +36,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::client::Client;
-use crate::core::{Error, Job, Plan, Result, Source};
+use crate::core::service::Serves;
+use crate::core::{Error, Job, Key, Plan, Result, Service, Services, Source};
 
 use location::Location;
 
@@ -85,6 +86,7 @@ impl<A: clap::Args, F: Fn(&A) -> Job> JobFn<A> for F {
 pub struct App<Args> {
     job: Box<dyn Fn(&Args) -> Job>,
     defaults: BTreeMap<&'static str, String>,
+    services: Services,
 }
 
 impl<Args: clap::Args> App<Args> {
@@ -93,12 +95,18 @@ impl<Args: clap::Args> App<Args> {
         Self {
             job: Box::new(move |args| job.build(args)),
             defaults: BTreeMap::new(),
+            services: Services::new(),
         }
     }
     /// Where a source is when neither `--source` nor the settings say: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC`,
     /// `bulk:PLACE` or `parquet:PLACE`, with `+text`, `+jsonl`, `+csv` or `+tsv` for the [format](crate::Format).
     pub fn source<T: ?Sized>(mut self, port: Source<T>, location: &str) -> Self {
         self.defaults.insert(port.name(), location.to_string());
+        self
+    }
+    /// Binds a service: `versions(rows, complete_until)`, `remote(..)`, `now(..)` of [`service`](crate::core::service).
+    pub fn service<K: Key, V: Clone + Send + 'static>(mut self, port: Service<K, V>, to: impl Serves<K, V>) -> Self {
+        self.services.bind(port, to);
         self
     }
     /// Parses the command line and runs the command. Errors go to standard error; the exit code follows their kind.
@@ -120,6 +128,7 @@ impl<Args: clap::Args> App<Args> {
             return Err(Error::invalid("no command: try --help"));
         };
         let mut plan = self.plan(sub)?;
+        plan.bind_all(&self.services)?;
         let common = cli::Common::read(sub)?;
         progress::log_to_stderr(common.log_format, name)?;
         let settings = settings::Settings::load(common.settings.as_deref())?;

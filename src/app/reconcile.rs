@@ -15,6 +15,11 @@ use crate::core::{BatchId, Error, Plan, Result, SourcePartition, StoreFace, Time
 use crate::store_api::{Manifest, ManifestLog};
 
 pub(super) fn reconcile(context: &Context<'_>, options: &Reconcile) -> Result<()> {
+    if let Some(service) = context.plan.not_repeatable().next() {
+        return Err(Error::invalid(format!(
+            "not comparable: `{service}` is looked up as of now, so the layers may have seen different values"
+        )));
+    }
     let client = context.client();
     let faces = faces(context.plan, options.store.as_deref())?;
     let numbers = match (&options.batch, options.manifest) {

@@ -9,9 +9,11 @@ use super::ChunkMeta;
 use super::lanes::Deltas;
 use super::origins::{Lineage, Origin, Origins};
 use super::stage::{ChunkType, Context, Held, Input, Stage};
-use crate::batch::BatchId;
+use crate::batch::{BatchId, Batcher};
 use crate::data::AnyChunk;
 use crate::error::{Error, Result};
+use crate::service::{Complete, ServiceFace, Services};
+use crate::time::Timestamp;
 
 /// What all running instances of a plan share.
 pub(crate) struct Shape {
@@ -22,6 +24,9 @@ pub(crate) struct Shape {
     /// Per source and per step: whether a step behind it asks where records come from.
     pub(crate) traced_sources: Vec<bool>,
     pub(crate) traced: Vec<bool>,
+    /// Per source what cuts it into batches, and the services that steps behind it ask.
+    pub(crate) batchers: Vec<Batcher>,
+    pub(crate) asked: Vec<Vec<ServiceFace>>,
     /// Whether any does: without one nothing at all is done for it.
     pub(crate) traces: bool,
     /// Per store: its step. The store of counters is the last, if there is one.
@@ -54,6 +59,8 @@ pub(crate) struct About {
     /// The name that the user gave it.
     pub(crate) named: Option<String>,
     pub(crate) counts: Vec<&'static str>,
+    /// The service that it asks.
+    pub(crate) asks: Option<&'static str>,
 }
 
 pub(crate) struct Slot {
@@ -90,6 +97,23 @@ pub struct Executor {
     traces: Vec<Vec<Origin>>,
     /// Lists of origins, empty.
     lists: Vec<Vec<Origin>>,
+    /// Per source up to when the services behind it are complete, as far as is known.
+    complete: Vec<Vec<Completeness>>,
+}
+
+struct Completeness {
+    service: &'static str,
+    ask: Complete,
+    until: Option<Timestamp>,
+}
+
+/// A record that a service cannot be asked about yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The service.
+    pub service: &'static str,
+    /// The first instant that it cannot be asked about.
+    pub complete_until: Timestamp,
 }
 
 /// Pairs that a combiner may become when it hands on what it holds: so much more than its budget a run may hold.
@@ -124,10 +148,77 @@ impl Executor {
                 lineage: Lineage::default(),
                 origins: Vec::new(),
                 batch: BatchId::MAX,
+                last: Timestamp(i64::MAX),
             },
             given: Origins::default(),
             traces: Vec::new(),
             lists: Vec::new(),
+            complete: Vec::new(),
+        }
+    }
+
+    /// With the services that its steps ask.
+    pub(crate) fn asking(mut self, services: &Services) -> Self {
+        let one = |face: &ServiceFace| {
+            Some(Completeness {
+                service: face.name,
+                ask: services.complete(face.name)?.clone(),
+                until: Some(Timestamp(i64::MIN)),
+            })
+        };
+        let asked = self.shape.asked.iter();
+        self.complete = asked.map(|faces| faces.iter().filter_map(one).collect()).collect();
+        self
+    }
+
+    fn last_of(&self, source: u32, batch: BatchId) -> Timestamp {
+        let last = self.shape.batchers.get(source as usize).and_then(|b| b.last_of(batch));
+        last.unwrap_or(Timestamp(i64::MAX))
+    }
+
+    /// As of when steps look things up for a record of this time and batch: at its time, but not beyond the last millisecond
+    /// of its batch (O19).
+    pub fn as_of(&self, source: u32, time: Timestamp, batch: BatchId) -> Timestamp {
+        time.min(self.last_of(source, batch))
+    }
+
+    /// Whether a service behind this source cannot be asked about this instant yet: its records from then on wait.
+    ///
+    /// # Errors
+    /// When the service does not say.
+    pub fn waits(&mut self, source: u32, as_of: Timestamp) -> Result<Option<Waiting>> {
+        for known in self.complete.get_mut(source as usize).into_iter().flatten() {
+            if known.until.is_some_and(|until| as_of >= until) {
+                known.until = (known.ask)().map_err(|e| e.at(format!("service `{}`", known.service)))?;
+            }
+            if let Some(until) = known.until.filter(|until| as_of >= *until) {
+                return Ok(Some(Waiting {
+                    service: known.service,
+                    complete_until: until,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing is looked up in a table that is not complete.
+    fn check_complete(&mut self, source: u32) -> Result<()> {
+        if self.complete.get(source as usize).is_none_or(Vec::is_empty) {
+            return Ok(());
+        }
+        let Some(latest) = self.given.list.iter().filter_map(Origin::time).max() else {
+            return Ok(());
+        };
+        let as_of = self.as_of(source, latest, self.given.batch);
+        match self.waits(source, as_of)? {
+            None => Ok(()),
+            Some(Waiting {
+                service,
+                complete_until,
+            }) => Err(Error::try_again(format!(
+                "service `{service}` is complete until {complete_until}, and there are records as of {as_of}: run again when it \
+                 is complete beyond that, or let the run end before"
+            ))),
         }
     }
 
@@ -156,6 +247,7 @@ impl Executor {
         let Some(readers) = shape.sources.get(meta.source as usize) else {
             return Err(Error::bug(format!("there is no source number {}", meta.source)));
         };
+        self.check_complete(meta.source)?;
         for (i, &reader) in readers.iter().enumerate() {
             let last = i + 1 == readers.len();
             self.begin(&shape, meta, times);
@@ -210,6 +302,7 @@ impl Executor {
         let Some(readers) = shape.sources.get(meta.source as usize) else {
             return Err(Error::bug(format!("there is no source number {}", meta.source)));
         };
+        self.check_complete(meta.source)?;
         for &reader in readers {
             self.begin(&shape, meta, NonZeroU64::MIN);
             self.trace(&shape, meta);
@@ -225,6 +318,7 @@ impl Executor {
         if shape.traces && shape.traced_sources[meta.source as usize] {
             self.cx.origins.extend_from_slice(&self.given.list);
             self.cx.batch = self.given.batch;
+            self.cx.last = self.last_of(meta.source, self.given.batch);
         }
     }
 
@@ -532,6 +626,15 @@ impl Parts<'_> {
             at: 0,
         });
         Ok(done)
+    }
+}
+
+/// Stands in for a step that could not be made.
+pub(crate) struct Broken(pub(crate) Error);
+
+impl Stage for Broken {
+    fn run(&mut self, _: &mut Context, _: Input<'_>, _: &mut usize, _: &mut dyn Any) -> Result<bool> {
+        Err(Error::bug(format!("a step could not be made: {}", self.0)))
     }
 }
 

@@ -1,15 +1,17 @@
 //! Erased execution: steps see whole chunks without their types; two checked downcasts a step and chunk. This module and its
-//! children are the only ones that name `Any`, with `data` and `decode`, which feed them.
+//! children are the only ones that name `Any`, with `data` and `decode`, which feed them, and `service`, which they ask.
 //!
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
 //! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
 //! - `sum`, `lanes`: values per key, combined in memory; `hops`: the key steps of windowed sums;
+//! - `join`: steps that ask services;
 //! - `origins`: where records come from, for steps that ask.
 
 mod counting;
 mod emit;
 mod executor;
 mod hops;
+mod join;
 mod keyed;
 mod lanes;
 mod origins;
@@ -24,9 +26,10 @@ mod write;
 
 pub(crate) use counting::{counted_keyed, counted_records};
 pub use emit::{KeyedOut, KeysOut, Out};
-pub use executor::Executor;
-pub(crate) use executor::{About, Follower, Shape, Slot};
+pub(crate) use executor::{About, Broken, Follower, Shape, Slot};
+pub use executor::{Executor, Waiting};
 pub(crate) use hops::{SharedGrid, expand_hops, hop_starts};
+pub(crate) use join::{join, left_join, lookup};
 pub(crate) use keyed::{
     filter_keys, filter_values, flat_map_keys, flat_map_values, keyed_to_keyed, keys, map_keys, map_values, pairs,
     swap, values,

@@ -1,15 +1,23 @@
 //! Random jobs against plain lists that carry the origin beside each record.
 
-#[allow(dead_code, unreachable_pub, reason = "one generator for all tests")]
-#[path = "../testing/random.rs"]
-mod random;
-
 use std::collections::HashSet;
 
-use self::random::Random;
 use super::Origin;
 use crate::planner::Rules;
 use crate::*;
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n.max(1)
+    }
+}
 
 const LEFT: Source<u64> = Source::new("left");
 const RIGHT: Source<u64> = Source::new("right");
@@ -160,7 +168,7 @@ fn run(job: &Job, rules: &Rules, inputs: &[Vec<(i64, u64, u64)>; 2], chunk: usiz
 fn origins_of_random_jobs() {
     let mut multiplied = 0;
     for seed in 0..300 {
-        let mut random = Random::new(seed);
+        let mut random = Random(seed);
         let mut input = |first: u64| -> Vec<(i64, u64, u64)> {
             let n = random.below(60);
             (0..n)

@@ -10,6 +10,7 @@ use super::origins::{Lineage, Origin};
 use crate::batch::BatchId;
 use crate::data::{AnyChunk, AnyKeyed, KeyedChunk};
 use crate::error::{Error, Result};
+use crate::time::Timestamp;
 
 /// The chunk that a step works on. The last step that follows a step owns what it is given; those before it share it, so
 /// a copy is made only of what is kept.
@@ -69,6 +70,8 @@ pub(crate) struct Context {
     pub(crate) origins: Vec<Origin>,
     /// The batch that these are in, which need not be the lane's.
     pub(crate) batch: BatchId,
+    /// The last instant of that batch: nothing is looked up beyond it.
+    pub(crate) last: Timestamp,
 }
 
 /// A step that is running.

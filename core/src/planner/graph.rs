@@ -5,6 +5,7 @@ use std::panic::Location;
 use crate::erased::ChunkType;
 use crate::evidence::SourceFace;
 use crate::graph::{Contract, Make, Step, Sum, Write};
+use crate::service::ServiceFace;
 
 pub(crate) type Id = usize;
 
@@ -113,6 +114,27 @@ impl PlanGraph {
             });
         }
         traced
+    }
+    /// Per node: the services that steps behind it ask.
+    pub(crate) fn asked(&self) -> Vec<Vec<ServiceFace>> {
+        let readers = self.readers();
+        let mut asked: Vec<Vec<ServiceFace>> = vec![Vec::new(); self.nodes.len()];
+        for id in self.order().into_iter().rev() {
+            let mut all: Vec<ServiceFace> = Vec::new();
+            for &reader in &readers[id] {
+                let own = match &self.nodes[reader].kind {
+                    Kind::Step(step) => step.joins.as_ref().map(|j| j.face),
+                    _ => None,
+                };
+                for face in asked[reader].iter().copied().chain(own) {
+                    if all.iter().all(|known| known.name != face.name) {
+                        all.push(face);
+                    }
+                }
+            }
+            asked[id] = all;
+        }
+        asked
     }
     /// The nodes with every input before its readers; of two that may stand first the lower one does. Fewer than there are
     /// when the graph has a circle.

@@ -10,10 +10,11 @@ use super::normal::Said;
 use super::plan::{Pieces, Plan, StepMaker};
 use super::{dot, explain};
 use crate::erased::{About, Follower, Shape, sum_stage};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
-use crate::graph::{Arity, Contract};
+use crate::graph::{Arity, Contract, Step};
 use crate::port::COUNTERS;
+use crate::service::ServiceFace;
 
 /// What the graph comes to.
 pub(super) struct Layout {
@@ -60,12 +61,16 @@ pub(super) fn lay_out(
     let steps = layout.step.len();
     let readers = graph.readers();
     let traced = graph.traced();
+    let asked = graph.asked();
+    let mut services: Vec<ServiceFace> = Vec::new();
     let mut shape = Shape {
         next: vec![Vec::new(); steps],
         sources: vec![Vec::new(); layout.sources.len()],
         traced_sources: vec![false; layout.sources.len()],
         traced: Vec::with_capacity(steps + 1),
         traces: traced.contains(&true),
+        batchers: layout.sources.iter().map(SourceFace::batcher).collect(),
+        asked: vec![Vec::new(); layout.sources.len()],
         sums: Vec::new(),
         counters: None,
         writes: Vec::new(),
@@ -85,6 +90,12 @@ pub(super) fn lay_out(
                 None => {
                     shape.sources[number[input]].push(follower);
                     shape.traced_sources[number[input]] |= traced[*input];
+                    let behind = &mut shape.asked[number[input]];
+                    for face in &asked[*input] {
+                        if behind.iter().all(|known| known.name != face.name) {
+                            behind.push(*face);
+                        }
+                    }
                 }
             }
         }
@@ -101,18 +112,36 @@ pub(super) fn lay_out(
         let mut emits = true;
         let make: StepMaker = match &node.kind {
             Kind::Source { .. } => continue,
+            Kind::Step(Step { joins: Some(joins), .. }) => {
+                match services.iter().find(|known| known.name == joins.face.name) {
+                    None => services.push(joins.face),
+                    Some(known) if known.is(&joins.face) => {}
+                    Some(_) => {
+                        return Err(Error::invalid(format!(
+                            "service `{}` is declared twice with different types ({}): one port, one type",
+                            joins.face.name,
+                            graph.call(id)
+                        )));
+                    }
+                }
+                let make = joins.make.clone();
+                Arc::new(move |services| make(services))
+            }
             Kind::Step(s) => {
                 let (make, takes) = (s.make.clone(), s.takes);
-                Arc::new(move || make(takes))
+                Arc::new(move |_| Ok(make(takes)))
             }
-            Kind::Merge => Arc::new(node.gives.pass),
+            Kind::Merge => {
+                let pass = node.gives.pass;
+                Arc::new(move |_| Ok(pass()))
+            }
             Kind::Combine { make, takes, .. } => {
                 emits = false;
                 shape.combiners.push(shape.holders.len());
                 shape.fans.push(known_fan(&graph, &readers, id));
                 shape.holders.push(step);
                 let (make, takes) = (make.clone(), *takes);
-                Arc::new(move || make(takes))
+                Arc::new(move |_| Ok(make(takes)))
             }
             Kind::Sum(sum) => {
                 emits = false;
@@ -121,14 +150,14 @@ pub(super) fn lay_out(
                 layout.stores.push(sum.store);
                 names.insert(sum.store.name.to_string(), step);
                 let (make, takes) = (sum.make.clone(), sum.takes);
-                Arc::new(move || make(takes))
+                Arc::new(move |_| Ok(make(takes)))
             }
             Kind::Write(write) => {
                 emits = goes_on;
                 shape.writes.push(step);
                 sinks.push((write.sink, write.record));
                 let make = write.make.clone();
-                Arc::new(move || make(goes_on))
+                Arc::new(move |_| Ok(make(goes_on)))
             }
         };
         for counter in &node.counts {
@@ -143,18 +172,23 @@ pub(super) fn lay_out(
             name: graph.call(id),
             named: node.names.first().filter(|_| emits).cloned(),
             counts: node.counts.clone(),
+            asks: match &node.kind {
+                Kind::Step(step) => step.joins.as_ref().map(|j| j.face.name),
+                _ => None,
+            },
         });
     }
     if !layout.counters.is_empty() {
         layout.counters.sort_unstable();
         let step = makers.len() as u32;
-        makers.push((Arc::new(|| sum_stage::<u64>("counters")), None));
+        makers.push((Arc::new(|_| Ok(sum_stage::<u64>("counters"))), None));
         shape.next.push(Vec::new());
         shape.traced.push(false);
         shape.about.push(About {
             name: format!("store `{}`", COUNTERS.name()),
             named: None,
             counts: Vec::new(),
+            asks: None,
         });
         shape.counters = Some(shape.sums.len());
         shape.sums.push(step);
@@ -183,6 +217,7 @@ pub(super) fn lay_out(
         stores: layout.stores,
         counters: layout.counters,
         sinks,
+        services,
     }))
 }
 

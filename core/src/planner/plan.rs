@@ -4,16 +4,20 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::erased::{ChunkType, Executor, Shape, Slot, Stage};
+use crate::erased::{Broken, ChunkType, Executor, Shape, Slot, Stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
+use crate::key::Key;
+use crate::port::Service;
+use crate::service::{Kind, Serves, ServiceFace, Services};
 
-pub(super) type StepMaker = Arc<dyn Fn() -> Box<dyn Stage> + Send + Sync>;
+pub(super) type StepMaker = Arc<dyn Fn(&Services) -> Result<Box<dyn Stage>> + Send + Sync>;
 
 /// A checked job, ready to run. It can be instantiated any number of times.
 pub struct Plan {
     pieces: Pieces,
     limits: HashMap<u32, usize>,
+    services: Services,
 }
 
 pub(super) struct Pieces {
@@ -38,6 +42,7 @@ pub(super) struct Pieces {
     pub(super) stores: Vec<StoreFace>,
     pub(super) counters: Vec<&'static str>,
     pub(super) sinks: Vec<(&'static str, TypeId)>,
+    pub(super) services: Vec<ServiceFace>,
 }
 
 impl Plan {
@@ -45,6 +50,7 @@ impl Plan {
         Self {
             pieces,
             limits: HashMap::new(),
+            services: Services::new(),
         }
     }
     /// The job's name.
@@ -72,6 +78,80 @@ impl Plan {
     /// The sinks by name, with the type of their records.
     pub fn sinks(&self) -> &[(&'static str, TypeId)] {
         &self.pieces.sinks
+    }
+    /// The services that steps look things up in.
+    pub fn services(&self) -> &[ServiceFace] {
+        &self.pieces.services
+    }
+    /// Binds a service for all instances that are made from now on.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the job has no such service, or one of other types.
+    pub fn bind<K: Key, V: Clone + Send + 'static>(
+        &mut self,
+        port: Service<K, V>,
+        to: impl Serves<K, V>,
+    ) -> Result<()> {
+        let mut services = Services::new();
+        services.bind(port, to);
+        self.bind_all(&services)
+    }
+    /// Binds all of these.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_all(&mut self, services: &Services) -> Result<()> {
+        if let Some(name) = services
+            .names()
+            .find(|name| self.services().iter().all(|s| s.name != *name))
+        {
+            return Err(Error::invalid(format!(
+                "job `{}` has no service `{name}` (it has: {})",
+                self.job(),
+                self.services().iter().map(|s| s.name).collect::<Vec<_>>().join(", ")
+            )));
+        }
+        let mut all = self.services.clone();
+        all.extend(services);
+        for (make, _) in &self.pieces.makers {
+            make(&all)?;
+        }
+        self.services = all;
+        Ok(())
+    }
+    /// Whether every service is bound; in a hybrid, by something whose answers both layers see alike. A platform asks before
+    /// it opens anything.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the first service that is not, and the line to add.
+    pub fn check_services(&self, hybrid: bool) -> Result<()> {
+        for face in self.services() {
+            match self.services.kind(face.name) {
+                None => return Err(face.unbound()),
+                Some(Kind::Now { accepted: false }) if hybrid => {
+                    let step = self
+                        .pieces
+                        .shape
+                        .about
+                        .iter()
+                        .find(|about| about.asks == Some(face.name));
+                    return Err(Error::invalid(format!(
+                        "{}: `{}` is looked up as of now, so the layers would see different values: bind it as `versions(..)` or \
+                         `remote(..)`, or say `.not_repeatable()`",
+                        step.map_or("a join", |about| about.name.as_str()),
+                        face.name
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+    /// The services whose answers are not repeatable: what rests on them has no exact answer, and layers that differ prove
+    /// nothing.
+    pub fn not_repeatable(&self) -> impl Iterator<Item = &'static str> {
+        let now = |face: &&ServiceFace| matches!(self.services.kind(face.name), Some(Kind::Now { .. }));
+        self.services().iter().filter(now).map(|face| face.name)
     }
     /// The store of this name.
     pub fn store(&self, name: &str) -> Option<&StoreFace> {
@@ -122,14 +202,15 @@ impl Plan {
     pub fn instantiate(&self) -> Executor {
         let pieces = &self.pieces;
         let slots = pieces.makers.iter().map(|(make, out)| Slot {
-            stage: make(),
+            // What is bound was checked when it was.
+            stage: make(&self.services).unwrap_or_else(|e| Box::new(Broken(e))),
             out: *out,
         });
         let holders = pieces
             .holders
             .iter()
             .map(|&step| (step, self.limits.get(&step).copied()));
-        Executor::new(pieces.shape.clone(), slots.collect(), pieces.pools, holders.collect())
+        Executor::new(pieces.shape.clone(), slots.collect(), pieces.pools, holders.collect()).asking(&self.services)
     }
     /// The graph as it was said, the plan, and why it is so. `memory` is what the run gives to the maps that have no limit of
     /// their own.
@@ -141,6 +222,13 @@ impl Plan {
             text.push('\n');
         }
         text.push_str(&pieces.why);
+        if !pieces.services.is_empty() {
+            text.push_str("services\n");
+            for face in &pieces.services {
+                let kind = self.services.kind(face.name).map_or("not bound", Kind::words);
+                text.push_str(&format!("  {}  {kind}\n", face.name));
+            }
+        }
         text.push_str("memory\n");
         let name = |step: u32| pieces.shape.about[step as usize].name.as_str();
         let width = pieces.holders.iter().map(|&step| name(step).len()).max().unwrap_or(0);

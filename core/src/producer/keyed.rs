@@ -147,6 +147,7 @@ impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
             }),
             counts: None,
             traces: false,
+            joins: None,
         };
         Self::of(node::<(K, V)>(NodeKind::Step(step), chunks, vec![self.node]))
     }
@@ -239,6 +240,7 @@ impl<K: 'static, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
             make: Arc::new(|_| erased::with_origins::<V>()),
             counts: None,
             traces: true,
+            joins: None,
         };
         KeyedProducer::of(node::<(K, (crate::Origin, V))>(
             NodeKind::Step(step),

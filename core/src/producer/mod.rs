@@ -7,6 +7,7 @@
 //! | `map_keys` `filter_keys` `flat_map_keys` | pairs -> pairs, value untouched: it may be added before its key fans out |
 //! | `map_values` `filter_values` `flat_map_values` | pairs -> pairs, key untouched |
 //! | `keyed_pairs` `swap`; `pairs` `keys` `values` | pairs -> pairs; pairs -> records |
+//! | `left_join` `join`; `lookup` | pairs -> pairs with what a [service](crate::service) has; records that are keys, the same |
 //! | `merge` `named` `counted` `counted_by` `counting` | the same |
 //! | `in_order` | the same, in a `Job<InOrder>` |
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
@@ -36,10 +37,12 @@
 //! | what `sumByKey` emits, for a sum | [`Summed::deltas`], with steps that commute with addition (O16) |
 //! | `Counter` | [`Counter`]: `counted`, or `out.count` with `counting` |
 //! | the total before and after | not yet: a `changes` of its own, whose values do not depend on the platform |
-//! | `leftJoin` `lookup` | not yet: joins as of event time |
+//! | `leftJoin` `lookup` with a service | `left_join` `lookup`: as of the record's event time; `join` keeps what was found |
+//! | `leftJoin` with a store or a stream | not yet |
 
 mod deltas;
 mod either;
+mod joins;
 mod keyed;
 mod records;
 mod tails;
@@ -100,6 +103,7 @@ fn step<T: ?Sized>(
         make: Arc::new(move |_| make()),
         counts: None,
         traces: false,
+        joins: None,
     };
     node::<T>(NodeKind::Step(step), gives, vec![input])
 }
@@ -120,6 +124,7 @@ fn counted(
         make: Arc::new(move |_| make()),
         counts: Some(counter.name()),
         traces: false,
+        joins: None,
     };
     same(NodeKind::Step(counted), vec![input])
 }

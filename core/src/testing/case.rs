@@ -12,8 +12,9 @@ use crate::Plan;
 use crate::error::Result;
 use crate::job::Job;
 use crate::key::{self, Key};
-use crate::port::{Sink, Store};
+use crate::port::{Service, Sink, Store};
 use crate::producer::{Anywhere, InOrder};
+use crate::service::{Serves, Services};
 
 /// A job, whatever it needs of a platform.
 pub enum AnyJob {
@@ -105,6 +106,7 @@ pub struct Case {
     pub(super) job: AnyJob,
     pub(super) input: Input,
     pub(super) sinks: Vec<SinkPort>,
+    pub(super) services: Services,
     pub(super) expected: Expected,
 }
 
@@ -116,6 +118,7 @@ impl Case {
             job: job.into(),
             input,
             sinks: Vec::new(),
+            services: Services::new(),
             expected: Expected::default(),
         }
     }
@@ -166,6 +169,26 @@ impl Case {
         self
     }
 
+    /// Binds a service of the job.
+    #[must_use]
+    pub fn service<K: Key, V: Clone + Send + 'static>(mut self, port: Service<K, V>, to: impl Serves<K, V>) -> Self {
+        self.services.bind(port, to);
+        self
+    }
+
+    /// The services of the job.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+    /// The plan of the job, its services bound.
+    ///
+    /// # Errors
+    /// When the job cannot be planned.
+    pub fn plan(&self) -> Result<Plan> {
+        let mut plan = self.job.plan()?;
+        plan.bind_all(&self.services)?;
+        Ok(plan)
+    }
     /// Its name: the job's.
     pub fn name(&self) -> &'static str {
         self.job.name()

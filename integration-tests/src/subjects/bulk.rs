@@ -31,7 +31,7 @@ impl Subject for Bulk {
     }
     fn run(&self, case: &Case) -> Result<Answers> {
         let dir = scratch()?;
-        let bed = Bed::new(case.job().plan()?);
+        let bed = Bed::new(case.plan()?);
         if !case.sinks().is_empty() {
             // Whether it refuses them itself: a stream would refuse them first.
             bed.publish(&Archives::new(), None, self.threads)?;

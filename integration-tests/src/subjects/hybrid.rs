@@ -29,7 +29,7 @@ impl Subject for Hybrid {
         super::can(case)
     }
     fn run(&self, case: &Case) -> Result<Answers> {
-        let live = Bed::new(case.job().plan()?);
+        let live = Bed::new(case.plan()?);
         live.live(listed(case, &live.plan, POLL, None)?, COMMIT)?;
         let archives = archived(case, &live)?;
         for split in splits(&archives)? {
@@ -73,7 +73,7 @@ fn same_at(case: &Case, at: &str, got: &Answers) -> Result<()> {
 /// The stream has all batches already; those below the split are published, and the client leaves its cells of them
 /// out.
 fn over_one_stream(case: &Case, live: &Bed, archives: &Archives, split: BatchId) -> Result<Answers> {
-    let plan = case.job().plan()?;
+    let plan = case.plan()?;
     let state = State {
         realtime: live.state.realtime.clone(),
         ..State::memory(&plan)
@@ -92,7 +92,7 @@ fn over_one_stream(case: &Case, live: &Bed, archives: &Archives, split: BatchId)
 
 /// Published before anything is streamed: the stream begins where the generation ends.
 fn published_first(case: &Case, archives: &Archives, split: BatchId) -> Result<Answers> {
-    let bed = Bed::new(case.job().plan()?);
+    let bed = Bed::new(case.plan()?);
     bed.genesis(listed(case, &bed.plan, POLL, None)?)?;
     bed.publish(archives, Some(split), 2)?;
     bed.live(listed(case, &bed.plan, POLL, None)?, COMMIT)?;
@@ -102,7 +102,7 @@ fn published_first(case: &Case, archives: &Archives, split: BatchId) -> Result<A
 
 /// One generation after the other, each a batch further; then the stream.
 fn batch_by_batch(case: &Case, archives: &Archives) -> Result<Answers> {
-    let bed = Bed::new(case.job().plan()?);
+    let bed = Bed::new(case.plan()?);
     bed.genesis(listed(case, &bed.plan, POLL, None)?)?;
     for split in splits(archives)? {
         bed.publish(archives, Some(split), 1)?;

@@ -82,7 +82,7 @@ impl Subject for Live {
     }
     fn run(&self, case: &Case) -> Result<Answers> {
         let dir = scratch()?;
-        let plan = case.job().plan()?;
+        let plan = case.plan()?;
         let bed = if self.disk {
             let state = State::disk(&plan, &dir.path().join("state")).map_err(outside)?;
             Bed { plan, state }

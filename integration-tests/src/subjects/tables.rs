@@ -111,7 +111,7 @@ impl Subject for Tables {
     }
     fn run(&self, case: &Case) -> rufous_core::Result<Answers> {
         let dir = scratch()?;
-        let bed = Bed::new(case.job().plan()?);
+        let bed = Bed::new(case.plan()?);
         let files = |(port, log): (SourcePort, &SourceInput)| {
             let files = match port {
                 // Some file: it must not come to reading it.

@@ -81,7 +81,7 @@ impl Subject for Topics<'_> {
         super::can(case)
     }
     fn run(&self, case: &Case) -> rufous_core::Result<Answers> {
-        let bed = Bed::new(case.job().plan()?);
+        let bed = Bed::new(case.plan()?);
         let logs = each(&bed.plan, None, |source| {
             let topic = self.topics.iter().find(|((c, s), _)| *c == case.name() && *s == source);
             let topic = topic.map_or("", |(_, topic)| topic);

@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rufous_core::{
-    Anywhere, BatchId, ChunkMeta, Error, Executor, Job, Platform, Result, Rules, Runs, Source, SourceRecord,
+    Anywhere, BatchId, ChunkMeta, Error, Executor, Job, Key, Platform, Result, Rules, Runs, Service, Services, Source,
+    SourceRecord, service::Serves,
 };
 
 use crate::given::{CHUNK, Inputs, Records};
@@ -17,6 +18,7 @@ pub struct Concurrent {
     threads: usize,
     chunk: usize,
     rules: Rules,
+    services: Services,
 }
 
 impl Concurrent {
@@ -28,6 +30,7 @@ impl Concurrent {
             threads: if threads == 0 { cores() } else { threads },
             chunk: CHUNK,
             rules: Rules::all(),
+            services: Services::new(),
         }
     }
     /// Binds a source to records.
@@ -38,6 +41,18 @@ impl Concurrent {
         I: IntoIterator<Item: Borrow<T>>,
     {
         self.inputs.records(port.name(), Records::new(port, records));
+        self
+    }
+    /// Binds services.
+    #[must_use]
+    pub fn services(mut self, services: &Services) -> Self {
+        self.services.extend(services);
+        self
+    }
+    /// Binds a service.
+    #[must_use]
+    pub fn service<K: Key, V: Clone + Send + 'static>(mut self, port: Service<K, V>, to: impl Serves<K, V>) -> Self {
+        self.services.bind(port, to);
         self
     }
     /// How many records a thread takes at once, 1 to 1024; the answers do not depend on it.
@@ -63,7 +78,9 @@ impl Platform for Concurrent {
 impl Runs<Anywhere> for Concurrent {
     type Report = Totals;
     fn run(&self, job: &Job) -> Result<Totals> {
-        let plan = job.plan_with(&self.rules)?;
+        let mut plan = job.plan_with(&self.rules)?;
+        plan.bind_all(&self.services)?;
+        plan.check_services(false)?;
         let sources = self.inputs.of(&plan, self.name())?;
         let pieces: Vec<(usize, usize)> = sources
             .iter()

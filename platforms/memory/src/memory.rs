@@ -3,8 +3,8 @@
 use std::borrow::Borrow;
 
 use rufous_core::{
-    Anywhere, BatchId, ChunkMeta, Format, InOrder, Job, Plan, Platform, RecordBatch, Result, Rules, Runs, Source,
-    SourceRecord, Timestamp,
+    Anywhere, BatchId, ChunkMeta, Format, InOrder, Job, Key, Plan, Platform, RecordBatch, Result, Rules, Runs, Service,
+    Services, Source, SourceRecord, Timestamp, service::Serves,
 };
 
 use crate::given::{self, CHUNK, Inputs, Records};
@@ -16,6 +16,7 @@ pub struct Memory {
     pub(crate) inputs: Inputs,
     chunk: Option<usize>,
     rules: Rules,
+    pub(crate) services: Services,
 }
 
 impl Memory {
@@ -51,6 +52,18 @@ impl Memory {
         self.inputs.raw(port.name(), make);
         self
     }
+    /// Binds services.
+    #[must_use]
+    pub fn services(mut self, services: &Services) -> Self {
+        self.services.extend(services);
+        self
+    }
+    /// Binds a service.
+    #[must_use]
+    pub fn service<K: Key, V: Clone + Send + 'static>(mut self, port: Service<K, V>, to: impl Serves<K, V>) -> Self {
+        self.services.bind(port, to);
+        self
+    }
     /// How many records go through the steps at once, 1 to 1024; the answers do not depend on it.
     #[must_use]
     pub fn chunk(mut self, records: usize) -> Self {
@@ -62,6 +75,14 @@ impl Memory {
     pub fn rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
         self
+    }
+
+    /// The plan of a job with its services.
+    pub(crate) fn plan<S>(&self, job: &Job<S>, rules: &Rules) -> Result<Plan> {
+        let mut plan = job.plan_with(rules)?;
+        plan.bind_all(&self.services)?;
+        plan.check_services(false)?;
+        Ok(plan)
     }
 
     fn run_plan(&self, plan: &Plan) -> Result<Totals> {
@@ -105,13 +126,13 @@ impl Platform for Memory {
 impl Runs<Anywhere> for Memory {
     type Report = Totals;
     fn run(&self, job: &Job) -> Result<Totals> {
-        self.run_plan(&job.plan_with(&self.rules)?)
+        self.run_plan(&self.plan(job, &self.rules)?)
     }
 }
 
 impl Runs<InOrder> for Memory {
     type Report = Totals;
     fn run(&self, job: &Job<InOrder>) -> Result<Totals> {
-        self.run_plan(&job.plan_with(&self.rules)?)
+        self.run_plan(&self.plan(job, &self.rules)?)
     }
 }

@@ -63,7 +63,10 @@ impl Subject for InMemory {
         format!("memory, chunks of {}, {}", self.chunk, self.rules.what())
     }
     fn run(&self, case: &Case) -> Result<Answers> {
-        let mut memory = Memory::new().chunk(self.chunk).rules(self.rules.rules());
+        let mut memory = Memory::new()
+            .chunk(self.chunk)
+            .rules(self.rules.rules())
+            .services(case.services());
         for (port, log) in case.input().sources() {
             let records = log.batches(self.chunk);
             memory = match port {
@@ -122,7 +125,10 @@ impl Subject for OnThreads {
             return Err(Error::bug("a job in order does not compile for threads"));
         };
         // Small pieces: every thread gets many.
-        let mut memory = Concurrent::new(self.threads).chunk(29).rules(self.rules.rules());
+        let mut memory = Concurrent::new(self.threads)
+            .chunk(29)
+            .rules(self.rules.rules())
+            .services(case.services());
         for (port, log) in case.input().sources() {
             memory = match port {
                 SourcePort::Texts(port) => {
@@ -146,7 +152,7 @@ fn whole(subject: &dyn Subject, in_order: usize) {
 }
 
 /// All cases, and those of them that need order.
-const CASES: usize = 97;
+const CASES: usize = 99;
 const IN_ORDER: usize = 6;
 
 #[test]

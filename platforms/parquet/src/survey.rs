@@ -123,7 +123,7 @@ impl fmt::Display for RunPlan {
 /// Whether a job may run in bulk.
 ///
 /// # Errors
-/// `InvalidRequest` with the reason: it writes to a sink, or reads several sources in order.
+/// `InvalidRequest` with the reason: it writes to a sink, reads several sources in order, or a service is not bound.
 pub fn check(plan: &Plan) -> Result<()> {
     if let Some((sink, _)) = plan.sinks().first() {
         return Err(Error::invalid(format!(
@@ -137,6 +137,7 @@ pub fn check(plan: &Plan) -> Result<()> {
             plan.sources().len()
         )));
     }
+    plan.check_services(false)?;
     for face in plan.sources() {
         let Some(name) = face.time_field else { continue };
         let field = face.fields.unwrap_or_default().iter().find(|f| f.name == name);
@@ -181,6 +182,8 @@ impl BatchRun<'_> {
                 self.plan.job()
             )));
         }
+        // Over an archive the layers share an answer.
+        self.plan.check_services(bounded == 0)?;
         match bounded {
             0 => self.incremental(),
             n if n == self.inputs.len() => self.bounded(),

@@ -66,8 +66,9 @@ impl Bound {
 /// Whether a job may run live.
 ///
 /// # Errors
-/// `InvalidRequest` with the reason: it writes to a sink, or needs an order that logs do not keep.
+/// `InvalidRequest` with the reason: it writes to a sink, or needs an order that logs do not keep, or a service is not bound.
 pub fn check(plan: &Plan) -> Result<()> {
+    plan.check_services(false)?;
     if let Some((sink, _)) = plan.sinks().first() {
         return Err(Error::invalid(format!(
             "sink `{sink}`: live jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"

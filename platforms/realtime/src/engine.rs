@@ -167,6 +167,7 @@ impl Engine<'_> {
             } else {
                 (idle_wait * 2).min(Duration::from_millis(50))
             };
+            self.let_go()?;
             self.commit_when_due()?;
             if self.options.until_end && !busy && self.at_end() {
                 self.settle()?;
@@ -202,6 +203,7 @@ impl Engine<'_> {
         bad.clear();
         poison.clear();
         b.decoder.decode(records, times, bad);
+        let held = self.hold(i)?;
         if self.careful.is_some() {
             self.try_each(i)?;
         }
@@ -217,6 +219,9 @@ impl Engine<'_> {
                 }
                 return self.panicked(panicked);
             }
+        }
+        if held {
+            self.assign(i)?;
         }
         if self.careful.is_some() {
             self.calm_down()

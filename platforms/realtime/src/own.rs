@@ -35,7 +35,9 @@ impl Engine<'_> {
             }
             Ok(starts)
         };
-        self.manifest = Some(genesis(self.plan, &specs, self.manifests, starts)?);
+        let manifest = genesis(self.plan, &specs, self.manifests, starts)?;
+        self.plan.check_services(!manifest.stores.is_empty())?;
+        self.manifest = Some(manifest);
         for i in 0..self.bound.len() {
             let infos = self.bound[i].log.partitions()?;
             self.bound[i].targets = infos.iter().map(|info| (info.partition, info.end)).collect();
@@ -188,7 +190,8 @@ impl Engine<'_> {
 
     pub(crate) fn assign(&mut self, i: usize) -> Result<()> {
         let b = &mut self.bound[i];
-        let positions: Vec<_> = b.partitions.values().map(Partition::position).collect();
+        let going = b.partitions.values().filter(|p| p.held.is_none());
+        let positions: Vec<_> = going.map(Partition::position).collect();
         b.meter.owns(b.partitions.keys().copied());
         b.log.assign_at(&positions)
     }

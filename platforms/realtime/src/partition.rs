@@ -8,6 +8,7 @@ use rufous_store_api::{Advance, Progress};
 use crate::cutter::{Cuts, Cutter};
 use crate::log::Position;
 use crate::metrics::PartitionMetrics;
+use crate::waiting::Held;
 
 pub(crate) struct Partition {
     pub(crate) id: SourcePartition,
@@ -23,6 +24,8 @@ pub(crate) struct Partition {
     leader_epoch: i32,
     /// Where the log ended when last asked.
     pub(crate) end: u64,
+    /// Why it stands still, if it does.
+    pub(crate) held: Option<Held>,
     /// What others see of it.
     pub(crate) meter: Arc<PartitionMetrics>,
 }
@@ -38,6 +41,7 @@ impl Partition {
             last_time: None,
             leader_epoch: row.leader_epoch,
             end,
+            held: None,
             meter: Arc::default(),
             row,
         }

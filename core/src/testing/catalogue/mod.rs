@@ -5,6 +5,7 @@ mod counters;
 mod deltas;
 mod edges;
 mod forks;
+mod joins;
 mod keyed;
 mod monoids;
 mod order;
@@ -27,6 +28,7 @@ pub fn catalogue() -> Vec<Case> {
         forks::cases(),
         sources::cases(),
         keyed::cases(),
+        joins::cases(),
         rewrites::cases(),
         monoids::cases(),
         sketches::cases(),

@@ -36,7 +36,8 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use rufous_core::{Error, Job, Result, Runs, Sink, Source, SourceRecord, Store, Timestamp};
+use rufous_core::service::Serves;
+use rufous_core::{Error, Job, Key, Result, Runs, Service, Sink, Source, SourceRecord, Store, Timestamp};
 
 use crate::memory::Memory;
 use crate::totals::Totals;
@@ -182,6 +183,11 @@ impl<S> TestRun<'_, S> {
     /// How far the clock moves with a record: 1,000 ms unless said.
     pub fn every(mut self, ms: u32) -> Self {
         self.script.tick_ms = i64::from(ms);
+        self
+    }
+    /// Binds a service.
+    pub fn service<K: Key, V: Clone + Send + 'static>(mut self, port: Service<K, V>, to: impl Serves<K, V>) -> Self {
+        self.memory.services.bind(port, to);
         self
     }
     /// Deals a source's records to `n` partitions in turn, where one is the rule.

@@ -49,11 +49,11 @@ impl TestRun<'_, rufous_core::Anywhere> {
         let Self { job, memory, script } = self;
         script.check()?;
         let whole = job.run_on(&memory)?;
-        let plan = job.plan()?;
+        let plan = memory.plan(job, &Rules::all())?;
         let sources = memory.inputs.of(&plan, "memory")?;
         let mut random = Random(0x5eed);
         for (rules, name) in [(Rules::all(), "with"), (Rules::none(), "without")] {
-            let plan = job.plan_with(&rules)?;
+            let plan = memory.plan(job, &rules)?;
             for chunk in [1, 3, CHUNK] {
                 for shuffled in [false, true] {
                     let other = run(&plan, &sources, chunk, shuffled.then_some(&mut random))?;

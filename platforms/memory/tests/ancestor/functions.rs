@@ -37,6 +37,31 @@ pub(crate) fn pj<F: Family>(x: i64) -> Option<(F::Key, i64)> {
     (modulo(x, 5) != 0).then(|| (F::key(modulo(x, 13)), x))
 }
 
+/// What the service has for a key.
+pub(crate) fn svc(k: i64) -> Option<i64> {
+    (modulo(k, 3) != 0).then_some(10 * k + 1)
+}
+
+/// What the service of numbers has for a number.
+pub(crate) fn triple(x: i64) -> Option<i64> {
+    (modulo(x, 4) != 0).then_some(3 * x)
+}
+
+pub(crate) fn qj<F: Family>(k: &F::Key, u: i64, w: Option<i64>) -> Vec<(F::Key, F::Value)> {
+    match w {
+        None => vec![(F::key(modulo(F::int(k) + 1, 13)), F::value(u))],
+        Some(w) => vec![(k.clone(), F::value(u)), (k.clone(), F::value(w + u))],
+    }
+}
+
+pub(crate) fn qv<F: Family>(u: i64, w: Option<i64>) -> Vec<F::Value> {
+    match w {
+        None => vec![F::value(u)],
+        Some(_) if modulo(u, 2) == 0 => vec![],
+        Some(w) => vec![F::value(w + u), F::value(w)],
+    }
+}
+
 pub(crate) fn vf<F: Family>(value: &F::Value) -> Vec<F::Value> {
     let j = F::vnum(value);
     match modulo(j, 3) {

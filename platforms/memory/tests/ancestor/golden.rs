@@ -117,6 +117,7 @@ impl Case {
         let mut items: Vec<String> = items
             .iter()
             .map(|item| match item.as_array().map(Vec::as_slice) {
+                Some([key, value]) if self.job == "lookup" => json!([key, value]).to_string(),
                 Some([key, value]) => json!([key, F::sparse(value.clone())]).to_string(),
                 Some([key, before, delta]) => json!([key, before, delta]).to_string(),
                 _ => item.to_string(),
@@ -128,7 +129,7 @@ impl Case {
 }
 
 /// What a run of ours left of the named stores and sinks, in the same form.
-pub(crate) fn ours<F: Family>(totals: &Totals, like: &Answer, sink_of_items: bool) -> Answer {
+pub(crate) fn ours<F: Family>(totals: &Totals, like: &Answer, job: &str) -> Answer {
     let mut answer = Answer::default();
     for id in like.stores.keys() {
         let rows = store_of::<F>(totals, id).into_iter();
@@ -137,7 +138,14 @@ pub(crate) fn ours<F: Family>(totals: &Totals, like: &Answer, sink_of_items: boo
     }
     for id in like.sinks.keys() {
         let name = known(id);
-        let mut items: Vec<String> = if sink_of_items {
+        let mut items: Vec<String> = if job == "lookup" {
+            let found = totals.written(Sink::<(i64, i64)>::new(name));
+            let item = |x: i64| F::Item::of(x, 0).json();
+            found
+                .iter()
+                .map(|(x, found)| json!([item(*x), found]).to_string())
+                .collect()
+        } else if job == "diamond" {
             let items = totals.written(Sink::<F::Item>::new(name));
             items.iter().map(|item| item.json().to_string()).collect()
         } else {

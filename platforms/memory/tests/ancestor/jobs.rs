@@ -1,9 +1,9 @@
 //! The jobs of the cases, as one says them here.
 
-use rufous_core::{Counter, Either, Job, KeyedProducer, Producer, Sink, Source, Store};
+use rufous_core::{Counter, Either, Job, KeyedProducer, Producer, Service, Sink, Source, Store};
 
 use super::families::{Family, Item, modulo};
-use super::functions::{f1, f2, kf, opt, pj, vf};
+use super::functions::{f1, f2, kf, opt, pj, qj, qv, vf};
 
 pub(crate) const ORIG: Counter = Counter::new("orig");
 pub(crate) const FM: Counter = Counter::new("fm");
@@ -19,6 +19,13 @@ pub(crate) fn counter(id: &str) -> Counter {
 pub(crate) fn source<F: Family>(name: &'static str) -> Source<F::Item> {
     Source::new(name).timed_by(F::Item::time)
 }
+
+/// `SVC`.
+pub(crate) fn svc_port<F: Family>() -> Service<F::Key, i64> {
+    Service::new("svc")
+}
+/// The service of `lookup`.
+pub(crate) const NUMBERS: Service<i64, i64> = Service::new("numbers");
 
 type Pairs<F, V> = KeyedProducer<<F as Family>::Key, V, <F as Family>::Scope>;
 
@@ -40,6 +47,11 @@ fn by_f2<F: Family>(items: Producer<F::Item, F::Scope>) -> Pairs<F, F::Value> {
 }
 fn by_pj<F: Family>(items: Producer<F::Item, F::Scope>) -> Pairs<F, i64> {
     items.keyed(|item, out| pj::<F>(item.number()).into_iter().for_each(|(k, u)| out.emit(k, u)))
+}
+
+fn by_qj<F: Family>(pairs: Pairs<F, i64>) -> Pairs<F, F::Value> {
+    let joined = pairs.left_join(svc_port::<F>());
+    joined.keyed_pairs(|k, (u, w), out| qj::<F>(k, *u, *w).into_iter().for_each(|(k, v)| out.emit(k, v)))
 }
 
 /// The job of a case. A job whose ports the ancestor ran twice is one that is run twice here, too.
@@ -180,6 +192,29 @@ pub(crate) fn job<F: Family>(name: &str) -> Job<F::Scope> {
             }
             let pairs = p.keyed(|n, out| out.emit(F::key(modulo(*n, 13)), F::value(*n)));
             F::sum(pairs, s)
+        }
+        "left_join" => F::sum(by_qj::<F>(by_pj::<F>(s1::<F>())), s),
+        "repeated_tuple_left_join" => {
+            let twice = by_pj::<F>(s1::<F>()).flat_map_values(|u, out| (0..2).for_each(|_| out.emit(*u)));
+            F::sum(by_qj::<F>(twice), s)
+        }
+        "left_join_flat_map_values" => {
+            let joined = by_pj::<F>(s1::<F>()).left_join(svc_port::<F>());
+            let values = joined.flat_map_values(|(u, w), out| qv::<F>(*u, *w).into_iter().for_each(|v| out.emit(v)));
+            F::sum(values, s)
+        }
+        "real_join" => {
+            let s4 = F::read(source::<F>("s4"))
+                .keyed(|item, out| out.emit(F::key(modulo(item.number(), 13)), item.number()));
+            let first = p()
+                .merge(by_f2::<F>(s2::<F>()))
+                .merge(by_f1::<F>(F::read(source::<F>("s3"))));
+            F::sum(first.merge(by_qj::<F>(s4)), s)
+        }
+        "lookup" => {
+            let found = s1::<F>().map(Item::number).lookup(NUMBERS);
+            let present = found.filter_map(|(x, found)| found.map(|found| (*x, found)));
+            return Job::new("ancestor", present.write(Sink::<(i64, i64)>::new("w")));
         }
         other => unreachable!("{other} is left out"),
     };

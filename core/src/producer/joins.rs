@@ -1,0 +1,109 @@
+//! Joins with services, as of event time.
+
+use std::sync::Arc;
+
+use super::{KeyedProducer, Producer, node};
+use crate::erased::{self, ChunkType, Stage};
+use crate::error::Result;
+use crate::graph::{Contract, Joining, Node, NodeKind, Step};
+use crate::key::Key;
+use crate::port::Service;
+use crate::service::{ServiceFace, Services};
+
+use crate::graph::Arity;
+
+type MakeJoin = fn(ServiceFace, &Services) -> Result<Box<dyn Stage>>;
+
+#[track_caller]
+fn joined<T: ?Sized>(
+    input: Arc<Node>,
+    (word, contract): (&'static str, Contract),
+    face: ServiceFace,
+    (takes, gives): (ChunkType, ChunkType),
+    make: MakeJoin,
+) -> Arc<Node> {
+    let step = Step {
+        word,
+        about: face.name,
+        contract,
+        takes,
+        // Never called: what joins is made with its service.
+        make: Arc::new(|chunks| (chunks.pass)()),
+        counts: None,
+        traces: true,
+        joins: Some(Joining {
+            face,
+            make: Arc::new(move |services| make(face, services)),
+        }),
+    };
+    node::<T>(NodeKind::Step(step), gives, vec![input])
+}
+
+impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
+    /// Each value with what the service has for its key, as of the event time of the record that it was made of; `None` where
+    /// it has nothing. The keys of a chunk are asked at once.
+    ///
+    /// ```
+    /// use rufous_core::service::{Version, versions};
+    /// use rufous_core::{Job, Service, Source, Store, Timestamp};
+    ///
+    /// const PAYMENTS: Source<str> = Source::new("payments").timed_by(|p| Timestamp(p.len() as i64));
+    /// const RATES: Service<String, i64> = Service::new("rates");
+    /// const BALANCES: Store<String, i64> = Store::new("balances");
+    ///
+    /// let balances = PAYMENTS.read()
+    ///     .keyed(|p, out| out.emit(p, 100_i64))
+    ///     .left_join(RATES)                                    // the rate that held when the payment was made
+    ///     .map_values(|(cents, rate)| cents * rate.unwrap_or(1))
+    ///     .sum_by_key(BALANCES);
+    /// let mut plan = Job::new("balances", balances).plan()?;
+    /// plan.bind(RATES, versions([Version::new("anna".to_string(), Timestamp(0), 2)], Timestamp(1_000)))?;
+    /// # Ok::<(), rufous_core::Error>(())
+    /// ```
+    ///
+    /// The keys are of the service's type, which the compiler sees:
+    /// ```compile_fail
+    /// # use rufous_core::{Service, Source};
+    /// # const LINES: Source<str> = Source::new("lines");
+    /// const BY_NUMBER: Service<u64, i64> = Service::new("by-number");
+    /// let joined = LINES.read().keyed(|line, out| out.emit(line, 1_i64)).left_join(BY_NUMBER);
+    /// ```
+    #[track_caller]
+    pub fn left_join<J: Clone + Send + 'static>(self, service: Service<K, J>) -> KeyedProducer<K, (V, Option<J>), S> {
+        let chunks = (ChunkType::keyed::<V>(), ChunkType::keyed::<(V, Option<J>)>());
+        KeyedProducer::of(joined::<(K, (V, Option<J>))>(
+            self.node,
+            ("left-join", Contract::Values(Arity::One)),
+            ServiceFace::of(service),
+            chunks,
+            erased::left_join::<V, J>,
+        ))
+    }
+    /// The same without the pairs for whose key the service has nothing.
+    #[track_caller]
+    pub fn join<J: Clone + Send + 'static>(self, service: Service<K, J>) -> KeyedProducer<K, (V, J), S> {
+        let chunks = (ChunkType::keyed::<V>(), ChunkType::keyed::<(V, J)>());
+        KeyedProducer::of(joined::<(K, (V, J))>(
+            self.node,
+            ("join", Contract::FlatMap),
+            ServiceFace::of(service),
+            chunks,
+            erased::join::<V, J>,
+        ))
+    }
+}
+
+impl<T: Key, S> Producer<T, S> {
+    /// Each record, which is the key, with what the service has for it as of the record's event time.
+    #[track_caller]
+    pub fn lookup<J: Clone + Send + 'static>(self, service: Service<T, J>) -> Producer<(T, Option<J>), S> {
+        let chunks = (ChunkType::of::<Vec<T>>(), ChunkType::of::<Vec<(T, Option<J>)>>());
+        Producer::of(joined::<(T, Option<J>)>(
+            self.node,
+            ("lookup", Contract::OptionMap),
+            ServiceFace::of(service),
+            chunks,
+            erased::lookup::<T, J>,
+        ))
+    }
+}

@@ -1,0 +1,84 @@
+//! The question, and who answers it.
+
+use std::collections::HashMap;
+
+use crate::batch::BatchId;
+use crate::data::start_of;
+use crate::error::Result;
+use crate::time::Timestamp;
+
+/// Keys of one chunk, each as of an instant.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) ends: &'a [u32],
+    pub(crate) at: &'a [Option<Timestamp>],
+    pub(crate) batch: BatchId,
+}
+
+impl<'a> Asked<'a> {
+    /// How many keys there are; the same key may be asked several times.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+    /// The canonical bytes of key `i`.
+    #[inline]
+    pub fn key(&self, i: usize) -> &'a [u8] {
+        let end = self.ends.get(i).map_or(0, |end| *end as usize);
+        self.bytes.get(start_of(self.ends, i)..end).unwrap_or_default()
+    }
+    /// The instant as of which key `i` is asked: the event time of its record, but not beyond the last millisecond of the
+    /// record's batch. `None`: the record has no time.
+    #[inline]
+    pub fn at(&self, i: usize) -> Option<Timestamp> {
+        self.at.get(i).copied().flatten()
+    }
+    /// The keys with their instants.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], Option<Timestamp>)> {
+        let mut start = 0;
+        let (bytes, at) = (self.bytes, self.at);
+        self.ends.iter().zip(at).map(move |(&end, at)| {
+            let key = &bytes[start..end as usize];
+            start = end as usize;
+            (key, *at)
+        })
+    }
+    /// The batch of the records; [`BatchId::MAX`] of an input without batches.
+    pub fn batch(&self) -> BatchId {
+        self.batch
+    }
+}
+
+/// Answers many keys at once. It may block. It is asked by several threads.
+pub trait Lookup<V>: Send + Sync {
+    /// Appends one answer for each key asked, in their order.
+    ///
+    /// # Errors
+    /// `TryAgain` when the service does not answer; whatever cannot be answered at all.
+    fn look_up(&self, asked: &Asked<'_>, out: &mut Vec<Option<V>>) -> Result<()>;
+    /// The first instant that it cannot be asked about yet: records as of then wait. `None`: it can be asked about any.
+    ///
+    /// # Errors
+    /// `TryAgain` when the service does not answer.
+    fn complete_until(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+}
+
+/// The different ones of some questions, and which of them each is: a service that is far away is asked once for each.
+pub(super) fn distinct<T: std::hash::Hash + Eq + Copy>(all: impl Iterator<Item = T>) -> (Vec<T>, Vec<usize>) {
+    let (mut different, mut which) = (Vec::new(), Vec::new());
+    let mut places: HashMap<T, usize> = HashMap::new();
+    for one in all {
+        let place = *places.entry(one).or_insert_with(|| {
+            different.push(one);
+            different.len() - 1
+        });
+        which.push(place);
+    }
+    (different, which)
+}

@@ -1,0 +1,213 @@
+//! Joins with tables of versions, against their definition over plain lists (O17, O19).
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use rufous_core::service::{Version, Versions, now, versions};
+use rufous_core::{Batcher, ErrorKind, Job, Rules, Service, Source, Store, Timestamp};
+use rufous_platform_memory::{JobTest, Memory};
+
+/// `time key`
+const VIEWS: Source<str> = Source::new("views").timed_by(|line| Timestamp(number(line, 0)));
+const PAGES: Service<u64, u64> = Service::new("pages");
+const SEEN: Store<(u64, u64), u64> = Store::new("seen");
+const HOUR: i64 = 3_600_000;
+
+fn number(line: &str, i: usize) -> i64 {
+    line.split(' ').nth(i).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+fn job() -> Job {
+    let views = VIEWS.read().keyed(|line, out| out.emit(number(line, 1) as u64, 1_u64));
+    let seen = views
+        .left_join(PAGES)
+        .keyed_pairs(|&key, &(n, page), out| out.emit((key, page.unwrap_or(0)), n));
+    Job::new("views", seen.sum_by_key(SEEN))
+}
+
+type Row = (u64, i64, Option<u64>);
+
+fn table(rows: &[Row]) -> Versions<u64, u64> {
+    let row = |&(key, from, value): &Row| Version {
+        key,
+        from: Timestamp(from),
+        value,
+    };
+    versions(rows.iter().map(row), Timestamp(i64::MAX - 1))
+}
+
+/// The definition: of all rows of the key that do not begin after `at`, the last; of those that begin together, the last that
+/// was given.
+fn as_of(rows: &[Row], key: u64, at: i64) -> u64 {
+    let before = rows.iter().filter(|(k, from, _)| *k == key && *from <= at);
+    before
+        .max_by_key(|(_, from, _)| *from)
+        .and_then(|(.., v)| *v)
+        .unwrap_or(0)
+}
+
+/// A view: when it is logged, its own time against that, its key. Hours and their edges are common.
+fn view() -> impl Strategy<Value = (i64, i64, u64)> {
+    let hours = (0..6_i64).prop_map(|h| h * HOUR);
+    let near = prop_oneof![Just(-1_i64), Just(0), Just(1), -HOUR..HOUR];
+    let off = prop_oneof![4 => Just(0_i64), 2 => -3 * HOUR..0, 1 => 0..2 * HOUR, 1 => Just(HOUR)];
+    (hours, near, off, 0..4_u64).prop_map(|(h, near, off, key)| (10 * HOUR + h + near, off, key))
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let hours = (0..8_i64).prop_map(|h| h * HOUR);
+    let near = prop_oneof![Just(-1_i64), Just(0), Just(1), -HOUR..HOUR];
+    (0..4_u64, hours, near, proptest::option::of(1..9_u64)).prop_map(|(key, h, near, v)| (key, 9 * HOUR + h + near, v))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// O19: `value(l)` as of `min(time(l), last instant of batch(l))`, whole, in pieces, shuffled, with and without the
+    /// planner's rules, live with kills, and at every split of the log between two layers; late records, records with times
+    /// above their batch, versions at the instants of records and at bounds of batches, deletes, rows written twice.
+    #[test]
+    fn the_definition_at_every_split(
+        mut views in proptest::collection::vec(view(), 0..24),
+        rows in proptest::collection::vec(row(), 0..24),
+        partitions in 1..3_u32,
+    ) {
+        views.sort_by_key(|(logged, ..)| logged / (2 * HOUR));
+        let mut running: BTreeMap<usize, i64> = BTreeMap::new();
+        let mut expected: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+        for (i, (logged, off, key)) in views.iter().enumerate() {
+            let batch = running.entry(i % partitions as usize).or_insert(i64::MIN);
+            *batch = (*batch).max(logged.div_euclid(HOUR));
+            let at = (logged + off).min((*batch + 1) * HOUR - 1);
+            *expected.entry((*key, as_of(&rows, *key, at))).or_default() += 1;
+        }
+        let given = views.iter().map(|(logged, off, key)| (Timestamp(*logged), format!("{} {key}", logged + off)));
+        let run = job()
+            .test()
+            .partitions(VIEWS, partitions)
+            .given_at(VIEWS, given)
+            .service(PAGES, table(&rows))
+            .every_split()
+            .unwrap();
+        let got: BTreeMap<_, _> = run.all(SEEN).into_iter().collect();
+        prop_assert_eq!(got, expected);
+    }
+}
+
+/// A port that is not bound is refused with the line to add, before anything runs; so is one that the job does not have.
+#[test]
+fn what_is_not_bound() {
+    let e = job().run_on(&Memory::new().source(VIEWS, ["1 1"])).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+    assert!(
+        e.to_string()
+            .contains("service `pages` is not bound: add `.service(PAGES, versions("),
+        "{e}"
+    );
+    const OTHER: Service<u64, u64> = Service::new("other");
+    let memory = Memory::new().source(VIEWS, ["1 1"]).service(PAGES, table(&[]));
+    let e = job().run_on(&memory.service(OTHER, table(&[]))).err().unwrap();
+    assert!(e.to_string().contains("has no service `other` (it has: pages)"), "{e}");
+    const TEXTS: Service<u64, String> = Service::new("pages");
+    let memory = Memory::new().source(VIEWS, ["1 1"]);
+    let e = job()
+        .run_on(&memory.service(TEXTS, Versions::constant([])))
+        .err()
+        .unwrap();
+    assert!(e.to_string().contains("one port, one type"), "{e}");
+}
+
+/// O19: above `complete_until` nothing is answered: a run that is to cover it stops with that reason.
+#[test]
+fn a_table_that_is_not_complete() {
+    let bound = |until| {
+        Memory::new()
+            .source(VIEWS, ["5 1", "9 1"])
+            .service(PAGES, versions([], Timestamp(until)))
+    };
+    assert_eq!(job().run_on(&bound(10)).unwrap().get(SEEN, (1, 0)), Some(2));
+    let e = job().run_on(&bound(9)).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::TryAgain);
+    assert!(e.to_string().contains("service `pages` is complete until"), "{e}");
+}
+
+/// Section 7: a service that knows the present only is refused where two layers share an answer, unless that is said to be
+/// meant; `explain` says what it is.
+#[test]
+fn as_of_now() {
+    let ask = |keys: &[u64]| Ok(keys.iter().map(|k| Some(k + 1)).collect());
+    let mut plan = job().plan_with(&Rules::all()).unwrap();
+    plan.bind(PAGES, now(ask)).unwrap();
+    plan.check_services(false).unwrap();
+    let e = plan.check_services(true).unwrap_err().to_string();
+    assert!(
+        e.contains(
+            "`pages` is looked up as of now, so the layers would see different values: bind it as `versions(..)`"
+        ) && e.contains("or say `.not_repeatable()`"),
+        "{e}"
+    );
+    plan.bind(PAGES, now(ask).not_repeatable()).unwrap();
+    plan.check_services(true).unwrap();
+    assert_eq!(plan.not_repeatable().collect::<Vec<_>>(), ["pages"]);
+    assert!(plan.explain(None).contains("pages  as of now, not repeatable"));
+    let run = job()
+        .run_on(
+            &Memory::new()
+                .source(VIEWS, ["5 1", "9 1", "9 2"])
+                .service(PAGES, now(ask)),
+        )
+        .unwrap();
+    assert_eq!((run.get(SEEN, (1, 2)), run.get(SEEN, (2, 3))), (Some(2), Some(1)));
+}
+
+/// A table that is kept elsewhere answers as one in memory does, is asked for many keys at once, for none twice in a call, and
+/// not again for what it said already.
+#[test]
+fn a_table_elsewhere() {
+    use rufous_core::service::{Fetch, History, remote};
+    use std::sync::{Arc, Mutex};
+
+    struct Elsewhere(Arc<Mutex<Vec<Vec<u64>>>>);
+    impl Fetch<u64, u64> for Elsewhere {
+        fn complete_until(&self) -> rufous_core::Result<Timestamp> {
+            Ok(Timestamp(1_000))
+        }
+        fn fetch(&self, keys: &[u64]) -> rufous_core::Result<Vec<History<u64>>> {
+            self.0.lock().unwrap().push(keys.to_vec());
+            let history = |key: &u64| {
+                vec![
+                    (Timestamp(10), Some(*key)),
+                    (Timestamp(20), None),
+                    (Timestamp(30), Some(7)),
+                ]
+            };
+            Ok(keys.iter().map(history).collect())
+        }
+    }
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let views = ["9 1", "10 1", "19 2", "20 2", "29 3", "30 3", "35 1", "11 2"];
+    const ALL: Source<str> = VIEWS.batches(Batcher::all_in_one());
+    let seen = ALL
+        .read()
+        .keyed(|line, out| out.emit(number(line, 1) as u64, 1_u64))
+        .left_join(PAGES)
+        .keyed_pairs(|&key, &(n, page), out| out.emit((key, page.unwrap_or(0)), n));
+    let job = Job::new("views", seen.sum_by_key(SEEN));
+    let memory = Memory::new()
+        .chunk(4)
+        .source(ALL, views)
+        .service(PAGES, remote(Elsewhere(asked.clone())));
+    let run = job.run_on(&memory).unwrap();
+    let got: BTreeMap<_, _> = run.all(SEEN).into_iter().collect();
+    let expected = [
+        ((1, 0), 1),
+        ((1, 1), 1),
+        ((1, 7), 1),
+        ((2, 0), 1),
+        ((2, 2), 2),
+        ((3, 0), 1),
+        ((3, 7), 1),
+    ];
+    assert_eq!(got, BTreeMap::from(expected));
+    assert_eq!(*asked.lock().unwrap(), [vec![1, 2], vec![3]]);
+}
