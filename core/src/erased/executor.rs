@@ -366,6 +366,8 @@ impl Executor {
     ) -> Result<bool> {
         let done = self.parts().work::<TRACES>(shape, step, input, at)?;
         self.take_counts(shape, step.step)?;
+        // Steps that follow have origins of their own: those of this chunk are needed again for the rest of it.
+        let rest = (TRACES && !done).then(|| std::mem::take(&mut self.cx.origins));
         while let Some(mut frame) = self.stack.pop() {
             let followers = &shape.next[frame.of as usize];
             let step = followers[frame.next as usize];
@@ -404,6 +406,9 @@ impl Executor {
                 }
             }
             self.take_counts(shape, step.step)?;
+        }
+        if let Some(rest) = rest {
+            self.cx.origins = rest;
         }
         Ok(done)
     }

@@ -224,6 +224,34 @@ fn origins_of_random_jobs() {
     assert!(multiplied > 1_000, "the jobs multiply too little: {multiplied}");
 }
 
+/// A first step that multiplies, or a chunk longer than what steps hand on, is worked on in several goes: the origins of the rest
+/// of it were gone.
+#[test]
+fn a_chunk_in_several_goes() {
+    let input: Vec<(i64, u64, u64)> = (0..5_000).map(|i| (i as i64 * 3, i * 2, i % 40)).collect();
+    let seen = LEFT
+        .read()
+        .keyed(|v, out| (0..=v % 3).for_each(|i| out.emit(v % 6, v + i)))
+        .with_origins()
+        .pairs()
+        .write(SEEN);
+    let job = Job::new("goes", seen);
+    let mut expected: Vec<[i64; 4]> = input
+        .iter()
+        .flat_map(|(t, o, v)| (0..=v % 3).map(move |i| [*t, *o as i64, (v % 6) as i64, (v + i) as i64]))
+        .collect();
+    expected.sort_unstable();
+    let inputs = [input, Vec::new()];
+    for (chunk, shared) in [(4_096, false), (4_096, true), (700, false), (1, true)] {
+        let mut plain: Vec<_> = run(&job, &Rules::all(), &inputs, chunk, shared)
+            .iter()
+            .map(|[t, o, _, k, v]| [*t, *o, *k, *v])
+            .collect();
+        plain.sort_unstable();
+        assert!(plain == expected, "chunks of {chunk}");
+    }
+}
+
 /// A platform that does not say where records come from is told so; a job that does not ask needs no such word.
 #[test]
 fn nothing_is_made_up() {

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::origins::Origin;
 use super::stage::{Context, Input, Stage, output};
 use crate::data::KeyedChunk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 struct WithOrigins<V>(PhantomData<fn(V)>);
 
@@ -14,6 +14,11 @@ impl<V: Clone + Send + 'static> Stage for WithOrigins<V> {
     fn run(&mut self, cx: &mut Context, input: Input<'_>, _: &mut usize, out: &mut dyn Any) -> Result<bool> {
         let chunk = input.read::<KeyedChunk<V>>("origins")?;
         let out = output::<KeyedChunk<(Origin, V)>>(out, "origins")?;
+        if chunk.values.len() != cx.origins.len() {
+            return Err(Error::bug(
+                "a step that asks for origins was handed fewer or more than records",
+            ));
+        }
         for ((key, value), origin) in chunk.keys().zip(&chunk.values).zip(&cx.origins) {
             out.push(key, (*origin, value.clone()));
         }
