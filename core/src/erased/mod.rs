@@ -3,6 +3,7 @@
 //!
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
 //! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
+//! - `scan`: operators that remember values per key, and what they ask of the platform;
 //! - `sum`, `lanes`: values per key, combined in memory.
 
 mod counting;
@@ -11,6 +12,7 @@ mod executor;
 mod keyed;
 mod lanes;
 mod records;
+mod scan;
 mod stage;
 mod sum;
 mod write;
@@ -25,6 +27,8 @@ pub(crate) use keyed::{
 };
 pub use lanes::{Delta, Deltas};
 pub(crate) use records::{filter, flat_map, key_by, to_keyed};
+pub use scan::{OperatorState, Wanted, in_two_domains};
+pub(crate) use scan::{Standing, changes_stage, scan_stage, totals_stage};
 pub(crate) use stage::{ChunkType, Stage};
 pub(crate) use sum::{absorb_stage, combine_stage, sum_stage};
 pub(crate) use write::write_stage;

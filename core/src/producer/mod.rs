@@ -10,6 +10,8 @@
 //! | `merge` `named` `counted` `counted_by` `counting` | the same |
 //! | `in_order` | the same, in a `Job<InOrder>` |
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
+//! | `within_partition`, `in_log_order` | which partitions have a common order, for what follows |
+//! | `scan_by_key` `changes` `totals` | what becomes of a sum, record by record |
 //! | `deltas`, then key steps and `map_values_by`; `records` | what a sum emits, for a second sum; what a write passes on |
 //!
 //! # The ancestor's words
@@ -34,13 +36,14 @@
 //! | `sumByKey` | `sum_by_key`; `aggregate_by_key` folds records into a state without building one for each |
 //! | what `sumByKey` emits, for a sum | [`Summed::deltas`], with steps that commute with addition (O16) |
 //! | `Counter` | [`Counter`]: `counted`, or `out.count` with `counting` |
-//! | the total before and after | not yet: a `changes` of its own, whose values do not depend on the platform |
+//! | the total before and after | `changes` (before, after); `scan_by_key` (after): per record, on every platform |
 //! | `leftJoin` `lookup` | not yet: joins as of event time |
 
 mod deltas;
 mod either;
 mod keyed;
 mod records;
+mod scans;
 mod tails;
 
 pub use deltas::DeltaProducer;

@@ -64,6 +64,12 @@ impl Runs<Anywhere> for Concurrent {
     type Report = Totals;
     fn run(&self, job: &Job) -> Result<Totals> {
         let plan = job.plan_with(&self.rules)?;
+        if let Some(operator) = plan.operators().first() {
+            return Err(Error::invalid(format!(
+                "{}: threads take records in no order, and an operator needs that of their partition: run it in `Memory`",
+                operator.name
+            )));
+        }
         let sources = self.inputs.of(&plan, self.name())?;
         let pieces: Vec<(usize, usize)> = sources
             .iter()

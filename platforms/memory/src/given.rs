@@ -23,6 +23,8 @@ pub(crate) trait Given: Send + Sync {
     fn log_time(&self, record: usize) -> Option<Timestamp>;
     /// The event time of a record, if the source declares one.
     fn event_time(&self, record: usize) -> Option<Timestamp>;
+    /// The partition that a record is dealt to, where that does not go in turn.
+    fn partition(&self, record: usize) -> Option<u64>;
     /// Runs these records through a job, in one chunk.
     fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()>;
     /// The same for records that stand `times` times each in the input.
@@ -40,6 +42,10 @@ pub(crate) struct Records<T: Data + ?Sized> {
     len: usize,
     /// The log's timestamps, if there are any.
     times: Vec<Timestamp>,
+    /// Of raw records the partitions that they came from.
+    partitions: Vec<u32>,
+    /// Says the partition of a record.
+    deal: Option<Box<dyn Fn(&T) -> u64 + Send + Sync>>,
 }
 
 impl<T: Data + ?Sized> Records<T> {
@@ -49,6 +55,8 @@ impl<T: Data + ?Sized> Records<T> {
             chunks: Vec::new(),
             len: 0,
             times: Vec::new(),
+            partitions: Vec::new(),
+            deal: None,
         };
         for record in records {
             all.add(record.borrow());
@@ -83,6 +91,10 @@ impl<T: SourceRecord + ?Sized> Records<T> {
         }
         all
     }
+    /// Deals records to partitions by this number.
+    pub(crate) fn deal(&mut self, by: impl Fn(&T) -> u64 + Send + Sync + 'static) {
+        self.deal = Some(Box::new(by));
+    }
     /// Appends a record that is logged at this time. All records of a source have times, or none has.
     pub(crate) fn log(&mut self, time: Timestamp, record: &T) {
         let offset = self.len as u64;
@@ -109,6 +121,7 @@ impl<T: SourceRecord + ?Sized> Records<T> {
             let chunk = chunk.downcast_ref::<T::Chunk>();
             let chunk = chunk.ok_or_else(|| Error::bug(format!("source `{name}` decodes another type")))?;
             chunk.iter().for_each(|record| all.add(record));
+            all.partitions.resize(all.len, records.partition);
         }
         Ok(all)
     }
@@ -131,6 +144,12 @@ impl<T: Data + ?Sized> Given for Records<T> {
                 .next()
                 .and_then(|r| self.port.time_of(r))
         })
+    }
+    fn partition(&self, record: usize) -> Option<u64> {
+        match &self.deal {
+            Some(by) => self.chunk(record, |chunk| chunk.iter_from(record % CHUNK).next().map(|r| by(r))),
+            None => self.partitions.get(record).map(|p| u64::from(*p)),
+        }
     }
     fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         self.push_repeated(records, NonZeroU64::MIN, meta, run)
@@ -162,6 +181,8 @@ pub(crate) type Make = Box<dyn Fn(&Plan) -> Result<Option<Box<dyn Given>>> + Sen
 #[derive(Default)]
 pub(crate) struct Inputs {
     given: BTreeMap<&'static str, Input>,
+    /// How many partitions a source has, where that is said.
+    pub(crate) partitions: BTreeMap<&'static str, u32>,
 }
 
 enum Input {
@@ -223,6 +244,19 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// The partition of every record of a source.
+    pub(crate) fn dealt(&self, source: &str, given: &Bound<'_>) -> Vec<u32> {
+        let n = self.partitions.get(source).copied();
+        let partition = |i: usize| match (given.partition(i), n) {
+            (Some(by), Some(n)) => (by % u64::from(n.max(1))) as u32,
+            (Some(raw), None) => raw as u32,
+            (None, n) => (i % n.unwrap_or(1).max(1) as usize) as u32,
+        };
+        (0..given.len()).map(partition).collect()
+    }
+}
+
 /// The records of a source, for one run.
 pub(crate) enum Bound<'a> {
     Kept(&'a dyn Given),
@@ -247,6 +281,9 @@ impl Bound<'_> {
     }
     pub(crate) fn event_time(&self, record: usize) -> Option<Timestamp> {
         self.given().event_time(record)
+    }
+    pub(crate) fn partition(&self, record: usize) -> Option<u64> {
+        self.given().partition(record)
     }
     pub(crate) fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         self.given().push_some(records, meta, run)

@@ -80,6 +80,12 @@ pub fn check(plan: &Plan) -> Result<()> {
             plan.job()
         )));
     }
+    if let Some(operator) = plan.operators().first() {
+        return Err(Error::invalid(format!(
+            "{}: live runs do not keep the state of operators yet: run it on the memory platform",
+            operator.name
+        )));
+    }
     if plan.stores().is_empty() {
         return Err(Error::invalid(format!(
             "job `{}` has no store, so there is nothing to keep live",

@@ -1,12 +1,13 @@
 //! `read(P).steps.sum = distinct(read(P)).steps.times(n).sum`.
 //!
 //! Precondition: the record has a single field, so that an entry of a dictionary-coded column is a record; no sum is in
-//! order. The rule only allows it: a platform that finds the column coded so runs each different record once, with the number
+//! order, and no operator stands behind the source. The rule only allows it: a platform that finds the column coded so runs each different record once, with the number
 //! of times that it stands in the input; sums add `value.times(n)`, counters count n, sinks receive n copies. Steps see no
 //! difference: closures are pure.
 
 use super::Rule;
 use crate::planner::graph::{Kind, PlanGraph};
+use crate::planner::operators;
 
 pub(super) struct Times;
 
@@ -19,7 +20,12 @@ impl Rule for Times {
             return Vec::new();
         }
         let mut changes = Vec::new();
-        for node in graph.nodes.iter_mut().filter(|n| !n.gone) {
+        // An operator emits for each record.
+        let above = operators::above(graph);
+        for (id, node) in graph.nodes.iter_mut().enumerate().filter(|(_, n)| !n.gone) {
+            if above[id] {
+                continue;
+            }
             if let Kind::Source { face, repeats } = &mut node.kind
                 && let Some([field]) = face.fields
             {

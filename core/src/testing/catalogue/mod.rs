@@ -7,6 +7,7 @@ mod edges;
 mod forks;
 mod keyed;
 mod monoids;
+mod operators;
 mod order;
 mod plain;
 mod rewrites;
@@ -33,6 +34,7 @@ pub fn catalogue() -> Vec<Case> {
         time::cases(),
         edges::cases(),
         order::cases(),
+        operators::cases(),
         shapes::cases(),
     ]
     .into_iter()
