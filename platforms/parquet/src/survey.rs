@@ -130,12 +130,6 @@ pub fn check(plan: &Plan) -> Result<()> {
             "sink `{sink}`: bulk jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
         )));
     }
-    if let Some(operator) = plan.operators().first() {
-        return Err(Error::invalid(format!(
-            "{}: bulk runs do not keep the state of operators yet: run it on the memory platform",
-            operator.name
-        )));
-    }
     if plan.in_order() && plan.sources().len() != 1 {
         return Err(Error::invalid(format!(
             "job `{}` needs its values in order and has {} sources: in bulk order is kept over one; run it in memory",

@@ -66,7 +66,8 @@ impl Bound {
 /// Whether a job may run live.
 ///
 /// # Errors
-/// `InvalidRequest` with the reason: it writes to a sink, or needs an order that logs do not keep.
+/// `InvalidRequest` with the reason: it writes to a sink, needs an order that logs do not keep, or has an operator that would
+/// emit something else in the other layer.
 pub fn check(plan: &Plan) -> Result<()> {
     if let Some((sink, _)) = plan.sinks().first() {
         return Err(Error::invalid(format!(
@@ -80,12 +81,7 @@ pub fn check(plan: &Plan) -> Result<()> {
             plan.job()
         )));
     }
-    if let Some(operator) = plan.operators().first() {
-        return Err(Error::invalid(format!(
-            "{}: live runs do not keep the state of operators yet: run it on the memory platform",
-            operator.name
-        )));
-    }
+    plan.check_layers()?;
     if plan.stores().is_empty() {
         return Err(Error::invalid(format!(
             "job `{}` has no store, so there is nothing to keep live",
@@ -100,6 +96,17 @@ pub fn check(plan: &Plan) -> Result<()> {
 /// # Errors
 /// `InvalidRequest` with the first store of the job that this would falsify, unless the options accept it.
 pub(crate) fn check_guarantee(plan: &Plan, store: &dyn RealtimeStore, options: &StreamOptions) -> Result<()> {
+    if let Some(operator) = plan
+        .operators()
+        .first()
+        .filter(|_| store.guarantee() != Guarantee::ExactlyOnce)
+    {
+        return Err(Error::invalid(format!(
+            "{} reads its own state, and where that is kept values and offsets are not written together: after a crash it would \
+             go on from values that it had added already. Keep the state in a store that writes both at once",
+            operator.name
+        )));
+    }
     if store.guarantee() == Guarantee::ExactlyOnce || options.at_least_once {
         return Ok(());
     }
