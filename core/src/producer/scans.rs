@@ -59,7 +59,7 @@ impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V> {
         let face = StoreFace::of(store);
         let make = move |standing| erased::scan_stage::<V>(face, standing);
         let sum = self.sum_by_key(store).node;
-        KeyedProducer::of(scan::<K, V, (K, V)>("scan-by-key", sum, ChunkType::keyed::<V>(), make))
+        KeyedProducer::of(scan::<V, (K, V)>("scan-by-key", sum, ChunkType::keyed::<V>(), make))
     }
 }
 
@@ -74,7 +74,7 @@ impl<K: Key, V: Commutative + Tiered + Codec> Summed<K, V> {
         };
         let make = move |standing| erased::changes_stage::<V>(face, standing);
         let gives = ChunkType::keyed::<(Option<V>, V)>();
-        KeyedProducer::of(scan::<K, V, (K, (Option<V>, V))>("changes", self.node, gives, make))
+        KeyedProducer::of(scan::<V, (K, (Option<V>, V))>("changes", self.node, gives, make))
     }
     /// For a second sum over the keys of this one: each key counts with what `f` emits of its total (O16). What it emitted for
     /// the total before is taken away, and what it emits now is added, so the second store is the sum over all keys that have
@@ -108,9 +108,7 @@ impl<K: Key, V: Commutative + Tiered + Codec> Summed<K, V> {
         let f = Arc::new(f);
         let make = move |standing| erased::totals_stage::<K, V, K2, W, _>(face, standing, f.clone());
         let gives = ChunkType::keyed::<W>();
-        DeltaProducer::of(KeyedProducer::of(scan::<K, V, (K2, W)>(
-            "totals", self.node, gives, make,
-        )))
+        DeltaProducer::of(KeyedProducer::of(scan::<V, (K2, W)>("totals", self.node, gives, make)))
     }
 }
 
@@ -123,7 +121,7 @@ fn face(sum: &Node) -> Option<StoreFace> {
 }
 
 #[track_caller]
-fn scan<K: Key, V: Semigroup + Tiered + Codec, T>(
+fn scan<V: Semigroup + Tiered + Codec, T>(
     word: &'static str,
     sum: Arc<Node>,
     gives: ChunkType,

@@ -147,7 +147,7 @@ impl<T: Data + ?Sized> Given for Records<T> {
     }
     fn partition(&self, record: usize) -> Option<u64> {
         match &self.deal {
-            Some(by) => self.chunk(record, |chunk| chunk.iter_from(record % CHUNK).next().map(|r| by(r))),
+            Some(by) => self.chunk(record, |chunk| chunk.iter_from(record % CHUNK).next().map(by)),
             None => self.partitions.get(record).map(|p| u64::from(*p)),
         }
     }

@@ -370,7 +370,7 @@ fn one_partition() -> Case {
         .read()
         .keyed(|line, out| line.split(' ').filter(|w| !w.is_empty()).for_each(|w| out.emit(w, 1)))
         .scan_by_key(COUNTS)
-        .filter_values(|n: &u64| n % 10 == 0)
+        .filter_values(|n: &u64| n.is_multiple_of(10))
         .map_values(|n| *n as i64)
         .sum_by_key(WORDS);
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -378,7 +378,7 @@ fn one_partition() -> Case {
     for word in words(&lines) {
         let n = counts.entry(word.clone()).or_default();
         *n += 1;
-        if *n % 10 == 0 {
+        if n.is_multiple_of(10) {
             expected.push((word, *n as i64));
         }
     }
