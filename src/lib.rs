@@ -56,8 +56,8 @@ pub use rufous_algebra::{
 };
 pub use rufous_core::{
     Anywhere, AsKey, BatchId, Batcher, COUNTERS, Clock, Counter, Csv, DeltaProducer, Either, Error, ErrorKind, Format,
-    InOrder, Job, Key, KeyOf, KeyedOut, KeyedProducer, KeysOut, Message, Out, Producer, Record, Result, Sink, Source,
-    Store, Summed, Text, TimeBucket, Timestamp, Written,
+    Hop, HopSize, InOrder, Job, Key, KeyOf, KeyedOut, KeyedProducer, KeysOut, Message, Out, Producer, Record, Result,
+    Sink, Source, Store, Summed, Text, TimeBucket, Timestamp, WindowedStore, Written,
 };
 pub use rufous_derive::{Codec, Group, Key, Monoid, Record, Semigroup};
 pub use rufous_platform_memory::{Concurrent, JobTest, Memory, Totals};
@@ -68,8 +68,9 @@ pub mod prelude {
     pub use crate::laws;
     pub use crate::{
         Absorb, Additive, App, AsKey, BatchId, Batcher, Clock, Codec, Commutative, Counter, Either, Group,
-        HeavyHitters, Hll, Idempotent, InOrder, Job, JobTest, Key, KeyedOut, KeyedProducer, Max, Memory, Message, Min,
-        Monoid, Out, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text, TimeBucket, Timestamp, ways,
+        HeavyHitters, Hll, Hop, HopSize, Idempotent, InOrder, Job, JobTest, Key, KeyedOut, KeyedProducer, Max, Memory,
+        Message, Min, Monoid, Out, Producer, Quantiles, Record, Semigroup, Sink, Source, Store, Text, TimeBucket,
+        Timestamp, WindowedStore, ways,
     };
 }
 

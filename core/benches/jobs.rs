@@ -9,8 +9,9 @@ use std::hint::black_box;
 
 use common::contest;
 use rufous_core::{
-    AnyChunk, BatchId, Chunk, ChunkMeta, Entry, Executor, Field, FieldType, Format, Job, KeyedProducer, Message,
-    Producer, Record, RecordBatch, RecordError, Row, Rules, Source, SourceRecord, Store, Text, TextChunk, Timestamp,
+    AnyChunk, BatchId, Chunk, ChunkMeta, Entry, Executor, Field, FieldType, Format, HopSize, Job, KeyedProducer,
+    Message, Producer, Record, RecordBatch, RecordError, Row, Rules, Source, SourceRecord, Store, Text, TextChunk,
+    TimeBucket, Timestamp, WindowedStore,
 };
 use rufous_platform_memory::Memory;
 use xxhash_rust::xxh3::xxh3_64;
@@ -119,6 +120,80 @@ fn words() {
         .at_most_of("loop by hand, same hash", 1.0 / bar)
         .exact(exact)
         .run();
+    }
+}
+
+const HOURLY: WindowedStore<String, u64> = WindowedStore::new(
+    "hourly",
+    &[
+        HopSize::minutes(5).keep_days(2),
+        HopSize::hours(1).keep_days(60),
+        HopSize::days(1),
+    ],
+);
+
+/// The instant that a line begins with: 13 digits.
+fn instant(line: &str) -> Timestamp {
+    Timestamp(line.bytes().take(13).fold(0, |n, b| n * 10 + i64::from(b - b'0')))
+}
+
+fn timed_words() -> Job {
+    let words = LINES.read().keyed(|line, out| {
+        for word in line.split_whitespace().skip(1) {
+            out.emit(word, 1);
+        }
+    });
+    Job::new("word-count", words.sum_by_key(COUNTS))
+}
+
+fn windowed_words() -> Job {
+    let words = LINES.read().keyed(|line, out| {
+        let at = instant(line);
+        for word in line.split_whitespace().skip(1) {
+            out.emit((word, at), 1);
+        }
+    });
+    Job::new("windowed-word-count", words.windowed_sum_by_key(HOURLY))
+}
+
+/// The same by three keys for each record: what a job without late expansion does.
+fn expanded_words() -> Job {
+    const HOPS: Store<(String, TimeBucket), u64> = Store::new("hops");
+    let words = LINES.read().keyed(|line, out| {
+        let at = instant(line);
+        let hops = [TimeBucket::of(300_000, at), TimeBucket::hour(at), TimeBucket::day(at)];
+        for word in line.split_whitespace().skip(1) {
+            hops.into_iter().for_each(|hop| out.emit((word, hop), 1));
+        }
+    });
+    Job::new("expanded-word-count", words.sum_by_key(HOPS))
+}
+
+/// Words with three hops each, beside words: the stream is so fast that a commit lies within few hops, or so slow that each
+/// word is nearly alone in its own.
+fn windows() {
+    for (pace, step_ms) in [("100,000 words a second", 0.1), ("1,000 words a second", 10.0)] {
+        for (name, vocabulary) in [("1,000", 1_000.0), ("100,000", 100_000.0)] {
+            let mut timed = TextChunk::default();
+            for (i, line) in text(vocabulary, 300_000).iter().enumerate() {
+                let at = 1_700_000_000_000 + (i as f64 * step_ms) as i64;
+                timed.push(&format!("{at} {line}"));
+            }
+            let (plain, windowed, expanded) = (timed_words(), windowed_words(), expanded_words());
+            let memory = Memory::new().source(LINES, timed.iter());
+            let hops = windowed.run_on(&memory).expect("a run");
+            let sums: u64 = hops.all(HOURLY.hops()).iter().map(|(_, n)| n).sum();
+            contest(
+                format!("windowed word count, {name} words, {pace}, a word"),
+                timed.iter().count() as u64 * 10,
+            )
+            .contender("three hops a word", || windowed.run_on(&memory).expect("a run"))
+            .contender("words alone", || plain.run_on(&memory).expect("a run"))
+            .contender("three keys a word", || expanded.run_on(&memory).expect("a run"))
+            .at_most_of("words alone", 1.6)
+            .exact(sums == 3 * 3_000_000)
+            .run();
+        }
     }
 }
 
@@ -371,6 +446,7 @@ fn rows() {
 
 fn main() {
     words();
+    windows();
     steps();
     planning();
     decoding();

@@ -78,6 +78,22 @@ impl Batcher {
             },
         }
     }
+    /// Reads what `Display` prints.
+    fn named(text: &str) -> Option<Self> {
+        if text == "everything" {
+            return Some(Self::all_in_one());
+        }
+        let (n, unit) = text.split_once(' ')?;
+        let n: u64 = n.parse().ok().filter(|n| *n > 0)?;
+        let unit = match unit.strip_suffix('s').unwrap_or(unit) {
+            "day" => DAY_MS,
+            "hour" => HOUR_MS,
+            "m" => 1,
+            "offset" => return Some(Self::of_offsets(n)),
+            _ => return None,
+        };
+        Some(Self(Rule::Milliseconds(n.checked_mul(unit)?)))
+    }
     /// The default of [`CutSpec::max_step`]: seven days in batches.
     fn week(&self) -> Option<u64> {
         match self.0 {
@@ -128,6 +144,11 @@ impl CutSpec {
             batcher,
             max_step: batcher.week(),
         }
+    }
+    /// The batcher that a [`text`](Self::text) names; `None` of a text of another form.
+    pub fn batcher_of(text: &str) -> Option<Batcher> {
+        let batch = text.strip_prefix("cut/1 ")?.split_once(" batch=")?.1;
+        Batcher::named(batch.split_once(" max_step=")?.0)
     }
     /// The text that is persisted and compared: format version, clock, batcher, step, isolation level.
     pub fn text(&self) -> String {
@@ -210,6 +231,32 @@ mod tests {
         assert_eq!(got, [5, 5, 5, 6, 9, 9, 9]);
         assert!(RunningBatch::at(BatchId(0)).advance(&spec, hour(4), 0).1);
         assert_eq!(RunningBatch::at(BatchId::MIN).advance(&spec, None, 0).0, BatchId::MIN);
+    }
+
+    /// The persisted text names its batcher.
+    #[test]
+    fn the_text_is_read_back() {
+        for batcher in [
+            Batcher::of_hours(1),
+            Batcher::of_hours(5),
+            Batcher::of_hours(48),
+            Batcher::of_days(1),
+            Batcher::of_days(30),
+            Batcher::of_offsets(1),
+            Batcher::of_offsets(150),
+            Batcher::all_in_one(),
+        ] {
+            for clock in [Clock::Log, Clock::Event] {
+                assert_eq!(CutSpec::batcher_of(&CutSpec::new(clock, batcher).text()), Some(batcher));
+            }
+        }
+        for text in [
+            "",
+            "cut/2 clock=log batch=1 hour max_step=1",
+            "cut/1 clock=log batch=0 hours max_step=1",
+        ] {
+            assert_eq!(CutSpec::batcher_of(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::guarded::{Guarded, MakeDecoder};
 use crate::key::{self, Key, KeyError};
 use crate::port::{Source, Store};
 use crate::record::Field;
+use crate::window::{WindowedStore, Windows};
 
 /// A store port without its types.
 #[derive(Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct StoreFace {
     pub value: ValueFace,
     /// Whether the port says that adding a value twice is adding it once ([`Store::idempotent`]).
     pub idempotent: bool,
+    /// The hops that its keys end with, if it is a windowed store.
+    pub windows: Option<Windows>,
 }
 
 /// Keys as bytes.
@@ -53,11 +56,20 @@ impl StoreFace {
             key: KeyFace::of::<K>(),
             value: ValueFace::of::<V>(),
             idempotent: port.is_idempotent(),
+            windows: None,
+        }
+    }
+    /// Of the port of a windowed store.
+    pub fn windowed<K: Key, V: Semigroup + Codec>(port: WindowedStore<K, V>) -> Self {
+        Self {
+            windows: Some(port.windows()),
+            ..Self::of(port.hops())
         }
     }
     /// The text that stores persist and compare at open: what key and value bytes mean.
     pub fn schema(&self) -> String {
-        format!("{} -> {}", (self.key.schema)(), (self.value.schema)())
+        let windows = self.windows.map_or_else(String::new, |w| format!(" in {}", w.text()));
+        format!("{}{windows} -> {}", (self.key.schema)(), (self.value.schema)())
     }
     /// Whether this port reads what was written under another schema text: the same, or one without fields that were added
     /// to the values since, with a default.

@@ -37,6 +37,8 @@ pub(crate) enum NodeKind {
     Counting(Vec<&'static str>),
     /// What follows needs its records in order.
     InOrder,
+    /// Records absorbed into states before their keys are multiplied.
+    Absorb(Absorbing),
     Sum(Sum),
     /// What a sum emits: its input.
     Deltas,
@@ -60,6 +62,8 @@ pub(crate) struct Step {
     pub(crate) make: Make,
     /// What it counts by itself.
     pub(crate) counts: Option<&'static str>,
+    /// Whether it asks where its records come from.
+    pub(crate) traces: bool,
 }
 
 /// What a step promises to the planner.
@@ -84,8 +88,16 @@ pub(crate) enum Arity {
     Filter,
     /// Another one.
     One,
+    /// Just so many, known beforehand.
+    Times(u8),
     /// Any number.
     Many,
+}
+
+#[derive(Clone)]
+pub(crate) struct Absorbing {
+    pub(crate) takes: ChunkType,
+    pub(crate) make: Make,
 }
 
 #[derive(Clone)]
@@ -146,6 +158,7 @@ impl NodeKind {
             Self::Named(name) => ("named", name),
             Self::Counting(_) => ("counting", ""),
             Self::InOrder => ("in-order", ""),
+            Self::Absorb(_) => ("absorb", ""),
             Self::Sum(s) => (s.word, s.store.name),
             Self::Deltas => ("deltas", ""),
             Self::Domain(Domain::Partition) => ("within-partition", ""),

@@ -3,6 +3,7 @@
 //!
 //! Modules in reading order:
 //! - [`time`], [`batch`], [`frontier`]: instants, the unit that layers hand over, how far the offline layer reaches;
+//! - [`window`]: hops as parts of keys, and which of them make a window;
 //! - [`key`]: keys as canonical bytes; [`record`], [`columns`], [`log`], [`message`], [`formats`], [`decode`]: how records
 //!   come in;
 //! - [`panics`]: a job's functions that panic make bad records, not dead processes; [`trial`]: whose
@@ -55,13 +56,14 @@ pub mod rules;
 pub mod testing;
 pub mod time;
 pub mod trial;
+pub mod window;
 
 pub use batch::{BatchId, Batcher, Clock, CutSpec, RunningBatch};
 pub use bytes::BytesChunk;
 pub use columns::{Column, ColumnBatch, ColumnData};
 pub use data::{AnyChunk, Chunk, Data, KeyedChunk, TextChunk};
 pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
-pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, OperatorState, Out, Wanted};
+pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, OperatorState, Origin, Origins, Out, Wanted};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
 pub use formats::{CSV_HEADER, Csv};
@@ -78,6 +80,7 @@ pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Prod
 pub use record::{Field, FieldType, FieldValue, Record, RecordError, Row};
 pub use time::{TimeBucket, Timestamp};
 pub use trial::Trial;
+pub use window::{Cover, Grid, Hop, HopRun, HopSize, WindowedStore, Windows};
 
 /// Text in a record: short ones (to 24 bytes) are stored inline, without allocation.
 pub type Text = compact_str::CompactString;

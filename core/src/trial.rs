@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use crate::batch::BatchId;
-use crate::erased::{ChunkMeta, Executor};
+use crate::erased::{ChunkMeta, Executor, Origins};
 use crate::error::{Error, Result};
 use crate::panics::{Panicked, catch};
 use crate::planner::Plan;
@@ -12,6 +12,7 @@ use crate::planner::Plan;
 pub struct Trial<'a> {
     plan: &'a Plan,
     executor: Executor,
+    origins: Origins,
 }
 
 impl<'a> Trial<'a> {
@@ -20,7 +21,13 @@ impl<'a> Trial<'a> {
         Self {
             plan,
             executor: plan.instantiate(),
+            origins: Origins::default(),
         }
+    }
+
+    /// As [`Executor::origins`]: where the record comes from that is tried next.
+    pub fn origins(&mut self, source: u32) -> Option<&mut Origins> {
+        self.plan.traces(source as usize).then_some(&mut self.origins)
     }
 
     /// Runs a chunk of one record of source number `source` through all steps and out of the maps, as its bytes; says what
@@ -36,6 +43,12 @@ impl<'a> Trial<'a> {
         outcome.err()
     }
 
+    fn say(&mut self, source: u32) {
+        if let Some(origins) = self.executor.origins(source) {
+            origins.clone_from(&self.origins);
+        }
+    }
+
     fn run(&mut self, source: u32, chunk: &mut dyn Any, twice: bool) -> Result<()> {
         let meta = ChunkMeta {
             source,
@@ -43,8 +56,10 @@ impl<'a> Trial<'a> {
             batch: BatchId(0),
         };
         if twice {
+            self.say(source);
             self.executor.push_shared(&meta, &*chunk)?;
         }
+        self.say(source);
         self.executor.push(&meta, chunk)?;
         let mut sum = Vec::new();
         for (store, deltas) in self.plan.stores().iter().zip(self.executor.take(Vec::new())?) {

@@ -449,3 +449,44 @@ fn a_port_name_at_run_time() {
     let name: &'static str = String::leak("My lines".to_string());
     let _ = Source::<str>::new(name);
 }
+
+/// A zone of another planet: said with the store, before anything runs.
+#[test]
+fn a_windowed_store_in_no_zone() {
+    const MARS: WindowedStore<String, u64> =
+        WindowedStore::new("views", &[HopSize::hours(1), HopSize::calendar_day()]).zone("Mars/Olympus");
+    let keyed = LINES.read().keyed(|line, out| out.emit((line, Timestamp(0)), 1));
+    let call = next_line();
+    let sum = keyed.windowed_sum_by_key(MARS);
+    assert_eq!(
+        refusal(sum),
+        format!(
+            "store `views` ({call}): `Mars/Olympus` is no time zone: write a name of the IANA database, such as `Europe/Paris` or \
+             `UTC`"
+        )
+    );
+}
+
+/// Hops of other sizes, or of a zone with other rules, are other values: the schema says which, the fingerprint changes, and how
+/// long they are kept is no part of it.
+#[test]
+fn hops_are_part_of_the_schema() {
+    const HOURS: WindowedStore<String, u64> = WindowedStore::new("views", &[HopSize::hours(1)]);
+    const KEPT: WindowedStore<String, u64> = WindowedStore::new("views", &[HopSize::hours(1).keep_days(9)]);
+    const DAYS: WindowedStore<String, u64> = WindowedStore::new("views", &[HopSize::hours(1), HopSize::calendar_day()]);
+    let plan = |store: WindowedStore<String, u64>| {
+        let keyed = LINES.read().keyed(|line, out| out.emit((line, Timestamp(0)), 1));
+        accepted(keyed.windowed_sum_by_key(store))
+    };
+    assert_eq!(plan(HOURS).stores()[0].schema(), "(text,hop) in hops 1h -> u64");
+    assert_eq!(plan(HOURS).fingerprint(), plan(KEPT).fingerprint());
+    let (paris, london) = (plan(DAYS.zone("Europe/Paris")), plan(DAYS.zone("Europe/London")));
+    assert_ne!(paris.fingerprint(), london.fingerprint());
+    assert_ne!(paris.fingerprint(), plan(HOURS).fingerprint());
+    let schema = paris.stores()[0].schema();
+    assert!(
+        schema.starts_with("(text,hop) in hops 1h,calendar-day Europe/Paris#"),
+        "{schema}"
+    );
+    assert!(!paris.stores()[0].reads(&london.stores()[0].schema()));
+}

@@ -79,6 +79,10 @@ pub(super) fn command<A: clap::Args>() -> Command {
                     .help("How many"),
             ),
         )
+        .subcommand(window(reads(sub(
+            "window",
+            "Sums over a window of event time, with what the window truly covers",
+        ))))
         .subcommand(
             sub(
                 "reconcile",
@@ -319,6 +323,55 @@ fn reads(c: Command) -> Command {
     )
     .arg(flag("json", "One JSON object a line"))
     .arg(flag("accept-holes", "Answer without lost ranges, and list them"))
+}
+
+fn window(c: Command) -> Command {
+    let time = |text: &str| Timestamp::parse(text).map_err(|e| e.to_string());
+    c.arg(
+        Arg::new("keys")
+            .value_name("KEY")
+            .num_args(1..)
+            .required(true)
+            .help("Keys; parts of a key with commas between"),
+    )
+    .arg(
+        Arg::new("last")
+            .long("last")
+            .value_name("LENGTH")
+            .help("So long before the end: 30s, 5m, 24h, 7d"),
+    )
+    .arg(
+        Arg::new("last-hops")
+            .long("last-hops")
+            .value_name("N:SIZE")
+            .help("The last hops of a size up to the end: 3:month is this month so far and the two before"),
+    )
+    .arg(
+        Arg::new("since")
+            .long("since")
+            .value_name("TIME")
+            .value_parser(time)
+            .help("From there on"),
+    )
+    .group(
+        clap::ArgGroup::new("window")
+            .args(["last", "last-hops", "since"])
+            .required(true),
+    )
+    .arg(
+        Arg::new("end")
+            .long("end")
+            .value_name("END")
+            .default_value("now")
+            .help("Where the window ends: now, sealed (where the newest sealed batch ends), or a time"),
+    )
+    .arg(
+        Arg::new("every")
+            .long("every")
+            .value_name("SIZE")
+            .help("One window after the other in place of one: 5m, 1h, 1d, calendar-day, week, month, quarter, year"),
+    )
+    .arg(flag("aligned", "Refuse a window that would be rounded to hops"))
 }
 
 /// What every command takes.
@@ -611,6 +664,32 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn read(m: &ArgMatches) -> Self {
         Self { dot: m.get_flag("dot") }
+    }
+}
+
+pub(super) struct WindowArgs {
+    pub(super) reads: Reads,
+    pub(super) keys: Vec<String>,
+    pub(super) last: Option<String>,
+    pub(super) last_hops: Option<String>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) end: String,
+    pub(super) every: Option<String>,
+    pub(super) aligned: bool,
+}
+
+impl WindowArgs {
+    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
+        Ok(Self {
+            reads: Reads::read(m),
+            keys: m.get_many("keys").into_iter().flatten().cloned().collect(),
+            last: m.get_one("last").cloned(),
+            last_hops: m.get_one("last-hops").cloned(),
+            since: m.get_one("since").copied(),
+            end: m.get_one::<String>("end").cloned().unwrap_or_else(|| "now".into()),
+            every: m.get_one("every").cloned(),
+            aligned: m.get_flag("aligned"),
+        })
     }
 }
 

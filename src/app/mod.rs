@@ -28,6 +28,7 @@ mod reports;
 mod settings;
 #[cfg(feature = "parquet")]
 mod upkeep;
+mod window;
 mod write;
 
 use std::collections::BTreeMap;
@@ -136,6 +137,7 @@ impl<Args: clap::Args> App<Args> {
             "gc" => gc::gc(&context, &cli::Gc::read(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
+            "window" => window::window(&context, &cli::WindowArgs::read(sub)?),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete")),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),

@@ -130,17 +130,7 @@ impl Lines {
             answer.to_json(&self.face, key)?.to_string()
         } else {
             let bad = |e: crate::algebra::DecodeError| Error::corrupt(format!("store `{}`: {e}", self.face.name));
-            let value = match &answer.value {
-                None => "(absent)".to_string(),
-                Some(bytes) => match self.face.value.json(bytes).map_err(bad)? {
-                    Value::Object(fields) => fields
-                        .iter()
-                        .map(|(name, v)| format!("{name}={}", brief(v)))
-                        .collect::<Vec<_>>()
-                        .join(" "),
-                    other => brief(&other),
-                },
-            };
+            let value = show_value(&self.face, answer.value.as_deref())?;
             format!(
                 "{}  {value}  offline until {}, fresh until {}",
                 self.face.key.text(key).map_err(bad)?,
@@ -152,6 +142,25 @@ impl Lines {
         let _ = writeln!(std::io::stdout(), "{line}");
         Ok(())
     }
+}
+
+/// A value for people.
+pub(super) fn show_value(face: &StoreFace, value: Option<&[u8]>) -> Result<String> {
+    let Some(bytes) = value else {
+        return Ok("(absent)".into());
+    };
+    let value = face
+        .value
+        .json(bytes)
+        .map_err(|e| Error::corrupt(format!("store `{}`: {e}", face.name)))?;
+    Ok(match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, v)| format!("{name}={}", brief(v)))
+            .collect::<Vec<_>>()
+            .join(" "),
+        other => brief(&other),
+    })
 }
 
 /// A value in a few characters: a sketch by its estimate, quantiles by their medians.

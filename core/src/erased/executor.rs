@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::ChunkMeta;
 use super::lanes::Deltas;
+use super::origins::{Lineage, Origin, Origins};
 use super::scan::{Operator, OperatorState};
 use super::stage::{ChunkType, Context, Held, Input, Stage};
 use crate::batch::BatchId;
@@ -17,9 +18,14 @@ use crate::rules::{Rule, kept};
 /// What all running instances of a plan share.
 pub(crate) struct Shape {
     /// Per step: the steps that follow, all of higher index, in the order in which they were said.
-    pub(crate) next: Vec<Vec<u32>>,
+    pub(crate) next: Vec<Vec<Follower>>,
     /// Per source: its readers.
-    pub(crate) sources: Vec<Vec<u32>>,
+    pub(crate) sources: Vec<Vec<Follower>>,
+    /// Per source and per step: whether a step behind it asks where records come from.
+    pub(crate) traced_sources: Vec<bool>,
+    pub(crate) traced: Vec<bool>,
+    /// Whether any does: without one nothing at all is done for it.
+    pub(crate) traces: bool,
     /// Per store: its step. The store of counters is the last, if there is one.
     pub(crate) sums: Vec<u32>,
     /// The place of the store of counters in `sums`.
@@ -30,12 +36,21 @@ pub(crate) struct Shape {
     pub(crate) holders: Vec<u32>,
     /// The places of the combiners among them.
     pub(crate) combiners: Vec<usize>,
+    /// Per combiner: how many pairs become of one behind it, where that is known beforehand.
+    pub(crate) fans: Vec<Option<u64>>,
     /// Per step: what it may count, and what to call it in an error.
     pub(crate) about: Vec<About>,
     /// The operators with memory.
     pub(crate) operators: Vec<u32>,
     /// Whether sums keep no sources, partitions and batches apart: order matters more.
     pub(crate) one_lane: bool,
+}
+
+/// A step that follows, and which of its inputs this is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Follower {
+    pub(crate) step: u32,
+    pub(crate) branch: u32,
 }
 
 pub(crate) struct About {
@@ -75,6 +90,12 @@ pub struct Executor {
     forgets: Option<usize>,
     /// Per step that holds values: how many pairs the steps behind it lately made of one.
     fans: Vec<u64>,
+    /// Where the records of the next chunk come from.
+    given: Origins,
+    /// Of the frames whose origins somebody asks for, in the same order.
+    traces: Vec<Vec<Origin>>,
+    /// Lists of origins, empty.
+    lists: Vec<Vec<Origin>>,
 }
 
 /// Pairs that a combiner may become when it hands on what it holds: so much more than its budget a run may hold.
@@ -92,7 +113,10 @@ impl Executor {
             emitted: vec![0; slots.len()],
             // Before it is known, of combiners a careful guess.
             fans: (0..holders.len())
-                .map(|h| if shape.combiners.contains(&h) { 512 } else { 0 })
+                .map(|h| match shape.combiners.iter().position(|c| *c == h) {
+                    Some(i) => shape.fans[i].unwrap_or(512),
+                    None => 0,
+                })
                 .collect(),
             shape,
             slots,
@@ -104,9 +128,22 @@ impl Executor {
                 times: NonZeroU64::MIN,
                 state: None,
                 counts: Vec::new(),
+                lineage: Lineage::default(),
+                origins: Vec::new(),
+                batch: BatchId::MAX,
             },
             forgets: None,
+            given: Origins::default(),
+            traces: Vec::new(),
+            lists: Vec::new(),
         }
+    }
+
+    /// Where the platform says of which records the next chunk of a source is made, before it pushes it; `None` when no step
+    /// behind the source asks.
+    pub fn origins(&mut self, source: u32) -> Option<&mut Origins> {
+        let traced = self.shape.traced_sources.get(source as usize) == Some(&true);
+        traced.then_some(&mut self.given)
     }
 
     /// Runs a chunk of source number `meta.source` through all steps. What is left in the chunk is unspecified.
@@ -129,15 +166,22 @@ impl Executor {
         };
         for (i, &reader) in readers.iter().enumerate() {
             let last = i + 1 == readers.len();
-            self.feed(&shape, meta, times, reader, chunk, last)?;
+            self.begin(&shape, meta, times);
+            self.trace(&shape, meta);
+            self.feed(&shape, reader, chunk, last)?;
         }
+        self.given.list.clear();
         self.relieve(&shape)
     }
 
     /// Combiners hand on what they hold before it would become more than [`EXPANDED`] pairs: behind a step that makes many
     /// keys of one, a full combiner would be many times its size.
     fn relieve(&mut self, shape: &Arc<Shape>) -> Result<()> {
-        for &holder in &shape.combiners {
+        for (&holder, known) in shape.combiners.iter().zip(&shape.fans) {
+            // What is known is no surprise: `is_full` counts it.
+            if known.is_some() {
+                continue;
+            }
             let held = self.held(shape.holders[holder])?.len() as u64;
             if held > 0 && held.saturating_mul(self.fans[holder]) >= EXPANDED {
                 self.hand_on(shape, holder)?;
@@ -156,7 +200,12 @@ impl Executor {
         let before = self.emitted.clone();
         self.emit(shape, step)?;
         let made = self.emitted.iter().zip(before).map(|(now, before)| now - before).max();
-        self.fans[holder] = made.unwrap_or(0).div_ceil(held).max(1);
+        let known = shape
+            .combiners
+            .iter()
+            .position(|c| *c == holder)
+            .and_then(|i| shape.fans[i]);
+        self.fans[holder] = known.unwrap_or_else(|| made.unwrap_or(0).div_ceil(held).max(1));
         Ok(())
     }
 
@@ -171,22 +220,23 @@ impl Executor {
         };
         for &reader in readers {
             self.begin(&shape, meta, NonZeroU64::MIN);
+            self.trace(&shape, meta);
             let mut at = 0;
             while !self.run(&shape, reader, Input::Shared(chunk), &mut at)? {}
         }
+        self.given.list.clear();
         self.relieve(&shape)
     }
 
-    fn feed(
-        &mut self,
-        shape: &Shape,
-        meta: &ChunkMeta,
-        times: NonZeroU64,
-        reader: u32,
-        chunk: &mut dyn Any,
-        own: bool,
-    ) -> Result<()> {
-        self.begin(shape, meta, times);
+    /// Where the records of a source's chunk come from.
+    fn trace(&mut self, shape: &Shape, meta: &ChunkMeta) {
+        if shape.traces && shape.traced_sources[meta.source as usize] {
+            self.cx.origins.extend_from_slice(&self.given.list);
+            self.cx.batch = self.given.batch;
+        }
+    }
+
+    fn feed(&mut self, shape: &Shape, reader: Follower, chunk: &mut dyn Any, own: bool) -> Result<()> {
         let mut at = 0;
         loop {
             let input = if own {
@@ -206,55 +256,68 @@ impl Executor {
         // What an error left behind belongs to a chunk that nobody commits.
         self.stack.clear();
         self.cx.counts.clear();
+        if shape.traces {
+            self.cx.origins.clear();
+            self.traces.clear();
+        }
     }
 
     /// One run of one step, and of everything that follows from it.
-    fn run(&mut self, shape: &Shape, step: u32, input: Input<'_>, at: &mut usize) -> Result<bool> {
-        let done = {
-            let Self {
-                slots,
-                pools,
-                cx,
-                stack,
-                emitted,
-                ..
-            } = self;
-            work(shape, slots, pools, cx, stack, emitted, step, input, at)?
-        };
-        self.take_counts(shape, step)?;
+    fn run(&mut self, shape: &Shape, step: Follower, input: Input<'_>, at: &mut usize) -> Result<bool> {
+        if shape.traces {
+            self.run_all::<true>(shape, step, input, at)
+        } else {
+            self.run_all::<false>(shape, step, input, at)
+        }
+    }
+
+    fn run_all<const TRACES: bool>(
+        &mut self,
+        shape: &Shape,
+        step: Follower,
+        input: Input<'_>,
+        at: &mut usize,
+    ) -> Result<bool> {
+        let done = self.parts().work::<TRACES>(shape, step, input, at)?;
+        self.take_counts(shape, step.step)?;
         while let Some(mut frame) = self.stack.pop() {
             let followers = &shape.next[frame.of as usize];
             let step = followers[frame.next as usize];
             let last = frame.next as usize + 1 == followers.len();
-            let Self {
-                slots,
-                pools,
-                cx,
-                stack,
-                emitted,
-                ..
-            } = self;
-            let kept = stack.len();
+            let kept = self.stack.len();
+            let traced = TRACES && shape.traced[frame.of as usize];
+            if traced {
+                self.cx.origins = self.traces.pop().unwrap_or_default();
+            }
+            let kept_traces = self.traces.len();
             let input = if last {
                 Input::Owned(&mut *frame.chunk)
             } else {
                 Input::Shared(&*frame.chunk)
             };
-            let done = work(shape, slots, pools, cx, stack, emitted, step, input, &mut frame.at)?;
+            let done = self.parts().work::<TRACES>(shape, step, input, &mut frame.at)?;
             if done && last {
                 // Its space is free before the steps that follow run: a long chain lives on a few chunks.
                 frame.chunk.clear();
-                if let Some((_, pool)) = slots[frame.of as usize].out {
-                    pools[pool as usize].push(frame.chunk);
+                if let Some((_, pool)) = self.slots[frame.of as usize].out {
+                    self.pools[pool as usize].push(frame.chunk);
+                }
+                if traced {
+                    self.cx.origins.clear();
+                    self.lists.push(std::mem::take(&mut self.cx.origins));
                 }
             } else {
                 if done {
                     frame.at = 0;
                     frame.next += 1;
                 }
-                stack.insert(kept, frame);
+                self.stack.insert(kept, frame);
+                if traced {
+                    let origins = std::mem::take(&mut self.cx.origins);
+                    self.traces.insert(kept_traces, origins);
+                }
             }
-            self.take_counts(shape, step)?;
+            self.take_counts(shape, step.step)?;
         }
         Ok(done)
     }
@@ -318,7 +381,8 @@ impl Executor {
                 let followers = &shape.next[step as usize];
                 for (i, &follower) in followers.iter().enumerate() {
                     let last = i + 1 == followers.len();
-                    self.feed(shape, meta, NonZeroU64::MIN, follower, chunk, last)?;
+                    self.begin(shape, meta, NonZeroU64::MIN);
+                    self.feed(shape, follower, chunk, last)?;
                 }
                 Ok(())
             }),
@@ -442,45 +506,95 @@ impl Executor {
         written.ok_or_else(|| Error::bug(format!("there is no sink number {sink}")))
     }
 
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            slots: &mut self.slots,
+            pools: &mut self.pools,
+            cx: &mut self.cx,
+            stack: &mut self.stack,
+            emitted: &mut self.emitted,
+            traces: &mut self.traces,
+            lists: &mut self.lists,
+        }
+    }
+
     fn held(&mut self, step: u32) -> Result<&mut dyn Held> {
         let held = self.slots.get_mut(step as usize).and_then(|s| s.stage.held());
         held.ok_or_else(|| Error::bug(format!("step {step} holds nothing")))
     }
 }
 
-/// One run of one step; what it emits goes onto the stack.
-#[allow(clippy::too_many_arguments, reason = "the parts of an executor, borrowed apart")]
-fn work(
-    shape: &Shape,
-    slots: &mut [Slot],
-    pools: &mut [Vec<Box<dyn AnyChunk>>],
-    cx: &mut Context,
-    stack: &mut Vec<Frame>,
-    emitted: &mut [u64],
-    step: u32,
-    input: Input<'_>,
-    at: &mut usize,
-) -> Result<bool> {
-    let slot = &mut slots[step as usize];
-    let Some((ty, pool)) = slot.out else {
-        return slot.stage.run(cx, input, at, &mut ());
-    };
-    let pool = &mut pools[pool as usize];
-    let mut out = pool.pop().unwrap_or_else(ty.make);
-    let done = slot.stage.run(cx, input, at, &mut *out)?;
-    emitted[step as usize] += out.len() as u64;
-    if out.is_empty() || shape.next[step as usize].is_empty() {
-        out.clear();
-        pool.push(out);
-    } else {
-        stack.push(Frame {
+/// The parts of an executor that a step at work needs.
+struct Parts<'a> {
+    slots: &'a mut [Slot],
+    pools: &'a mut [Vec<Box<dyn AnyChunk>>],
+    cx: &'a mut Context,
+    stack: &'a mut Vec<Frame>,
+    emitted: &'a mut [u64],
+    traces: &'a mut Vec<Vec<Origin>>,
+    lists: &'a mut Vec<Vec<Origin>>,
+}
+
+impl Parts<'_> {
+    /// One run of one step; what it emits goes onto the stack.
+    #[inline]
+    fn work<const TRACES: bool>(
+        mut self,
+        shape: &Shape,
+        follower: Follower,
+        input: Input<'_>,
+        at: &mut usize,
+    ) -> Result<bool> {
+        if !TRACES || follower.branch == 0 || self.cx.origins.is_empty() {
+            return self.work_on::<TRACES>(shape, follower.step, input, at);
+        }
+        let mut origins = self.lists.pop().unwrap_or_default();
+        origins.extend(self.cx.origins.iter().map(|o| o.by(follower.step, follower.branch)));
+        std::mem::swap(&mut origins, &mut self.cx.origins);
+        let done = self.work_on::<TRACES>(shape, follower.step, input, at)?;
+        std::mem::swap(&mut origins, &mut self.cx.origins);
+        origins.clear();
+        self.lists.push(origins);
+        Ok(done)
+    }
+
+    #[inline]
+    fn work_on<const TRACES: bool>(
+        &mut self,
+        shape: &Shape,
+        step: u32,
+        input: Input<'_>,
+        at: &mut usize,
+    ) -> Result<bool> {
+        let slot = &mut self.slots[step as usize];
+        if TRACES {
+            self.cx.lineage.begin(shape.traced[step as usize]);
+        }
+        let Some((ty, pool)) = slot.out else {
+            return slot.stage.run(self.cx, input, at, &mut ());
+        };
+        let pool = &mut self.pools[pool as usize];
+        let mut out = pool.pop().unwrap_or_else(ty.make);
+        let done = slot.stage.run(self.cx, input, at, &mut *out)?;
+        self.emitted[step as usize] += out.len() as u64;
+        if out.is_empty() || shape.next[step as usize].is_empty() {
+            out.clear();
+            pool.push(out);
+            return Ok(done);
+        }
+        if TRACES && shape.traced[step as usize] {
+            let mut origins = self.lists.pop().unwrap_or_default();
+            self.cx.lineage.origins(&self.cx.origins, out.len(), &mut origins)?;
+            self.traces.push(origins);
+        }
+        self.stack.push(Frame {
             chunk: out,
             of: step,
             next: 0,
             at: 0,
         });
+        Ok(done)
     }
-    Ok(done)
 }
 
 /// Stands in for a step that is emitting.

@@ -31,7 +31,7 @@ impl<K: Key> Scratch<K> {
 }
 
 /// What a closure does with the chunk from record `at` on; moves `at`.
-trait Steps<V, C>: Send {
+pub(super) trait Steps<V, C>: Send {
     fn some(&mut self, cx: &mut Context, chunk: &KeyedChunk<V>, at: &mut usize, out: &mut C) -> Result<()>;
 }
 
@@ -49,7 +49,10 @@ impl<V: Send + 'static, C: Any, S: Steps<V, C>> Stage for Reading<V, C, S> {
     }
 }
 
-fn reading<V: Send + 'static, C: Any>(step: &'static str, steps: impl Steps<V, C> + 'static) -> Box<dyn Stage> {
+pub(super) fn reading<V: Send + 'static, C: Any>(
+    step: &'static str,
+    steps: impl Steps<V, C> + 'static,
+) -> Box<dyn Stage> {
     Box::new(Reading {
         step,
         steps,
@@ -68,19 +71,19 @@ impl<V, C, F> Stage for Whole<V, C, F>
 where
     V: Send + 'static,
     C: Any,
-    F: FnMut(In<'_, KeyedChunk<V>>, &mut C) -> Result<()> + Send,
+    F: FnMut(&mut Context, In<'_, KeyedChunk<V>>, &mut C) -> Result<()> + Send,
 {
-    fn run(&mut self, _: &mut Context, input: Input<'_>, _: &mut usize, out: &mut dyn Any) -> Result<bool> {
-        (self.f)(input.open(self.step)?, output(out, self.step)?)?;
+    fn run(&mut self, cx: &mut Context, input: Input<'_>, _: &mut usize, out: &mut dyn Any) -> Result<bool> {
+        (self.f)(cx, input.open(self.step)?, output(out, self.step)?)?;
         Ok(true)
     }
 }
 
-fn whole<V, C, F>(step: &'static str, f: F) -> Box<dyn Stage>
+pub(super) fn whole<V, C, F>(step: &'static str, f: F) -> Box<dyn Stage>
 where
     V: Send + 'static,
     C: Any,
-    F: FnMut(In<'_, KeyedChunk<V>>, &mut C) -> Result<()> + Send + 'static,
+    F: FnMut(&mut Context, In<'_, KeyedChunk<V>>, &mut C) -> Result<()> + Send + 'static,
 {
     Box::new(Whole {
         step,
@@ -110,8 +113,12 @@ where
     fn some(&mut self, cx: &mut Context, chunk: &KeyedChunk<V>, at: &mut usize, out: &mut KeyedChunk<U>) -> Result<()> {
         let KeyedPairs { step, key, f } = &mut self.0;
         let mut out = KeyedOut::new(out, &mut cx.counts);
+        let asked = cx.lineage.is_asked();
         for (bytes, value) in chunk.keys_from(*at).zip(&chunk.values[*at..]) {
             f(key.read(step, bytes)?, value, &mut out);
+            if asked {
+                cx.lineage.many(*at, out.chunk.values.len());
+            }
             *at += 1;
             if out.chunk.values.len() >= CHUNK {
                 break;
@@ -149,11 +156,15 @@ where
             items: values,
             counts: &mut cx.counts,
         };
+        let asked = cx.lineage.is_asked();
         for (key, value) in chunk.keys_from(*at).zip(&chunk.values[*at..]) {
             (self.0)(value, &mut into);
             for _ in ends.len()..into.items.len() {
                 bytes.extend_from_slice(key);
                 ends.push(bytes.len() as u32);
+            }
+            if asked {
+                cx.lineage.many(*at, into.items.len());
             }
             *at += 1;
             if into.items.len() >= CHUNK {
@@ -184,8 +195,9 @@ where
     V: Clone,
     F: Fn(&K, &mut KeysOut<'_, K2>) + Send + Sync,
 {
-    fn some(&mut self, _: &mut Context, chunk: &KeyedChunk<V>, at: &mut usize, out: &mut KeyedChunk<V>) -> Result<()> {
+    fn some(&mut self, cx: &mut Context, chunk: &KeyedChunk<V>, at: &mut usize, out: &mut KeyedChunk<V>) -> Result<()> {
         let FlatMapKeys { key, f } = &mut self.0;
+        let asked = cx.lineage.is_asked();
         for (bytes, value) in chunk.keys_from(*at).zip(&chunk.values[*at..]) {
             let mut keys = KeysOut {
                 bytes: &mut out.bytes,
@@ -195,6 +207,9 @@ where
             f(key.read("flat-map-keys", bytes)?, &mut keys);
             if out.ends.len() > out.values.len() {
                 out.values.resize(out.ends.len(), value.clone());
+            }
+            if asked {
+                cx.lineage.many(*at, out.values.len());
             }
             *at += 1;
             if out.values.len() >= CHUNK {
@@ -217,7 +232,7 @@ where
 }
 
 /// Values under other keys.
-fn move_values<V: Clone>(input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>) {
+pub(super) fn move_values<V: Clone>(input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>) {
     match input {
         In::Shared(chunk) => out.values.extend_from_slice(&chunk.values),
         In::Owned(chunk) => out.values.append(&mut chunk.values),
@@ -248,7 +263,7 @@ where
     let mut key = Scratch::<K>(None);
     whole(
         "map-keys",
-        move |input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>| {
+        move |_: &mut Context, input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>| {
             for bytes in look(&input).keys() {
                 f(key.read("map-keys", bytes)?).encode_key(&mut out.bytes);
                 out.ends.push(out.bytes.len() as u32);
@@ -265,11 +280,14 @@ where
     U: Send + 'static,
     F: Fn(&V) -> U + Send + Sync + 'static,
 {
-    whole(step, move |input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<U>| {
-        out.values.extend(look(&input).values.iter().map(|v| f(v)));
-        move_keys(input, out);
-        Ok(())
-    })
+    whole(
+        step,
+        move |_: &mut Context, input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<U>| {
+            out.values.extend(look(&input).values.iter().map(|v| f(v)));
+            move_keys(input, out);
+            Ok(())
+        },
+    )
 }
 
 struct FilterKeys<K, F> {
@@ -280,7 +298,7 @@ struct FilterKeys<K, F> {
 }
 
 impl<K: Key, F: Fn(&K) -> bool + Send + Sync> Stage for FilterKeys<K, F> {
-    fn run(&mut self, _: &mut Context, input: Input<'_>, _: &mut usize, out: &mut dyn Any) -> Result<bool> {
+    fn run(&mut self, cx: &mut Context, input: Input<'_>, _: &mut usize, out: &mut dyn Any) -> Result<bool> {
         let Self { key, f, flags, chunks } = self;
         let mut look = |chunk: &dyn AnyKeyed| -> Result<()> {
             let (bytes, ends) = chunk.keys();
@@ -309,6 +327,7 @@ impl<K: Key, F: Fn(&K) -> bool + Send + Sync> Stage for FilterKeys<K, F> {
             },
         };
         if fits {
+            cx.lineage.flags(flags);
             Ok(true)
         } else {
             Err(Error::bug("step filter-keys was handed something else than pairs"))
@@ -338,9 +357,10 @@ where
     let mut flags = Vec::new();
     whole(
         "filter-values",
-        move |input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>| {
+        move |cx: &mut Context, input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<V>| {
             flags.clear();
             flags.extend(look(&input).values.iter().map(|value| f(value)));
+            cx.lineage.flags(&flags);
             match input {
                 In::Shared(chunk) => chunk.copy(&flags, out),
                 In::Owned(chunk) => chunk.keep(&flags, out),
@@ -355,51 +375,63 @@ fn owned_key<K: Key>(step: &str, bytes: &[u8]) -> Result<K> {
 }
 
 pub(crate) fn pairs<K: Key, V: Clone + Send + 'static>() -> Box<dyn Stage> {
-    whole("pairs", |input: In<'_, KeyedChunk<V>>, out: &mut Vec<(K, V)>| {
-        match input {
-            In::Shared(chunk) => {
-                for (key, value) in chunk.keys().zip(&chunk.values) {
-                    out.push((owned_key("pairs", key)?, value.clone()));
+    whole(
+        "pairs",
+        |_: &mut Context, input: In<'_, KeyedChunk<V>>, out: &mut Vec<(K, V)>| {
+            match input {
+                In::Shared(chunk) => {
+                    for (key, value) in chunk.keys().zip(&chunk.values) {
+                        out.push((owned_key("pairs", key)?, value.clone()));
+                    }
+                }
+                In::Owned(KeyedChunk { bytes, ends, values }) => {
+                    for (i, value) in values.drain(..).enumerate() {
+                        let key = &bytes[start_of(ends, i)..ends[i] as usize];
+                        out.push((owned_key("pairs", key)?, value));
+                    }
                 }
             }
-            In::Owned(KeyedChunk { bytes, ends, values }) => {
-                for (i, value) in values.drain(..).enumerate() {
-                    let key = &bytes[start_of(ends, i)..ends[i] as usize];
-                    out.push((owned_key("pairs", key)?, value));
-                }
-            }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }
 
 pub(crate) fn keys<K: Key, V: Send + 'static>() -> Box<dyn Stage> {
-    whole("keys", |input: In<'_, KeyedChunk<V>>, out: &mut Vec<K>| {
-        for key in look(&input).keys() {
-            out.push(owned_key("keys", key)?);
-        }
-        Ok(())
-    })
+    whole(
+        "keys",
+        |_: &mut Context, input: In<'_, KeyedChunk<V>>, out: &mut Vec<K>| {
+            for key in look(&input).keys() {
+                out.push(owned_key("keys", key)?);
+            }
+            Ok(())
+        },
+    )
 }
 
 pub(crate) fn values<V: Clone + Send + 'static>() -> Box<dyn Stage> {
-    whole("values", |input: In<'_, KeyedChunk<V>>, out: &mut Vec<V>| {
-        match input {
-            In::Shared(chunk) => out.extend_from_slice(&chunk.values),
-            In::Owned(chunk) => out.append(&mut chunk.values),
-        }
-        Ok(())
-    })
+    whole(
+        "values",
+        |_: &mut Context, input: In<'_, KeyedChunk<V>>, out: &mut Vec<V>| {
+            match input {
+                In::Shared(chunk) => out.extend_from_slice(&chunk.values),
+                In::Owned(chunk) => out.append(&mut chunk.values),
+            }
+            Ok(())
+        },
+    )
 }
 
 pub(crate) fn swap<K: Key, V: AsKey + Send + 'static>() -> Box<dyn Stage> {
-    whole("swap", |input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<K>| {
-        let chunk = look(&input);
-        for (key, value) in chunk.keys().zip(&chunk.values) {
-            value.encode_key(&mut out.bytes);
-            out.ends.push(out.bytes.len() as u32);
-            out.values.push(owned_key("swap", key)?);
-        }
-        within(out)
-    })
+    whole(
+        "swap",
+        |_: &mut Context, input: In<'_, KeyedChunk<V>>, out: &mut KeyedChunk<K>| {
+            let chunk = look(&input);
+            for (key, value) in chunk.keys().zip(&chunk.values) {
+                value.encode_key(&mut out.bytes);
+                out.ends.push(out.bytes.len() as u32);
+                out.values.push(owned_key("swap", key)?);
+            }
+            within(out)
+        },
+    )
 }

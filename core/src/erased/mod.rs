@@ -4,33 +4,44 @@
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
 //! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
 //! - `scan`: operators that remember values per key, and what they ask of the platform;
-//! - `sum`, `lanes`: values per key, combined in memory.
+//! - `sum`, `lanes`: values per key, combined in memory; `hops`: the key steps of windowed sums;
+//! - `origins`: where records come from, for steps that ask.
 
 mod counting;
 mod emit;
 mod executor;
+mod hops;
 mod keyed;
 mod lanes;
+mod origins;
+#[cfg(test)]
+mod origins_tests;
 mod records;
 mod scan;
 mod stage;
 mod sum;
+#[cfg(any(test, feature = "testing"))]
+mod traced;
 mod write;
 
 pub(crate) use counting::{counted_keyed, counted_records};
 pub use emit::{KeyedOut, KeysOut, Out};
 pub use executor::Executor;
-pub(crate) use executor::{About, Shape, Slot};
+pub(crate) use executor::{About, Follower, Shape, Slot};
+pub(crate) use hops::{SharedGrid, expand_hops, hop_starts};
 pub(crate) use keyed::{
     filter_keys, filter_values, flat_map_keys, flat_map_values, keyed_to_keyed, keys, map_keys, map_values, pairs,
     swap, values,
 };
 pub use lanes::{Delta, Deltas};
+pub use origins::{Origin, Origins};
 pub(crate) use records::{filter, flat_map, key_by, to_keyed};
 pub use scan::{OperatorState, Wanted, in_two_domains};
 pub(crate) use scan::{Standing, changes_stage, scan_stage, totals_stage};
 pub(crate) use stage::{ChunkType, Stage};
-pub(crate) use sum::{absorb_stage, combine_stage, sum_stage};
+pub(crate) use sum::{absorb_first_stage, absorb_stage, combine_stage, sum_stage};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use traced::with_origins;
 pub(crate) use write::write_stage;
 
 use crate::batch::BatchId;

@@ -31,8 +31,12 @@ where
             items,
             counts: &mut cx.counts,
         };
+        let asked = cx.lineage.is_asked();
         for item in chunk.iter_from(*at) {
             (self.f)(item, &mut out);
+            if asked {
+                cx.lineage.many(*at, out.items.len());
+            }
             *at += 1;
             if out.items.len() >= CHUNK {
                 break;
@@ -60,18 +64,35 @@ struct Filter<T: ?Sized, F> {
     _t: PhantomData<fn(Box<T>)>,
 }
 
-impl<T: Data + ?Sized, F: Fn(&T) -> bool + Send + Sync> Stage for Filter<T, F> {
-    fn run(&mut self, _: &mut Context, input: Input<'_>, at: &mut usize, out: &mut dyn Any) -> Result<bool> {
-        let out = output::<T::Chunk>(out, "filter")?;
-        match input.open::<T::Chunk>("filter")? {
-            In::Shared(chunk) => {
-                for item in chunk.iter().filter(|item| (self.f)(item)) {
-                    out.add(item);
-                }
+fn keep_some<T: ?Sized + 'static, C: Chunk<T>>(input: In<'_, C>, out: &mut C, mut keep: impl FnMut(&T) -> bool) {
+    match input {
+        In::Shared(chunk) => {
+            for item in chunk.iter().filter(|item| keep(item)) {
+                out.add(item);
             }
-            In::Owned(chunk) => chunk.move_some(out, |item| (self.f)(item)),
         }
+        In::Owned(chunk) => chunk.move_some(out, keep),
+    }
+}
+
+impl<T: Data + ?Sized, F: Fn(&T) -> bool + Send + Sync> Stage for Filter<T, F> {
+    fn run(&mut self, cx: &mut Context, input: Input<'_>, at: &mut usize, out: &mut dyn Any) -> Result<bool> {
+        let out = output::<T::Chunk>(out, "filter")?;
+        let input = input.open::<T::Chunk>("filter")?;
         *at = 0;
+        if !cx.lineage.is_asked() {
+            keep_some(input, out, |item| (self.f)(item));
+            return Ok(true);
+        }
+        let mut place = 0;
+        keep_some(input, out, |item| {
+            let keep = (self.f)(item);
+            if keep {
+                cx.lineage.kept(place);
+            }
+            place += 1;
+            keep
+        });
         Ok(true)
     }
 }
@@ -95,8 +116,12 @@ where
     fn run(&mut self, cx: &mut Context, input: Input<'_>, at: &mut usize, out: &mut dyn Any) -> Result<bool> {
         let chunk = input.read::<T::Chunk>(self.step)?;
         let mut out = KeyedOut::new(output(out, self.step)?, &mut cx.counts);
+        let asked = cx.lineage.is_asked();
         for item in chunk.iter_from(*at) {
             (self.f)(item, &mut out);
+            if asked {
+                cx.lineage.many(*at, out.chunk.values.len());
+            }
             *at += 1;
             if out.chunk.values.len() >= CHUNK {
                 break;

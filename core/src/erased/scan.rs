@@ -403,12 +403,14 @@ where
         let Some(known) = domains.get_mut(domain) else {
             return Ok(true);
         };
+        let asked = cx.lineage.is_asked();
         let mut out = KeyedOut::<K2, W>::new(out, &mut cx.counts);
         let places = hints.iter().copied().zip(hashes.iter().copied());
         for ((bytes, item), place) in chunk.keys_from(*at).zip(&chunk.values[*at..]).zip(places) {
             let changed = add::<V, Both>(known, place, bytes, item.clone())?;
-            *at += 1;
-            let Some((before, after)) = changed else { continue };
+            let Some((before, after)) = changed else {
+                return Err(Error::bug("a value that was added is not there"));
+            };
             let key = self.key.read("totals", bytes)?;
             if let Some(before) = before {
                 let from = out.chunk.values.len();
@@ -416,6 +418,10 @@ where
                 out.chunk.values.iter_mut().skip(from).for_each(Group::negate);
             }
             (self.f)(key, &after, &mut out);
+            if asked {
+                cx.lineage.many(*at, out.chunk.values.len());
+            }
+            *at += 1;
             if out.chunk.values.len() >= CHUNK {
                 break;
             }

@@ -6,7 +6,9 @@ use std::num::NonZeroU64;
 
 use super::ChunkMeta;
 use super::lanes::Deltas;
+use super::origins::{Lineage, Origin};
 use super::scan::{Operator, OperatorState};
+use crate::batch::BatchId;
 use crate::data::{AnyChunk, AnyKeyed, KeyedChunk};
 use crate::error::{Error, Result};
 
@@ -64,6 +66,12 @@ pub(crate) struct Context {
     pub(crate) state: Option<Box<dyn OperatorState>>,
     /// Counters and by how much: taken up by the executor after each run.
     pub(crate) counts: Vec<(&'static str, u64)>,
+    /// Where what the step emits comes from.
+    pub(crate) lineage: Lineage,
+    /// Where the records of the chunk come from; empty unless the step or one behind it asks.
+    pub(crate) origins: Vec<Origin>,
+    /// The batch that these are in, which need not be the lane's.
+    pub(crate) batch: BatchId,
 }
 
 /// A step that is running.

@@ -272,3 +272,8 @@ pub(crate) fn absorb_stage<I: Clone + Send + 'static, V: Absorb<I> + Codec>(step
 pub(crate) fn combine_stage<V: Semigroup + Codec>() -> Box<dyn Stage> {
     sum::<V, V, BySum>("combine", false)
 }
+
+/// Absorbs records before a step that would multiply their keys: what goes on are states.
+pub(crate) fn absorb_first_stage<I: Clone + Send + 'static, V: Absorb<I> + Codec>() -> Box<dyn Stage> {
+    sum::<I, V, ByAbsorb>("absorb", false)
+}

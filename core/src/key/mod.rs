@@ -16,6 +16,7 @@ mod parts;
 mod text;
 mod tuple;
 
+pub(crate) use parts::next as next_part;
 pub use rufous_algebra::DecodeError as KeyError;
 use serde_json::Value;
 

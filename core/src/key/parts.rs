@@ -7,7 +7,7 @@ use super::{AsKey, Key, KeyError, KeyOf};
 use crate::time::{TimeBucket, Timestamp};
 
 /// Takes the next part as typed.
-pub(super) fn next<'a>(parts: &mut &[&'a str], what: &str) -> Result<&'a str, KeyError> {
+pub(crate) fn next<'a>(parts: &mut &[&'a str], what: &str) -> Result<&'a str, KeyError> {
     let Some((first, rest)) = parts.split_first() else {
         return Err(KeyError::new(format!("a part is missing: {what}")));
     };

@@ -111,6 +111,19 @@ impl PlanGraph {
         }
         readers
     }
+    /// Per node: whether a step behind it asks where its records come from. Sums let nobody know that.
+    pub(crate) fn traced(&self) -> Vec<bool> {
+        let readers = self.readers();
+        let mut traced = vec![false; self.nodes.len()];
+        for id in self.order().into_iter().rev() {
+            traced[id] = readers[id].iter().any(|&reader| match &self.nodes[reader].kind {
+                Kind::Step(step) => step.traces || traced[reader],
+                Kind::Merge | Kind::Scan { .. } | Kind::Write(_) => traced[reader],
+                Kind::Source { .. } | Kind::Combine { .. } | Kind::Sum(_) => false,
+            });
+        }
+        traced
+    }
     /// The nodes with every input before its readers; of two that may stand first the lower one does. Fewer than there are
     /// when the graph has a circle.
     pub(crate) fn order(&self) -> Vec<Id> {
@@ -140,7 +153,7 @@ impl PlanGraph {
 pub(crate) fn call((word, about): (&str, &str), name: Option<&str>, at: &Location<'_>) -> String {
     let what = match (word, about) {
         ("read" | "source", about) => format!("source `{about}`"),
-        ("sum-by-key" | "aggregate-by-key", about) => format!("store `{about}`"),
+        ("sum-by-key" | "aggregate-by-key" | "windowed-sum-by-key", about) => format!("store `{about}`"),
         ("write", about) => format!("sink `{about}`"),
         ("combine", "") => "combiner of a step without a name".into(),
         ("combine", about) => format!("combiner of step `{about}`"),

@@ -10,9 +10,10 @@ use super::normal::Said;
 use super::operators::OperatorFace;
 use super::plan::{Pieces, Plan, StepMaker};
 use super::{dot, explain};
-use crate::erased::{About, Shape, Standing, sum_stage};
+use crate::erased::{About, Follower, Shape, Standing, sum_stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
+use crate::graph::{Arity, Contract};
 use crate::port::COUNTERS;
 
 /// What the graph comes to.
@@ -58,27 +59,38 @@ pub(super) fn lay_out(
         }
     }
     let steps = layout.step.len();
+    let readers = graph.readers();
+    let traced = graph.traced();
     let mut shape = Shape {
         next: vec![Vec::new(); steps],
         sources: vec![Vec::new(); layout.sources.len()],
+        traced_sources: vec![false; layout.sources.len()],
+        traced: Vec::with_capacity(steps + 1),
+        traces: traced.contains(&true),
         sums: Vec::new(),
         counters: None,
         writes: Vec::new(),
         holders: Vec::new(),
         combiners: Vec::new(),
         operators: Vec::new(),
+        fans: Vec::new(),
         about: Vec::with_capacity(steps + 1),
         one_lane: graph.in_order,
     };
     for &id in &order {
         let node = &graph.nodes[id];
         let Some(&step) = layout.step.get(&id) else { continue };
-        for input in &node.inputs {
+        for (branch, input) in (0..).zip(&node.inputs) {
+            let follower = Follower { step, branch };
             match layout.step.get(input) {
-                Some(&from) => shape.next[from as usize].push(step),
-                None => shape.sources[number[input]].push(step),
+                Some(&from) => shape.next[from as usize].push(follower),
+                None => {
+                    shape.sources[number[input]].push(follower);
+                    shape.traced_sources[number[input]] |= traced[*input];
+                }
             }
         }
+        shape.traced.push(traced[id]);
     }
     let mut makers = Vec::with_capacity(steps + 1);
     let mut sinks = Vec::new();
@@ -101,6 +113,7 @@ pub(super) fn lay_out(
             Kind::Combine { make, takes, .. } => {
                 emits = false;
                 shape.combiners.push(shape.holders.len());
+                shape.fans.push(known_fan(&graph, &readers, id));
                 shape.holders.push(step);
                 let (make, takes) = (make.clone(), *takes);
                 Arc::new(move || make(takes))
@@ -164,6 +177,7 @@ pub(super) fn lay_out(
         let step = makers.len() as u32;
         makers.push((Arc::new(|| sum_stage::<u64>("counters")), None));
         shape.next.push(Vec::new());
+        shape.traced.push(false);
         shape.about.push(About {
             name: format!("store `{}`", COUNTERS.name()),
             named: None,
@@ -199,6 +213,23 @@ pub(super) fn lay_out(
         counters: layout.counters,
         sinks,
     }))
+}
+
+/// How many pairs become of one on the way from a combiner to its sums, if every step between says so beforehand.
+fn known_fan(graph: &PlanGraph, readers: &[Vec<Id>], combiner: Id) -> Option<u64> {
+    let (mut fan, mut at) = (1_u64, combiner);
+    loop {
+        let [next] = readers[at][..] else { return None };
+        match &graph.nodes[next].kind {
+            Kind::Sum(_) => return Some(fan),
+            kind => match kind.contract() {
+                Some(Contract::Keys(Arity::One | Arity::Filter)) => {}
+                Some(Contract::Keys(Arity::Times(n))) => fan = fan.saturating_mul(u64::from(n)),
+                _ => return None,
+            },
+        }
+        at = next;
+    }
 }
 
 /// The steps that were given names.

@@ -90,6 +90,11 @@ impl Said {
                             line(node.at)
                         )));
                     }
+                    if let Some(windows) = sum.store.windows {
+                        windows
+                            .grid()
+                            .map_err(|e| e.at(format_args!("store `{name}` ({})", line(node.at))))?;
+                    }
                     let Some((types, at)) = stores.insert(name, (sum.types, node.at)) else {
                         continue;
                     };
@@ -171,6 +176,11 @@ impl Said {
                     repeats: false,
                 },
                 NodeKind::Step(step) => Kind::Step(step.clone()),
+                NodeKind::Absorb(absorbing) => Kind::Combine {
+                    make: absorbing.make.clone(),
+                    takes: absorbing.takes,
+                    before: String::new(),
+                },
                 NodeKind::Sum(sum) => Kind::Sum(sum.clone()),
                 NodeKind::Scan(scan) => {
                     let kind = Kind::Scan {

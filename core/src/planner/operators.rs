@@ -73,6 +73,8 @@ impl Operators {
                     }
                     (common, scan.grouped.then_some(scan.store.name))
                 }
+                // Records are absorbed before their keys become those of hops.
+                NodeKind::Absorb(_) => (common, Some("windowed states")),
                 _ => (common, deltas),
             };
             domains.push(domain);
@@ -115,6 +117,7 @@ pub(super) fn beside(graph: &mut PlanGraph, sum: Option<Id>, node: &Node) -> Res
             takes,
             make,
             counts: None,
+            traces: false,
         }),
         inputs,
         said: Vec::new(),

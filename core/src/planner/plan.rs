@@ -121,6 +121,11 @@ impl Plan {
     pub fn may_repeat(&self, source: usize) -> bool {
         self.pieces.repeats.get(source) == Some(&true)
     }
+    /// Whether a step behind source number `source` asks where its records come from: it is pushed with
+    /// [`Origins`](crate::Origins).
+    pub fn traces(&self, source: usize) -> bool {
+        self.pieces.shape.traced_sources.get(source) == Some(&true)
+    }
     /// Gives the combining map of a store, or of the combiner before a named step, memory of its own: it is flushed when it
     /// holds more `bytes`. An option belongs to one thing; nothing is inherited.
     ///

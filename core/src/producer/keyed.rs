@@ -169,6 +169,7 @@ impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
                 None => (chunks.pass)(),
             }),
             counts: None,
+            traces: false,
         };
         Self::of(node::<(K, V)>(NodeKind::Step(step), chunks, vec![self.node]))
     }
@@ -247,6 +248,26 @@ impl<K: 'static, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
         let f = Arc::new(f);
         let make = move || erased::flat_map_values::<V, U, _>(f.clone());
         self.to("flat-map-values", Contract::Values(Arity::Many), make)
+    }
+    /// The values with where they come from, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    #[track_caller]
+    pub fn with_origins(self) -> KeyedProducer<K, (crate::Origin, V), S> {
+        let chunks = (ChunkType::keyed::<V>(), ChunkType::keyed::<(crate::Origin, V)>());
+        let step = Step {
+            word: "origins",
+            about: "",
+            contract: Contract::FlatMap,
+            takes: chunks.0,
+            make: Arc::new(|_| erased::with_origins::<V>()),
+            counts: None,
+            traces: true,
+        };
+        KeyedProducer::of(node::<(K, (crate::Origin, V))>(
+            NodeKind::Step(step),
+            chunks.1,
+            vec![self.node],
+        ))
     }
     /// The values as records.
     #[track_caller]

@@ -12,6 +12,7 @@
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
 //! | `within_partition`, `in_log_order` | which partitions have a common order, for what follows |
 //! | `scan_by_key` `changes` `totals` | what becomes of a sum, record by record |
+//! | `windowed_sum_by_key` `windowed_aggregate_by_key` | ends of a job, for keys with an instant |
 //! | `deltas`, then key steps and `map_values_by`; `records` | what a sum emits, for a second sum; what a write passes on |
 //!
 //! # The ancestor's words
@@ -45,6 +46,7 @@ mod keyed;
 mod records;
 mod scans;
 mod tails;
+mod windowed;
 
 pub use deltas::DeltaProducer;
 pub use either::Either;
@@ -100,6 +102,7 @@ fn step<T: ?Sized>(
         takes,
         make: Arc::new(move |_| make()),
         counts: None,
+        traces: false,
     };
     node::<T>(NodeKind::Step(step), gives, vec![input])
 }
@@ -119,6 +122,7 @@ fn counted(
         takes,
         make: Arc::new(move |_| make()),
         counts: Some(counter.name()),
+        traces: false,
     };
     same(NodeKind::Step(counted), vec![input])
 }

@@ -1,4 +1,4 @@
-"""One rival over one question: `rival.py ENGINE words|sums|uniques DIRECTORY OUTPUT`.
+"""One rival over one question: `rival.py ENGINE words|sums|uniques|windows DIRECTORY OUTPUT`.
 
 Prints `result wall=S cpu=S peak_mb=M version=V`: the question alone, from the call to the whole answer in memory, without
 imports. Writes the answer as lines `key<TAB>number[<TAB>number]` afterwards.
@@ -12,6 +12,14 @@ import time
 QUERIES = {
     "words": ("SELECT word, count(*) AS n FROM {table} GROUP BY word", None),
     "sums": ("SELECT campaign, count(*) AS n, sum(cost) AS cost FROM {table} GROUP BY campaign", None),
+    # The smallest hops first, the others out of them.
+    "windows": (
+        "WITH small AS (SELECT campaign, at // 300000 AS i, count(*) AS n, sum(cost) AS cost FROM {table} GROUP BY ALL) "
+        "SELECT campaign || '/5m/' || i AS hop, n, cost FROM small UNION ALL "
+        "SELECT campaign || '/1h/' || (i // 12), sum(n), sum(cost) FROM small GROUP BY campaign, i // 12 UNION ALL "
+        "SELECT campaign || '/1d/' || (i // 288), sum(n), sum(cost) FROM small GROUP BY campaign, i // 288",
+        None,
+    ),
     "uniques": ("SELECT campaign, {distinct}(user) AS n FROM {table} GROUP BY campaign", None),
 }
 

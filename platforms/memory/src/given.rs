@@ -7,7 +7,8 @@ use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
 
 use rufous_core::{
-    Chunk, ChunkMeta, Data, Error, Executor, Format, Plan, RecordBatch, Result, Source, SourceRecord, Timestamp,
+    BatchId, Chunk, ChunkMeta, Clock, Data, Error, Executor, Format, Plan, RecordBatch, Result, RunningBatch, Source,
+    SourceFace, SourceRecord, Timestamp,
 };
 
 /// Records in a stored chunk.
@@ -25,6 +26,8 @@ pub(crate) trait Given: Send + Sync {
     fn event_time(&self, record: usize) -> Option<Timestamp>;
     /// The partition that a record is dealt to, where that does not go in turn.
     fn partition(&self, record: usize) -> Option<u64>;
+    /// Partition, offset and log time of a record that was decoded, as its log has them.
+    fn raw(&self, record: usize) -> Option<(u32, u64, Option<Timestamp>)>;
     /// Runs these records through a job, in one chunk.
     fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()>;
     /// The same for records that stand `times` times each in the input.
@@ -42,8 +45,8 @@ pub(crate) struct Records<T: Data + ?Sized> {
     len: usize,
     /// The log's timestamps, if there are any.
     times: Vec<Timestamp>,
-    /// Of raw records the partitions that they came from.
-    partitions: Vec<u32>,
+    /// Of decoded records: partition, offset and log time.
+    raw: Vec<(u32, u64, Option<Timestamp>)>,
     /// Says the partition of a record.
     deal: Option<Box<dyn Fn(&T) -> u64 + Send + Sync>>,
 }
@@ -55,7 +58,7 @@ impl<T: Data + ?Sized> Records<T> {
             chunks: Vec::new(),
             len: 0,
             times: Vec::new(),
-            partitions: Vec::new(),
+            raw: Vec::new(),
             deal: None,
         };
         for record in records {
@@ -121,7 +124,8 @@ impl<T: SourceRecord + ?Sized> Records<T> {
             let chunk = chunk.downcast_ref::<T::Chunk>();
             let chunk = chunk.ok_or_else(|| Error::bug(format!("source `{name}` decodes another type")))?;
             chunk.iter().for_each(|record| all.add(record));
-            all.partitions.resize(all.len, records.partition);
+            let entries = records.entries.iter().filter(|e| !e.heartbeat);
+            all.raw.extend(entries.map(|e| (records.partition, e.offset, e.time())));
         }
         Ok(all)
     }
@@ -148,8 +152,11 @@ impl<T: Data + ?Sized> Given for Records<T> {
     fn partition(&self, record: usize) -> Option<u64> {
         match &self.deal {
             Some(by) => self.chunk(record, |chunk| chunk.iter_from(record % CHUNK).next().map(by)),
-            None => self.partitions.get(record).map(|p| u64::from(*p)),
+            None => self.raw.get(record).map(|(p, ..)| u64::from(*p)),
         }
+    }
+    fn raw(&self, record: usize) -> Option<(u32, u64, Option<Timestamp>)> {
+        self.raw.get(record).copied()
     }
     fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         self.push_repeated(records, NonZeroU64::MIN, meta, run)
@@ -181,7 +188,7 @@ pub(crate) type Make = Box<dyn Fn(&Plan) -> Result<Option<Box<dyn Given>>> + Sen
 #[derive(Default)]
 pub(crate) struct Inputs {
     given: BTreeMap<&'static str, Input>,
-    /// How many partitions a source has, where that is said.
+    /// How many partitions the records of a source are dealt to in turn, where it is not one.
     pub(crate) partitions: BTreeMap<&'static str, u32>,
 }
 
@@ -223,10 +230,10 @@ impl Inputs {
         }
         let mut all = Vec::new();
         for face in plan.sources() {
-            all.push(match self.given.get(face.name) {
-                Some(Input::Records(given)) => Bound::Kept(&**given),
+            let held = match self.given.get(face.name) {
+                Some(Input::Records(given)) => Held::Kept(&**given),
                 Some(Input::Raw(make)) => match make(plan)? {
-                    Some(given) => Bound::Made(given),
+                    Some(given) => Held::Made(given),
                     None => return Err(Error::bug(format!("source `{}` could not be made", face.name))),
                 },
                 None => {
@@ -238,7 +245,16 @@ impl Inputs {
                         if bound.is_empty() { "none" } else { &bound }
                     )));
                 }
-            });
+            };
+            let mut bound = Bound {
+                held,
+                places: Vec::new(),
+            };
+            if plan.traces(all.len()) {
+                let partitions = self.partitions.get(face.name).copied().unwrap_or(1);
+                bound.places = places(face, bound.given(), partitions);
+            }
+            all.push(bound);
         }
         Ok(all)
     }
@@ -257,17 +273,66 @@ impl Inputs {
     }
 }
 
-/// The records of a source, for one run.
-pub(crate) enum Bound<'a> {
+enum Held<'a> {
     Kept(&'a dyn Given),
     Made(Box<dyn Given>),
 }
 
+/// The records of a source, for one run.
+pub(crate) struct Bound<'a> {
+    held: Held<'a>,
+    /// Where each record stands in its log; empty unless a step asks.
+    places: Vec<Place>,
+}
+
+/// Where a record stands in a log.
+#[derive(Clone, Copy)]
+struct Place {
+    partition: u32,
+    batch: BatchId,
+    offset: u64,
+    time: Option<Timestamp>,
+}
+
+/// The records as a log of so many partitions has them, cut into batches (P1).
+fn places(face: &SourceFace, given: &dyn Given, partitions: u32) -> Vec<Place> {
+    let partitions = partitions as usize;
+    let place = |record: usize| {
+        let dealt = || match given.partition(record) {
+            // Offsets have gaps then, as those of logs have.
+            Some(by) => ((by % partitions as u64) as u32, record as u64),
+            None => ((record % partitions) as u32, (record / partitions) as u64),
+        };
+        given.raw(record).unwrap_or_else(|| {
+            let (partition, offset) = dealt();
+            (partition, offset, given.log_time(record))
+        })
+    };
+    let spec = face.cut_spec((0..given.len()).any(|record| place(record).2.is_some()));
+    let mut running = BTreeMap::new();
+    let one = |record: usize| {
+        let (partition, offset, log_time) = place(record);
+        let event_time = given.event_time(record);
+        let clock = match spec.clock {
+            Clock::Log => log_time,
+            Clock::Event => event_time,
+        };
+        let running = running.entry(partition).or_insert(RunningBatch::at(BatchId::MIN));
+        Place {
+            partition,
+            batch: running.advance(&spec, clock, offset).0,
+            offset,
+            time: event_time.or(log_time),
+        }
+    };
+    (0..given.len()).map(one).collect()
+}
+
 impl Bound<'_> {
     fn given(&self) -> &dyn Given {
-        match self {
-            Self::Kept(given) => *given,
-            Self::Made(given) => &**given,
+        match &self.held {
+            Held::Kept(given) => *given,
+            Held::Made(given) => &**given,
         }
     }
     pub(crate) fn len(&self) -> usize {
@@ -286,7 +351,22 @@ impl Bound<'_> {
         self.given().partition(record)
     }
     pub(crate) fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
-        self.given().push_some(records, meta, run)
+        let given = self.given();
+        let place = |record: &usize| self.places.get(*record);
+        let same = |a: &usize, b: &usize| {
+            let lane = |record| place(record).map(|p| (p.partition, p.batch));
+            lane(a) == lane(b)
+        };
+        for some in records.chunk_by(same) {
+            if let (Some(origins), Some(first)) = (run.origins(meta.source), some.first().and_then(place)) {
+                origins.begin(first.partition, first.batch);
+                some.iter()
+                    .filter_map(place)
+                    .for_each(|p| origins.add(p.time, p.offset));
+            }
+            given.push_some(some, meta, run)?;
+        }
+        Ok(())
     }
     pub(crate) fn push_repeated(
         &self,
@@ -298,6 +378,9 @@ impl Bound<'_> {
         self.given().push_repeated(records, times, meta, run)
     }
     pub(crate) fn push(&self, from: usize, to: usize, meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
-        self.given().push(from, to, meta, run)
+        if self.places.is_empty() {
+            return self.given().push(from, to, meta, run);
+        }
+        self.push_some(&(from..to).collect::<Vec<_>>(), meta, run)
     }
 }

@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use rufous_algebra::Codec;
+use rufous_algebra::{Codec, Semigroup};
 use rufous_core::{
-    AnyChunk, AsKey, COUNTERS, Counter, Deltas, Executor, Key, KeyOf, Plan, Result, Sink, Store, StoreFace, key,
+    AnyChunk, AsKey, COUNTERS, Counter, Deltas, Executor, Key, KeyOf, Plan, Result, Sink, Store, StoreFace, Timestamp,
+    WindowedStore, key,
 };
 
 /// Canonical bytes of keys and values.
@@ -83,6 +85,35 @@ impl Totals {
     pub fn get<K: Key + KeyOf<Q>, V: Codec, Q: AsKey>(&self, store: Store<K, V>, wanted: Q) -> Option<V> {
         let bytes = self.bytes(store.name())?.get(&key::to_bytes(&wanted))?;
         Some(V::decode(bytes).expect("bytes that were just written"))
+    }
+    /// The sum of a key over the fewest hops that cover `[window.start, window.end)`; `None` when no record was in them.
+    ///
+    /// # Errors
+    /// As [`Grid::cover`](rufous_core::Grid::cover).
+    ///
+    /// # Panics
+    /// Only for a bug of ours: bytes that were just written cannot be read.
+    pub fn window<K: Key + KeyOf<Q>, V: Codec + Semigroup, Q: AsKey>(
+        &self,
+        store: WindowedStore<K, V>,
+        wanted: Q,
+        window: Range<Timestamp>,
+    ) -> Result<Option<V>> {
+        let cover = store.windows().grid()?.cover(window, &[])?;
+        let mut sum: Option<V> = None;
+        for hop in cover.hops() {
+            let mut key = key::to_bytes(&wanted);
+            hop.encode_key(&mut key);
+            let Some(bytes) = self.bytes(store.name()).and_then(|all| all.get(&key)) else {
+                continue;
+            };
+            let value = V::decode(bytes).expect("bytes that were just written");
+            match &mut sum {
+                Some(sum) => sum.combine_owned(value),
+                none => *none = Some(value),
+            }
+        }
+        Ok(sum)
     }
     /// Every key and value, in key order.
     ///

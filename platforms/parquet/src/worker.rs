@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use rufous_core::panics::{Panicked, catch};
 use rufous_core::{
-    BadRecord, BatchId, ChunkMeta, ColumnBatch, Error, Executor, Format, RecordBatch, Result, SourceDecoder, Timestamp,
-    Trial,
+    BadRecord, BatchId, ChunkMeta, ColumnBatch, Error, Executor, Format, Origins, RecordBatch, Result, SourceDecoder,
+    Timestamp, Trial,
 };
 
 use rufous_store_api::asked::Asker;
@@ -272,7 +272,8 @@ impl<'a> Worker<'a> {
                     meta.partition = *partition;
                     self.domain = Some(*partition);
                 }
-                self.push(chunk, &meta, NonZeroU64::MIN)
+                let from = From::Log(records, *partition, file.batch);
+                self.push(chunk, &meta, NonZeroU64::MIN, from)
             }),
             Piece::RowGroup { source, file, group } => {
                 // It stays for the next row group, which is mostly of the same file.
@@ -281,7 +282,8 @@ impl<'a> Worker<'a> {
             }
             Piece::Lines { source, file, piece } => file.read(piece, &mut |lines| {
                 let chunk = self.decode(*source, file.format(), Given::Records(lines.batch), care)?;
-                self.bounded(chunk, &meta(*source), |i| lines.place(i))
+                let from = From::Log(lines.batch, lines.batch.partition, BatchId::MAX);
+                self.bounded(chunk, &meta(*source), from, |i| lines.place(i))
             }),
         }
     }
@@ -297,21 +299,29 @@ impl<'a> Worker<'a> {
                 let chunk = self.decode(source, format, Given::Columns(columns), care)?;
                 let place = |_| format!("{}, row group {group}, a value of {n} or more rows", reader.name());
                 self.count(source, columns.rows, n, &chunk.bad, place)?;
-                self.push(chunk, &meta(source), n)
+                // Of such a source no step asks.
+                self.push(chunk, &meta(source), n, From::Rows(&|_| 0))
             });
         }
         let mut row = 0;
         reader.read_row_group(group, &mut |columns| {
             let chunk = self.decode(source, format, Given::Columns(columns), care)?;
             let place = |i: usize| format!("{}, row group {group}, row {}", reader.name(), row + i);
-            self.bounded(chunk, &meta(source), place)?;
+            let from = From::Rows(&|i| row_of(group, (row + i) as u64));
+            self.bounded(chunk, &meta(source), from, place)?;
             row += columns.rows;
             Ok(())
         })
     }
 
     /// Counts and sums records of a bounded input, of which each stands there once.
-    fn bounded(&mut self, mut chunk: Decoded, meta: &ChunkMeta, place: impl Fn(usize) -> String) -> Result<()> {
+    fn bounded(
+        &mut self,
+        mut chunk: Decoded,
+        meta: &ChunkMeta,
+        from: From<'_>,
+        place: impl Fn(usize) -> String,
+    ) -> Result<()> {
         self.count(meta.source, chunk.len, NonZeroU64::MIN, &chunk.bad, &place)?;
         if let Some(window) = &self.work.window {
             self.outside += chunk.leave_out(window);
@@ -326,7 +336,7 @@ impl<'a> Worker<'a> {
             }
             chunk.one_by_one = true;
         }
-        self.push(chunk, meta, NonZeroU64::MIN)
+        self.push(chunk, meta, NonZeroU64::MIN, from)
     }
 
     fn decode(&mut self, source: u32, format: Format, given: Given<'_>, care: Care) -> Result<Decoded> {
@@ -352,6 +362,13 @@ impl<'a> Worker<'a> {
                 if window.is_some_and(|window| !time.is_some_and(|t| window.contains(t))) {
                     continue;
                 }
+                if let Some(origins) = trial.origins(source) {
+                    let from = match given {
+                        Given::Records(records) => From::Log(records, records.partition, BatchId::MAX),
+                        Given::Columns(_) => From::Rows(&|i| i as u64),
+                    };
+                    from.say(&times, &bad, entry..entry + 1, origins);
+                }
                 let one = decoder.chunk(entry..entry + 1);
                 if let Some(panicked) = trial.record(source, one, care == Care::Twice) {
                     chunk.poison.push(entry);
@@ -367,8 +384,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs the good ones through the steps.
-    fn push(&mut self, mut chunk: Decoded, meta: &ChunkMeta, times: NonZeroU64) -> Result<()> {
-        chunk.push(&mut self.executor, meta, times, &mut self.decoders)?;
+    fn push(&mut self, mut chunk: Decoded, meta: &ChunkMeta, times: NonZeroU64, from: From<'_>) -> Result<()> {
+        chunk.push(&mut self.executor, meta, times, from, &mut self.decoders)?;
         self.times = chunk.times;
         if self.asker.is_some() && self.executor.remembered() > self.work.share {
             return Err(Error::invalid(format!(
@@ -505,6 +522,35 @@ impl Given<'_> {
     }
 }
 
+/// Where records come from, for steps that ask.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    /// A log, or a file of lines: partition and batch of all of them.
+    Log(&'a RecordBatch, u32, BatchId),
+    /// Columns: what row `i` of them is in its file.
+    Rows(&'a dyn Fn(usize) -> u64),
+}
+
+impl From<'_> {
+    fn say(self, times: &[Option<Timestamp>], bad: &[BadRecord], range: Range<usize>, origins: &mut Origins) {
+        match self {
+            Self::Log(records, partition, batch) => {
+                origins.begin(partition, batch);
+                origins.entries(records, times, bad, range);
+            }
+            Self::Rows(row) => {
+                origins.begin(0, BatchId::MAX);
+                origins.rows(row, times, bad, range);
+            }
+        }
+    }
+}
+
+/// A row of a row group as one number.
+fn row_of(group: usize, row: u64) -> u64 {
+    (group as u64) << 32 | row
+}
+
 /// Records that wait in their source's decoder.
 struct Decoded {
     source: usize,
@@ -522,12 +568,18 @@ impl Decoded {
         executor: &mut Executor,
         meta: &ChunkMeta,
         times: NonZeroU64,
+        from: From<'_>,
         decoders: &mut Decoders,
     ) -> Result<()> {
         let Some(Some((_, decoder))) = decoders.get_mut(self.source) else {
             return Err(Error::bug("a chunk without a decoder"));
         };
-        let mut push = |range: Range<usize>| executor.push_repeated(meta, times, decoder.chunk(range));
+        let mut push = |range: Range<usize>| {
+            if let Some(origins) = executor.origins(meta.source) {
+                from.say(&self.times, &self.bad, range.clone(), origins);
+            }
+            executor.push_repeated(meta, times, decoder.chunk(range))
+        };
         if self.one_by_one {
             let good = (0..self.len).filter(|i| self.poison.binary_search(i).is_err());
             return { good }.try_for_each(|i| push(i..i + 1));

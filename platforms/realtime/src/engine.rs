@@ -271,6 +271,7 @@ impl Engine<'_> {
             records,
             cuts,
             times,
+            bad,
             poison,
             metrics,
             executor,
@@ -311,18 +312,25 @@ impl Engine<'_> {
                     partition.cutter.batch()
                 },
             };
+            let mut push = |range: std::ops::Range<usize>| {
+                if let Some(origins) = executor.origins(b.source) {
+                    origins.begin(records.partition, run.batch);
+                    origins.entries(records, times, bad, range.clone());
+                }
+                executor.push(&meta, b.decoder.chunk(range))
+            };
             if plan.one_by_one() {
                 for i in run.range.clone().filter(|i| !poison.contains(i)) {
-                    executor.push(&meta, b.decoder.chunk(i..i + 1))?;
+                    push(i..i + 1)?;
                 }
                 continue;
             }
             let mut from = run.range.start;
             for &out in poison.iter().filter(|p| run.range.contains(p)) {
-                executor.push(&meta, b.decoder.chunk(from..out))?;
+                push(from..out)?;
                 from = out + 1;
             }
-            executor.push(&meta, b.decoder.chunk(from..run.range.end))?;
+            push(from..run.range.end)?;
         }
         partition.read(records.next, records.leader_epoch, cuts);
         partition.measure(cuts);

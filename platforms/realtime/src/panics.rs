@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use rufous_core::panics::{Panicked, catch};
-use rufous_core::{BadRecord, Error, Result, SourceDecoder, Trial};
+use rufous_core::{BadRecord, BatchId, Error, Result, SourceDecoder, Trial};
 
 use crate::commit::Landed;
 use crate::engine::{Engine, executor};
@@ -126,6 +126,10 @@ impl Engine<'_> {
         let (mut times, mut theirs) = (Vec::new(), Vec::new());
         decoder.decode(records, &mut times, &mut theirs);
         for entry in 0..records.entries.len() {
+            if let Some(origins) = careful.trial.origins(i as u32) {
+                origins.begin(records.partition, BatchId::MAX);
+                origins.entries(records, &times, &theirs, entry..entry + 1);
+            }
             let outcome = careful
                 .trial
                 .record(i as u32, decoder.chunk(entry..entry + 1), careful.twice);

@@ -150,14 +150,32 @@ impl RawAnswer {
     /// # Errors
     /// `CorruptData` when key or value are not what the store's schema says.
     pub fn to_json(&self, face: &StoreFace, key: &[u8]) -> Result<Value> {
-        Ok(json!({
-            "key": key_json(face, key)?,
-            "value": value_json(face, key, self.value.as_deref())?,
+        let value = value_json(face, key, self.value.as_deref())?;
+        Ok(self.json(key_json(face, key)?, value))
+    }
+    /// The same under a key that is not the store's own.
+    pub(crate) fn to_json_of(&self, face: &StoreFace, key: Value) -> Result<Value> {
+        let value = match self.value.as_deref() {
+            None => Value::Null,
+            Some(bytes) => face.value.json(bytes).map_err(|e| {
+                Error::corrupt(format!(
+                    "store `{}`: the sum of key {key} cannot be read: {e}",
+                    face.name
+                ))
+                .caused_by(e)
+            })?,
+        };
+        Ok(self.json(key, value))
+    }
+    fn json(&self, key: Value, value: Value) -> Value {
+        json!({
+            "key": key,
+            "value": value,
             "covered_until": self.coverage.covered_until(),
             "freshness": self.freshness.map(|t| t.to_string()),
             "coverage": self.coverage,
             "token": self.token,
-        }))
+        })
     }
 }
 

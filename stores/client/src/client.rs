@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rufous_algebra::{Codec, Semigroup};
-use rufous_core::{Error, Key, Result, Store, StoreFace};
+use rufous_core::{Error, Key, Result, Store, StoreFace, WindowedStore};
 use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader};
 
 use crate::raw::RawStoreClient;
 use crate::typed::StoreClient;
+use crate::window::{RawWindowClient, WindowClient};
 
 /// Opens the realtime state of a namespace for reading. `None`: no shard exists, nothing was ever read into it. `TryAgain`
 /// when it exists but its owner does not answer. It is called on every read: keep what is costly to open.
@@ -78,6 +79,26 @@ impl Client {
             raw.check_schema(&manifest)?;
         }
         Ok(StoreClient::over(raw))
+    }
+
+    /// The windowed store behind a port.
+    ///
+    /// # Errors
+    /// As [`store`](Self::store).
+    pub fn windows<K: Key, V: Semigroup + Codec>(&self, port: WindowedStore<K, V>) -> Result<WindowClient<K, V>> {
+        let raw = self.raw(StoreFace::windowed(port));
+        if let Some(manifest) = self.newest_if_any(0)? {
+            raw.check_schema(&manifest)?;
+        }
+        Ok(WindowClient::over(RawWindowClient::new(raw)?))
+    }
+
+    /// A windowed store as bytes.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the store has no windows.
+    pub fn raw_windows(&self, face: StoreFace) -> Result<RawWindowClient> {
+        RawWindowClient::new(self.raw(face))
     }
 
     /// A store as bytes. Its schema is compared at every read.

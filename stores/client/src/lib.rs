@@ -61,8 +61,8 @@
 //! no runtime and no thread of its own, and is cheap to clone: call it from anywhere.
 //!
 //! Modules in reading order: `check` (the conditions above, a pure function), `view` (snapshot, then manifest; section 8 of
-//! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`answer`] and [`missing`] (what comes
-//! back), [`reconcile`] (the two layers compared where both hold the same records).
+//! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`window`] (sums over event time), [`answer`] and
+//! [`missing`] (what comes back), [`reconcile`] (the two layers compared where both hold the same records).
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -73,6 +73,7 @@ pub mod raw;
 pub mod reconcile;
 pub mod typed;
 mod view;
+pub mod window;
 
 pub use answer::{Answer, Basis, Coverage, Partial, PartitionCoverage, RawAnswer, RawPartial, Token};
 pub use client::{Client, ClientParts, OpenRealtime};
@@ -80,3 +81,4 @@ pub use missing::Missing;
 pub use raw::RawStoreClient;
 pub use reconcile::{Comparison, Drift, ReconcileOptions, Reconciled};
 pub use typed::StoreClient;
+pub use window::{End, RawWindowAnswer, RawWindowClient, Window, WindowAnswer, WindowClient};

@@ -66,7 +66,7 @@ impl RawStoreClient {
     }
 
     /// Opens a view and lets `body` read it; starts over once when a file of the generation is gone (P25).
-    fn read<T>(&self, partial: bool, body: &mut dyn FnMut(&View) -> Result<T, Fail>) -> Result<(T, View)> {
+    pub(crate) fn read<T>(&self, partial: bool, body: &mut dyn FnMut(&View) -> Result<T, Fail>) -> Result<(T, View)> {
         let mut manifest = self.client.manifest()?;
         let mut again = true;
         loop {
@@ -216,8 +216,13 @@ impl RawStoreClient {
     }
 
     fn add(&self, values: &[Vec<u8>]) -> Result<Option<Vec<u8>>> {
+        self.add_parts(&values.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// The sum of values of several keys, in this order; `None` of nothing.
+    pub(crate) fn add_parts(&self, values: &[&[u8]]) -> Result<Option<Vec<u8>>> {
         let mut out = Vec::new();
-        let any = self.face.value.sum(&mut values.iter().map(Vec::as_slice), &mut out);
+        let any = self.face.value.sum(&mut values.iter().copied(), &mut out);
         let any =
             any.map_err(|e| Error::corrupt(format!("the values of several keys cannot be added: {e}")).caused_by(e))?;
         Ok(any.then_some(out))

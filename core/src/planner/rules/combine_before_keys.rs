@@ -46,7 +46,7 @@ impl Rule for CombineBeforeKeys {
                 |&input: &Id| done[input] || matches!(graph.nodes[input].kind, Kind::Sum(_) | Kind::Combine { .. });
             // Key steps leave added values as they are.
             done[id] = inputs.iter().all(combined);
-            let Some(sum) = behind[id].filter(|_| arity == Arity::Many && !done[id]) else {
+            let Some(sum) = behind[id].filter(|_| matches!(arity, Arity::Many | Arity::Times(_)) && !done[id]) else {
                 continue;
             };
             let Kind::Sum(said) = &graph.nodes[sum].kind else {

@@ -1,7 +1,8 @@
 //! `read(P).steps.sum = distinct(read(P)).steps.times(n).sum`.
 //!
 //! Precondition: the record has a single field, so that an entry of a dictionary-coded column is a record; no sum is in
-//! order, and no operator stands behind the source. The rule only allows it: a platform that finds the column coded so runs each different record once, with the number
+//! order; no operator stands behind the source, and no step asks where its records come from. The rule only allows it: a
+//! platform that finds the column coded so runs each different record once, with the number
 //! of times that it stands in the input; sums add `value.times(n)`, counters count n, sinks receive n copies. Steps see no
 //! difference: closures are pure.
 
@@ -22,12 +23,12 @@ impl Rule for Times {
         let mut changes = Vec::new();
         // An operator emits for each record.
         let above = operators::above(graph);
-        for (id, node) in graph.nodes.iter_mut().enumerate().filter(|(_, n)| !n.gone) {
-            if above[id] {
-                continue;
-            }
+        let traced = graph.traced();
+        let nodes = graph.nodes.iter_mut().zip(traced).zip(above);
+        for ((node, traced), above) in nodes.filter(|((n, _), _)| !n.gone) {
             if let Kind::Source { face, repeats } = &mut node.kind
                 && let Some([field]) = face.fields
+                && !(traced || above)
             {
                 *repeats = true;
                 changes.push(format!(

@@ -9,6 +9,7 @@ mod keyed;
 mod monoids;
 mod operators;
 mod order;
+mod origins;
 mod plain;
 mod rewrites;
 mod shapes;
@@ -16,6 +17,7 @@ mod sketches;
 mod sources;
 mod steps;
 mod time;
+mod windows;
 
 use super::case::Case;
 
@@ -32,9 +34,11 @@ pub fn catalogue() -> Vec<Case> {
         deltas::cases(),
         counters::cases(),
         time::cases(),
+        windows::cases(),
         edges::cases(),
         order::cases(),
         operators::cases(),
+        origins::cases(),
         shapes::cases(),
     ]
     .into_iter()

@@ -4,6 +4,7 @@ mod bulk;
 mod clock;
 mod flights;
 mod realtime;
+mod windows;
 mod words;
 
 use anyhow::Result;
@@ -17,6 +18,7 @@ fn main() -> Result<()> {
             "bulk-subject" => return bulk::subject(rest),
             "bulk-days" => return bulk::days(rest),
             "subject" => return realtime::subject(rest),
+            "windows" => return windows::reads(),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Seeded Parquet files, and what every answer must be, kept in plain arrays.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,12 @@ pub(super) struct Ads {
     pub(super) dir: PathBuf,
     /// Rows and cost of each campaign, and how many different users.
     pub(super) sums: Vec<(u64, i64, u64)>,
+}
+
+pub(super) struct Clicks {
+    pub(super) dir: PathBuf,
+    /// Rows and cost by `campaign/size of a hop/its number`.
+    pub(super) sums: HashMap<String, (u64, i64)>,
 }
 
 fn writer(path: &Path, schema: &Arc<Schema>) -> Result<ArrowWriter<File>> {
@@ -140,4 +147,42 @@ pub(super) fn ads(dir: &Path, rows: u64) -> Result<Ads> {
         sum.2 = seen.iter().map(|bits| u64::from(bits.count_ones())).sum();
     }
     Ok(Ads { dir: dir.into(), sums })
+}
+
+/// A campaign, an instant and a cost in each row: a week that goes by in order, but each row up to ten minutes late.
+pub(super) fn clicks(dir: &Path, rows: u64) -> Result<Clicks> {
+    const START: i64 = 1_700_000_000_000;
+    const WEEK: f64 = 7.0 * 86_400_000.0;
+    let law = Law::Zipf { keys: 500, s: 0.8 };
+    let (mut ranks, mut random, mut done) = (Ranks::new(law, 23), SplitMix(29), 0_u64);
+    let mut hops: HashMap<(u32, i64), (u64, i64)> = HashMap::new();
+    let field = |name| Field::new(name, DataType::Int64, false);
+    let schema = Schema::new(vec![field("campaign"), field("at"), field("cost")]);
+    write(dir, rows, schema, &mut |n| {
+        let (mut campaigns, mut ats, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..n {
+            let (campaign, cost) = (ranks.draw(), random.below(10_000) as i64);
+            let at = START + (done as f64 / rows as f64 * WEEK) as i64 - random.below(600_000) as i64;
+            let sum = hops.entry((campaign, at.div_euclid(300_000))).or_default();
+            *sum = (sum.0 + 1, sum.1 + cost);
+            done += 1;
+            campaigns.push(i64::from(campaign));
+            ats.push(at);
+            costs.push(cost);
+        }
+        let array = |values| Arc::new(Int64Array::from(values)) as ArrayRef;
+        Ok(vec![array(campaigns), array(ats), array(costs)])
+    })?;
+    let mut sums: HashMap<String, (u64, i64)> = HashMap::new();
+    for ((campaign, minutes), (n, cost)) in hops {
+        for (size, number) in [
+            ("5m", minutes),
+            ("1h", minutes.div_euclid(12)),
+            ("1d", minutes.div_euclid(288)),
+        ] {
+            let sum = sums.entry(format!("{campaign}/{size}/{number}")).or_default();
+            *sum = (sum.0 + n, sum.1 + cost);
+        }
+    }
+    Ok(Clicks { dir: dir.into(), sums })
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Options;
-use super::input::{self, Ads, CAMPAIGNS, Words};
+use super::input::{self, Ads, CAMPAIGNS, Clicks, Words};
 use crate::realtime::generate::{Law, rank};
 
 const RIVALS: [&str; 4] = ["chdb", "datafusion", "duckdb", "polars"];
@@ -59,6 +59,13 @@ pub(super) fn table(options: &Options) -> Result<()> {
         }
         std::fs::remove_dir_all(&ads.dir)?;
     }
+    if bench.wants("windows") {
+        let clicks = input::clicks(&bench.work.join("clicks"), options.ads / 2)?;
+        let what = "count and sum by integer key over hops of 5 minutes, hours and days";
+        let check = |lines: &[(String, Vec<f64>)]| check_clicks(&clicks, lines);
+        bench.row_beside("windows", what, &clicks.dir, options.ads / 2, &["duckdb"], &check)?;
+        std::fs::remove_dir_all(&clicks.dir)?;
+    }
     if bench.wants("backfill") {
         let rows = options.ads / 5;
         for (what, keys) in [("every row its own key", rows), ("25 rows a key", rows / 25)] {
@@ -98,6 +105,18 @@ impl Bench<'_> {
         rows: u64,
         check: &dyn Fn(&[(String, Vec<f64>)]) -> Result<String>,
     ) -> Result<()> {
+        self.row_beside(question, what, dir, rows, &RIVALS, check)
+    }
+
+    fn row_beside(
+        &self,
+        question: &str,
+        what: &str,
+        dir: &Path,
+        rows: u64,
+        rivals: &[&'static str],
+        check: &dyn Fn(&[(String, Vec<f64>)]) -> Result<String>,
+    ) -> Result<()> {
         let mut best: BTreeMap<&str, Outcome> = BTreeMap::new();
         for _ in 0..self.options.runs {
             let mut take = |who, outcome: Outcome| {
@@ -108,7 +127,7 @@ impl Bench<'_> {
                 }
             };
             take("Rufous", self.rufous(question, dir, MEMORY_MB, check)?);
-            for rival in RIVALS.iter().filter(|_| self.options.python.is_some()) {
+            for rival in rivals.iter().filter(|_| self.options.python.is_some()) {
                 match self.rival(rival, question, dir, check) {
                     Ok(outcome) => take(rival, outcome),
                     Err(e) => eprintln!("  {rival} over {question} failed: {e:#}"),
@@ -230,6 +249,17 @@ fn check_sums(ads: &Ads, lines: &[(String, Vec<f64>)]) -> Result<String> {
         *slot = (n as u64, cost as i64);
     }
     exact(ads.sums.iter().map(|(n, cost, _)| (*n, *cost)).eq(sums))
+}
+
+fn check_clicks(clicks: &Clicks, lines: &[(String, Vec<f64>)]) -> Result<String> {
+    let mut right = lines.len() == clicks.sums.len();
+    for (key, numbers) in lines {
+        let [n, cost] = numbers[..] else {
+            bail!("two numbers a hop")
+        };
+        right &= clicks.sums.get(key) == Some(&(n as u64, cost as i64));
+    }
+    exact(right)
 }
 
 /// The mean and the greatest relative error over all campaigns.

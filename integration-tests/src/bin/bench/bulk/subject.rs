@@ -28,12 +28,22 @@ struct Visit {
     user: i64,
 }
 
+#[derive(Clone, Debug, Record)]
+struct Click {
+    campaign: i64,
+    at: i64,
+    cost: i64,
+}
+
 const LINES: Source<Line> = Source::new("lines");
 const COSTS: Source<Cost> = Source::new("ads");
 const VISITS: Source<Visit> = Source::new("ads");
+const CLICKS: Source<Click> = Source::new("clicks");
 const COUNTS: Store<String, u64> = Store::new("counts");
 const SUMS: Store<i64, (u64, i64)> = Store::new("sums");
 const UNIQUES: Store<i64, Hll<12>> = Store::new("uniques");
+const HOPS: WindowedStore<i64, (u64, i64)> =
+    WindowedStore::new("hops", &[HopSize::minutes(5), HopSize::hours(1), HopSize::days(1)]);
 
 fn job(question: &str) -> Result<Job> {
     Ok(match question {
@@ -54,6 +64,13 @@ fn job(question: &str) -> Result<Job> {
                 .read()
                 .keyed(|a, out| out.emit(a.campaign, a.user))
                 .aggregate_by_key(UNIQUES),
+        ),
+        "windows" => Job::new(
+            "windows",
+            CLICKS
+                .read()
+                .keyed(|c, out| out.emit((c.campaign, Timestamp(c.at)), (1, c.cost)))
+                .windowed_sum_by_key(HOPS),
         ),
         other => bail!("no question `{other}`"),
     })
@@ -91,17 +108,22 @@ pub(crate) fn subject(args: &[String]) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(output)?);
     let face = *plan.stores().first().context("a store")?;
     state.client(&plan).raw(face).scan(&[], &mut |key, value| {
-        let key = face.key.text(key).map_err(|e| rufous::Error::bug(e.to_string()))?;
+        let mut key_text = face.key.text(key).map_err(|e| rufous::Error::bug(e.to_string()))?;
+        if question == "windows" {
+            let (campaign, hop): (i64, Hop) =
+                rufous::core::key::decode_all(key).map_err(|e| rufous::Error::bug(e.to_string()))?;
+            key_text = format!("{campaign}/{}/{}", hop.size(), hop.number());
+        }
         let bad = |e: rufous::algebra::DecodeError| rufous::Error::bug(e.to_string());
         let line = match question.as_str() {
             "words" => u64::decode(value).map_err(bad)?.to_string(),
-            "sums" => {
+            "sums" | "windows" => {
                 let (n, cost) = <(u64, i64)>::decode(value).map_err(bad)?;
                 format!("{n}\t{cost}")
             }
             _ => Hll::<12>::decode(value).map_err(bad)?.estimate().value.to_string(),
         };
-        writeln!(out, "{key}\t{line}").map_err(|e| rufous::Error::bug(e.to_string()))
+        writeln!(out, "{key_text}\t{line}").map_err(|e| rufous::Error::bug(e.to_string()))
     })?;
     out.flush()?;
     Ok(())
