@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::erased::{ChunkType, Stage};
+use crate::erased::{ChunkType, Stage, Standing};
 use crate::error::Result;
 use crate::evidence::{SourceFace, StoreFace};
 use crate::service::{ServiceFace, Services};
@@ -44,6 +44,10 @@ pub(crate) enum NodeKind {
     Sum(Sum),
     /// What a sum emits: its input.
     Deltas,
+    /// Which records come before which, for the operators behind it (O1).
+    Domain(Domain),
+    /// An operator on a sum, whose store is its state.
+    Scan(Scan),
     Write(Write),
     /// What a write passes on: its input.
     Written,
@@ -121,6 +125,31 @@ pub(crate) struct Sum {
     pub(crate) combine: Option<Make>,
     /// Whether the values are added in order.
     pub(crate) in_order: bool,
+    /// Where records are absorbed: what makes a value of each, for operators on the sum.
+    pub(crate) single: Option<(Make, ChunkType)>,
+}
+
+/// Which partitions have a common order, and so may hold one key (O1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// Each partition by itself: a key stays in its partition.
+    Partition,
+    /// All partitions together, in the order of O3.
+    Log,
+}
+
+/// An operator that emits what becomes of a sum, record by record.
+#[derive(Clone)]
+pub(crate) struct Scan {
+    pub(crate) word: &'static str,
+    /// The store of the sum.
+    pub(crate) store: StoreFace,
+    pub(crate) takes: ChunkType,
+    pub(crate) make: Arc<dyn Fn(Standing) -> Box<dyn Stage> + Send + Sync>,
+    /// Whether what it emits may be added up on the way, so that nothing behind it sees single records.
+    pub(crate) grouped: bool,
+    /// Whether sums of its values are approximate.
+    pub(crate) approximate: bool,
 }
 
 #[derive(Clone)]
@@ -145,6 +174,9 @@ impl NodeKind {
             Self::Absorb(_) => ("absorb", ""),
             Self::Sum(s) => (s.word, s.store.name),
             Self::Deltas => ("deltas", ""),
+            Self::Domain(Domain::Partition) => ("within-partition", ""),
+            Self::Domain(Domain::Log) => ("in-log-order", ""),
+            Self::Scan(s) => (s.word, s.store.name),
             Self::Write(w) => ("write", w.sink),
             Self::Written => ("records", ""),
         }

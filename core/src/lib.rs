@@ -65,16 +65,19 @@ pub use bytes::BytesChunk;
 pub use columns::{Column, ColumnBatch, ColumnData};
 pub use data::{AnyChunk, Chunk, Data, KeyedChunk, TextChunk};
 pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
-pub use erased::{ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, Origin, Origins, Out, Waiting};
+pub use erased::{
+    ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, OperatorState, Origin, Origins, Out, Waiting, Wanted,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
 pub use formats::{CSV_HEADER, Csv};
 pub use frontier::{Cut, Frontier, SourcePartition};
+pub use graph::Domain;
 pub use job::{Job, Tails};
 pub use key::{AsKey, Key, KeyError, KeyOf, PrefixOf};
 pub use log::{Entry, Headers, RecordBatch, Span};
 pub use message::Message;
-pub use planner::{Plan, Rules};
+pub use planner::{OperatorFace, Plan, Rules};
 pub use platform::{Platform, Runs};
 pub use port::{COUNTERS, Counter, Service, Sink, Source, Store};
 pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};

@@ -45,6 +45,20 @@ pub enum Rule {
     RecordHole,
     /// P36: layers are compared only where both have read the same.
     ReconcileStable,
+    /// O2: a key in two domains is an error.
+    OneDomain,
+    /// O7: the base of an operator's state is a generation that the shard has reached and whose cells it still has.
+    BaseFits,
+    /// O7, O8: the state of an operator holds what is in its base.
+    StateOfBase,
+    /// O9: the generation at the drop permission keeps its files.
+    KeepDropPoint,
+    /// O10: what a failed commit took back is forgotten by operators as well.
+    ForgetAfterFailure,
+    /// O12: an operator does not go on over a lost range.
+    LostRangeStops,
+    /// O7: what operators know of batches that were dropped unread is forgotten.
+    ForgetDropped,
     /// P35: after a lost range no record is below the batch that was there.
     Floor,
 }

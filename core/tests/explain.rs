@@ -248,3 +248,25 @@ fn in_order() {
     let plan = job.plan().expect("a good job");
     same_as_file("in-order.txt", &without_lines(&plan.explain(Some(128 << 20))));
 }
+
+/// Operators with memory: the words for the graph and the plan; branches of one record that meet above one.
+#[test]
+fn operators() {
+    const RUNNING: Store<String, u64> = Store::new("running");
+    let words = || words(LINES.read());
+    let pairs = words().within_partition();
+    let short = pairs.clone().filter_keys(|word: &String| word.len() < 3);
+    let sum = pairs.merge(short).sum_by_key(RUNNING);
+    let changes = sum
+        .clone()
+        .changes()
+        .named("steps-of-words")
+        .map_values(|(before, after)| after - before.unwrap_or(0))
+        .sum_by_key(COUNTS);
+    let with = sum.totals(|_, n, out| out.emit(*n, 1_u64)).sum_by_key(BY_LENGTH);
+    let tenth = words().scan_by_key(LETTERS).values().map(|n| n.to_string());
+    golden(
+        "operators",
+        Job::new("operators", (changes, with, tenth.write(LONG_LINES))),
+    );
+}

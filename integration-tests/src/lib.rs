@@ -7,6 +7,7 @@ pub mod kafka;
 pub mod oracle;
 pub mod recut;
 pub mod run;
+pub mod running;
 pub mod s3;
 pub mod subjects;
 pub mod torture;

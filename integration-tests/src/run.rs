@@ -133,6 +133,7 @@ impl State {
             logs: vec![BoundLog::new(plan.sources()[0].name, log)],
             store: self.realtime.clone(),
             manifests: &*self.manifests,
+            generations: Some(&*self.generations),
             metrics: metrics.clone(),
             options,
         };

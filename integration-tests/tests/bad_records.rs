@@ -43,6 +43,7 @@ fn stream(plan: &Plan, state: &State, log: BoundLog, policy: OnBadRecord) -> Res
         logs: vec![log],
         store: state.realtime.clone(),
         manifests: &*state.manifests,
+        generations: None,
         metrics: Arc::new(Metrics::default()),
         options: StreamOptions {
             until_end: true,

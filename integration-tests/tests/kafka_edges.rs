@@ -78,6 +78,7 @@ fn a_letter_with_headers_beyond_the_limit_does_not_block() -> Result<()> {
                 logs: vec![bound],
                 store: state.realtime.clone(),
                 manifests: &*state.manifests,
+                generations: None,
                 metrics: Arc::new(Metrics::default()),
                 options: StreamOptions {
                     until_end: true,

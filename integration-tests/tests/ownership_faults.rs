@@ -200,6 +200,7 @@ fn run_to(job: Job, log: Box<dyn rufous::realtime::Log>, expected: &Bytes) -> Re
         logs: vec![BoundLog::new("lines", log)],
         store: state.realtime.clone(),
         manifests: &*state.manifests,
+        generations: None,
         metrics: metrics.clone(),
         options,
     };

@@ -148,6 +148,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         logs: stream_logs,
         store: store.clone(),
         manifests: &*manifests,
+        generations: Some(&*context.generations),
         metrics: metrics.clone(),
         options: StreamOptions {
             commit_interval: options.commit_interval,

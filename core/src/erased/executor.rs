@@ -8,10 +8,12 @@ use std::sync::Arc;
 use super::ChunkMeta;
 use super::lanes::Deltas;
 use super::origins::{Lineage, Origin, Origins};
+use super::scan::{Operator, OperatorState};
 use super::stage::{ChunkType, Context, Held, Input, Stage};
 use crate::batch::{BatchId, Batcher};
 use crate::data::AnyChunk;
 use crate::error::{Error, Result};
+use crate::rules::{Rule, kept};
 use crate::service::{Complete, ServiceFace, Services};
 use crate::time::Timestamp;
 
@@ -43,6 +45,8 @@ pub(crate) struct Shape {
     pub(crate) fans: Vec<Option<u64>>,
     /// Per step: what it may count, and what to call it in an error.
     pub(crate) about: Vec<About>,
+    /// The operators with memory.
+    pub(crate) operators: Vec<u32>,
     /// Whether sums keep no sources, partitions and batches apart: order matters more.
     pub(crate) one_lane: bool,
 }
@@ -89,6 +93,8 @@ pub struct Executor {
     cx: Context,
     /// Per step the records that came out of it.
     emitted: Vec<u64>,
+    /// Bytes of state that operators may remember before they turn; `None`: they never forget.
+    forgets: Option<usize>,
     /// Per step that holds values: how many pairs the steps behind it lately made of one.
     fans: Vec<u64>,
     /// Where the records of the next chunk come from.
@@ -144,12 +150,14 @@ impl Executor {
             cx: Context {
                 meta: ONE_LANE,
                 times: NonZeroU64::MIN,
+                state: None,
                 counts: Vec::new(),
                 lineage: Lineage::default(),
                 origins: Vec::new(),
                 batch: BatchId::MAX,
                 last: Timestamp(i64::MAX),
             },
+            forgets: None,
             given: Origins::default(),
             traces: Vec::new(),
             lists: Vec::new(),
@@ -460,6 +468,7 @@ impl Executor {
             let spare = spare.next();
             taken.push(self.held(step)?.swap(spare));
         }
+        self.turn(&shape);
         Ok(taken)
     }
 
@@ -491,6 +500,9 @@ impl Executor {
         for &step in &shape.holders {
             self.held(step)?.swap(None);
         }
+        if kept(Rule::ForgetAfterFailure) {
+            self.forget(None);
+        }
         for sink in 0..shape.writes.len() {
             self.take_written(sink)?;
         }
@@ -507,6 +519,9 @@ impl Executor {
     /// Whether what is held should go to the stores now: a step has used up the memory that is its own, or those without
     /// such a limit have used up `shared` bytes together.
     pub fn is_full(&mut self, shared: usize) -> bool {
+        if self.is_time_to_turn() {
+            return true;
+        }
         let mut together = 0_usize;
         for (&(step, limit), &fan) in self.holders.iter().zip(&self.fans) {
             let bytes = self.slots[step as usize].stage.held().map_or(0, |h| h.bytes());
@@ -519,6 +534,53 @@ impl Executor {
             }
         }
         together > shared
+    }
+
+    /// Where operators find what is committed. With `forgets` they forget what was not touched for long, when they remember
+    /// about so many bytes: then **all that was taken before must be committed whenever [`take`](Self::take) is called**, or
+    /// [`discard`](Self::discard) must have been called since. Without it they remember everything.
+    pub fn remember(&mut self, state: Box<dyn OperatorState>, forgets: Option<usize>) {
+        self.cx.state = Some(state);
+        self.forgets = forgets;
+    }
+
+    /// Bytes that operators remember.
+    pub fn remembered(&mut self) -> usize {
+        let shape = self.shape.clone();
+        let all = self.operators(&shape).map(|o| o.bytes());
+        all.map(|(young, old)| young.saturating_add(old)).sum()
+    }
+
+    /// Operators forget what they know of a partition of a source, or all: it is asked for again. What they were given since
+    /// the last commit must be given again, or be committed by then.
+    pub fn forget(&mut self, domain: Option<(u32, u32)>) {
+        let shape = self.shape.clone();
+        self.operators(&shape).for_each(|o| o.forget(domain));
+    }
+
+    fn operators<'a>(&'a mut self, shape: &'a Shape) -> impl Iterator<Item = &'a mut dyn Operator> {
+        let slots = self.slots.iter_mut().enumerate();
+        let slots = slots.filter(|(i, _)| shape.operators.contains(&(*i as u32)));
+        slots.filter_map(|(_, slot)| slot.stage.operator())
+    }
+
+    /// Half of what operators may remember is young: the rest is that of the turn before.
+    fn is_time_to_turn(&mut self) -> bool {
+        let Some(limit) = self.forgets.filter(|_| !self.shape.operators.is_empty()) else {
+            return false;
+        };
+        let shape = self.shape.clone();
+        self.operators(&shape).map(|o| o.bytes().0).sum::<usize>() > limit / 2
+    }
+
+    fn turn(&mut self, shape: &Shape) {
+        // A little early, so that commits that come by the clock do it.
+        let Some(limit) = self.forgets.filter(|_| !shape.operators.is_empty()) else {
+            return;
+        };
+        if self.operators(shape).map(|o| o.bytes().0).sum::<usize>() > limit / 4 {
+            self.operators(shape).for_each(Operator::turn);
+        }
     }
 
     /// How many records came out of each named step so far, by its name (of sources, sums and merges that are only named

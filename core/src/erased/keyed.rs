@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::key::{self, AsKey, Key};
 
 /// The key that closures look at.
-struct Scratch<K>(Option<K>);
+pub(super) struct Scratch<K>(pub(super) Option<K>);
 
 impl<K: Key> Scratch<K> {
     #[inline]
-    fn read(&mut self, step: &'static str, mut bytes: &[u8]) -> Result<&K> {
+    pub(super) fn read(&mut self, step: &'static str, mut bytes: &[u8]) -> Result<&K> {
         let read = match &mut self.0 {
             Some(key) => key.decode_key_into(&mut bytes),
             none => K::decode_key(&mut bytes).map(|key| *none = Some(key)),

@@ -3,6 +3,7 @@
 //!
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
 //! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
+//! - `scan`: operators that remember values per key, and what they ask of the platform;
 //! - `sum`, `lanes`: values per key, combined in memory; `hops`: the key steps of windowed sums;
 //! - `join`: steps that ask services;
 //! - `origins`: where records come from, for steps that ask.
@@ -18,6 +19,7 @@ mod origins;
 #[cfg(test)]
 mod origins_tests;
 mod records;
+mod scan;
 mod stage;
 mod sum;
 #[cfg(any(test, feature = "testing"))]
@@ -37,6 +39,8 @@ pub(crate) use keyed::{
 pub use lanes::{Delta, Deltas};
 pub use origins::{Origin, Origins};
 pub(crate) use records::{filter, flat_map, key_by, to_keyed};
+pub use scan::{OperatorState, Wanted, in_two_domains};
+pub(crate) use scan::{Standing, changes_stage, scan_stage, totals_stage};
 pub(crate) use stage::{ChunkType, Stage};
 pub(crate) use sum::{absorb_first_stage, absorb_stage, combine_stage, sum_stage};
 #[cfg(any(test, feature = "testing"))]

@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use super::ChunkMeta;
 use super::lanes::Deltas;
 use super::origins::{Lineage, Origin};
+use super::scan::{Operator, OperatorState};
 use crate::batch::BatchId;
 use crate::data::{AnyChunk, AnyKeyed, KeyedChunk};
 use crate::error::{Error, Result};
@@ -62,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) meta: ChunkMeta,
     /// How often each record of the chunk stands in the input.
     pub(crate) times: NonZeroU64,
+    /// What is committed, for operators; `None`: nothing is.
+    pub(crate) state: Option<Box<dyn OperatorState>>,
     /// Counters and by how much: taken up by the executor after each run.
     pub(crate) counts: Vec<(&'static str, u64)>,
     /// Where what the step emits comes from.
@@ -82,6 +85,10 @@ pub(crate) trait Stage: Send {
     fn run(&mut self, cx: &mut Context, input: Input<'_>, at: &mut usize, out: &mut dyn Any) -> Result<bool>;
     /// What it keeps per key, if it does.
     fn held(&mut self) -> Option<&mut dyn Held> {
+        None
+    }
+    /// What it remembers, if it is an operator.
+    fn operator(&mut self) -> Option<&mut dyn Operator> {
         None
     }
     /// What was written, if this is a write: a `Vec` of the records.

@@ -10,7 +10,7 @@ use super::Identity;
 use super::graph::{Id, Kind, PlanGraph};
 use super::layout::Layout;
 use super::normal::Said;
-use crate::graph::{Node, NodeKind};
+use crate::graph::{Domain, Node, NodeKind};
 
 pub(super) fn head(identity: &Identity<'_>, said: &Said) -> String {
     format!(
@@ -71,6 +71,7 @@ pub(super) fn said(said: &Said) -> String {
                 format!("{}, {how}", sum.store.schema())
             }
             NodeKind::Counting(counters) => counters.join(" "),
+            NodeKind::Scan(_) => "record by record".into(),
             _ => String::new(),
         };
         [
@@ -115,6 +116,17 @@ pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
         match &node.kind {
             Kind::Sum(sum) if sum.in_order => notes.push("in order".into()),
             Kind::Sum(_) | Kind::Combine { .. } => notes.push(COMBINED.into()),
+            Kind::Scan { domain, .. } => {
+                notes.push("record by record".into());
+                notes.push(match domain {
+                    Some(Domain::Partition) => "a key stays in its partition".into(),
+                    Some(Domain::Log) => "in log order".into(),
+                    None => "a source of one partition".into(),
+                });
+                if graph.one_by_one {
+                    notes.push("branches of one source meet above: records run one by one".into());
+                }
+            }
             _ => {}
         }
         if !node.counts.is_empty() {

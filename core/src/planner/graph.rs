@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::erased::ChunkType;
 use crate::evidence::SourceFace;
-use crate::graph::{Contract, Make, Step, Sum, Write};
+use crate::graph::{Contract, Domain, Make, Scan, Step, Sum, Write};
 use crate::service::ServiceFace;
 
 pub(crate) type Id = usize;
@@ -46,6 +46,11 @@ pub(crate) enum Kind {
         before: String,
     },
     Sum(Sum),
+    /// An operator beside the sum whose store is its state: both read the same.
+    Scan {
+        scan: Scan,
+        domain: Option<Domain>,
+    },
     Write(Write),
 }
 
@@ -56,6 +61,7 @@ impl Kind {
             Self::Step(s) => Some(s.takes),
             Self::Combine { takes, .. } => Some(*takes),
             Self::Sum(s) => Some(s.takes),
+            Self::Scan { scan, .. } => Some(scan.takes),
             Self::Write(w) => Some(w.takes),
         }
     }
@@ -67,6 +73,7 @@ impl Kind {
             Self::Merge => ("merge", ""),
             Self::Combine { before, .. } => ("combine", before),
             Self::Sum(s) => (s.word, s.store.name),
+            Self::Scan { scan, .. } => (scan.word, scan.store.name),
             Self::Write(w) => ("write", w.sink),
         }
     }
@@ -85,6 +92,9 @@ pub(crate) struct PlanGraph {
     pub(crate) nodes: Vec<PlanNode>,
     /// Whether the job needs its records in order.
     pub(crate) in_order: bool,
+    /// Whether an operator gets what branches of one source make of a record: then records go through the job one by one, so
+    /// that the order is that of the records, and of the branches for each.
+    pub(crate) one_by_one: bool,
 }
 
 impl PlanGraph {
@@ -109,7 +119,7 @@ impl PlanGraph {
         for id in self.order().into_iter().rev() {
             traced[id] = readers[id].iter().any(|&reader| match &self.nodes[reader].kind {
                 Kind::Step(step) => step.traces || traced[reader],
-                Kind::Merge | Kind::Write(_) => traced[reader],
+                Kind::Merge | Kind::Scan { .. } | Kind::Write(_) => traced[reader],
                 Kind::Source { .. } | Kind::Combine { .. } | Kind::Sum(_) => false,
             });
         }
@@ -169,6 +179,8 @@ pub(crate) fn call((word, about): (&str, &str), name: Option<&str>, at: &Locatio
         ("write", about) => format!("sink `{about}`"),
         ("combine", "") => "combiner of a step without a name".into(),
         ("combine", about) => format!("combiner of step `{about}`"),
+        ("scan-by-key", about) => format!("scan `{about}`"),
+        ("changes" | "totals", about) => format!("{word} of `{about}`"),
         (word, _) => format!("step `{word}`"),
     };
     let name = name.map_or_else(String::new, |n| format!(" named `{n}`"));

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::Identity;
 use super::graph::{Id, Kind, PlanGraph};
 use super::normal::Said;
+use super::operators::OperatorFace;
 use super::plan::{Pieces, Plan, StepMaker};
 use super::{dot, explain};
-use crate::erased::{About, Follower, Shape, sum_stage};
+use crate::erased::{About, Follower, Shape, Standing, sum_stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::graph::{Arity, Contract, Step};
@@ -76,6 +77,7 @@ pub(super) fn lay_out(
         writes: Vec::new(),
         holders: Vec::new(),
         combiners: Vec::new(),
+        operators: Vec::new(),
         fans: Vec::new(),
         about: Vec::with_capacity(steps + 1),
         one_lane: graph.in_order,
@@ -103,6 +105,8 @@ pub(super) fn lay_out(
     }
     let mut makers = Vec::with_capacity(steps + 1);
     let mut sinks = Vec::new();
+    let mut operators = Vec::new();
+    let above = super::operators::sources(&graph, &order);
     let mut pools: HashMap<TypeId, u32> = HashMap::new();
     let mut names = HashMap::new();
     for &id in &order {
@@ -151,6 +155,29 @@ pub(super) fn lay_out(
                 names.insert(sum.store.name.to_string(), step);
                 let (make, takes) = (sum.make.clone(), sum.takes);
                 Arc::new(move |_| Ok(make(takes)))
+            }
+            Kind::Scan { scan, domain } => {
+                let place = layout.stores.iter().position(|s| s.name == scan.store.name);
+                let Some(store) = place else {
+                    return Err(Error::bug(format!("{} stands before its store", graph.call(id))));
+                };
+                let names = above.get(&id).cloned().unwrap_or_default();
+                let of = |name: &&str| layout.sources.iter().position(|s| s.name == *name);
+                shape.operators.push(step);
+                operators.push(OperatorFace {
+                    name: graph.call(id),
+                    store,
+                    store_name: scan.store.name,
+                    sources: names.iter().filter_map(of).collect(),
+                    domain: *domain,
+                    approximate: scan.approximate.then(|| scan.store.value.schema()),
+                });
+                let standing = Standing {
+                    store,
+                    joint: names.len() > 1,
+                };
+                let make = scan.make.clone();
+                Arc::new(move |_| Ok(make(standing)))
             }
             Kind::Write(write) => {
                 emits = goes_on;
@@ -206,6 +233,8 @@ pub(super) fn lay_out(
         why: explain::why(&reasons),
         dot: dot::dot(identity, said, &graph, &layout),
         in_order: shape.one_lane,
+        one_by_one: shape.one_lane || graph.one_by_one,
+        operators,
         steps: graph_names(&graph, &layout),
         holders: shape.holders.clone(),
         held: names,

@@ -2,6 +2,7 @@
 //!
 //! - `normal`: the nodes that do something, with their names, counters and lines; here the job is checked;
 //! - [`rules`]: rewrites, one a file: equation, precondition, tests; after each the invariants are checked;
+//! - `operators`: what operators with memory need of the graph above them;
 //! - `invariants`: what holds of every plan, whatever the rules did;
 //! - `layout`: steps in running order; [`Plan`]: the result; `explain`, `dot`: the result for people.
 //!
@@ -15,12 +16,14 @@ mod graph;
 mod invariants;
 mod layout;
 mod normal;
+mod operators;
 mod plan;
 pub mod rules;
 
 use std::panic::Location;
 use std::sync::Arc;
 
+pub use operators::OperatorFace;
 pub use plan::Plan;
 pub use rules::Rules;
 

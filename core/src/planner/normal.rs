@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Identity;
 use super::graph::{Id, Kind, PlanGraph, PlanNode, call};
+use super::operators::{self, Operators, beside};
 use crate::error::{Error, Result};
 use crate::graph::{Arity, Contract, Node, NodeKind, topological};
 use crate::port::COUNTERS;
@@ -20,7 +21,7 @@ pub(crate) struct Said {
 
 type At = &'static Location<'static>;
 
-fn line(at: At) -> String {
+pub(super) fn line(at: At) -> String {
     format!("{}:{}", at.file(), at.line())
 }
 
@@ -148,10 +149,12 @@ impl Said {
         let mut graph = PlanGraph {
             nodes: Vec::new(),
             in_order: self.nodes.iter().any(|n| matches!(n.kind, NodeKind::InOrder)),
+            one_by_one: false,
         };
         let named = |n: &&Arc<Node>| matches!(n.kind, NodeKind::Named(_));
         let named: HashSet<usize> = self.nodes.iter().filter(named).flat_map(|n| self.inputs(n)).collect();
         let mut annotated = Annotated::default();
+        let operators = Operators::of(self, graph.in_order)?;
         // Where a node's records come from. A merge with one reader gives its list away instead of copying it.
         let mut origins: Vec<VecDeque<Id>> = Vec::with_capacity(self.nodes.len());
         // The plan's node that a said node became; of an annotation, that of the step before it.
@@ -179,6 +182,14 @@ impl Said {
                     before: String::new(),
                 },
                 NodeKind::Sum(sum) => Kind::Sum(sum.clone()),
+                NodeKind::Scan(scan) => {
+                    let kind = Kind::Scan {
+                        scan: scan.clone(),
+                        domain: operators.domain(i),
+                    };
+                    all = beside(&mut graph, before.and_then(|b| became[b]), node)?;
+                    kind
+                }
                 NodeKind::Write(write) => Kind::Write(write.clone()),
                 // A name keeps it, too: names survive.
                 NodeKind::Merge if readers[i] > 1 || named.contains(&i) => Kind::Merge,
@@ -214,6 +225,7 @@ impl Said {
             origins.push(VecDeque::from([id]));
         }
         annotated.apart_from_stores(&graph)?;
+        graph.one_by_one = operators::meets_itself(&graph);
         Ok(graph)
     }
 }
@@ -222,7 +234,12 @@ impl Said {
 fn passes(kind: &NodeKind) -> bool {
     matches!(
         kind,
-        NodeKind::Named(_) | NodeKind::Counting(_) | NodeKind::InOrder | NodeKind::Deltas | NodeKind::Written
+        NodeKind::Named(_)
+            | NodeKind::Counting(_)
+            | NodeKind::InOrder
+            | NodeKind::Deltas
+            | NodeKind::Domain(_)
+            | NodeKind::Written
     )
 }
 

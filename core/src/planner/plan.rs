@@ -8,6 +8,7 @@ use crate::erased::{Broken, ChunkType, Executor, Shape, Slot, Stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::key::Key;
+use crate::planner::OperatorFace;
 use crate::port::Service;
 use crate::service::{Kind, Serves, ServiceFace, Services};
 
@@ -29,6 +30,8 @@ pub(super) struct Pieces {
     pub(super) why: String,
     pub(super) dot: String,
     pub(super) in_order: bool,
+    pub(super) one_by_one: bool,
+    pub(super) operators: Vec<OperatorFace>,
     /// Named steps; with the combiner that takes their option, if there is one.
     pub(super) steps: HashMap<String, Option<u32>>,
     pub(super) holders: Vec<u32>,
@@ -161,6 +164,37 @@ impl Plan {
     /// and offset.
     pub fn in_order(&self) -> bool {
         self.pieces.in_order
+    }
+    /// Whether records are pushed one by one: the job is [in order](Self::in_order), or an operator gets what several branches
+    /// make of one record, and its order must not depend on where chunks end.
+    pub fn one_by_one(&self) -> bool {
+        self.pieces.one_by_one
+    }
+    /// The operators with memory, in running order. A platform gives them what is committed
+    /// ([`Executor::remember`]), pushes the records of a partition in their order, and checks what they say.
+    pub fn operators(&self) -> &[OperatorFace] {
+        &self.pieces.operators
+    }
+    /// Whether every operator has an order over so many partitions of each source, in the plan's order.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the word that is missing.
+    pub fn check_partitions(&self, partitions: &[usize]) -> Result<()> {
+        let sources: Vec<_> = self
+            .sources()
+            .iter()
+            .map(|s| s.name)
+            .zip(partitions.iter().copied())
+            .collect();
+        self.operators().iter().try_for_each(|o| o.check_partitions(&sources))
+    }
+    /// Whether two layers that divide the logs emit the same.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the operator for which they would not.
+    pub fn check_layers(&self) -> Result<()> {
+        let sources: Vec<_> = self.sources().iter().map(|s| s.name).collect();
+        self.operators().iter().try_for_each(|o| o.check_layers(&sources))
     }
     /// Whether equal records of source number `source` may be pushed once, with their number
     /// ([`Executor::push_repeated`]).

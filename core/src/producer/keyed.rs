@@ -55,6 +55,7 @@ impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V> {
             || erased::sum_stage::<V>("sum-by-key"),
             Some(combine),
             false,
+            None,
         )
     }
     /// Totals per key in `store`; each record is absorbed into its key's state, no state is built per record.
@@ -64,7 +65,7 @@ impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V> {
         W: Absorb<V> + Commutative + Codec,
     {
         let make = || erased::absorb_stage::<V, W>("aggregate-by-key");
-        self.summed("aggregate-by-key", store, make, None, false)
+        self.summed("aggregate-by-key", store, make, None, false, Some(single::<V, W>()))
     }
 }
 
@@ -75,7 +76,14 @@ impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V, InOrder> {
     where
         V: Semigroup + Codec,
     {
-        self.summed("sum-by-key", store, || erased::sum_stage::<V>("sum-by-key"), None, true)
+        self.summed(
+            "sum-by-key",
+            store,
+            || erased::sum_stage::<V>("sum-by-key"),
+            None,
+            true,
+            None,
+        )
     }
     /// Totals per key in `store`; the records of a key are absorbed in order.
     #[track_caller]
@@ -84,8 +92,21 @@ impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V, InOrder> {
         W: Absorb<V> + Codec,
     {
         let make = || erased::absorb_stage::<V, W>("aggregate-by-key");
-        self.summed("aggregate-by-key", store, make, None, true)
+        self.summed("aggregate-by-key", store, make, None, true, None)
     }
+}
+
+/// What makes a value of each record, for operators on a sum that absorbs them.
+fn single<V: Clone + Send + 'static, W: Absorb<V>>() -> (Make, ChunkType) {
+    let make: Make = Arc::new(|_| {
+        let value = |item: &V| {
+            let mut value = W::zero();
+            value.absorb(item);
+            value
+        };
+        erased::map_values::<V, W, _>("absorb-one", Arc::new(value))
+    });
+    (make, ChunkType::keyed::<W>())
 }
 
 impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
@@ -97,6 +118,7 @@ impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
         make: impl Fn() -> Box<dyn Stage> + Send + Sync + 'static,
         combine: Option<Make>,
         in_order: bool,
+        single: Option<(Make, ChunkType)>,
     ) -> Summed<K, W, S> {
         let kind = NodeKind::Sum(Sum {
             word,
@@ -106,6 +128,7 @@ impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
             make: Arc::new(move |_| make()),
             combine,
             in_order,
+            single,
         });
         Summed::of(node::<(K, W)>(kind, ChunkType::keyed::<W>(), vec![self.node]))
     }

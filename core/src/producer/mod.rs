@@ -11,6 +11,8 @@
 //! | `merge` `named` `counted` `counted_by` `counting` | the same |
 //! | `in_order` | the same, in a `Job<InOrder>` |
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
+//! | `within_partition`, `in_log_order` | which partitions have a common order, for what follows |
+//! | `scan_by_key` `changes` `totals` | what becomes of a sum, record by record |
 //! | `windowed_sum_by_key` `windowed_aggregate_by_key` | ends of a job, for keys with an instant |
 //! | `deltas`, then key steps and `map_values_by`; `records` | what a sum emits, for a second sum; what a write passes on |
 //!
@@ -36,7 +38,7 @@
 //! | `sumByKey` | `sum_by_key`; `aggregate_by_key` folds records into a state without building one for each |
 //! | what `sumByKey` emits, for a sum | [`Summed::deltas`], with steps that commute with addition (O16) |
 //! | `Counter` | [`Counter`]: `counted`, or `out.count` with `counting` |
-//! | the total before and after | not yet: a `changes` of its own, whose values do not depend on the platform |
+//! | the total before and after | `changes` (before, after); `scan_by_key` (after): per record, on every platform |
 //! | `leftJoin` `lookup` with a service | `left_join` `lookup`: as of the record's event time; `join` keeps what was found |
 //! | `leftJoin` with a store or a stream | not yet |
 
@@ -45,6 +47,7 @@ mod either;
 mod joins;
 mod keyed;
 mod records;
+mod scans;
 mod tails;
 mod windowed;
 

@@ -90,6 +90,7 @@ fn expanded<K: Key, V: Commutative + Codec>(
         make: Arc::new(|_| erased::sum_stage::<V>("windowed-sum-by-key")),
         combine,
         in_order: false,
+        single: None,
     });
     Summed::of(node::<((K, Hop), V)>(kind, chunks, vec![hops]))
 }

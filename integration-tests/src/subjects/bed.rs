@@ -84,6 +84,7 @@ impl Bed {
             logs,
             store: self.state.realtime.clone(),
             manifests: &*self.state.manifests,
+            generations: Some(&*self.state.generations),
             metrics: Arc::new(Metrics::default()),
             options,
         };

@@ -26,8 +26,14 @@ pub struct Tables {
     pub threads: usize,
 }
 
-/// The rows of a log, oldest first.
-fn rows(log: &SourceInput) -> Result<Vec<Value>> {
+/// The rows of a log, oldest first; or as they lie in its partitions, for jobs whose order that is.
+fn rows(log: &SourceInput, by_partition: bool) -> Result<Vec<Value>> {
+    if by_partition {
+        let all = (0..log.partitions).flat_map(|p| log.partition(p));
+        return Ok(all
+            .map(|e| serde_json::from_slice(&e.payload))
+            .collect::<Result<_, _>>()?);
+    }
     let rows = log.events.iter().map(|e| serde_json::from_slice(&e.payload));
     let mut rows = rows.collect::<Result<Vec<Value>, _>>()?;
     rows.sort_by_key(|row| row["at"].as_i64());
@@ -68,9 +74,9 @@ fn columns(port: SourcePort, rows: &[Value]) -> Result<RecordBatch> {
 }
 
 /// Files named in their order. Records that cannot be read make files that cannot be read.
-fn write(dir: &Path, port: SourcePort, log: &SourceInput) -> Result<Vec<PathBuf>> {
+fn write(dir: &Path, port: SourcePort, log: &SourceInput, by_partition: bool) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir)?;
-    let Ok(rows) = rows(log) else {
+    let Ok(rows) = rows(log, by_partition) else {
         let path = dir.join("0.parquet");
         std::fs::write(&path, "no Parquet")?;
         return Ok(vec![path]);
@@ -116,7 +122,13 @@ impl Subject for Tables {
             let files = match port {
                 // Some file: it must not come to reading it.
                 SourcePort::Texts(_) => vec![dir.path().join("texts.parquet")],
-                _ => write(&dir.path().join(port.name()), port, log).context(port.name())?,
+                _ => write(
+                    &dir.path().join(port.name()),
+                    port,
+                    log,
+                    !bed.plan.operators().is_empty(),
+                )
+                .context(port.name())?,
             };
             Ok((port.name().to_string(), BulkInput::parquet(files)))
         };

@@ -108,6 +108,7 @@ fn rollbacks_beside_a_live_job() -> Result<()> {
                 logs: vec![BoundLog::new("lines", log)],
                 store: state.realtime.clone(),
                 manifests: &*state.manifests,
+                generations: None,
                 metrics: Arc::new(Metrics::default()),
                 options,
             };

@@ -96,6 +96,7 @@ impl World {
             logs: vec![BoundLog::new("events", Topic::until(end))],
             store: self.realtime()?,
             manifests: &self.manifests,
+            generations: None,
             metrics: Arc::new(Metrics::default()),
             options: StreamOptions {
                 until_end: true,

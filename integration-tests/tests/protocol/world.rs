@@ -229,6 +229,7 @@ impl World {
             logs: vec![BoundLog::new(LINES.name(), self.topic.reader(3, polls, stop.clone()))],
             store,
             manifests: &self.manifests,
+            generations: None,
             metrics: Arc::default(),
             options: StreamOptions {
                 until_end: true,

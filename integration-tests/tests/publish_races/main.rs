@@ -223,6 +223,7 @@ fn race(bucket: Option<Options>, time: Duration, least: u64) -> Result<()> {
                 logs: vec![BoundLog::new("lines", log)],
                 store: store.clone() as Arc<dyn RealtimeStore>,
                 manifests: &manifests,
+                generations: None,
                 metrics: Arc::new(Metrics::default()),
                 options: StreamOptions {
                     commit_interval: Duration::from_millis(20),

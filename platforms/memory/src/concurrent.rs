@@ -81,6 +81,12 @@ impl Runs<Anywhere> for Concurrent {
         let mut plan = job.plan_with(&self.rules)?;
         plan.bind_all(&self.services)?;
         plan.check_services(false)?;
+        if let Some(operator) = plan.operators().first() {
+            return Err(Error::invalid(format!(
+                "{}: threads take records in no order, and an operator needs that of their partition: run it in `Memory`",
+                operator.name
+            )));
+        }
         let sources = self.inputs.of(&plan, self.name())?;
         let pieces: Vec<(usize, usize)> = sources
             .iter()

@@ -24,6 +24,8 @@ pub(crate) trait Given: Send + Sync {
     fn log_time(&self, record: usize) -> Option<Timestamp>;
     /// The event time of a record, if the source declares one.
     fn event_time(&self, record: usize) -> Option<Timestamp>;
+    /// The partition that a record is dealt to, where that does not go in turn.
+    fn partition(&self, record: usize) -> Option<u64>;
     /// Partition, offset and log time of a record that was decoded, as its log has them.
     fn raw(&self, record: usize) -> Option<(u32, u64, Option<Timestamp>)>;
     /// Runs these records through a job, in one chunk.
@@ -45,6 +47,8 @@ pub(crate) struct Records<T: Data + ?Sized> {
     times: Vec<Timestamp>,
     /// Of decoded records: partition, offset and log time.
     raw: Vec<(u32, u64, Option<Timestamp>)>,
+    /// Says the partition of a record.
+    deal: Option<Box<dyn Fn(&T) -> u64 + Send + Sync>>,
 }
 
 impl<T: Data + ?Sized> Records<T> {
@@ -55,6 +59,7 @@ impl<T: Data + ?Sized> Records<T> {
             len: 0,
             times: Vec::new(),
             raw: Vec::new(),
+            deal: None,
         };
         for record in records {
             all.add(record.borrow());
@@ -88,6 +93,10 @@ impl<T: SourceRecord + ?Sized> Records<T> {
             all.log(time, record.borrow());
         }
         all
+    }
+    /// Deals records to partitions by this number.
+    pub(crate) fn deal(&mut self, by: impl Fn(&T) -> u64 + Send + Sync + 'static) {
+        self.deal = Some(Box::new(by));
     }
     /// Appends a record that is logged at this time. All records of a source have times, or none has.
     pub(crate) fn log(&mut self, time: Timestamp, record: &T) {
@@ -139,6 +148,12 @@ impl<T: Data + ?Sized> Given for Records<T> {
                 .next()
                 .and_then(|r| self.port.time_of(r))
         })
+    }
+    fn partition(&self, record: usize) -> Option<u64> {
+        match &self.deal {
+            Some(by) => self.chunk(record, |chunk| chunk.iter_from(record % CHUNK).next().map(by)),
+            None => self.raw.get(record).map(|(p, ..)| u64::from(*p)),
+        }
     }
     fn raw(&self, record: usize) -> Option<(u32, u64, Option<Timestamp>)> {
         self.raw.get(record).copied()
@@ -245,6 +260,19 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// The partition of every record of a source.
+    pub(crate) fn dealt(&self, source: &str, given: &Bound<'_>) -> Vec<u32> {
+        let n = self.partitions.get(source).copied();
+        let partition = |i: usize| match (given.partition(i), n) {
+            (Some(by), Some(n)) => (by % u64::from(n.max(1))) as u32,
+            (Some(raw), None) => raw as u32,
+            (None, n) => (i % n.unwrap_or(1).max(1) as usize) as u32,
+        };
+        (0..given.len()).map(partition).collect()
+    }
+}
+
 enum Held<'a> {
     Kept(&'a dyn Given),
     Made(Box<dyn Given>),
@@ -270,12 +298,15 @@ struct Place {
 fn places(face: &SourceFace, given: &dyn Given, partitions: u32) -> Vec<Place> {
     let partitions = partitions as usize;
     let place = |record: usize| {
-        let dealt = (
-            (record % partitions) as u32,
-            (record / partitions) as u64,
-            given.log_time(record),
-        );
-        given.raw(record).unwrap_or(dealt)
+        let dealt = || match given.partition(record) {
+            // Offsets have gaps then, as those of logs have.
+            Some(by) => ((by % partitions as u64) as u32, record as u64),
+            None => ((record % partitions) as u32, (record / partitions) as u64),
+        };
+        given.raw(record).unwrap_or_else(|| {
+            let (partition, offset) = dealt();
+            (partition, offset, given.log_time(record))
+        })
     };
     let spec = face.cut_spec((0..given.len()).any(|record| place(record).2.is_some()));
     let mut running = BTreeMap::new();
@@ -315,6 +346,9 @@ impl Bound<'_> {
     }
     pub(crate) fn event_time(&self, record: usize) -> Option<Timestamp> {
         self.given().event_time(record)
+    }
+    pub(crate) fn partition(&self, record: usize) -> Option<u64> {
+        self.given().partition(record)
     }
     pub(crate) fn push_some(&self, records: &[usize], meta: &ChunkMeta, run: &mut Executor) -> Result<()> {
         let given = self.given();

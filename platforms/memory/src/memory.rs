@@ -1,13 +1,14 @@
 //! One thread: plain and obvious.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 
 use rufous_core::{
-    Anywhere, BatchId, ChunkMeta, Format, InOrder, Job, Key, Plan, Platform, RecordBatch, Result, Rules, Runs, Service,
-    Services, Source, SourceRecord, Timestamp, service::Serves,
+    Anywhere, BatchId, ChunkMeta, Clock, Executor, Format, InOrder, Job, Key, Plan, Platform, RecordBatch, Result,
+    Rules, Runs, Service, Services, Source, SourceRecord, Timestamp, service::Serves,
 };
 
-use crate::given::{self, CHUNK, Inputs, Records};
+use crate::given::{self, Bound, CHUNK, Inputs, Records};
 use crate::totals::Totals;
 
 /// Collections bound to the sources of a job.
@@ -93,7 +94,9 @@ impl Memory {
             partition: 0,
             batch: BatchId(0),
         };
-        if plan.in_order() {
+        if !plan.operators().is_empty() {
+            self.by_partition(plan, &sources, &mut run)?;
+        } else if plan.in_order() {
             // Times first, then as given; a record goes through the whole job before the next one does.
             let mut order: Vec<(Option<Timestamp>, usize, usize)> = Vec::new();
             for (s, given) in sources.iter().enumerate() {
@@ -114,6 +117,48 @@ impl Memory {
         let mut totals = Totals::of(plan);
         totals.add(plan, &mut run)?;
         Ok(totals)
+    }
+}
+
+impl Memory {
+    /// A job with operators: record by record in log order (O3), which is offset order in each partition.
+    fn by_partition(&self, plan: &Plan, sources: &[Bound<'_>], run: &mut Executor) -> Result<()> {
+        let mut order: Vec<(Option<Timestamp>, usize, u32, usize)> = Vec::new();
+        let mut partitions = Vec::new();
+        for (s, given) in sources.iter().enumerate() {
+            let face = &plan.sources()[s];
+            let clock = face.cut_spec(true).clock;
+            let dealt = self.inputs.dealt(face.name, given);
+            let mut running: BTreeMap<u32, Option<Timestamp>> = BTreeMap::new();
+            for (i, &p) in dealt.iter().enumerate() {
+                let time = match clock {
+                    Clock::Log => given.log_time(i),
+                    Clock::Event => given.event_time(i),
+                };
+                let running = running.entry(p).or_default();
+                *running = time.max(*running);
+                // Sources by name, so that it does not depend on how the job is written.
+                order.push((*running, s, p, i));
+            }
+            let said = self.inputs.partitions.get(face.name).copied().unwrap_or(1);
+            let seen = dealt.iter().max().map_or(0, |p| *p as usize + 1);
+            partitions.push(seen.max(said as usize));
+        }
+        plan.check_partitions(&partitions)?;
+        if sources.len() > 1 {
+            let name = |s: usize| plan.sources()[s].name;
+            order.sort_by(|a, b| (a.0, name(a.1), a.2, a.3).cmp(&(b.0, name(b.1), b.2, b.3)));
+        }
+        // Of one source records come as they were given: that keeps each partition's order.
+        for (_, s, partition, i) in order {
+            let meta = ChunkMeta {
+                source: s as u32,
+                partition,
+                batch: BatchId(0),
+            };
+            sources[s].push(i, i + 1, &meta, run)?;
+        }
+        Ok(())
     }
 }
 

@@ -91,6 +91,7 @@ struct OnThreads {
 }
 
 const ORDER: Reason = Reason::Compiler("needs order, which threads do not keep");
+const OPERATORS: Reason = Reason::Error("an operator needs that of their partition");
 
 /// The records of a log as the source's own decoder reads them.
 fn decoded<T: Clone + 'static>(case: &Case, port: Source<T>, log: &SourceInput) -> Result<Vec<T>> {
@@ -115,10 +116,17 @@ impl Subject for OnThreads {
         format!("concurrent memory, {} threads, {}", self.threads, self.rules.what())
     }
     fn refusals(&self) -> &'static [Reason] {
-        &[ORDER]
+        &[ORDER, OPERATORS]
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
-        if case.in_order() { Err(ORDER) } else { Ok(()) }
+        let operators = case.job().plan().is_ok_and(|plan| !plan.operators().is_empty());
+        if case.in_order() {
+            Err(ORDER)
+        } else if operators {
+            Err(OPERATORS)
+        } else {
+            Ok(())
+        }
     }
     fn run(&self, case: &Case) -> Result<Answers> {
         let AnyJob::Anywhere(job) = case.job() else {
@@ -152,8 +160,9 @@ fn whole(subject: &dyn Subject, in_order: usize) {
 }
 
 /// All cases, and those of them that need order.
-const CASES: usize = 99;
+const CASES: usize = 109;
 const IN_ORDER: usize = 6;
+const OPERATORS_IN_IT: usize = 10;
 
 #[test]
 fn chunks_and_rules() {
@@ -176,6 +185,6 @@ fn each_rule_by_itself() {
 fn threads_and_rules() {
     for threads in 1..=4 {
         let rules = if threads % 2 == 0 { Planner::All } else { Planner::None };
-        whole(&OnThreads { threads, rules }, IN_ORDER);
+        whole(&OnThreads { threads, rules }, IN_ORDER + OPERATORS_IN_IT);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rufous_core::{Cut, Error, Frontier, Result, SourcePartition};
-use rufous_store_api::InputRange;
+use rufous_store_api::{Archive, InputRange};
 
 use crate::history;
 use crate::options::{BatchRun, BulkInput};
@@ -15,6 +15,7 @@ impl BatchRun<'_> {
     /// P20-P23 over the archives.
     pub(crate) fn incremental(&self) -> Result<RunPlan> {
         let job = self.plan.job();
+        self.plan.check_layers()?;
         let Some(base) = self.manifests.newest(0)? else {
             return Err(Error::invalid(format!(
                 "job `{job}` has no archive yet: run `stream` (or `archive`) first, or bind a bounded input such as `--source \
@@ -43,6 +44,10 @@ impl BatchRun<'_> {
             if let BulkInput::Archive { archive, cut_spec, .. } = input {
                 archives.push((&**archive, cut_spec));
             }
+        }
+        if !self.plan.operators().is_empty() {
+            let archives: Vec<_> = archives.iter().map(|(archive, _)| *archive).collect();
+            self.check_domains(&archives, &base.frontier)?;
         }
         let read = history::read_before(self.manifests, &base);
         for (archive, _) in &archives {
@@ -112,6 +117,27 @@ impl BatchRun<'_> {
         })
     }
 
+    /// O1, P41: every operator has an order, and the one that it always had.
+    fn check_domains(&self, archives: &[&dyn Archive], base: &Frontier) -> Result<()> {
+        let mut counts = vec![0; self.plan.sources().len()];
+        for archive in archives {
+            let now = archive.partitions()?.len();
+            let source = archive.source();
+            let before = base.0.keys().filter(|p| p.source == source).count();
+            if before > 0 && now > before {
+                let name = self.plan.operators().first().map_or("", |o| o.name.as_str());
+                return Err(Error::invalid(format!(
+                    "source `{source}` had {before} partitions and has {now} now, so keys move between them, and {name} needs \
+                     each in one: `backfill` a new version of the job, or start with another --instance"
+                )));
+            }
+            if let Some(at) = self.plan.sources().iter().position(|s| s.name == source) {
+                counts[at] = now.max(before);
+            }
+        }
+        self.plan.check_partitions(&counts)
+    }
+
     fn archived(&self, target: &Target) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for piece in &target.pieces {
@@ -126,13 +152,19 @@ impl BatchRun<'_> {
             let Some(BulkInput::Archive { archive, format, .. }) = self.inputs.get(&piece.partition.source) else {
                 continue;
             };
-            pieces.extend(piece.files.iter().map(|file| Piece::Archived {
+            let files = piece.files.iter().map(|file| Piece::Archived {
                 source: source as u32,
                 partition: piece.partition.partition,
                 format: *format,
                 archive: archive.clone(),
                 file: file.clone(),
-            }));
+            });
+            if self.plan.operators().is_empty() {
+                pieces.extend(files);
+            } else {
+                // The index is in the order of offsets.
+                pieces.push(Piece::Ordered(files.collect()));
+            }
         }
         pieces
     }

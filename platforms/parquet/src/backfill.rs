@@ -116,6 +116,11 @@ pub fn fill(mut run: BatchRun<'_>, each: &mut dyn FnMut(&BatchReport)) -> Result
     if let Some(open) = run.plan()?.open.into_values().max() {
         run.options.until = Some(run.options.until.map_or(open, |until| until.min(open)));
     }
+    if !run.plan.operators().is_empty() {
+        // A shard of this code is rebuilt at the drop permission, with the state there (O9), and of the line only its newest
+        // generation becomes one of the job's.
+        run.options.keep = 0;
+    }
     loop {
         let report = run.run()?;
         if !report.published {

@@ -12,6 +12,7 @@ use crate::known::{Known, Listed, PARQUET};
 use crate::options::{BatchRun, BulkInput};
 use crate::survey::{RunPlan, now};
 use crate::taken::{self, Spared, Taken};
+use crate::work::Piece;
 
 /// A source and its files.
 struct Given<'a> {
@@ -80,6 +81,10 @@ impl BatchRun<'_> {
                 ));
             }
         }
+        if !self.plan.operators().is_empty() {
+            // One order over all files: repeatable over these.
+            plan.pieces = vec![Piece::Ordered(std::mem::take(&mut plan.pieces))];
+        }
         if let Some(window) = window.filter(|_| plan.new) {
             plan.notes.push(format!(
                 "{window} only: left out by what the files note of it, and not read: {spared}"
@@ -138,6 +143,12 @@ impl BatchRun<'_> {
                 self.plan.fingerprint(),
                 base.number,
                 base.fingerprint
+            ));
+        }
+        if let Some(operator) = self.plan.operators().first().filter(|_| known.is_new()) {
+            return Some(format!(
+                "{} takes records in the order of the files, and new ones may come before others",
+                operator.name
             ));
         }
         if base.window != self.options.window {

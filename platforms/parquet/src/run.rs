@@ -12,7 +12,7 @@ use crate::options::{BatchReport, BatchRun};
 use crate::progress::{Pace, Phase};
 use crate::sums::{self, List, SpillDir};
 use crate::survey::RunPlan;
-use crate::work::{Piece, Work};
+use crate::work::{Base, Piece, Work};
 use crate::worker::{Care, nobody};
 
 /// Publishes may collide with another run's this often.
@@ -85,7 +85,11 @@ impl BatchRun<'_> {
         report.notes.iter().for_each(|note| tracing::info!("{note}"));
         let progress = &self.options.progress;
         progress.begin(rows, bytes);
-        let (work, runs) = self.sum(pieces)?;
+        let base = Base {
+            generations: self.generations,
+            stores: manifest.stores.clone(),
+        };
+        let (work, runs) = self.sum(pieces, base)?;
         for (face, delta) in self.plan.stores().iter().zip(runs) {
             let generation = manifest.stores.entry(face.name.to_string()).or_default();
             let keys = delta.iter().map(|d| d.keys).sum();
@@ -109,7 +113,7 @@ impl BatchRun<'_> {
     }
 
     /// Reads all pieces and writes runs, per store.
-    fn sum(&self, pieces: Vec<Piece>) -> Result<(Work<'_>, Vec<Vec<RunFile>>)> {
+    fn sum<'a>(&'a self, pieces: Vec<Piece>, base: Base<'a>) -> Result<(Work<'a>, Vec<Vec<RunFile>>)> {
         let threads = if self.plan.in_order() {
             1
         } else {
@@ -118,6 +122,7 @@ impl BatchRun<'_> {
         let mut work = Work {
             plan: self.plan,
             pieces,
+            base,
             skip_bad: self.plan.sources().iter().map(|s| self.options.skips(s.name)).collect(),
             care: Care::None,
             share: share(self.options.memory, threads),

@@ -1,11 +1,13 @@
 //! Pieces of input, taken by several threads from one list.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rufous_core::{Error, Format, Plan, Result, Timestamp};
-use rufous_store_api::{Archive, ArchivedFile, Window};
+use rufous_core::rules::{Rule, kept};
+use rufous_core::{Error, Format, Plan, Result, Timestamp, Wanted};
+use rufous_store_api::{Archive, ArchivedFile, GenerationStore, StoreGeneration, Window, asked};
 
 use crate::columns::ParquetFile;
 use crate::input::lines::LinesFile;
@@ -32,12 +34,35 @@ pub(crate) enum Piece {
         file: Arc<LinesFile>,
         piece: Range<u64>,
     },
+    /// All that one thread must read in this order: what an operator emits depends on the records before.
+    Ordered(Vec<Piece>),
+}
+
+/// A generation, as operators read it.
+#[derive(Clone)]
+pub(crate) struct Base<'a> {
+    pub(crate) generations: &'a dyn GenerationStore,
+    pub(crate) stores: BTreeMap<String, StoreGeneration>,
+}
+
+impl Base<'_> {
+    fn values(&self, plan: &Plan, wanted: &Wanted<'_>) -> Result<Vec<Option<Vec<u8>>>> {
+        let Some(face) = plan.stores().get(wanted.store) else {
+            return Err(Error::bug("an operator asks for a store that the plan does not have"));
+        };
+        match self.stores.get(face.name).filter(|g| !g.runs.is_empty()) {
+            Some(generation) if kept(Rule::StateOfBase) => self.generations.get(face, generation, wanted.keys),
+            _ => Ok(vec![None; wanted.keys.len()]),
+        }
+    }
 }
 
 /// What all threads share.
 pub(crate) struct Work<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) pieces: Vec<Piece>,
+    /// Where operators find their state before the first record: the generation that is extended (O8).
+    pub(crate) base: Base<'a>,
     /// Per source whether bad records are skipped.
     pub(crate) skip_bad: Vec<bool>,
     /// How all records are read.
@@ -62,9 +87,18 @@ impl Work<'_> {
     /// Reads everything with `threads` threads; returns their sums, per store.
     pub(crate) fn run(&self, threads: usize) -> Result<Vec<Vec<List>>> {
         std::thread::scope(|scope| {
+            let asker = (!self.plan.operators().is_empty()).then(|| {
+                let (asker, answers) = asked::channel();
+                scope.spawn(move || answers.serve(|wanted| self.base.values(self.plan, wanted)));
+                asker
+            });
             let workers: Vec<_> = (0..threads.clamp(1, self.pieces.len().max(1)))
-                .map(|_| scope.spawn(|| Worker::new(self).run()))
+                .map(|_| {
+                    let asker = asker.clone();
+                    scope.spawn(move || Worker::new(self, asker).run())
+                })
                 .collect();
+            drop(asker);
             let mut sums: Vec<Vec<List>> = self.plan.stores().iter().map(|_| Vec::new()).collect();
             for worker in workers {
                 let theirs = worker

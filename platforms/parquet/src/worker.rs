@@ -19,6 +19,8 @@ use rufous_core::{
     Timestamp, Trial,
 };
 
+use rufous_store_api::asked::Asker;
+
 use crate::columns::FileReader;
 use crate::sums::{List, Sorted, SpillWriter};
 use crate::work::{Piece, Work};
@@ -39,6 +41,8 @@ type Decoders = Vec<Option<(Format, Box<dyn SourceDecoder>)>>;
 pub(crate) struct Worker<'a> {
     work: &'a Work<'a>,
     executor: Executor,
+    /// Where operators ask for their state.
+    asker: Option<Asker>,
     decoders: Decoders,
     /// Decoders for trials.
     second: Decoders,
@@ -48,6 +52,8 @@ pub(crate) struct Worker<'a> {
     sums: Vec<Vec<List>>,
     /// The same of pieces that are not at their end: these sums are only good together with what the maps hold.
     pending: Vec<Vec<List>>,
+    /// The partition that the maps are of, where keys stay in one.
+    domain: Option<u32>,
     /// Bytes of sums in memory.
     kept: usize,
     /// Pieces that are in the maps.
@@ -64,6 +70,20 @@ pub(crate) struct Worker<'a> {
     times: Vec<Option<Timestamp>>,
 }
 
+/// A running instance that knows where its state is. It forgets nothing: what it was given is in no store yet.
+fn executor(work: &Work<'_>, asker: Option<&Asker>) -> Executor {
+    let mut executor = work.plan.instantiate();
+    if let Some(asker) = asker {
+        executor.remember(asker.state(), None);
+    }
+    executor
+}
+
+/// Whether an operator reads the store, so that each of its keys is in one partition.
+fn is_state(work: &Work<'_>, store: usize) -> bool {
+    work.plan.operators().iter().any(|o| o.store == store)
+}
+
 fn lists(work: &Work<'_>) -> Vec<Vec<List>> {
     work.plan.stores().iter().map(|_| Vec::new()).collect()
 }
@@ -73,15 +93,17 @@ fn none(work: &Work<'_>) -> Decoders {
 }
 
 impl<'a> Worker<'a> {
-    pub(crate) fn new(work: &'a Work<'a>) -> Self {
+    pub(crate) fn new(work: &'a Work<'a>, asker: Option<Asker>) -> Self {
         Self {
             work,
-            executor: work.plan.instantiate(),
+            executor: executor(work, asker.as_ref()),
+            asker,
             decoders: none(work),
             second: none(work),
             trial: None,
             sums: lists(work),
             pending: lists(work),
+            domain: None,
             kept: 0,
             mine: Vec::new(),
             records: 0,
@@ -115,7 +137,10 @@ impl<'a> Worker<'a> {
                 Err(panicked) => self.again(&panicked, Some(i))?,
             }
             // Here what the maps hold is whole; in the middle of a piece it is not.
-            if self.pending.iter().any(|lists| !lists.is_empty()) || self.executor.is_full(self.work.share / 2) {
+            if self.asker.is_some()
+                || self.pending.iter().any(|lists| !lists.is_empty())
+                || self.executor.is_full(self.work.share / 2)
+            {
                 match catch(|| self.take()) {
                     Ok(done) => done?,
                     Err(panicked) => self.again(&panicked, None)?,
@@ -131,9 +156,11 @@ impl<'a> Worker<'a> {
     /// The maps are full: their sums go to files.
     #[cold]
     fn spill(&mut self) -> Result<()> {
-        for (lists, deltas) in self.pending.iter_mut().zip(self.executor.take(Vec::new())?) {
+        let deltas = self.executor.take(Vec::new())?;
+        for (store, (lists, deltas)) in self.pending.iter_mut().zip(deltas).enumerate() {
             if !deltas.is_empty() {
-                let file = SpillWriter::of(&self.work.dir, &*deltas)?;
+                let mut file = SpillWriter::of(&self.work.dir, &*deltas)?;
+                file.domain = self.domain.filter(|_| is_state(self.work, store));
                 self.work.progress.spilled.fetch_add(file.bytes(), Relaxed);
                 lists.push(List::File(file));
             }
@@ -147,9 +174,11 @@ impl<'a> Worker<'a> {
         if self.kept.saturating_add(self.executor.bytes()) > self.work.share {
             self.spill()?;
         }
-        for (lists, deltas) in self.pending.iter_mut().zip(self.executor.take(Vec::new())?) {
+        let deltas = self.executor.take(Vec::new())?;
+        for (store, (lists, deltas)) in self.pending.iter_mut().zip(deltas).enumerate() {
             if !deltas.is_empty() {
-                let sorted = Sorted::of(&*deltas)?;
+                let mut sorted = Sorted::of(&*deltas)?;
+                sorted.domain = self.domain.filter(|_| is_state(self.work, store));
                 self.kept += sorted.bytes();
                 lists.push(List::Memory(sorted));
             }
@@ -158,6 +187,11 @@ impl<'a> Worker<'a> {
             sums.append(pending);
         }
         self.mine.clear();
+        if self.asker.is_some() {
+            // No key of a partition comes again.
+            self.executor.forget(None);
+            self.domain = None;
+        }
         self.work.records.fetch_add(std::mem::take(&mut self.records), Relaxed);
         self.work.bad.fetch_add(std::mem::take(&mut self.bad), Relaxed);
         self.work.outside.fetch_add(std::mem::take(&mut self.outside), Relaxed);
@@ -178,7 +212,7 @@ impl<'a> Worker<'a> {
             .into_iter()
             .chain([(None, Care::Alone), (None, Care::Twice)]);
         for (only, care) in attempts {
-            let broken = std::mem::replace(&mut self.executor, self.work.plan.instantiate());
+            let broken = std::mem::replace(&mut self.executor, executor(self.work, self.asker.as_ref()));
             // What it holds is foreign, and may panic again while it is dropped.
             drop(catch(|| drop(broken)));
             (self.decoders, self.second) = (none(self.work), none(self.work));
@@ -205,10 +239,16 @@ impl<'a> Worker<'a> {
 
     fn piece(&mut self, i: usize, care: Care) -> Result<()> {
         let work = self.work;
-        let Some(piece) = work.pieces.get(i) else {
-            return Ok(());
-        };
+        match work.pieces.get(i) {
+            Some(Piece::Ordered(pieces)) => pieces.iter().try_for_each(|piece| self.one(piece, care)),
+            Some(piece) => self.one(piece, care),
+            None => Ok(()),
+        }
+    }
+
+    fn one(&mut self, piece: &Piece, care: Care) -> Result<()> {
         match piece {
+            Piece::Ordered(_) => Err(Error::bug("what must be read in order holds no such thing again")),
             Piece::Archived {
                 source,
                 partition,
@@ -226,8 +266,14 @@ impl<'a> Worker<'a> {
                     )
                 };
                 self.count(*source, records.entries.len(), NonZeroU64::MIN, &chunk.bad, place)?;
+                let mut meta = meta(*source);
+                if self.asker.is_some() {
+                    // The domain of its keys (O1).
+                    meta.partition = *partition;
+                    self.domain = Some(*partition);
+                }
                 let from = From::Log(records, *partition, file.batch);
-                self.push(chunk, &meta(*source), NonZeroU64::MIN, from)
+                self.push(chunk, &meta, NonZeroU64::MIN, from)
             }),
             Piece::RowGroup { source, file, group } => {
                 // It stays for the next row group, which is mostly of the same file.
@@ -300,7 +346,7 @@ impl<'a> Worker<'a> {
             times: std::mem::take(&mut self.times),
             bad: Vec::new(),
             poison: Vec::new(),
-            one_by_one: false,
+            one_by_one: self.work.plan.one_by_one(),
         };
         let decoder = decoder(self.work, &mut self.decoders, source, format)?;
         given.decode(decoder, &mut chunk.times, &mut chunk.bad)?;
@@ -341,6 +387,14 @@ impl<'a> Worker<'a> {
     fn push(&mut self, mut chunk: Decoded, meta: &ChunkMeta, times: NonZeroU64, from: From<'_>) -> Result<()> {
         chunk.push(&mut self.executor, meta, times, from, &mut self.decoders)?;
         self.times = chunk.times;
+        if self.asker.is_some() && self.executor.remembered() > self.work.share {
+            return Err(Error::invalid(format!(
+                "job `{}`: the keys that its operators remember of a partition take more than {} MiB: give the run more \
+                 memory (`--memory`) or fewer threads (`--threads`); nothing is published",
+                self.work.plan.job(),
+                self.work.share >> 20
+            )));
+        }
         if self.executor.is_full(self.work.share) {
             self.spill()?;
         }

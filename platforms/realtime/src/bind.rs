@@ -66,7 +66,8 @@ impl Bound {
 /// Whether a job may run live.
 ///
 /// # Errors
-/// `InvalidRequest` with the reason: it writes to a sink, or needs an order that logs do not keep, or a service is not bound.
+/// `InvalidRequest` with the reason: it writes to a sink, needs an order that logs do not keep, has an operator that would emit
+/// something else in the other layer, or a service is not bound.
 pub fn check(plan: &Plan) -> Result<()> {
     plan.check_services(false)?;
     if let Some((sink, _)) = plan.sinks().first() {
@@ -81,6 +82,7 @@ pub fn check(plan: &Plan) -> Result<()> {
             plan.job()
         )));
     }
+    plan.check_layers()?;
     if plan.stores().is_empty() {
         return Err(Error::invalid(format!(
             "job `{}` has no store, so there is nothing to keep live",
@@ -95,6 +97,17 @@ pub fn check(plan: &Plan) -> Result<()> {
 /// # Errors
 /// `InvalidRequest` with the first store of the job that this would falsify, unless the options accept it.
 pub(crate) fn check_guarantee(plan: &Plan, store: &dyn RealtimeStore, options: &StreamOptions) -> Result<()> {
+    if let Some(operator) = plan
+        .operators()
+        .first()
+        .filter(|_| store.guarantee() != Guarantee::ExactlyOnce)
+    {
+        return Err(Error::invalid(format!(
+            "{} reads its own state, and where that is kept values and offsets are not written together: after a crash it would \
+             go on from values that it had added already. Keep the state in a store that writes both at once",
+            operator.name
+        )));
+    }
     if store.guarantee() == Guarantee::ExactlyOnce || options.at_least_once {
         return Ok(());
     }

@@ -31,7 +31,12 @@ impl Engine<'_> {
         if let Some(done) = self.flusher.try_take()? {
             self.flushed(done)?;
         }
-        let full = self.executor.is_full(self.options.memory_budget) || self.bound.iter().any(|b| b.bad.is_full());
+        // What operators remember is a part of the budget.
+        let maps = match self.asker {
+            Some(_) => self.options.memory_budget / 4 * 3,
+            None => self.options.memory_budget,
+        };
+        let full = self.executor.is_full(maps) || self.bound.iter().any(|b| b.bad.is_full());
         if full && self.flusher.busy {
             // Backpressure: the second map is full while the first is still being written.
             if let Some(done) = self.flusher.take()? {

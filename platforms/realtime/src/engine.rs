@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rufous_core::panics::catch;
 use rufous_core::rules::{Rule, kept};
-use rufous_core::{BadRecord, ChunkMeta, Deltas, Error, Executor, Plan, RecordBatch, Result, Timestamp};
-use rufous_store_api::{Manifest, ManifestLog, RealtimeStore};
+use rufous_core::{BadRecord, ChunkMeta, Deltas, Error, ErrorKind, Executor, Plan, RecordBatch, Result, Timestamp};
+use rufous_store_api::asked::{self, Asker};
+use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeStore};
 
 use crate::bind::{Bound, BoundLog, bind, check, check_guarantee};
 use crate::close::close;
@@ -17,6 +18,7 @@ use crate::log::Polled;
 use crate::metrics::{Metrics, StreamReport};
 use crate::options::StreamOptions;
 use crate::panics::Careful;
+use crate::state::Committed;
 
 /// A job, its logs, and the store that it keeps its realtime state in.
 pub struct Stream<'a> {
@@ -28,6 +30,8 @@ pub struct Stream<'a> {
     pub store: Arc<dyn RealtimeStore>,
     /// The job's manifests.
     pub manifests: &'a dyn ManifestLog,
+    /// The job's generations: a job with operators reads its state from them, others do not need them.
+    pub generations: Option<&'a dyn GenerationStore>,
     /// Live counters.
     pub metrics: Arc<Metrics>,
     /// How it runs.
@@ -46,11 +50,28 @@ impl Stream<'_> {
             logs,
             store,
             manifests,
+            generations,
             metrics,
             options,
         } = self;
         check(plan)?;
         check_guarantee(plan, &*store, &options)?;
+        let committed = match (plan.operators().first(), generations) {
+            (None, _) => None,
+            (Some(_), Some(generations)) => Some(Committed {
+                plan,
+                store: store.clone(),
+                manifests,
+                generations,
+                known: Vec::new(),
+            }),
+            (Some(operator), None) => {
+                return Err(Error::invalid(format!(
+                    "{} reads state from the job's generations: name them in `Stream.generations`",
+                    operator.name
+                )));
+            }
+        };
         let mut bound = bind(plan, logs, &options)?;
         bound.iter_mut().for_each(|b| b.show_in(&metrics));
         let span = tracing::info_span!("stream", job = plan.job());
@@ -59,6 +80,11 @@ impl Stream<'_> {
         let sources = plan.sources().iter().map(|s| s.name.to_string()).collect();
         let stores: Vec<String> = plan.stores().iter().map(|s| s.name.to_string()).collect();
         std::thread::scope(|scope| {
+            let asker = committed.map(|mut committed| {
+                let (asker, answers) = asked::channel();
+                scope.spawn(move || answers.serve(|wanted| committed.values(wanted)));
+                asker
+            });
             let flusher = Flusher::start(scope, store.clone(), sources, stores.clone());
             let mut engine = Engine {
                 plan,
@@ -66,7 +92,8 @@ impl Stream<'_> {
                 store,
                 manifests,
                 metrics: metrics.clone(),
-                executor: plan.instantiate(),
+                executor: executor(plan, asker.as_ref(), options.memory_budget),
+                asker,
                 bound,
                 flusher,
                 spare: None,
@@ -98,6 +125,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) manifests: &'a dyn ManifestLog,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) executor: Executor,
+    /// Where operators ask for what is committed.
+    pub(crate) asker: Option<Asker>,
     pub(crate) bound: Vec<Bound>,
     pub(crate) flusher: Flusher,
     pub(crate) spare: Option<Vec<Box<dyn Deltas>>>,
@@ -116,6 +145,15 @@ pub(crate) struct Engine<'a> {
     /// Those of them that were decoded all the same: they are kept out of the steps.
     pub(crate) poison: Vec<usize>,
     pub(crate) careful: Option<Careful<'a>>,
+}
+
+/// A running instance that knows where its state is.
+pub(crate) fn executor(plan: &Plan, asker: Option<&Asker>, budget: usize) -> Executor {
+    let mut executor = plan.instantiate();
+    if let Some(asker) = asker {
+        executor.remember(asker.state(), Some(budget / 4));
+    }
+    executor
 }
 
 impl Engine<'_> {
@@ -211,6 +249,8 @@ impl Engine<'_> {
             self.refuse(i)?;
         }
         match catch(|| self.push(i)) {
+            // A generation that operators read was replaced: where the partition stands now is looked at anew.
+            Ok(Err(e)) if e.kind() == ErrorKind::TryAgain && self.asker.is_some() => return self.pause(e),
             Ok(pushed) => pushed?,
             Err(panicked) => {
                 let next = self.records.next;
@@ -240,6 +280,7 @@ impl Engine<'_> {
             poison,
             metrics,
             executor,
+            plan,
             ..
         } = self;
         let b = &mut self.bound[i];
@@ -261,6 +302,10 @@ impl Engine<'_> {
                         partition.id, run.batch.0
                     )));
                 }
+                // Nobody adds these: what operators know is no longer the value before the next record.
+                if kept(Rule::ForgetDropped) {
+                    executor.forget(Some((b.source, records.partition)));
+                }
                 continue;
             }
             let meta = ChunkMeta {
@@ -279,6 +324,12 @@ impl Engine<'_> {
                 }
                 executor.push(&meta, b.decoder.chunk(range))
             };
+            if plan.one_by_one() {
+                for i in run.range.clone().filter(|i| !poison.contains(i)) {
+                    push(i..i + 1)?;
+                }
+                continue;
+            }
             let mut from = run.range.start;
             for &out in poison.iter().filter(|p| run.range.contains(p)) {
                 push(from..out)?;

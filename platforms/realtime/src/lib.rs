@@ -32,6 +32,7 @@ mod panics;
 mod partition;
 mod pause;
 pub mod repair;
+mod state;
 mod waiting;
 
 pub use archiver::{Archiver, ArchiverOptions, Recut};

@@ -3,24 +3,33 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{Clock, Error, ErrorKind, Frontier, Result, SourcePartition};
-use rufous_store_api::{Progress, Repair};
+use rufous_store_api::{Hole, Manifest, Progress, Repair};
 
 use crate::bind::Bound;
 use crate::engine::Engine;
 use crate::genesis::genesis;
 use crate::log::PartitionInfo;
 use crate::partition::Partition;
-use crate::repair::{Situation, rejoin, release, repair};
+use crate::repair::{Situation, knows, rejoin, release, repair};
+use crate::state::lost_range;
 
 /// How often the current manifest is compared with the shards.
 pub(crate) const MANIFEST_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a log that did not answer is left alone.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// The ranges of a partition that are in no generation, since the archive does not have them.
+fn lost_by_archive(manifest: &Manifest, p: &SourcePartition) -> Vec<Hole> {
+    let of = manifest.holes.iter().filter(|h| h.partition == *p);
+    of.map(|h| h.hole.clone()).collect()
+}
+
 impl Engine<'_> {
     /// P10, P10a: where to begin, then every partition.
     pub(crate) fn open(&mut self) -> Result<()> {
+        self.check_partitions()?;
         let specs = self.bound.iter().map(|b| (b.name.clone(), b.spec.text())).collect();
         let bound = &mut self.bound;
         let starts = || {
@@ -45,6 +54,36 @@ impl Engine<'_> {
         }
         self.measure_start();
         Ok(())
+    }
+
+    /// O1, P41: an operator has an order, and the one that it always had.
+    fn check_partitions(&mut self) -> Result<()> {
+        if self.plan.operators().is_empty() {
+            return Ok(());
+        }
+        let mut counts = Vec::new();
+        for b in &mut self.bound {
+            counts.push(b.log.partitions()?.len());
+        }
+        self.plan.check_partitions(&counts)?;
+        let Some(manifest) = self.manifests.newest(0)? else {
+            return Ok(());
+        };
+        for (b, &now) in self.bound.iter().zip(&counts) {
+            let before = manifest.frontier.0.keys().filter(|p| p.source == b.name).count();
+            if before > 0 && now > before {
+                return Err(self.more_partitions(&b.name, before, now));
+            }
+        }
+        Ok(())
+    }
+
+    fn more_partitions(&self, source: &str, before: usize, now: usize) -> Error {
+        let name = self.plan.operators().first().map_or("", |o| o.name.as_str());
+        Error::invalid(format!(
+            "source `{source}` had {before} partitions and has {now} now, so keys move between them, and {name} needs each in one: \
+             `backfill` a new version of the job, or start with another --instance"
+        ))
     }
 
     /// Acquires all partitions of one source anew and reads on from their rows. Nothing of them may be in a map.
@@ -110,6 +149,7 @@ impl Engine<'_> {
         let nothing = Frontier::default();
         let drop_before = manifest.drop_before.get(plan.fingerprint()).unwrap_or(&nothing).of(&p);
         let (spec, frontier) = (b.spec.text(), manifest.frontier.of(&p));
+        let lost = lost_by_archive(manifest, &p);
         let situation = Situation {
             p: &p,
             log: info,
@@ -118,6 +158,8 @@ impl Engine<'_> {
             cut_spec: &spec,
             fingerprint: plan.fingerprint(),
             truncated,
+            operators: self.asker.is_some(),
+            lost: &lost,
         };
         let acquire = |store: &str| self.store.acquire(store, &p, &mut |found| decide(found, &situation));
         let mut rows: Vec<Progress> = self.stores.iter().map(|s| acquire(s)).collect::<Result<_>>()?;
@@ -146,6 +188,15 @@ impl Engine<'_> {
         let row = self.in_all_stores(i, info, truncated, &repair)?;
         let b = &mut self.bound[i];
         let p = SourcePartition::new(&b.name, info.partition);
+        // What was not committed is read again, or somebody else processed it meanwhile.
+        if kept(Rule::ForgetAfterFailure) {
+            self.executor.forget(Some((b.source, info.partition)));
+        }
+        let covered = self.manifest.as_ref().map_or(0, |m| m.frontier.of(&p).cut);
+        let hole = row.holes.iter().find(|hole| hole.to > covered);
+        if let Some(hole) = hole.filter(|_| self.asker.is_some() && kept(Rule::LostRangeStops)) {
+            return Err(lost_range(&p, hole.from, hole.to));
+        }
         for hole in &row.holes {
             tracing::warn!(partition = %p, from = hole.from, to = hole.to, reason = hole.reason, "a lost range");
         }
@@ -204,6 +255,12 @@ impl Engine<'_> {
         let b = &self.bound[i];
         if b.partitions.keys().any(|&n| !kept(b, n)) {
             self.settle()?;
+        }
+        if self.asker.is_some() {
+            let before = self.bound[i].targets.len();
+            if infos.len() > before {
+                return Err(self.more_partitions(&self.bound[i].name, before, infos.len()));
+            }
         }
         let (owned, elsewhere) = (self.bound[i].partitions.len(), self.bound[i].elsewhere.clone());
         let mut moved = false;
@@ -282,10 +339,10 @@ impl Engine<'_> {
         self.superseded = false;
         let misaligned: Vec<usize> = (0..self.bound.len())
             .filter(|&i| {
-                self.bound[i]
-                    .partitions
-                    .values()
-                    .any(|p| p.row.aligned(newer.frontier.of(&p.id)).is_err())
+                self.bound[i].partitions.values().any(|p| {
+                    let other_log = || !knows(&p.row, &lost_by_archive(&newer, &p.id));
+                    p.row.aligned(newer.frontier.of(&p.id)).is_err() || (self.asker.is_some() && other_log())
+                })
             })
             .collect();
         tracing::info!(

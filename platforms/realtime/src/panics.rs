@@ -12,7 +12,7 @@ use rufous_core::panics::{Panicked, catch};
 use rufous_core::{BadRecord, BatchId, Error, Result, SourceDecoder, Trial};
 
 use crate::commit::Landed;
-use crate::engine::Engine;
+use crate::engine::{Engine, executor};
 use crate::partition::Partition;
 
 /// Records that are still tried alone after the last bad one: they come in swarms, and each costs what was read since the
@@ -61,7 +61,10 @@ impl Engine<'_> {
             "{panicked}; everything since the last commit is read again, record by record{}",
             if twice { ", each added to itself" } else { "" }
         );
-        let old = std::mem::replace(&mut self.executor, self.plan.instantiate());
+        let old = {
+            let new = executor(self.plan, self.asker.as_ref(), self.options.memory_budget);
+            std::mem::replace(&mut self.executor, new)
+        };
         // What it holds is foreign, and may panic again while it is dropped.
         drop(catch(|| drop(old)));
         self.spare = None;

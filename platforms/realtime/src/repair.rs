@@ -23,6 +23,10 @@ pub struct Situation<'a> {
     pub fingerprint: &'a str,
     /// The log was truncated at this offset, as it said when it was read on from `next` (P42).
     pub truncated: Option<u64>,
+    /// The job has operators with memory: over a lost range they go on only where a generation has passed it (O12).
+    pub operators: bool,
+    /// Ranges that the archive lost, below the frontier.
+    pub lost: &'a [Hole],
 }
 
 impl Situation<'_> {
@@ -62,7 +66,9 @@ pub fn repair(row: Option<&Progress>, s: &Situation<'_>) -> Result<Repair> {
             }
             // P32. A shard that stands before the drop permission would only read what nobody may ask for.
             let misaligned = row.aligned(s.frontier).is_err() || row.aligned(s.drop_before).is_err();
-            if (misaligned && kept(Rule::RebuildMisaligned)) || row.next < s.drop_before.cut {
+            // O12: what the archive lost is no part of the log, for operators of both layers.
+            let other_log = s.operators && !knows(row, s.lost);
+            if (misaligned && kept(Rule::RebuildMisaligned)) || row.next < s.drop_before.cut || other_log {
                 (s.fresh(), true)
             } else {
                 let released = false;
@@ -77,6 +83,19 @@ pub fn repair(row: Option<&Progress>, s: &Situation<'_>) -> Result<Repair> {
         }
     };
     lost_range(&mut row, s);
+    if s.operators && replace {
+        let unknown: Vec<Hole> = s
+            .lost
+            .iter()
+            .filter(|h| !knows(&row, std::slice::from_ref(h)))
+            .cloned()
+            .collect();
+        row.holes.extend(unknown);
+        row.holes.sort_by_key(|h| h.from);
+    }
+    if s.operators {
+        pass_lost_range(&mut row, s.frontier);
+    }
     Ok(if replace {
         Repair::Replace(row)
     } else {
@@ -186,6 +205,29 @@ fn lost_range(row: &mut Progress, s: &Situation<'_>) {
             row.batch = row.batch.max(row.floor(start));
         }
     }
+}
+
+/// Whether a shard lost these ranges as well, or was made from a generation that did.
+pub(crate) fn knows(row: &Progress, lost: &[Hole]) -> bool {
+    let known = |h: &Hole| row.holes.iter().any(|own| own.from <= h.from && own.to >= h.to);
+    lost.iter().all(known)
+}
+
+/// O12: the current generation has passed a lost range, and the shard stands between: it goes on at the generation's frontier,
+/// which is the next state that is known. What it leaves out is in the generation, as in P33.
+fn pass_lost_range(row: &mut Progress, f: Cut) {
+    let next = row.next;
+    let Some(hole) = row
+        .holes
+        .last_mut()
+        .filter(|h| h.to <= next && h.to <= f.cut && next < f.cut)
+    else {
+        return;
+    };
+    hole.to = f.cut;
+    (row.next, row.batch) = (f.cut, row.batch.max(f.batch_before));
+    row.leader_epoch = -1;
+    adopt(row, f);
 }
 
 /// Takes over a cut that lies inside a lost range.

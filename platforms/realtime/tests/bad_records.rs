@@ -153,6 +153,7 @@ fn letters_that_cannot_be_stored_hold_back_the_commit() {
         logs: logs(),
         store: Arc::new(bed.memory.clone()),
         manifests: &bed.manifests,
+        generations: None,
         metrics: bed.metrics.clone(),
         options: rufous_realtime::StreamOptions {
             stop: stop.clone(),

@@ -91,6 +91,7 @@ fn a_store_that_takes_nothing_is_waited_for() {
         logs: vec![bed.bind(&lists(input(20)))],
         store: Arc::new(store),
         manifests: &bed.manifests,
+        generations: None,
         metrics: bed.metrics.clone(),
         options,
     };

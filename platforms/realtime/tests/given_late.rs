@@ -83,6 +83,7 @@ fn a_run_that_owns_nothing_yet_is_not_at_its_end() {
         logs: vec![BoundLog::new("lines", Box::new(late))],
         store: Arc::new(bed.memory.clone()),
         manifests: &bed.manifests,
+        generations: None,
         metrics: bed.metrics.clone(),
         options: StreamOptions {
             until_end: true,

@@ -96,6 +96,7 @@ fn run(
         logs: vec![BoundLog::new("lines", Box::new(away))],
         store,
         manifests: &bed.manifests,
+        generations: None,
         metrics: bed.metrics.clone(),
         options: StreamOptions {
             commit_interval: every,

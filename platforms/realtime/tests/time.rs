@@ -253,6 +253,7 @@ fn beside(bed: &Bed, plan: &Plan, given: &support::Lists, during: impl FnOnce())
         logs: vec![bed.bind(given)],
         store: Arc::new(bed.memory.clone()),
         manifests: &bed.manifests,
+        generations: None,
         metrics: bed.metrics.clone(),
         options: rufous_realtime::StreamOptions {
             stop: stop.clone(),

@@ -87,6 +87,7 @@ fn stopped_while_waiting() {
             logs: vec![bed.bind(&log)],
             store: std::sync::Arc::new(bed.memory.clone()),
             manifests: &bed.manifests,
+            generations: None,
             metrics: bed.metrics.clone(),
             options: bed.options.clone(),
         };

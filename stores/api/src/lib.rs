@@ -8,12 +8,14 @@
 //! - [`manifest`]: the numbered record that names one generation; [`window`]: the event time that it may be limited to;
 //!   [`offline`]: its files;
 //! - [`archive`]: the archive's files and index;
+//! - [`asked`]: operators ask for state over a channel;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
 //! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store must pass.
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod asked;
 pub mod conformance;
 pub mod exclusive;
 pub mod layout;

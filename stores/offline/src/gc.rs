@@ -1,6 +1,7 @@
 //! Deletes what nobody can read any more (P25): manifests below the keep window, and run files that no manifest in it names.
 //!
-//! Named are the runs and deltas of the current manifest, of the `keep` generations before it, of every manifest that was
+//! Named are the runs and deltas of the current manifest, of the `keep` generations before it, of those down to the one that the
+//! drop permission stands at (a shard that is lost is rebuilt there, O9), of every manifest that was
 //! replaced within the reader grace, and of the newest two of each staged line. (A manifest that is only another form of the one
 //! before it is no generation of its own.) A file must also be older than the grace, and older than what
 //! anybody who writes runs now began with (`.writing-*`): a run is there before the manifest that will name it. Files are
@@ -19,7 +20,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rufous_core::{Error, Result};
+use rufous_core::rules::{Rule, kept};
+use rufous_core::{BatchId, Error, Result};
 use rufous_place::{Listed, PROBE, Place, TEMPORARY};
 use rufous_store_api::points::reach;
 use rufous_store_api::{Manifest, ManifestLog};
@@ -234,7 +236,39 @@ impl Gc {
             }
             at = before;
         }
-        Ok(at.number)
+        let window = at.number;
+        Ok(window.min(self.drop_point(manifests, current)?.unwrap_or(window)))
+    }
+
+    /// The oldest generation at which a shard of the current namespace may be rebuilt (P32): the state of operators *there* is
+    /// read from its files (O9). `None`: the permission names no generation that is left.
+    fn drop_point(&self, manifests: &Manifests, current: &Manifest) -> Result<Option<u64>> {
+        let namespace = current.realtime_namespace.as_ref();
+        let Some(permitted) = namespace
+            .and_then(|n| current.drop_before.get(n))
+            .filter(|_| kept(Rule::KeepDropPoint))
+        else {
+            return Ok(None);
+        };
+        // At its beginning a partition has no state.
+        let mut open: Vec<_> = permitted
+            .0
+            .iter()
+            .filter(|(_, cut)| cut.batch != BatchId::MIN)
+            .collect();
+        let (mut at, mut found) = (Some(current.clone()), None);
+        while let Some(manifest) = at.filter(|_| !open.is_empty()) {
+            if manifest.realtime_namespace.as_ref() == namespace {
+                let stood = open.len();
+                open.retain(|(p, cut)| manifest.frontier.of(p) != **cut);
+                if open.len() < stood {
+                    found = Some(manifest.number);
+                }
+            }
+            let before = manifest.number.checked_sub(1);
+            at = before.map(|n| manifests.get(n)).transpose()?.flatten();
+        }
+        Ok(found)
     }
 
     fn window(&self, manifests: &Manifests, current: &Manifest, now: SystemTime) -> Result<Window> {

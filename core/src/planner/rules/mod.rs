@@ -100,7 +100,7 @@ fn filters_first(
     may_be_passed: impl Fn(&PlanNode) -> bool,
 ) -> Vec<Moved> {
     // Where a chunk ends decides in which order the branches of a fork get what one record makes.
-    if graph.in_order {
+    if graph.in_order || graph.one_by_one {
         return Vec::new();
     }
     let readers = graph.readers();

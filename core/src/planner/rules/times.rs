@@ -1,12 +1,14 @@
 //! `read(P).steps.sum = distinct(read(P)).steps.times(n).sum`.
 //!
 //! Precondition: the record has a single field, so that an entry of a dictionary-coded column is a record; no sum is in
-//! order; no step asks where its records come from. The rule only allows it: a platform that finds the column coded so runs each different record once, with the number
+//! order; no operator stands behind the source, and no step asks where its records come from. The rule only allows it: a
+//! platform that finds the column coded so runs each different record once, with the number
 //! of times that it stands in the input; sums add `value.times(n)`, counters count n, sinks receive n copies. Steps see no
 //! difference: closures are pure.
 
 use super::Rule;
 use crate::planner::graph::{Kind, PlanGraph};
+use crate::planner::operators;
 
 pub(super) struct Times;
 
@@ -19,11 +21,14 @@ impl Rule for Times {
             return Vec::new();
         }
         let mut changes = Vec::new();
+        // An operator emits for each record.
+        let above = operators::above(graph);
         let traced = graph.traced();
-        for (node, traced) in graph.nodes.iter_mut().zip(traced).filter(|(n, _)| !n.gone) {
+        let nodes = graph.nodes.iter_mut().zip(traced).zip(above);
+        for ((node, traced), above) in nodes.filter(|((n, _), _)| !n.gone) {
             if let Kind::Source { face, repeats } = &mut node.kind
                 && let Some([field]) = face.fields
-                && !traced
+                && !(traced || above)
             {
                 *repeats = true;
                 changes.push(format!(

@@ -8,6 +8,7 @@ mod forks;
 mod joins;
 mod keyed;
 mod monoids;
+mod operators;
 mod order;
 mod origins;
 mod plain;
@@ -38,6 +39,7 @@ pub fn catalogue() -> Vec<Case> {
         windows::cases(),
         edges::cases(),
         order::cases(),
+        operators::cases(),
         origins::cases(),
         shapes::cases(),
     ]

@@ -2,8 +2,11 @@
 //! adds both. It shares no code with the engines, only the definition of a batch.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use rufous_core::{BatchId, ChunkMeta, Clock, CutSpec, Executor, Plan, Result, RunningBatch};
+use rufous_core::{
+    BatchId, ChunkMeta, Clock, CutSpec, Executor, OperatorState, Plan, Result, RunningBatch, StoreFace, Wanted,
+};
 
 use super::Script;
 use super::split::Random;
@@ -28,11 +31,14 @@ impl Partition {
         let face = &plan.sources()[source];
         let n = script.partitions.get(face.name).copied().unwrap_or(1);
         let spec = face.cut_spec(true);
+        let dealt: Vec<u32> = (0..given.len())
+            .map(|i| given.partition(i).map_or(i as u32 % n, |by| (by % u64::from(n)) as u32))
+            .collect();
         let mut all: Vec<Self> = (0..n)
             .map(|number| Self {
                 source,
                 number,
-                records: (number as usize..given.len()).step_by(n as usize).collect(),
+                records: (0..given.len()).filter(|i| dealt[*i] == number).collect(),
                 batches: Vec::new(),
                 again: Vec::new(),
             })
@@ -64,6 +70,11 @@ impl Partition {
 
     pub(super) fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// Runs the records at these offsets through a job, whatever their batches.
+    pub(super) fn push(&self, sources: &[Bound<'_>], range: Range<usize>, run: &mut Executor) -> Result<()> {
+        sources[self.source].push_some(&self.records[range], &self.meta(BatchId(0)), run)
     }
 
     fn meta(&self, batch: BatchId) -> ChunkMeta {
@@ -102,13 +113,27 @@ impl Realtime {
         sources: &[Bound<'_>],
         partitions: &[Partition],
         random: &mut Random,
+        from: Option<(&Frontier, &Totals)>,
     ) -> Result<Self> {
         let mut state = Self {
             cells: plan.stores().iter().map(|_| BTreeMap::new()).collect(),
             sinks: Totals::of(plan),
         };
-        let mut executor = plan.instantiate();
-        let mut committed = vec![0; partitions.len()];
+        let base: Vec<Bytes> = plan
+            .stores()
+            .iter()
+            .map(|face| {
+                from.and_then(|(_, base)| base.bytes(face.name))
+                    .cloned()
+                    .unwrap_or_default()
+            })
+            .collect();
+        let start = |p: &Partition| {
+            let cut = from.and_then(|(frontier, _)| frontier.get(&(p.source as u32, p.number)));
+            cut.map_or(0, |(cut, _)| *cut)
+        };
+        let mut executor = state.executor(plan, &base);
+        let mut committed: Vec<usize> = partitions.iter().map(start).collect();
         let mut next = committed.clone();
         let mut again: Vec<Vec<(usize, usize)>> = partitions.iter().map(|p| p.again.clone()).collect();
         loop {
@@ -122,7 +147,7 @@ impl Realtime {
             // Records that were read before are handed out again: only positions of one's own make them count once.
             let mut from = next[p];
             if let Some(i) = again[p].iter().position(|(after, _)| *after <= from) {
-                from -= again[p].swap_remove(i).1.min(from);
+                from = from.saturating_sub(again[p].swap_remove(i).1);
             }
             let to = (next[p] + 1 + random.below(7)).min(partition.len());
             for offset in (from..to).filter(|offset| *offset >= next[p]) {
@@ -132,11 +157,15 @@ impl Realtime {
             next[p] = to;
             match random.below(12) {
                 0 => {
-                    executor = plan.instantiate();
+                    executor = state.executor(plan, &base);
                     next.clone_from(&committed);
                 }
                 1..=3 => {
                     state.commit(plan, &mut executor)?;
+                    if !plan.operators().is_empty() {
+                        // What is committed is asked for again.
+                        executor = state.executor(plan, &base);
+                    }
                     committed.clone_from(&next);
                 }
                 _ => {}
@@ -144,6 +173,20 @@ impl Realtime {
         }
         state.commit(plan, &mut executor)?;
         Ok(state)
+    }
+
+    /// A running instance whose operators find what is committed: a base generation and the cells above it (O7).
+    fn executor(&self, plan: &Plan, base: &[Bytes]) -> Executor {
+        let mut executor = plan.instantiate();
+        if !plan.operators().is_empty() {
+            let state = Committed {
+                faces: plan.stores().to_vec(),
+                base: base.to_vec(),
+                cells: self.cells.clone(),
+            };
+            executor.remember(Box::new(state), None);
+        }
+        executor
     }
 
     /// One write: cells, and what the sinks get.
@@ -193,6 +236,38 @@ impl Realtime {
     }
 }
 
+/// What operators read.
+struct Committed {
+    faces: Vec<StoreFace>,
+    base: Vec<Bytes>,
+    cells: Vec<BTreeMap<(Vec<u8>, u32, u32, BatchId), Vec<u8>>>,
+}
+
+impl OperatorState for Committed {
+    fn values(&mut self, wanted: &Wanted<'_>) -> Result<Vec<Option<Vec<u8>>>> {
+        let (face, base, cells) = (
+            &self.faces[wanted.store],
+            &self.base[wanted.store],
+            &self.cells[wanted.store],
+        );
+        let value = |key: &Vec<u8>| {
+            let own = cells
+                .iter()
+                .filter(|((k, s, p, _), _)| k == key && (*s, *p) == (wanted.source, wanted.partition));
+            let mut parts = base
+                .get(key)
+                .into_iter()
+                .chain(own.map(|(_, value)| value))
+                .map(Vec::as_slice);
+            let mut sum = Vec::new();
+            let any = face.value.sum(&mut parts, &mut sum);
+            any.map(|any| any.then_some(sum))
+                .map_err(|e| rufous_core::Error::bug(format!("store `{}`: {e}", face.name)))
+        };
+        wanted.keys.iter().map(value).collect()
+    }
+}
+
 /// Per source and partition: the offset below which everything is offline, and the batch that begins there.
 pub(super) type Frontier = BTreeMap<(u32, u32), (usize, BatchId)>;
 
@@ -206,10 +281,11 @@ pub(super) fn offline(
     let mut executor = plan.instantiate();
     for p in partitions {
         let cut = frontier.get(&(p.source as u32, p.number)).map_or(0, |(cut, _)| *cut);
-        for records in p.records[..cut].chunks(1024) {
+        let size = if plan.one_by_one() { 1 } else { 1024 };
+        for records in p.records[..cut].chunks(size) {
             let meta = ChunkMeta {
                 source: p.source as u32,
-                partition: 0,
+                partition: if plan.operators().is_empty() { 0 } else { p.number },
                 batch: BatchId(0),
             };
             sources[p.source].push_some(records, &meta, &mut executor)?;

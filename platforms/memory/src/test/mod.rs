@@ -196,6 +196,18 @@ impl<S> TestRun<'_, S> {
         self.memory.inputs.partitions.insert(port.name(), n.max(1));
         self
     }
+    /// The same, by a number of each record (modulo `n`): for jobs that say
+    /// [`within_partition`](rufous_core::KeyedProducer::within_partition), as a producer deals them by key.
+    pub fn partitions_by<T>(mut self, port: Source<T>, n: u32, by: impl Fn(&T) -> u64 + Send + Sync + 'static) -> Self
+    where
+        T: SourceRecord + ?Sized,
+    {
+        match self.memory.inputs.log(port) {
+            Some(records) => records.deal(by),
+            None => self.script.two_types = Some(port.name()),
+        }
+        self.partitions(port, n)
+    }
     /// Values of this store are of the approximate tier: another order may give other bytes within the same bounds, so
     /// `every_split` compares its keys alone.
     pub fn approximate<K, V>(mut self, store: Store<K, V>) -> Self {

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU64;
 
-use rufous_core::{BatchId, ChunkMeta, Plan, Result, Rules};
+use rufous_core::{BatchId, ChunkMeta, Executor, Plan, Result, Rules};
 
 use super::layers::{Frontier, Partition, Realtime, offline};
 use super::{TestRun, compare};
@@ -51,12 +51,15 @@ impl TestRun<'_, rufous_core::Anywhere> {
         let whole = job.run_on(&memory)?;
         let plan = memory.plan(job, &Rules::all())?;
         let sources = memory.inputs.of(&plan, "memory")?;
+        let partitions: Vec<Partition> = (0..sources.len())
+            .flat_map(|s| Partition::of(&plan, s, &sources[s], &script))
+            .collect();
         let mut random = Random(0x5eed);
         for (rules, name) in [(Rules::all(), "with"), (Rules::none(), "without")] {
             let plan = memory.plan(job, &rules)?;
             for chunk in [1, 3, CHUNK] {
                 for shuffled in [false, true] {
-                    let other = run(&plan, &sources, chunk, shuffled.then_some(&mut random))?;
+                    let other = run(&plan, &sources, &partitions, chunk, shuffled.then_some(&mut random))?;
                     let order = if shuffled { "shuffled" } else { "as given" };
                     let how = format!("in chunks of {chunk}, {order}, {name} the planner's rules");
                     compare::totals(&plan, &script, &whole, &other, &how)?;
@@ -72,21 +75,34 @@ impl TestRun<'_, rufous_core::Anywhere> {
             &once,
             "each record three times, run once for all three",
         )?;
-        let partitions: Vec<Partition> = (0..sources.len())
-            .flat_map(|s| Partition::of(&plan, s, &sources[s], &script))
-            .collect();
         for n in 0..RUNS {
             let mut random = Random(0x5eed + n);
-            let realtime = Realtime::run(&plan, &sources, &partitions, &mut random)?;
+            let realtime = Realtime::run(&plan, &sources, &partitions, &mut random, None)?;
             compare::sinks(&plan, &script, &whole, &realtime.sinks, "live, and killed now and then")?;
             for frontier in frontiers(&partitions, &mut random) {
                 let offline = offline(&plan, &sources, &partitions, &frontier)?;
+                // An operator's state is the generation's where the live part begins there.
+                let later = match plan.operators() {
+                    [] => None,
+                    _ => Some(Realtime::run(
+                        &plan,
+                        &sources,
+                        &partitions,
+                        &mut random,
+                        Some((&frontier, &offline)),
+                    )?),
+                };
                 for (s, face) in plan.stores().iter().enumerate() {
                     let (Some(whole), Some(offline)) = (whole.bytes(face.name), offline.bytes(face.name)) else {
                         continue;
                     };
                     let answers = realtime.answers(&plan, s, offline, &frontier)?;
                     compare::stores(&plan, &script, face, whole, &answers, &show(&plan, &frontier))?;
+                    if let Some(later) = &later {
+                        let answers = later.answers(&plan, s, offline, &frontier)?;
+                        let how = format!("{}, live from there", show(&plan, &frontier));
+                        compare::stores(&plan, &script, face, whole, &answers, &how)?;
+                    }
                 }
             }
         }
@@ -94,8 +110,20 @@ impl TestRun<'_, rufous_core::Anywhere> {
     }
 }
 
-fn run(plan: &Plan, sources: &[Bound<'_>], chunk: usize, mut shuffled: Option<&mut Random>) -> Result<Totals> {
+fn run(
+    plan: &Plan,
+    sources: &[Bound<'_>],
+    partitions: &[Partition],
+    chunk: usize,
+    mut shuffled: Option<&mut Random>,
+) -> Result<Totals> {
     let mut run = plan.instantiate();
+    if !plan.operators().is_empty() {
+        by_partition(plan, sources, partitions, chunk, shuffled, &mut run)?;
+        let mut totals = Totals::of(plan);
+        totals.add(plan, &mut run)?;
+        return Ok(totals);
+    }
     for (s, given) in sources.iter().enumerate() {
         let mut records: Vec<usize> = (0..given.len()).collect();
         if let Some(random) = &mut shuffled {
@@ -113,6 +141,33 @@ fn run(plan: &Plan, sources: &[Bound<'_>], chunk: usize, mut shuffled: Option<&m
     let mut totals = Totals::of(plan);
     totals.add(plan, &mut run)?;
     Ok(totals)
+}
+
+/// Every partition in its order, one after the other or in turns.
+fn by_partition(
+    plan: &Plan,
+    sources: &[Bound<'_>],
+    partitions: &[Partition],
+    chunk: usize,
+    mut shuffled: Option<&mut Random>,
+    run: &mut Executor,
+) -> Result<()> {
+    let chunk = if plan.one_by_one() { 1 } else { chunk };
+    let mut next = vec![0; partitions.len()];
+    loop {
+        let mut open = (0..partitions.len()).filter(|p| next[*p] < partitions[*p].len());
+        let p = match &mut shuffled {
+            Some(random) => {
+                let open: Vec<usize> = open.collect();
+                open.get(random.below(open.len())).copied()
+            }
+            None => open.next(),
+        };
+        let Some(p) = p else { return Ok(()) };
+        let to = (next[p] + chunk).min(partitions[p].len());
+        partitions[p].push(sources, next[p]..to, run)?;
+        next[p] = to;
+    }
 }
 
 /// Every record of the sources that may be read so three times, run once and run thrice.

@@ -97,9 +97,7 @@ impl Case {
     pub(crate) fn answer<F: Family>(&self) -> Answer {
         let object = |name: &str| self.json[name].as_object().into_iter().flatten();
         Answer {
-            stores: object("stores")
-                .map(|(id, rows)| (id.to_lowercase(), store_rows::<F>(rows)))
-                .collect(),
+            stores: self.answer_stores::<F>(),
             sinks: object("sinks")
                 .map(|(id, list)| (id.to_lowercase(), self.items::<F>(list)))
                 .collect(),
@@ -107,6 +105,24 @@ impl Case {
                 .map(|(id, n)| (id.clone(), n.as_u64().expect("a count")))
                 .collect(),
         }
+    }
+    /// What the ancestor's stores held.
+    pub(crate) fn answer_of_stores<F: Family>(&self) -> Answer {
+        Answer {
+            stores: self.answer_stores::<F>(),
+            ..Answer::default()
+        }
+    }
+    fn answer_stores<F: Family>(&self) -> BTreeMap<String, StoreRows> {
+        let stores = self.json["stores"].as_object().into_iter().flatten();
+        stores
+            .map(|(id, rows)| (id.to_lowercase(), store_rows::<F>(rows)))
+            .collect()
+    }
+    /// The items of a sink as they lie there.
+    pub(crate) fn sink_items(&self, id: &str) -> Vec<Json> {
+        let items = self.json["sinks"][id]["items"].as_array();
+        items.cloned().unwrap_or_default()
     }
     /// The items of a list, sorted. Longer lists have digests in place of items; no sink is that long.
     fn items<F: Family>(&self, list: &Json) -> Vec<String> {

@@ -5,6 +5,7 @@
 //! Every job has its place in [`JOBS`]: it runs as it is, it runs and deviates for a reason, or it is left for what is
 //! not here yet. The cases are found by `RUFOUS_DATA`; without it this test says so and passes by.
 
+mod changes;
 mod families;
 mod functions;
 mod golden;

@@ -13,7 +13,8 @@ pub(crate) enum Place {
 use Place::{Deviates, Left, Runs};
 
 pub(crate) const JOINS: &str = "joins with a store or a stream";
-pub(crate) const CHANGES: &str = "what a sum emits with the value before it (`changes`)";
+pub(crate) const CHANGES: &str =
+    "what a sum emits with the value before it: in `changes`, where no order of event time is needed";
 
 pub(crate) const JOBS: [(&str, Place); 37] = [
     ("single_step", Runs),
@@ -65,8 +66,8 @@ pub(crate) const JOBS: [(&str, Place); 37] = [
     (
         "self_also_two_writes",
         Deviates(
-            "the written values are running totals, which `changes` will give: the store is compared, the sink is \
-             not. That equal writes are one write is a test of its own",
+            "the written values are running totals: the store is compared here, and the sink in `changes`. That equal \
+             writes are one write is a test of its own",
         ),
     ),
     (

@@ -68,6 +68,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The partition that the list is of, where keys stay in one.
+    #[inline]
+    pub(super) fn domain(&self) -> Option<u32> {
+        match self {
+            Self::Memory { list, .. } => list.domain,
+            Self::File { file, .. } => file.domain,
+        }
+    }
+
     /// The value of [`key`](Self::key).
     #[inline]
     pub(super) fn value(&self) -> &[u8] {

@@ -22,6 +22,8 @@ pub(crate) struct SpillFile {
     file: File,
     pub(super) blocks: Vec<Block>,
     bytes: u64,
+    /// The partition that all of it is of, where keys stay in one (O2).
+    pub(crate) domain: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -145,6 +147,7 @@ impl SpillWriter {
             file,
             blocks: self.blocks,
             bytes: self.at,
+            domain: None,
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use rufous_core::erased::in_two_domains;
+use rufous_core::rules::{Rule, kept};
 use rufous_core::{Error, Result, StoreFace};
 
 use super::List;
@@ -115,11 +117,20 @@ impl<'a> Merge<'a> {
         self.values.clear();
         self.ends.clear();
         let first = head.start;
+        let mut domain = cursor.domain();
         while let Some(head) = self.heap.first()
             && head.start == first
             && let cursor = &self.cursors[head.cursor]
             && cursor.key() == Some(&self.key[..])
         {
+            // O2: lists of operators' stores say where they are from.
+            if let Some((one, other)) = domain
+                .zip(cursor.domain())
+                .filter(|(a, b)| a != b && kept(Rule::OneDomain))
+            {
+                return Err(in_two_domains(store, &self.key, one, other));
+            }
+            domain = domain.or(cursor.domain());
             self.values.extend_from_slice(cursor.value());
             self.ends.push(self.values.len());
             self.advance()?;

@@ -8,6 +8,8 @@ pub(crate) struct Sorted {
     bytes: Vec<u8>,
     /// Where each key and each value ends.
     ends: Vec<(usize, usize)>,
+    /// The partition that all of it is of, where keys stay in one (O2).
+    pub(crate) domain: Option<u32>,
 }
 
 impl Sorted {
@@ -15,6 +17,7 @@ impl Sorted {
         let mut sorted = Self {
             bytes: Vec::new(),
             ends: Vec::with_capacity(deltas.len()),
+            domain: None,
         };
         deltas.for_each(&mut |d| {
             sorted.push(d.key, d.value);

@@ -30,6 +30,8 @@ fn decide(row: Option<&Progress>, start: u64, end: u64, frontier: Cut, drop_befo
             cut_spec: "c",
             fingerprint: "f",
             truncated: None,
+            operators: false,
+            lost: &[],
         },
     )
 }
@@ -134,6 +136,8 @@ fn p42_a_truncation_rebuilds_and_is_recorded() {
                 cut_spec: "c",
                 fingerprint: "f",
                 truncated: Some(at),
+                operators: false,
+                lost: &[],
             },
         )
     };
@@ -173,6 +177,8 @@ fn p10a_a_released_row_is_taken_back() {
         cut_spec: "c",
         fingerprint: "f",
         truncated: None,
+        operators: false,
+        lost: &[],
     };
     let read = row(70, 6, &[(4, 40), (6, 60)]);
     let marked = Progress {

@@ -185,6 +185,7 @@ impl Bed {
             logs,
             store,
             manifests: &self.manifests,
+            generations: None,
             metrics: self.metrics.clone(),
             options,
         }

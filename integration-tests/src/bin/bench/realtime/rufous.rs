@@ -76,6 +76,7 @@ impl Running {
                     )],
                     store: state.realtime.clone(),
                     manifests: &*state.manifests,
+                    generations: None,
                     metrics,
                     options: StreamOptions {
                         until_end,

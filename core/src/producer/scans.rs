@@ -1,0 +1,142 @@
+//! Operators with memory, keyed: what becomes of a sum, record by record.
+
+use std::sync::Arc;
+
+use rufous_algebra::tier::Tier;
+use rufous_algebra::{Codec, Commutative, Group, Semigroup, Tiered};
+
+use super::{DeltaProducer, KeyedProducer, Summed, node, same};
+use crate::erased::{self, ChunkType, KeyedOut, Stage, Standing};
+use crate::evidence::StoreFace;
+use crate::graph::{Domain, Node, NodeKind, Scan};
+use crate::key::Key;
+use crate::port::Store;
+
+impl<K, V> KeyedProducer<K, V> {
+    /// Promises, for the operators behind it, that all records of a key are in one partition of their source (O1): the
+    /// records of a partition have an order, and those of several have none. A key that is met in two partitions is an error
+    /// that names it.
+    ///
+    /// Nothing changes for sums, which need no order.
+    #[track_caller]
+    pub fn within_partition(self) -> Self {
+        Self::of(same(NodeKind::Domain(Domain::Partition), vec![self.node]))
+    }
+    /// Asks, for the operators behind it, for one order of the records of all partitions. **Not reached yet**: a job that says
+    /// it is refused when it is planned.
+    #[track_caller]
+    pub fn in_log_order(self) -> Self {
+        Self::of(same(NodeKind::Domain(Domain::Log), vec![self.node]))
+    }
+}
+
+impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V> {
+    /// Totals per key in `store`, and for every record its key with the total after it (O15). Records of a key are taken in the
+    /// order of their partition; where a source has several partitions [`within_partition`](Self::within_partition) must say
+    /// that a key stays in one.
+    ///
+    /// ```
+    /// use rufous_core::{Job, Source, Store};
+    ///
+    /// const PAYMENTS: Source<str> = Source::new("payments");
+    /// const BALANCES: Store<String, i64> = Store::new("balances");
+    /// const OVERDRAWN: Store<String, u64> = Store::new("overdrawn");
+    /// let overdrawn = PAYMENTS.read()
+    ///     .keyed(|line, out| out.emit(line.split(' ').next().unwrap_or(""), line.len() as i64 - 10))
+    ///     .within_partition()
+    ///     .scan_by_key(BALANCES)
+    ///     .filter_values(|balance| *balance < 0)
+    ///     .map_values(|_| 1)
+    ///     .sum_by_key(OVERDRAWN);
+    /// assert_eq!(Job::new("overdrawn", overdrawn).plan()?.stores().len(), 2);
+    /// # Ok::<(), rufous_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn scan_by_key(self, store: Store<K, V>) -> KeyedProducer<K, V>
+    where
+        V: Commutative + Tiered + Codec,
+    {
+        let face = StoreFace::of(store);
+        let make = move |standing| erased::scan_stage::<V>(face, standing);
+        let sum = self.sum_by_key(store).node;
+        KeyedProducer::of(scan::<V, (K, V)>("scan-by-key", sum, ChunkType::keyed::<V>(), make))
+    }
+}
+
+impl<K: Key, V: Commutative + Tiered + Codec> Summed<K, V> {
+    /// For every record that is added its key with the totals before and after it (O15), never per flush, so any step may
+    /// follow. The total before is `None` at the first record of a key. Order and partitions as for
+    /// [`scan_by_key`](KeyedProducer::scan_by_key). The store takes part in the job also if only the changes are used.
+    #[track_caller]
+    pub fn changes(self) -> KeyedProducer<K, (Option<V>, V)> {
+        let Some(face) = face(&self.node) else {
+            unreachable!("a sum has a store");
+        };
+        let make = move |standing| erased::changes_stage::<V>(face, standing);
+        let gives = ChunkType::keyed::<(Option<V>, V)>();
+        KeyedProducer::of(scan::<V, (K, (Option<V>, V))>("changes", self.node, gives, make))
+    }
+    /// For a second sum over the keys of this one: each key counts with what `f` emits of its total (O16). What it emitted for
+    /// the total before is taken away, and what it emits now is added, so the second store is the sum over all keys that have
+    /// occurred of `f(key, total)`, zero totals as well. Changes may be added up on the way, so only steps that commute with
+    /// addition may follow.
+    ///
+    /// ```
+    /// use rufous_core::{Job, Source, Store};
+    ///
+    /// const CLICKS: Source<str> = Source::new("clicks");
+    /// const BY_USER: Store<String, u64> = Store::new("by-user");
+    /// const USERS_WITH: Store<u64, i64> = Store::new("users-with");
+    /// // How many users have so many clicks.
+    /// let users = CLICKS.read()
+    ///     .keyed(|user, out| out.emit(user, 1))
+    ///     .within_partition()
+    ///     .sum_by_key(BY_USER)
+    ///     .totals(|_, clicks, out| out.emit(*clicks, 1))
+    ///     .sum_by_key(USERS_WITH);
+    /// # Job::new("users", users).plan()?;
+    /// # Ok::<(), rufous_core::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn totals<K2: 'static, W: Group + Codec>(
+        self,
+        f: impl Fn(&K, &V, &mut KeyedOut<'_, K2, W>) + Send + Sync + 'static,
+    ) -> DeltaProducer<K2, W> {
+        let Some(face) = face(&self.node) else {
+            unreachable!("a sum has a store");
+        };
+        let f = Arc::new(f);
+        let make = move |standing| erased::totals_stage::<K, V, K2, W, _>(face, standing, f.clone());
+        let gives = ChunkType::keyed::<W>();
+        DeltaProducer::of(KeyedProducer::of(scan::<V, (K2, W)>("totals", self.node, gives, make)))
+    }
+}
+
+/// The store of a sum.
+fn face(sum: &Node) -> Option<StoreFace> {
+    match &sum.kind {
+        NodeKind::Sum(sum) => Some(sum.store),
+        _ => None,
+    }
+}
+
+#[track_caller]
+fn scan<V: Semigroup + Tiered + Codec, T>(
+    word: &'static str,
+    sum: Arc<Node>,
+    gives: ChunkType,
+    make: impl Fn(Standing) -> Box<dyn Stage> + Send + Sync + 'static,
+) -> Arc<Node> {
+    let Some(store) = face(&sum) else {
+        unreachable!("operators are made of sums only");
+    };
+    let scan = Scan {
+        word,
+        store,
+        takes: ChunkType::keyed::<V>(),
+        make: Arc::new(make),
+        grouped: word == "totals",
+        approximate: <V::Tier as Tier>::NAME == "approximate",
+    };
+    node::<T>(NodeKind::Scan(scan), gives, vec![sum])
+}

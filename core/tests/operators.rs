@@ -1,0 +1,327 @@
+//! Operators with memory: what is refused and with which words, which planner rules may not fire above them, and what an
+//! executor remembers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use rufous_algebra::{Absorb, FloatSum, Monoid};
+use rufous_core::*;
+
+const LINES: Source<str> = Source::new("lines");
+const MORE: Source<str> = Source::new("more");
+const RUNNING: Store<u64, i64> = Store::new("running");
+const OTHER: Store<u64, i64> = Store::new("other");
+const SEEN: Store<(u64, i64), u64> = Store::new("seen");
+
+/// `key value` a line.
+fn pairs(source: Source<str>) -> KeyedProducer<u64, i64> {
+    source.read().keyed(|line, out| {
+        if let Some((key, value)) = line.split_once(' ') {
+            out.emit(key.parse::<u64>().unwrap_or(0), value.parse().unwrap_or(0));
+        }
+    })
+}
+
+fn seen(totals: KeyedProducer<u64, i64>) -> Summed<(u64, i64), u64> {
+    totals
+        .keyed_pairs(|key: &u64, total, out| out.emit((*key, *total), 1))
+        .sum_by_key(SEEN)
+}
+
+fn refusal(tails: impl Tails<Anywhere>) -> String {
+    let job: Job = Job::new("job", tails);
+    let error = job.plan().err().expect("this job is refused");
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    error.to_string()
+}
+
+fn plan(tails: impl Tails<Anywhere>) -> Plan {
+    let job: Job = Job::new("job", tails);
+    job.plan().expect("this job is accepted")
+}
+
+/// What is not reached is refused when the job is planned, with its reason (section 7).
+#[test]
+fn one_order_over_partitions_is_refused() {
+    let text = refusal(seen(pairs(LINES).in_log_order().scan_by_key(RUNNING)));
+    assert!(
+        text.starts_with("`.in_log_order()` (core/tests/operators.rs:"),
+        "{text}"
+    );
+    assert!(
+        text.contains("not reached yet") && text.contains("`.within_partition()`"),
+        "{text}"
+    );
+}
+
+/// O16: deltas have no value after each record, nor have the pairs of `totals`.
+#[test]
+fn operators_behind_deltas_are_refused() {
+    let behind = pairs(LINES).sum_by_key(RUNNING).deltas().sum_by_key(OTHER).changes();
+    let text = refusal(seen(behind.map_values(|(_, after)| *after)));
+    assert!(
+        text.contains("deltas of `running` come in unspecified groups"),
+        "{text}"
+    );
+    let behind = pairs(LINES)
+        .sum_by_key(RUNNING)
+        .totals(|key, total, out| out.emit(*key, *total))
+        .sum_by_key(OTHER)
+        .changes();
+    let text = refusal(seen(behind.map_values(|(_, after)| *after)));
+    assert!(
+        text.contains("deltas of `running` come in unspecified groups"),
+        "{text}"
+    );
+}
+
+/// O1: several partitions have no common order; O13: layers would differ over approximate sums, and over two sources.
+#[test]
+fn what_runs_refuse() {
+    let one = plan(seen(pairs(LINES).scan_by_key(RUNNING)));
+    one.check_partitions(&[1]).expect("one partition is one order");
+    let text = one.check_partitions(&[12]).expect_err("no order").to_string();
+    assert!(
+        text.contains("scan `running`") && text.contains("12 partitions of `lines`, which have no common order"),
+        "{text}"
+    );
+    let kept = plan(seen(pairs(LINES).within_partition().scan_by_key(RUNNING)));
+    kept.check_partitions(&[12]).expect("a key stays in its partition");
+    kept.check_layers().expect("both layers emit the same");
+    // Both branches must say it.
+    let half = pairs(LINES).within_partition().merge(pairs(LINES));
+    assert!(plan(seen(half.scan_by_key(RUNNING))).check_partitions(&[2]).is_err());
+
+    let two = plan(seen(
+        pairs(LINES).merge(pairs(MORE)).within_partition().scan_by_key(RUNNING),
+    ));
+    let text = two.check_layers().expect_err("no order").to_string();
+    assert!(
+        text.contains("`lines` and `more`, which have no common order"),
+        "{text}"
+    );
+
+    const SUMS: Store<u64, FloatSum> = Store::new("sums");
+    let sums = pairs(LINES).within_partition().map_values(|v| {
+        let mut sum = FloatSum::zero();
+        sum.absorb(&(*v as f64));
+        sum
+    });
+    let floats = plan(seen(sums.scan_by_key(SUMS).map_values(|_| 0)));
+    let text = floats.check_layers().expect_err("approximate").to_string();
+    assert!(
+        text.contains("reads `sums` (float-sum") && text.contains("the layers would emit different values"),
+        "{text}"
+    );
+}
+
+/// Rules that add up, repeat or move records stay away from what an operator reads.
+#[test]
+fn rules_that_may_not_fire() {
+    let fan = || pairs(LINES).flat_map_keys(|key: &u64, out| (0..3).for_each(|i| out.emit(key + i)));
+    let fires = |text: &str, rule: &str| text.contains(&format!("  {rule}:"));
+    let plain = plan(fan().sum_by_key(RUNNING)).explain(None);
+    assert!(fires(&plain, "combine-before-keys"), "{plain}");
+    let scanned = plan(seen(fan().scan_by_key(RUNNING))).explain(None);
+    assert!(!fires(&scanned, "combine-before-keys"), "{scanned}");
+    // Behind the operator they may.
+    let behind = pairs(LINES)
+        .scan_by_key(RUNNING)
+        .flat_map_keys(|key: &u64, out| (0..3).for_each(|i| out.emit(key + i)))
+        .sum_by_key(OTHER);
+    let behind = plan(behind).explain(None);
+    assert!(fires(&behind, "combine-before-keys"), "{behind}");
+    // Where branches meet filters stay where they are: they decide where chunks end.
+    let filtered = |pairs: KeyedProducer<u64, i64>| pairs.map_values(|v| v + 1).filter_keys(|key| key % 2 == 0);
+    let alone = plan(seen(filtered(pairs(LINES)).scan_by_key(RUNNING)));
+    assert!(fires(&alone.explain(None), "filter-keys-first") && !alone.one_by_one());
+    let both = plan(seen(filtered(pairs(LINES)).merge(pairs(LINES)).scan_by_key(RUNNING)));
+    let text = both.explain(None);
+    assert!(both.one_by_one() && !fires(&text, "filter-keys-first"), "{text}");
+    assert!(text.contains("records run one by one"), "{text}");
+}
+
+#[derive(Clone)]
+struct Page(u64);
+impl Record for Page {
+    const FIELDS: &'static [Field] = &[Field {
+        name: "page",
+        ty: FieldType::Integer,
+        optional: false,
+    }];
+    fn from_row(row: &Row<'_>) -> Result<Self, RecordError> {
+        row.get(0).map(Self)
+    }
+}
+
+/// Equal records may run once for all of them, unless an operator emits for each.
+#[test]
+fn records_are_not_repeated() {
+    const PAGES: Source<Page> = Source::new("pages");
+    let pages = || PAGES.read().keyed(|p, out| out.emit(p.0, 1_i64));
+    assert!(plan(pages().sum_by_key(RUNNING)).may_repeat(0));
+    assert!(!plan(seen(pages().scan_by_key(RUNNING))).may_repeat(0));
+    assert!(!plan(seen(pages().scan_by_key(RUNNING))).operators().is_empty());
+}
+
+/// A committed store, as a platform has it, which counts what it is asked.
+#[derive(Clone, Default)]
+struct Kept {
+    values: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
+    asked: Arc<Mutex<usize>>,
+}
+
+impl OperatorState for Kept {
+    fn values(&mut self, wanted: &Wanted<'_>) -> Result<Vec<Option<Vec<u8>>>> {
+        *self.asked.lock().unwrap() += wanted.keys.len();
+        let values = self.values.lock().unwrap();
+        Ok(wanted.keys.iter().map(|key| values.get(key).cloned()).collect())
+    }
+}
+
+impl Kept {
+    /// What a commit does.
+    fn add(&self, plan: &Plan, deltas: &dyn Deltas) {
+        let face = &plan.stores()[0];
+        let mut values = self.values.lock().unwrap();
+        let added = deltas.for_each(&mut |d| {
+            let mut sum = Vec::new();
+            let before = values.get(d.key).cloned();
+            let parts = before.as_deref().into_iter().chain([d.value]);
+            face.value.sum(&mut parts.into_iter(), &mut sum).expect("numbers");
+            values.insert(d.key.to_vec(), sum);
+            Ok(())
+        });
+        added.expect("nothing fails");
+    }
+}
+
+fn meta(partition: u32) -> ChunkMeta {
+    ChunkMeta {
+        source: 0,
+        partition,
+        batch: BatchId(0),
+    }
+}
+
+fn push(run: &mut Executor, partition: u32, lines: &[String]) -> Result<()> {
+    let mut chunk = TextChunk::default();
+    lines.iter().for_each(|line| chunk.push(line));
+    run.push(&meta(partition), &mut chunk)
+}
+
+/// Running totals over keys that are far more than are remembered, commits that are a chunk behind, and failed ones: against a
+/// plain map. Wrong would be: to forget what is not committed, to keep what a failed commit took back, to never forget.
+#[test]
+fn what_is_not_committed_is_not_forgotten() {
+    let plan = plan(seen(pairs(LINES).within_partition().scan_by_key(RUNNING)));
+    let kept = Kept::default();
+    let mut run = plan.instantiate();
+    const LIMIT: usize = 64 << 10;
+    run.remember(Box::new(kept.clone()), Some(LIMIT));
+    let mut random = 7_u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let mut lines: Vec<(u64, i64)> = (0..60_000)
+        .map(|_| (next() % 20_000, (next() % 9) as i64 - 4))
+        .collect();
+    // Some keys all the time.
+    lines.iter_mut().step_by(7).for_each(|l| l.0 %= 10);
+    let mut expected: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+    let mut totals: BTreeMap<u64, i64> = BTreeMap::new();
+    for (key, value) in &lines {
+        let total = totals.entry(*key).or_default();
+        *total += value;
+        *expected.entry((*key, *total)).or_default() += 1;
+    }
+    let mut found: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+    // What was taken and is not committed yet, with the place up to which it was read.
+    let mut flying: Option<(Vec<Box<dyn Deltas>>, usize)> = None;
+    let (mut at, mut committed, mut failures, mut most) = (0, 0, 0, 0);
+    while committed < lines.len() {
+        let to = (at + 300).min(lines.len());
+        let text: Vec<String> = lines[at..to].iter().map(|(k, v)| format!("{k} {v}")).collect();
+        push(&mut run, 0, &text).expect("a run");
+        at = to;
+        most = most.max(run.remembered());
+        // One chunk is on its way at most: it lands before the next is taken.
+        if let Some((deltas, upto)) = flying.take() {
+            if next() % 5 == 0 {
+                failures += 1;
+                run.discard().expect("discarded");
+                at = committed;
+                continue;
+            }
+            kept.add(&plan, &*deltas[0]);
+            let counted = deltas[1].for_each(&mut |d| {
+                let key: (u64, i64) = key::decode_all(d.key).expect("a key");
+                *found.entry(key).or_default() += u64::from_le_bytes(d.value.try_into().expect("a number"));
+                Ok(())
+            });
+            counted.expect("nothing fails");
+            committed = upto;
+        }
+        let upto = at;
+        flying = Some((run.take(Vec::new()).expect("deltas"), upto));
+    }
+    assert_eq!(found, expected);
+    assert!(failures > 10, "{failures}");
+    // Keys were forgotten and asked for again, and the limit is about kept: tables grow by doubling.
+    let asked = *kept.asked.lock().unwrap();
+    assert!(asked > 25_000, "{asked}");
+    assert!(most < 3 * LIMIT, "{most}");
+}
+
+/// Of eight-byte keys as of others, shared chunks as of owned ones.
+#[test]
+fn a_partition_is_forgotten_alone() {
+    let plan = plan(seen(pairs(LINES).within_partition().scan_by_key(RUNNING)));
+    let kept = Kept::default();
+    let mut run = plan.instantiate();
+    run.remember(Box::new(kept.clone()), None);
+    push(&mut run, 0, &["1 10".into(), "1 1".into()]).expect("a run");
+    push(&mut run, 1, &["2 20".into()]).expect("a run");
+    for deltas in run.take(Vec::new()).expect("deltas").iter().take(1) {
+        kept.add(&plan, &**deltas);
+    }
+    run.forget(Some((0, 0)));
+    // As somebody else would have left it.
+    kept.values
+        .lock()
+        .unwrap()
+        .insert(key::to_bytes(&1_u64), 100_i64.to_le_bytes().to_vec());
+    kept.values
+        .lock()
+        .unwrap()
+        .insert(key::to_bytes(&2_u64), 200_i64.to_le_bytes().to_vec());
+    push(&mut run, 0, &["1 1".into()]).expect("a run");
+    push(&mut run, 1, &["2 2".into()]).expect("a run");
+    let mut seen = Vec::new();
+    let deltas = run.take(Vec::new()).expect("deltas");
+    let all = deltas[1].for_each(&mut |d| {
+        seen.push(key::decode_all::<(u64, i64)>(d.key).expect("a key"));
+        Ok(())
+    });
+    all.expect("nothing fails");
+    assert_eq!(seen, [(1, 101), (2, 22)]);
+}
+
+/// O2: the error names the key and both partitions.
+#[test]
+fn a_key_of_two_partitions_is_an_error() {
+    let plan = plan(seen(pairs(LINES).within_partition().scan_by_key(RUNNING)));
+    let mut run = plan.instantiate();
+    push(&mut run, 5, &["7 1".into()]).expect("a run");
+    push(&mut run, 2, &["8 1".into()]).expect("a run");
+    let e = push(&mut run, 2, &["7 1".into()]).expect_err("a key in two partitions");
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+    assert!(
+        e.to_string()
+            .starts_with("key `7` of `running` came from partitions 2 and 5, but the job says `.within_partition()`"),
+        "{e}"
+    );
+}
