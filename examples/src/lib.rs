@@ -8,7 +8,8 @@
 //! - [`weblog`]: bytes, two formats merged, every malformed line accounted for; [`github`]: nested JSON, a sum of what another
 //!   sum emits;
 //! - [`page_views`]: windows of event time; [`ad_engagement`]: rates from sums, late events, a generator; [`anomalies`]: moments
-//!   that decay, and a program that reads two stores.
+//!   that decay, and a program that reads two stores;
+//! - [`tweet_embeds`]: a join with a table as of event time.
 
 pub mod ad_engagement;
 pub mod anomalies;
@@ -18,5 +19,6 @@ pub mod page_views;
 pub mod profile;
 pub mod retail;
 pub mod shoppers;
+pub mod tweet_embeds;
 pub mod weblog;
 pub mod word_count;
