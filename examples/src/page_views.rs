@@ -50,7 +50,7 @@ pub const HITS: Source<Hit> = Source::new("hits")
     .batch_clock(Clock::Event)
     .timed_by(Hit::at);
 
-/// Minutes for two days, hours for two months, days for ever.
+/// How long before a window's end each size serves: minutes for two days, hours for two months, days for ever.
 const HOPS: &[HopSize] = &[
     HopSize::minutes(5).keep_days(2),
     HopSize::hours(1).keep_days(60),
