@@ -8,6 +8,7 @@ use super::stage::{Context, In, Input, Stage, output};
 use crate::data::KeyedChunk;
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::panics::catch;
 use crate::service::{Asked, Lookup, ServiceFace, Services};
 use crate::time::Timestamp;
 
@@ -57,7 +58,11 @@ impl<J: Send + 'static> Asking<J> {
             batch: cx.batch,
         };
         let place = |e: Error| e.at(format!("service `{}`", self.face.name));
-        service.look_up(&asked, &mut self.found).map_err(place)?;
+        // The service's own panic is no record's fault.
+        let looked_up = catch(|| service.look_up(&asked, &mut self.found));
+        let looked_up =
+            looked_up.map_err(|panicked| place(Error::try_again(format!("it panicked: {}", panicked.message()))))?;
+        looked_up.map_err(place)?;
         if self.found.len() != ends.len() {
             return Err(Error::invalid(format!(
                 "service `{}` gave {} answers for {} keys: one for each, in their order",

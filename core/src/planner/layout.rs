@@ -226,6 +226,7 @@ pub(super) fn lay_out(
     layout.order = order;
     Ok(Plan::of(Pieces {
         job: identity.job,
+        said_fingerprint: explain::fingerprint(identity, said),
         fingerprint: explain::fingerprint(identity, said),
         head: explain::head(identity, said),
         said: explain::said(said),

@@ -4,6 +4,8 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::erased::{Broken, ChunkType, Executor, Shape, Slot, Stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
@@ -24,6 +26,8 @@ pub struct Plan {
 pub(super) struct Pieces {
     pub(super) job: &'static str,
     pub(super) fingerprint: String,
+    /// Of the graph alone, before anything is bound.
+    pub(super) said_fingerprint: String,
     pub(super) head: String,
     pub(super) said: String,
     pub(super) planned: Vec<String>,
@@ -60,7 +64,7 @@ impl Plan {
     pub fn job(&self) -> &'static str {
         self.pieces.job
     }
-    /// Identifies graph, arguments, version and schemas: 16 hexadecimal digits. Rust type names take no part, nor do the
+    /// Identifies graph, arguments, version and schemas, and which services are asked as of now: 16 hexadecimal digits. Rust type names take no part, nor do the
     /// planner's rules: they change no answer.
     pub fn fingerprint(&self) -> &str {
         &self.pieces.fingerprint
@@ -120,6 +124,12 @@ impl Plan {
             make(&all)?;
         }
         self.services = all;
+        // What rests on answers of the moment is never extended, or added to, by what rests on versions: it is other code.
+        let now: Vec<_> = self.not_repeatable().collect();
+        if !now.is_empty() {
+            let text = format!("{} as of now: {}", self.pieces.said_fingerprint, now.join(" "));
+            self.pieces.fingerprint = format!("{:016x}", xxh3_64(text.as_bytes()));
+        }
         Ok(())
     }
     /// Whether every service is bound; in a hybrid, by something whose answers both layers see alike. A platform asks before

@@ -14,8 +14,9 @@ use crate::port::Store;
 
 impl<K, V> KeyedProducer<K, V> {
     /// Promises, for the operators behind it, that all records of a key are in one partition of their source (O1): the
-    /// records of a partition have an order, and those of several have none. A key that is met in two partitions is an error
-    /// that names it.
+    /// records of a partition have an order, and those of several have none. A key that is met in two partitions, in one run or
+    /// above one generation, is an error that names it; across generations the promise is the job's (a generation does not say
+    /// which partition a key came from).
     ///
     /// Nothing changes for sums, which need no order.
     #[track_caller]

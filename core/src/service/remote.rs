@@ -116,7 +116,11 @@ impl<K: Key, V: Clone + Send + Sync, F: Fetch<K, V>> Lookup<V> for Remote<K, V, 
             if known.len().saturating_add(missing.len()) > self.kept {
                 known.clear();
             }
-            for (i, versions) in missing.into_iter().zip(fetched) {
+            for (i, mut versions) in missing.into_iter().zip(fetched) {
+                // Of rows of one instant the last given counts, so the sort is stable.
+                if !versions.is_sorted_by_key(|(from, _)| *from) {
+                    versions.sort_by_key(|(from, _)| *from);
+                }
                 let versions = Arc::new(versions);
                 found[i] = Some(versions.clone());
                 if self.kept > 0 {

@@ -89,6 +89,8 @@ impl<V> Row<V> {
 struct Table<V> {
     rows: HashMap<Box<[u8]>, Row<V>, BuildHasherDefault<Hash>>,
     complete_until: Timestamp,
+    /// Whether its values have always held: then it is asked without a time, too.
+    constant: bool,
 }
 
 /// A table of versions in memory, bound with [`versions`]. A clone is the same table: one that goes on growing is kept and
@@ -117,6 +119,7 @@ pub fn versions<K: Key, V>(rows: impl IntoIterator<Item = Version<K, V>>, comple
     let table = Table {
         rows: HashMap::default(),
         complete_until,
+        constant: false,
     };
     let all = Versions {
         table: Arc::new(RwLock::new(table)),
@@ -145,7 +148,9 @@ impl<K: Key, V> Versions<K, V> {
     /// A table of values that have always held and always will.
     pub fn constant(rows: impl IntoIterator<Item = (K, V)>) -> Self {
         let always = |(key, value)| Version::new(key, Timestamp(i64::MIN), value);
-        versions(rows.into_iter().map(always), Timestamp(i64::MAX))
+        let all = versions(rows.into_iter().map(always), Timestamp(i64::MAX));
+        all.write().constant = true;
+        all
     }
     /// Adds rows, and then says up to when the table is complete now. Records that wait for it go on.
     ///
@@ -195,12 +200,11 @@ impl<K, V: Clone + Send + Sync> Lookup<V> for Versions<K, V> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         for (key, at) in asked.iter() {
             let row = table.rows.get(key);
-            let found = match (row, at) {
-                (None, _) => None,
-                (Some(row), Some(at)) => row.at(at.0),
-                // What has always held needs no time.
-                (Some(Row::One(i64::MIN, value)), None) => value.as_ref(),
-                (Some(_), None) => return Err(timeless()),
+            let found = match at {
+                Some(at) => row.and_then(|row| row.at(at.0)),
+                // What has always held needs no time; of other tables even "no row" is true at an instant only.
+                None if table.constant => row.and_then(|row| row.at(i64::MAX)),
+                None => return Err(timeless()),
             };
             out.push(found.cloned());
         }

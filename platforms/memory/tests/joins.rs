@@ -160,6 +160,65 @@ fn as_of_now() {
     assert_eq!((run.get(SEEN, (1, 2)), run.get(SEEN, (2, 3))), (Some(2), Some(1)));
 }
 
+/// What rests on answers of the moment is other code than what rests on versions: stores of one are never extended by the other,
+/// whatever is bound today.
+#[test]
+fn the_kind_of_a_binding_is_part_of_the_identity() {
+    let ask = |keys: &[u64]| Ok(keys.iter().map(|k| Some(k + 1)).collect());
+    let plan = || job().plan_with(&Rules::all()).unwrap();
+    let (said, mut one, mut other) = (plan(), plan(), plan());
+    one.bind(PAGES, table(&[])).unwrap();
+    assert_eq!(one.fingerprint(), said.fingerprint());
+    one.bind(PAGES, now(ask)).unwrap();
+    other.bind(PAGES, now(ask).not_repeatable()).unwrap();
+    assert_ne!(one.fingerprint(), said.fingerprint());
+    assert_eq!(one.fingerprint(), other.fingerprint());
+}
+
+/// A service that panics is no record's fault: the run stops, and may be tried again.
+#[test]
+fn a_service_that_panics() {
+    let ask = |_: &[u64]| -> rufous_core::Result<Vec<Option<u64>>> { panic!("no connection") };
+    let memory = Memory::new().source(VIEWS, ["5 1"]).service(PAGES, now(ask));
+    let e = job().run_on(&memory).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::TryAgain);
+    assert!(
+        e.to_string().contains("service `pages`: it panicked: no connection"),
+        "{e}"
+    );
+}
+
+/// Without a time a table of versions is not asked, whether or not it has a row of the key; one of constants is.
+#[test]
+fn records_without_a_time() {
+    const LINES: Source<str> = Source::new("lines");
+    let found = LINES.read().keyed(|line, out| out.emit(number(line, 0) as u64, 1_u64));
+    let found = found
+        .left_join(PAGES)
+        .keyed_pairs(|&key, &(n, page), out| out.emit((key, page.unwrap_or(0)), n));
+    let mut plan = Job::new("untimed", found.sum_by_key(SEEN)).plan().unwrap();
+    let mut run = |to: Versions<u64, u64>, key: &str| {
+        plan.bind(PAGES, to).unwrap();
+        let mut run = plan.instantiate();
+        let origins = run.origins(0).unwrap();
+        origins.begin(0, rufous_core::BatchId(0));
+        origins.add(None, 0);
+        let meta = rufous_core::ChunkMeta {
+            source: 0,
+            partition: 0,
+            batch: rufous_core::BatchId(0),
+        };
+        let mut chunk = rufous_core::TextChunk::default();
+        chunk.push(key);
+        run.push(&meta, &mut chunk)
+    };
+    for key in ["1", "2"] {
+        let e = run(table(&[(1, 5, Some(9))]), key).unwrap_err().to_string();
+        assert!(e.contains("without a time"), "{e}");
+        run(Versions::constant([(1, 9)]), key).unwrap();
+    }
+}
+
 /// A table that is kept elsewhere answers as one in memory does, is asked for many keys at once, for none twice in a call, and
 /// not again for what it said already.
 #[test]
@@ -175,10 +234,11 @@ fn a_table_elsewhere() {
         fn fetch(&self, keys: &[u64]) -> rufous_core::Result<Vec<History<u64>>> {
             self.0.lock().unwrap().push(keys.to_vec());
             let history = |key: &u64| {
+                // In no order: whoever keeps rows elsewhere reads them as they come.
                 vec![
+                    (Timestamp(30), Some(7)),
                     (Timestamp(10), Some(*key)),
                     (Timestamp(20), None),
-                    (Timestamp(30), Some(7)),
                 ]
             };
             Ok(keys.iter().map(history).collect())

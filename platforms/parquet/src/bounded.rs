@@ -81,6 +81,14 @@ impl BatchRun<'_> {
                 ));
             }
         }
+        if let Some(operator) = self.plan.operators().iter().find(|o| o.sources.len() > 1) {
+            return Err(Error::invalid(format!(
+                "{} gets the records of {} sources, and bounded inputs have no common order: merge behind the operator, or give \
+                 each source an operator and a store of its own",
+                operator.name,
+                operator.sources.len()
+            )));
+        }
         if !self.plan.operators().is_empty() {
             // One order over all files: repeatable over these.
             plan.pieces = vec![Piece::Ordered(std::mem::take(&mut plan.pieces))];

@@ -89,7 +89,13 @@ impl Engine<'_> {
     /// Acquires all partitions of one source anew and reads on from their rows. Nothing of them may be in a map.
     pub(crate) fn acquire(&mut self, i: usize) -> Result<()> {
         match self.infos(i)? {
-            Some(infos) => self.acquire_all(i, &infos),
+            Some(infos) => {
+                let before = self.bound[i].targets.len();
+                if !self.plan.operators().is_empty() && before > 0 && infos.len() > before {
+                    return Err(self.more_partitions(&self.bound[i].name, before, infos.len()));
+                }
+                self.acquire_all(i, &infos)
+            }
             // What was read after the rows is in no map any more: the last commit must not pass it.
             None => {
                 self.bound[i].partitions.clear();

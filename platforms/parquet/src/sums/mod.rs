@@ -29,6 +29,13 @@ pub(crate) enum List {
 }
 
 impl List {
+    /// The partition that all of it came from, if it is kept apart.
+    fn domain(&self) -> Option<u32> {
+        match self {
+            Self::Memory(sorted) => sorted.domain,
+            Self::File(file) => file.domain,
+        }
+    }
     /// Bytes of keys and values, about.
     fn bytes(&self) -> u64 {
         match self {

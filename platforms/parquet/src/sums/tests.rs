@@ -126,6 +126,53 @@ fn older_lists_come_first() {
     }
 }
 
+/// O2: a key of two partitions is noticed however many lists are added up before, and lists of one partition are no two.
+#[test]
+fn partitions_are_kept_apart() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = SpillDir::below(root.path());
+    let store = StoreFace::of(Store::<String, u64>::new("running"));
+    let one = |key: &[u8], domain: u32, file: bool| {
+        if file {
+            let mut writer = SpillWriter::create(&dir).unwrap();
+            writer.push(key, &1_u64.to_le_bytes()).unwrap();
+            let mut file = writer.finish().unwrap();
+            file.domain = Some(domain);
+            List::File(file)
+        } else {
+            let mut sorted = Sorted::default();
+            sorted.push(key, &1_u64.to_le_bytes());
+            sorted.domain = Some(domain);
+            List::Memory(sorted)
+        }
+    };
+    for width in [2, 3, 256] {
+        // Nine lists of three partitions: by turns, then a tenth that has a key of another partition.
+        let keys: [&[u8]; 3] = [b"a\0", b"b\0", b"c\0"];
+        let lists = || {
+            (0..9_u32)
+                .map(|n| one(keys[n as usize % 3], n % 3, n % 2 == 0))
+                .collect::<Vec<_>>()
+        };
+        let published = MemoryGenerations::default();
+        let runs = write_split(lists(), None, width, &store, &published, &dir, 2)
+            .unwrap()
+            .unwrap();
+        let generation = StoreGeneration {
+            runs,
+            ..Default::default()
+        };
+        let got = published.get(&store, &generation, &keys.map(<[u8]>::to_vec)).unwrap();
+        assert_eq!(got, vec![Some(3_u64.to_le_bytes().to_vec()); 3]);
+        let mut moved = lists();
+        moved.push(one(b"a\0", 2, false));
+        let e = write_split(moved, None, width, &store, &published, &dir, 2)
+            .unwrap()
+            .unwrap_err();
+        assert!(e.to_string().contains("came from partitions 0 and 2"), "{e}");
+    }
+}
+
 /// Large lists are parted so that each thread has about as much to do, and small ones are not.
 #[test]
 fn the_work_is_divided() {

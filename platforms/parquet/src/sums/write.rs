@@ -36,11 +36,21 @@ pub(super) fn write_split(
     dir: &SpillDir,
     threads: usize,
 ) -> Result<Result<Vec<RunFile>>, Panicked> {
+    // O2: which partition a key came from is looked at in the last merge, so lists of several are not added up before it. Values
+    // of such stores commute.
+    lists.sort_by_key(List::domain);
     while lists.len() > width {
-        let mut fewer = Vec::new();
+        let (mut fewer, before) = (Vec::new(), lists.len());
         // Neighbours, so that the order is kept.
         while !lists.is_empty() {
-            let rest = lists.split_off(width.min(lists.len()));
+            let domain = lists.first().and_then(List::domain);
+            let of_it = lists.iter().take_while(|l| l.domain() == domain).count();
+            let rest = lists.split_off(width.min(of_it));
+            if lists.len() == 1 {
+                fewer.append(&mut lists);
+                lists = rest;
+                continue;
+            }
             match catch(|| shorten(&lists, store, dir))? {
                 Ok(list) => fewer.push(list),
                 Err(e) => return Ok(Err(e)),
@@ -48,6 +58,10 @@ pub(super) fn write_split(
             lists = rest;
         }
         lists = fewer;
+        // More partitions than lists at once: the merge is as wide as they are many.
+        if lists.len() == before {
+            break;
+        }
     }
     let lists: Vec<&List> = lists.iter().collect();
     let splits = splits(&lists, threads);
@@ -88,11 +102,14 @@ fn run(
 }
 
 fn shorten(lists: &[List], store: &StoreFace, dir: &SpillDir) -> Result<List> {
+    let domain = lists.first().and_then(List::domain);
     let lists: Vec<&List> = lists.iter().collect();
     let mut merge = Merge::new(&lists, None, None)?;
     let mut writer = SpillWriter::create(dir)?;
     while let Some((key, value)) = merge.next(store)? {
         writer.push(key, value)?;
     }
-    Ok(List::File(writer.finish()?))
+    let mut file = writer.finish()?;
+    file.domain = domain;
+    Ok(List::File(file))
 }
