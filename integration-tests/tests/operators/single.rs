@@ -127,7 +127,8 @@ fn passes_over() -> Result<bool> {
     let plan = job().plan()?;
     let state = State::memory(&plan);
     let stop = Arc::new(AtomicBool::new(false));
-    let log = short.reader(1, None, stop.clone());
+    // What is passed over and what comes after it are read in one go, and committed later.
+    let log = short.reader(7, None, stop.clone());
     let stream = Stream {
         plan: &plan,
         logs: vec![BoundLog::new(LINES.name(), log)],
@@ -136,7 +137,7 @@ fn passes_over() -> Result<bool> {
         generations: Some(&*state.generations),
         metrics: Arc::default(),
         options: StreamOptions {
-            commit_interval: Duration::ZERO,
+            commit_interval: Duration::from_millis(50),
             stop: stop.clone(),
             ..StreamOptions::default()
         },

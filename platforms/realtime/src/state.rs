@@ -132,8 +132,11 @@ fn fits(m: &Manifest, namespace: &str, p: &SourcePartition, row: &Progress) -> b
     if !kept(Rule::BaseFits) {
         return true;
     }
+    // Where cells were dropped, records below that batch are passed over (P14): whoever asks has come to where the generation that
+    // holds them ends, though what is committed has not.
+    let passed = f.batch == row.retained_from && f.batch != BatchId::MIN;
     let whole = row.holes.iter().all(|hole| hole.to <= f.cut) || !kept(Rule::LostRangeStops);
-    f.batch >= row.retained_from && f.cut <= row.next && row.aligned(f).is_ok() && whole
+    f.batch >= row.retained_from && (f.cut <= row.next || passed) && row.aligned(f).is_ok() && whole
 }
 
 /// No generation is the state of a shard where it stands.
