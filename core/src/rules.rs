@@ -1,7 +1,7 @@
 //! Rules of the hand-over protocol that a test can drop, one at a time, to show that it would notice.
 //!
 //! The code asks [`kept`] where it follows a rule that is easy to lose in a later change. Without the feature `testing` the
-//! answer is a constant and nothing is left of the question. With it a test drops a rule by [`drop_in_this_process`]; what it
+//! answer is a constant and nothing is left of the question. With it a test drops a rule by `drop_in_this_process`; what it
 //! then finds wrong is what the rule is there for.
 
 /// A rule, by what the code does because of it. The numbers are the protocol's.

@@ -42,7 +42,7 @@
 //!         }
 //!     }
 //!     fn run(&self, case: &Case) -> Result<Answers> {
-//!         let plan = case.job().plan()?;
+//!         let plan = case.plan()?;
 //!         if !plan.sinks().is_empty() {
 //!             return Err(Error::invalid(SINKS.text()));
 //!         }
@@ -50,10 +50,17 @@
 //!         for (source, face) in plan.sources().iter().enumerate() {
 //!             let log = case.input().source(face.name).ok_or_else(|| Error::invalid("no input"))?;
 //!             let mut decoder = face.decoder(log.format)?;
-//!             for records in log.batches(1_000) {
-//!                 decoder.decode(&records, &mut Vec::new(), &mut Vec::new());
+//!             let (mut times, mut bad) = (Vec::new(), Vec::new());
+//!             for records in log.batches(if plan.one_by_one() { 1 } else { 1_000 }) {
+//!                 decoder.decode(&records, &mut times, &mut bad);
+//!                 let all = 0..records.entries.len();
+//!                 if let Some(origins) = run.origins(source as u32) {
+//!                     // Joins ask for them; `MAX`: an input without batches.
+//!                     origins.begin(records.partition, BatchId::MAX);
+//!                     origins.entries(&records, &times, &bad, all.clone());
+//!                 }
 //!                 let meta = ChunkMeta { source: source as u32, partition: records.partition, batch: BatchId(0) };
-//!                 run.push(&meta, decoder.chunk(0..records.entries.len()))?;
+//!                 run.push(&meta, decoder.chunk(all))?;
 //!             }
 //!         }
 //!         let mut stores = Vec::new();
