@@ -38,8 +38,8 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Partition 0 has a record of the second hour between two of the first; partition 1 has one of the first hour with a time far
-/// above its batch, which is looked up as of the end of that.
+/// O19: partition 0 comes to a record of the second hour, for which the table is not complete, and stands still; partition 1,
+/// all of the first hour, goes on. (That a time above its batch is looked up as of the batch's end is not tested here.)
 #[test]
 fn a_partition_waits_for_the_table() {
     let table = versions([version("a", 0, "first")], Timestamp(HOUR));
