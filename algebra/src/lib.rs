@@ -144,7 +144,7 @@ pub use minhash::MinHash;
 pub use plain::{
     Affine, All, Any, Count, Covariance, DecayedCount, DecayedMoments, DecayedSum, Elementwise, ExactSum, First,
     FloatMean, FloatMoments, FloatSum, Last, Leftmost, Mean, Moment, Moments, Parity, Reset, Rightmost, Saturating,
-    WeightedMean, Xor,
+    Timeline, WeightedMean, Xor,
 };
 pub use quantiles::Quantiles;
 pub use semigroup::{Absorb, Commutative, Group, Idempotent, Monoid, Semigroup};

@@ -16,6 +16,7 @@
 //! | [`Leftmost`], [`Rightmost`] | none yet | no | no | no | none | as an option |
 //! | [`Affine`] (composition) | identity | no | no | no | none | 16 |
 //! | [`Reset<T>`] | zero | no | no | no | none | a byte, then as `T` |
+//! | [`Timeline<T>`] (a sum as of the last while) | nothing | as `T` | no | no | as `T` | floor, what is older, then time and value of each |
 //! | `Option<T>` (`None` is the zero) | `None` | as `T` | as `T` | no | as `T` | nothing; or a tag unless `T` has a width, then the value |
 //! | tuples of 1 to 12, `[T; N]` | all zeros | as parts | as parts | as parts | weakest part | part after part |
 //! | [`Elementwise<T>`] (vectors of any length) | `[]` | as `T` | as `T` | as `T` | as `T` | the elements, the last not zero |
@@ -63,6 +64,7 @@ mod scaled;
 mod set;
 mod side;
 mod text;
+mod timeline;
 mod tuples;
 mod weighted_mean;
 mod wide;
@@ -83,4 +85,5 @@ pub use moments::Moments;
 pub use ordered::{First, Last};
 pub use reset::Reset;
 pub use side::{Leftmost, Rightmost};
+pub use timeline::Timeline;
 pub use weighted_mean::WeightedMean;
