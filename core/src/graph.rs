@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::erased::{ChunkType, Stage, Standing};
+use crate::erased::{ChunkType, Reading, Rooms, Stage, Standing};
 use crate::error::Result;
 use crate::evidence::{SourceFace, StoreFace};
 use crate::service::{ServiceFace, Services};
@@ -46,8 +46,10 @@ pub(crate) enum NodeKind {
     Deltas,
     /// Which records come before which, for the operators behind it (O1).
     Domain(Domain),
-    /// An operator on a sum, whose store is its state.
+    /// An operator on a sum, whose store is its state. A second input is what it reads in place of the sum's.
     Scan(Scan),
+    /// A join with a store of the job. A second input keeps the sum that builds it in the job.
+    AsOf(AsOf),
     Write(Write),
     /// What a write passes on: its input.
     Written,
@@ -150,6 +152,47 @@ pub(crate) struct Scan {
     pub(crate) grouped: bool,
     /// Whether sums of its values are approximate.
     pub(crate) approximate: bool,
+    /// What it was told, for people and for the fingerprint.
+    pub(crate) note: String,
+    /// Whether it asks for the batches of its records.
+    pub(crate) traces: bool,
+    /// Whether it reads its second input, and not what the sum reads.
+    pub(crate) own_input: bool,
+    /// Whether a key is one of its partition already, so that nobody has to promise it.
+    pub(crate) by_partition: bool,
+}
+
+/// Makes a running step that shares state with others.
+pub(crate) type MakeShared = Arc<dyn Fn(Standing, &Rooms) -> Result<Box<dyn Stage>> + Send + Sync>;
+
+/// A join with a store of the job, as of event time (O17).
+#[derive(Clone)]
+pub(crate) struct AsOf {
+    pub(crate) word: &'static str,
+    /// The store that is joined, and the type identity of its key and value.
+    pub(crate) store: &'static str,
+    pub(crate) types: (TypeId, TypeId),
+    /// Where its versions are: a store that the planner adds, or the joined one.
+    pub(crate) versions: StoreFace,
+    pub(crate) stamped: Option<Stamped>,
+    pub(crate) reading: Reading,
+    pub(crate) takes: ChunkType,
+    pub(crate) make: MakeShared,
+    /// Remembers what comes to the store of versions.
+    pub(crate) tap: MakeShared,
+    /// The chunks of that store.
+    pub(crate) tapped: ChunkType,
+    /// Whether sums of its values are approximate.
+    pub(crate) approximate: bool,
+}
+
+/// How the versions of a store are made of what is added to it.
+#[derive(Clone)]
+pub(crate) struct Stamped {
+    pub(crate) takes: ChunkType,
+    pub(crate) stamp: Make,
+    pub(crate) sum: Make,
+    pub(crate) types: (TypeId, TypeId),
 }
 
 #[derive(Clone)]
@@ -162,6 +205,14 @@ pub(crate) struct Write {
 }
 
 impl NodeKind {
+    /// How many of its first inputs are there only to take part in the job.
+    pub(crate) fn skips(&self) -> usize {
+        usize::from(matches!(self, Self::Scan(scan) if scan.own_input))
+    }
+    /// How many inputs it reads after those.
+    pub(crate) fn reads(&self) -> usize {
+        if matches!(self, Self::AsOf(_)) { 1 } else { usize::MAX }
+    }
     /// The word of the step and what it is about.
     pub(crate) fn label(&self) -> (&'static str, &str) {
         match self {
@@ -177,6 +228,7 @@ impl NodeKind {
             Self::Domain(Domain::Partition) => ("within-partition", ""),
             Self::Domain(Domain::Log) => ("in-log-order", ""),
             Self::Scan(s) => (s.word, s.store.name),
+            Self::AsOf(join) => (join.word, join.store),
             Self::Write(w) => ("write", w.sink),
             Self::Written => ("records", ""),
         }

@@ -1,8 +1,10 @@
 //! Ports: typed names. A job reads and writes them, platforms bind them to places, the client asks them.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
 
-use rufous_algebra::{Codec, Idempotent};
+use rufous_algebra::{Codec, Commutative, Idempotent, Timeline};
 
 use crate::batch::{Batcher, Clock};
 use crate::decode::SourceRecord;
@@ -153,6 +155,21 @@ impl<K, V> Store<K, V> {
     /// Whether [`idempotent`](Self::idempotent) was said.
     pub(crate) const fn is_idempotent(&self) -> bool {
         self.idempotent
+    }
+}
+
+impl<K: Key, V: Commutative + Codec> Store<K, V> {
+    /// Where the versions of this store are kept, for joins: a store of the job like others, named after this one.
+    pub(crate) fn versions(self) -> Store<K, Timeline<V>> {
+        // A port's name lives for ever, and this one is made of another.
+        static NAMES: Mutex<BTreeMap<&'static str, &'static str>> = Mutex::new(BTreeMap::new());
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || -> &'static str { Box::leak(format!("{}-as-of", self.name).into_boxed_str()) };
+        Store {
+            name: names.entry(self.name).or_insert_with(make),
+            idempotent: false,
+            _of: PhantomData,
+        }
     }
 }
 

@@ -59,6 +59,10 @@ pub enum Rule {
     LostRangeStops,
     /// O7: what operators know of batches that were dropped unread is forgotten.
     ForgetDropped,
+    /// O17: a join is asked as of no earlier than its horizon.
+    ClampToHorizon,
+    /// O18: a record does not see itself.
+    NotItself,
     /// P35: after a lost range no record is below the batch that was there.
     Floor,
 }

@@ -12,7 +12,7 @@ use rufous_integration_tests::subjects::{Bulk, Feed, Hybrid, Live, ORDER, SINKS,
 type Numbers = [usize; 4];
 
 /// What streams and their archives do.
-const STREAMS: Numbers = [94, 9, 6, 0];
+const STREAMS: Numbers = [98, 9, 6, 0];
 
 /// Deals the cases to four threads: most of a run's time is waiting.
 fn whole(subject: &(dyn Subject + Sync), numbers: Numbers) {

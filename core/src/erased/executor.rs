@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::ChunkMeta;
 use super::lanes::Deltas;
 use super::origins::{Lineage, Origin, Origins};
-use super::scan::{Operator, OperatorState};
+use super::running::{Operator, OperatorState};
 use super::stage::{ChunkType, Context, Held, Input, Stage};
 use crate::batch::{BatchId, Batcher};
 use crate::data::AnyChunk;
@@ -156,6 +156,7 @@ impl Executor {
                 origins: Vec::new(),
                 batch: BatchId::MAX,
                 last: Timestamp(i64::MAX),
+                batcher: None,
             },
             forgets: None,
             given: Origins::default(),
@@ -327,6 +328,7 @@ impl Executor {
             self.cx.origins.extend_from_slice(&self.given.list);
             self.cx.batch = self.given.batch;
             self.cx.last = self.last_of(meta.source, self.given.batch);
+            self.cx.batcher = shape.batchers.get(meta.source as usize).copied();
         }
     }
 

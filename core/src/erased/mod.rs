@@ -3,12 +3,15 @@
 //!
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
 //! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
-//! - `scan`: operators that remember values per key, and what they ask of the platform;
+//! - `running`: what operators remember per key, and what they ask of the platform; `scan`: operators on sums;
+//! - `asof`: joins with what the job built; `dedupe`: records once per id; `rooms`: what steps of an instance share;
 //! - `sum`, `lanes`: values per key, combined in memory; `hops`: the key steps of windowed sums;
 //! - `join`: steps that ask services;
 //! - `origins`: where records come from, for steps that ask.
 
+mod asof;
 mod counting;
+mod dedupe;
 mod emit;
 mod executor;
 mod hops;
@@ -19,6 +22,8 @@ mod origins;
 #[cfg(test)]
 mod origins_tests;
 mod records;
+mod rooms;
+mod running;
 mod scan;
 mod stage;
 mod sum;
@@ -26,7 +31,11 @@ mod sum;
 mod traced;
 mod write;
 
+pub use asof::Position;
+pub(crate) use asof::{Inner, Left, Pairs, Reading, as_of_join, stamp, stamp_newest, tap};
 pub(crate) use counting::{counted_keyed, counted_records};
+pub use dedupe::LastSeen;
+pub(crate) use dedupe::{dedupe, ids};
 pub use emit::{KeyedOut, KeysOut, Out};
 pub(crate) use executor::{About, Broken, Follower, Shape, Slot};
 pub use executor::{Executor, Waiting};
@@ -39,8 +48,10 @@ pub(crate) use keyed::{
 pub use lanes::{Delta, Deltas};
 pub use origins::{Origin, Origins};
 pub(crate) use records::{filter, flat_map, key_by, to_keyed};
-pub use scan::{OperatorState, Wanted, in_two_domains};
-pub(crate) use scan::{Standing, changes_stage, scan_stage, totals_stage};
+pub(crate) use rooms::Rooms;
+pub(crate) use running::Standing;
+pub use running::{OperatorState, Wanted, in_two_domains};
+pub(crate) use scan::{changes_stage, scan_stage, totals_stage};
 pub(crate) use stage::{ChunkType, Stage};
 pub(crate) use sum::{absorb_first_stage, absorb_stage, combine_stage, sum_stage};
 #[cfg(any(test, feature = "testing"))]

@@ -64,7 +64,11 @@ struct Filter<T: ?Sized, F> {
     _t: PhantomData<fn(Box<T>)>,
 }
 
-fn keep_some<T: ?Sized + 'static, C: Chunk<T>>(input: In<'_, C>, out: &mut C, mut keep: impl FnMut(&T) -> bool) {
+pub(super) fn keep_some<T: ?Sized + 'static, C: Chunk<T>>(
+    input: In<'_, C>,
+    out: &mut C,
+    mut keep: impl FnMut(&T) -> bool,
+) {
     match input {
         In::Shared(chunk) => {
             for item in chunk.iter().filter(|item| keep(item)) {

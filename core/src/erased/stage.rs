@@ -7,8 +7,8 @@ use std::num::NonZeroU64;
 use super::ChunkMeta;
 use super::lanes::Deltas;
 use super::origins::{Lineage, Origin};
-use super::scan::{Operator, OperatorState};
-use crate::batch::BatchId;
+use super::running::{Operator, OperatorState};
+use crate::batch::{BatchId, Batcher};
 use crate::data::{AnyChunk, AnyKeyed, KeyedChunk};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
@@ -24,6 +24,16 @@ pub(crate) enum Input<'a> {
 pub(crate) enum In<'a, C> {
     Shared(&'a C),
     Owned(&'a mut C),
+}
+
+impl<C> In<'_, C> {
+    /// To look at.
+    pub(crate) fn get(&self) -> &C {
+        match self {
+            Self::Shared(chunk) => chunk,
+            Self::Owned(chunk) => chunk,
+        }
+    }
 }
 
 impl<'a> Input<'a> {
@@ -75,6 +85,8 @@ pub(crate) struct Context {
     pub(crate) batch: BatchId,
     /// The last instant of that batch: nothing is looked up beyond it.
     pub(crate) last: Timestamp,
+    /// What cuts their source into batches.
+    pub(crate) batcher: Option<Batcher>,
 }
 
 /// A step that is running.

@@ -19,7 +19,7 @@ pub(super) fn dot(identity: &Identity<'_>, said: &Said, graph: &PlanGraph, layou
             NodeKind::Source(_) => ", shape=cds",
             NodeKind::Sum(_) => ", shape=cylinder",
             NodeKind::Write(_) => ", shape=note",
-            NodeKind::Scan(_) => ", shape=component",
+            NodeKind::Scan(_) | NodeKind::AsOf(_) => ", shape=component",
             _ => "",
         };
         let _ = writeln!(text, "    g{i} [label=\"#{i} {}\"{shape}];", escape(&join(word, about)));
@@ -42,7 +42,7 @@ pub(super) fn dot(identity: &Identity<'_>, said: &Said, graph: &PlanGraph, layou
             Kind::Sum(_) => ", shape=cylinder",
             Kind::Write(_) => ", shape=note",
             Kind::Combine { .. } => ", style=rounded",
-            Kind::Scan { .. } => ", shape=component",
+            Kind::Scan { .. } | Kind::AsOf { .. } | Kind::Tap(_) => ", shape=component",
             _ => "",
         };
         let mut label = join(word, about);

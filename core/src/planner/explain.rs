@@ -10,7 +10,7 @@ use super::Identity;
 use super::graph::{Id, Kind, PlanGraph};
 use super::layout::Layout;
 use super::normal::Said;
-use crate::graph::{Domain, Node, NodeKind};
+use crate::graph::{AsOf, Domain, Node, NodeKind};
 
 pub(super) fn head(identity: &Identity<'_>, said: &Said) -> String {
     format!(
@@ -71,7 +71,8 @@ pub(super) fn said(said: &Said) -> String {
                 format!("{}, {how}", sum.store.schema())
             }
             NodeKind::Counting(counters) => counters.join(" "),
-            NodeKind::Scan(_) => "record by record".into(),
+            NodeKind::Scan(scan) => record_by_record(&scan.note),
+            NodeKind::AsOf(join) => as_of(join),
             _ => String::new(),
         };
         [
@@ -116,8 +117,13 @@ pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
         match &node.kind {
             Kind::Sum(sum) if sum.in_order => notes.push("in order".into()),
             Kind::Sum(_) | Kind::Combine { .. } => notes.push(COMBINED.into()),
-            Kind::Scan { domain, .. } => {
-                notes.push("record by record".into());
+            Kind::Tap(_) => notes.push("for joins".into()),
+            Kind::Scan { domain, .. } | Kind::AsOf { domain, .. } => {
+                notes.push(match &node.kind {
+                    Kind::AsOf { join, .. } => as_of(join),
+                    Kind::Scan { scan, .. } => record_by_record(&scan.note),
+                    _ => String::new(),
+                });
                 notes.push(match domain {
                     Some(Domain::Partition) => "a key stays in its partition".into(),
                     Some(Domain::Log) => "in log order".into(),
@@ -156,6 +162,28 @@ pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
         ]);
     }
     table(&rows)
+}
+
+fn record_by_record(note: &str) -> String {
+    match note {
+        "" => "record by record".into(),
+        note => format!("record by record, {note}"),
+    }
+}
+
+fn as_of(join: &AsOf) -> String {
+    let batches = match join.reading.horizon {
+        1 => "1 batch".to_string(),
+        n => format!("{n} batches"),
+    };
+    let valid = join
+        .reading
+        .valid_ms
+        .map_or_else(String::new, |ms| format!(", valid for {ms} ms"));
+    format!(
+        "as of event time, {batches} back{valid}; versions in `{}`",
+        join.versions.name
+    )
 }
 
 const COMBINED: &str = "combined per (key, partition, batch)";
@@ -202,6 +230,8 @@ pub(super) fn fingerprint(identity: &Identity<'_>, said: &Said) -> String {
             NodeKind::Sum(sum) if sum.in_order => writeln!(text, " {} in order", sum.store.schema()),
             NodeKind::Sum(sum) => writeln!(text, " {}", sum.store.schema()),
             NodeKind::Counting(counters) => writeln!(text, " {}", counters.join(" ")),
+            NodeKind::Scan(scan) if !scan.note.is_empty() => writeln!(text, " {}", scan.note),
+            NodeKind::AsOf(join) => writeln!(text, " {} {}", join.versions.schema(), as_of(join)),
             _ => writeln!(text),
         };
     }

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use crate::erased::ChunkType;
 use crate::evidence::SourceFace;
-use crate::graph::{Contract, Domain, Make, Scan, Step, Sum, Write};
+use crate::graph::{AsOf, Contract, Domain, Make, Scan, Step, Sum, Write};
 use crate::service::ServiceFace;
 
 pub(crate) type Id = usize;
@@ -51,6 +51,13 @@ pub(crate) enum Kind {
         scan: Scan,
         domain: Option<Domain>,
     },
+    /// A join with what a tap remembers.
+    AsOf {
+        join: AsOf,
+        domain: Option<Domain>,
+    },
+    /// Remembers what comes to a store of versions, for joins.
+    Tap(AsOf),
     Write(Write),
 }
 
@@ -62,6 +69,8 @@ impl Kind {
             Self::Combine { takes, .. } => Some(*takes),
             Self::Sum(s) => Some(s.takes),
             Self::Scan { scan, .. } => Some(scan.takes),
+            Self::AsOf { join, .. } => Some(join.takes),
+            Self::Tap(join) => Some(join.tapped),
             Self::Write(w) => Some(w.takes),
         }
     }
@@ -74,6 +83,8 @@ impl Kind {
             Self::Combine { before, .. } => ("combine", before),
             Self::Sum(s) => (s.word, s.store.name),
             Self::Scan { scan, .. } => (scan.word, scan.store.name),
+            Self::AsOf { join, .. } => (join.word, join.store),
+            Self::Tap(join) => ("remember", join.versions.name),
             Self::Write(w) => ("write", w.sink),
         }
     }
@@ -84,7 +95,7 @@ impl Kind {
         }
     }
     pub(crate) fn is_end(&self) -> bool {
-        matches!(self, Self::Sum(_) | Self::Write(_))
+        matches!(self, Self::Sum(_) | Self::Write(_) | Self::Tap(_))
     }
 }
 
@@ -119,7 +130,9 @@ impl PlanGraph {
         for id in self.order().into_iter().rev() {
             traced[id] = readers[id].iter().any(|&reader| match &self.nodes[reader].kind {
                 Kind::Step(step) => step.traces || traced[reader],
-                Kind::Merge | Kind::Scan { .. } | Kind::Write(_) => traced[reader],
+                Kind::Scan { scan, .. } => scan.traces || traced[reader],
+                Kind::AsOf { .. } | Kind::Tap(_) => true,
+                Kind::Merge | Kind::Write(_) => traced[reader],
                 Kind::Source { .. } | Kind::Combine { .. } | Kind::Sum(_) => false,
             });
         }
@@ -180,6 +193,8 @@ pub(crate) fn call((word, about): (&str, &str), name: Option<&str>, at: &Locatio
         ("combine", "") => "combiner of a step without a name".into(),
         ("combine", about) => format!("combiner of step `{about}`"),
         ("scan-by-key", about) => format!("scan `{about}`"),
+        ("left-join-as-of" | "join-as-of", about) => format!("join with `{about}`"),
+        ("dedupe-by", about) => format!("dedupe `{about}`"),
         ("changes" | "totals", about) => format!("{word} of `{about}`"),
         (word, _) => format!("step `{word}`"),
     };

@@ -10,7 +10,7 @@ use super::normal::Said;
 use super::operators::OperatorFace;
 use super::plan::{Pieces, Plan, StepMaker};
 use super::{dot, explain};
-use crate::erased::{About, Follower, Shape, Standing, sum_stage};
+use crate::erased::{About, Follower, Rooms, Shape, Standing, sum_stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::graph::{Arity, Contract, Step};
@@ -105,8 +105,27 @@ pub(super) fn lay_out(
     }
     let mut makers = Vec::with_capacity(steps + 1);
     let mut sinks = Vec::new();
-    let mut operators = Vec::new();
-    let above = super::operators::sources(&graph, &order);
+    let mut faces = Vec::new();
+    let fed = super::operators::fed(&graph, &order);
+    // A join may stand before the store that it reads.
+    let places: HashMap<&str, usize> = order
+        .iter()
+        .filter_map(|&id| match &graph.nodes[id].kind {
+            Kind::Sum(sum) => Some(sum.store.name),
+            _ => None,
+        })
+        .zip(0..)
+        .collect();
+    let standing = |id: Id, store: &str| {
+        let Some(&store) = places.get(store) else {
+            return Err(Error::bug(format!("{} has no store", graph.call(id))));
+        };
+        Ok(Standing {
+            store,
+            joint: fed.sources.get(&id).is_some_and(|s| s.len() > 1),
+            one_by_one: fed.several.contains(&id),
+        })
+    };
     let mut pools: HashMap<TypeId, u32> = HashMap::new();
     let mut names = HashMap::new();
     for &id in &order {
@@ -129,15 +148,15 @@ pub(super) fn lay_out(
                     }
                 }
                 let make = joins.make.clone();
-                Arc::new(move |services| make(services))
+                Arc::new(move |services, _| make(services))
             }
             Kind::Step(s) => {
                 let (make, takes) = (s.make.clone(), s.takes);
-                Arc::new(move |_| Ok(make(takes)))
+                Arc::new(move |_, _| Ok(make(takes)))
             }
             Kind::Merge => {
                 let pass = node.gives.pass;
-                Arc::new(move |_| Ok(pass()))
+                Arc::new(move |_, _| Ok(pass()))
             }
             Kind::Combine { make, takes, .. } => {
                 emits = false;
@@ -145,7 +164,7 @@ pub(super) fn lay_out(
                 shape.fans.push(known_fan(&graph, &readers, id));
                 shape.holders.push(step);
                 let (make, takes) = (make.clone(), *takes);
-                Arc::new(move |_| Ok(make(takes)))
+                Arc::new(move |_, _| Ok(make(takes)))
             }
             Kind::Sum(sum) => {
                 emits = false;
@@ -154,37 +173,36 @@ pub(super) fn lay_out(
                 layout.stores.push(sum.store);
                 names.insert(sum.store.name.to_string(), step);
                 let (make, takes) = (sum.make.clone(), sum.takes);
-                Arc::new(move |_| Ok(make(takes)))
+                Arc::new(move |_, _| Ok(make(takes)))
             }
             Kind::Scan { scan, domain } => {
-                let place = layout.stores.iter().position(|s| s.name == scan.store.name);
-                let Some(store) = place else {
-                    return Err(Error::bug(format!("{} stands before its store", graph.call(id))));
-                };
-                let names = above.get(&id).cloned().unwrap_or_default();
-                let of = |name: &&str| layout.sources.iter().position(|s| s.name == *name);
+                let standing = standing(id, scan.store.name)?;
                 shape.operators.push(step);
-                operators.push(OperatorFace {
-                    name: graph.call(id),
-                    store,
-                    store_name: scan.store.name,
-                    sources: names.iter().filter_map(of).collect(),
-                    domain: *domain,
-                    approximate: scan.approximate.then(|| scan.store.value.schema()),
-                });
-                let standing = Standing {
-                    store,
-                    joint: names.len() > 1,
-                };
+                let approximate = scan.approximate.then(|| scan.store.value.schema());
+                faces.push((id, standing.store, scan.store.name, *domain, approximate));
                 let make = scan.make.clone();
-                Arc::new(move |_| Ok(make(standing)))
+                Arc::new(move |_, _| Ok(make(standing)))
+            }
+            Kind::AsOf { join, domain } => {
+                let standing = standing(id, join.versions.name)?;
+                let approximate = join.approximate.then(|| join.versions.value.schema());
+                faces.push((id, standing.store, join.versions.name, *domain, approximate));
+                let make = join.make.clone();
+                Arc::new(move |_, rooms: &Rooms| make(standing, rooms))
+            }
+            Kind::Tap(join) => {
+                emits = false;
+                let standing = standing(id, join.versions.name)?;
+                shape.operators.push(step);
+                let make = join.tap.clone();
+                Arc::new(move |_, rooms: &Rooms| make(standing, rooms))
             }
             Kind::Write(write) => {
                 emits = goes_on;
                 shape.writes.push(step);
                 sinks.push((write.sink, write.record));
                 let make = write.make.clone();
-                Arc::new(move |_| Ok(make(goes_on)))
+                Arc::new(move |_, _| Ok(make(goes_on)))
             }
         };
         for counter in &node.counts {
@@ -208,7 +226,7 @@ pub(super) fn lay_out(
     if !layout.counters.is_empty() {
         layout.counters.sort_unstable();
         let step = makers.len() as u32;
-        makers.push((Arc::new(|_| Ok(sum_stage::<u64>("counters"))), None));
+        makers.push((Arc::new(|_, _| Ok(sum_stage::<u64>("counters"))), None));
         shape.next.push(Vec::new());
         shape.traced.push(false);
         shape.about.push(About {
@@ -223,6 +241,21 @@ pub(super) fn lay_out(
         names.insert(COUNTERS.name().to_string(), step);
         layout.stores.push(StoreFace::of(COUNTERS));
     }
+    let operators = faces
+        .into_iter()
+        .map(|(id, store, store_name, domain, approximate)| {
+            let names = fed.sources.get(&id).into_iter().flatten();
+            let of = |name: &&str| layout.sources.iter().position(|s| s.name == *name);
+            OperatorFace {
+                name: graph.call(id),
+                store,
+                store_name,
+                sources: names.filter_map(of).collect(),
+                domain,
+                approximate,
+            }
+        })
+        .collect();
     layout.order = order;
     Ok(Plan::of(Pieces {
         job: identity.job,

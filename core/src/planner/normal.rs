@@ -161,7 +161,7 @@ impl Said {
         let mut became: Vec<Option<Id>> = Vec::with_capacity(self.nodes.len());
         for (i, node) in self.nodes.iter().enumerate() {
             let mut all = VecDeque::new();
-            for input in self.inputs(node) {
+            for input in self.inputs(node).skip(node.kind.skips()).take(node.kind.reads()) {
                 let list = if readers[input] > 1 {
                     origins[input].clone()
                 } else {
@@ -187,9 +187,15 @@ impl Said {
                         scan: scan.clone(),
                         domain: operators.domain(i),
                     };
-                    all = beside(&mut graph, before.and_then(|b| became[b]), node)?;
+                    if node.kind.skips() == 0 {
+                        all = beside(&mut graph, before.and_then(|b| became[b]))?;
+                    }
                     kind
                 }
+                NodeKind::AsOf(join) => Kind::AsOf {
+                    join: join.clone(),
+                    domain: operators.domain(i),
+                },
                 NodeKind::Write(write) => Kind::Write(write.clone()),
                 // A name keeps it, too: names survive.
                 NodeKind::Merge if readers[i] > 1 || named.contains(&i) => Kind::Merge,
@@ -224,7 +230,9 @@ impl Said {
             became.push(Some(id));
             origins.push(VecDeque::from([id]));
         }
+        operators::remember_versions(&mut graph)?;
         annotated.apart_from_stores(&graph)?;
+        operators::check_loops(&graph)?;
         graph.one_by_one = operators::meets_itself(&graph);
         Ok(graph)
     }

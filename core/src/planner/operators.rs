@@ -2,13 +2,18 @@
 //!
 //! What an operator emits depends on the records before it (O1). So nothing above it may add records up, repeat them or change
 //! their order, and somebody must say which partitions a key may come from.
+//!
+//! A join with a store of the job reads versions of it: the planner adds their store beside the sum that builds the joined
+//! one, and a tap that remembers them. No edge leads from the tap to the join: what is joined may be built of what the join
+//! emits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::graph::{Id, Kind, PlanGraph, PlanNode, call};
 use super::normal::{Said, line};
+use crate::erased::ChunkType;
 use crate::error::{Error, Result};
-use crate::graph::{Contract, Domain, Node, NodeKind, Step};
+use crate::graph::{Arity, AsOf, Contract, Domain, Node, NodeKind, Step, Sum};
 
 /// An operator of a plan, for platforms.
 #[derive(Clone, Debug)]
@@ -40,7 +45,11 @@ impl Operators {
         // What may come in groups that nobody specifies, and the store whose deltas they are.
         let mut grouped: Vec<Option<&'static str>> = Vec::with_capacity(said.nodes.len());
         for node in &said.nodes {
-            let inputs: Vec<usize> = said.inputs(node).collect();
+            let inputs: Vec<usize> = said
+                .inputs(node)
+                .skip(node.kind.skips())
+                .take(node.kind.reads())
+                .collect();
             let mut above = inputs.iter().map(|&i| domains[i]);
             let first = above.next().flatten();
             let common = first.filter(|d| above.all(|other| other == Some(*d)));
@@ -71,7 +80,29 @@ impl Operators {
                             call((scan.word, scan.store.name), None, node.at)
                         )));
                     }
-                    (common, scan.grouped.then_some(scan.store.name))
+                    let domain = if scan.by_partition {
+                        Some(Domain::Partition)
+                    } else {
+                        common
+                    };
+                    (domain, scan.grouped.then_some(scan.store.name))
+                }
+                NodeKind::AsOf(join) => {
+                    if let Some(of) = deltas {
+                        return Err(Error::invalid(format!(
+                            "{}: deltas of `{of}` come in unspecified groups, which have no time of their own: join before that \
+                             sum",
+                            call((join.word, join.store), None, node.at)
+                        )));
+                    }
+                    if in_order {
+                        return Err(Error::invalid(format!(
+                            "{}: in a job in order of event time joins with a store are not reached yet: their order is that of \
+                             the log, so drop `.in_order()`",
+                            call((join.word, join.store), None, node.at)
+                        )));
+                    }
+                    (common, None)
                 }
                 // Records are absorbed before their keys become those of hops.
                 NodeKind::Absorb(_) => (common, Some("windowed states")),
@@ -80,12 +111,63 @@ impl Operators {
             domains.push(domain);
             grouped.push(deltas);
         }
+        // What a join finds comes the way of the store: both ways must have the order.
+        let mut of_joins = Vec::new();
+        for (i, node) in said.nodes.iter().enumerate() {
+            let NodeKind::AsOf(join) = &node.kind else { continue };
+            let (at, sum) = joined(said, join, node)?;
+            let built: Vec<usize> = said.inputs(&said.nodes[at]).collect();
+            if let Some(of) = built.iter().find_map(|&b| grouped[b]) {
+                return Err(Error::invalid(format!(
+                    "{}: `{}` is built of deltas of `{of}`, which come in unspecified groups and have no time of their own: join \
+                     `{of}`, or build it of records",
+                    call((join.word, join.store), None, node.at),
+                    sum.store.name
+                )));
+            }
+            let same = built.iter().all(|&b| domains[b] == domains[i]);
+            of_joins.push((i, domains[i].filter(|_| same)));
+        }
+        for (i, domain) in of_joins {
+            domains[i] = domain;
+        }
         Ok(Self { domains })
     }
 
     pub(super) fn domain(&self, said: usize) -> Option<Domain> {
         self.domains.get(said).copied().flatten()
     }
+}
+
+/// The sum that builds what a join reads.
+fn joined<'a>(said: &'a Said, join: &AsOf, node: &Node) -> Result<(usize, &'a Sum)> {
+    let name = call((join.word, join.store), None, node.at);
+    let found = said.nodes.iter().enumerate().find_map(|(i, node)| match &node.kind {
+        NodeKind::Sum(sum) if sum.store.name == join.store => Some((i, sum)),
+        _ => None,
+    });
+    let Some((at, sum)) = found else {
+        return Err(Error::invalid(format!(
+            "{name}: this job sums nothing into `{}`: sum into it, or, if it is the store of another job, bind its answers to a \
+             service port (`.left_join(SERVICE)`)",
+            join.store
+        )));
+    };
+    if sum.types != join.types {
+        return Err(Error::invalid(format!(
+            "{name}: store `{}` is declared twice with different types ({} and {}): one port, one type",
+            join.store,
+            line(said.nodes[at].at),
+            line(node.at)
+        )));
+    }
+    if sum.store.windows.is_some() {
+        return Err(Error::invalid(format!(
+            "{name}: `{}` is a windowed store, whose keys are hops: join a store of the keys themselves",
+            join.store
+        )));
+    }
+    Ok((at, sum))
 }
 
 fn store(node: &Node) -> Option<&'static str> {
@@ -96,14 +178,15 @@ fn store(node: &Node) -> Option<&'static str> {
 }
 
 /// An operator reads what its sum reads: the inputs of its plan node. Records that the sum absorbs are made values of before.
-pub(super) fn beside(graph: &mut PlanGraph, sum: Option<Id>, node: &Node) -> Result<std::collections::VecDeque<Id>> {
-    let found = sum.and_then(|id| match &graph.nodes[id].kind {
-        Kind::Sum(said) => Some((graph.nodes[id].inputs.clone(), said.single.clone(), said.takes)),
-        _ => None,
-    });
-    let Some((inputs, single, takes)) = found else {
+pub(super) fn beside(graph: &mut PlanGraph, sum: Option<Id>) -> Result<VecDeque<Id>> {
+    let Some(sum) = sum else {
+        return Err(Error::bug("an operator stands on nothing"));
+    };
+    let (output, at) = (graph.nodes[sum].output.clone(), graph.nodes[sum].at);
+    let Kind::Sum(said) = &graph.nodes[sum].kind else {
         return Err(Error::bug("an operator stands on something else than a sum"));
     };
+    let (inputs, single, takes) = (graph.nodes[sum].inputs.clone(), said.single.clone(), said.takes);
     let Some((make, gives)) = single else {
         return Ok(inputs.into());
     };
@@ -125,25 +208,163 @@ pub(super) fn beside(graph: &mut PlanGraph, sum: Option<Id>, node: &Node) -> Res
         names: Vec::new(),
         counts: Vec::new(),
         gives,
-        output: node.output.clone(),
-        at: node.at,
+        output,
+        at,
         gone: false,
     });
     Ok([id].into())
 }
 
-fn is_scan(node: &PlanNode) -> bool {
-    !node.gone && matches!(node.kind, Kind::Scan { .. })
+/// Beside the sum of each store that is joined: its versions, their store, and the tap that joins read.
+pub(super) fn remember_versions(graph: &mut PlanGraph) -> Result<()> {
+    let joins: Vec<(Id, AsOf)> = graph
+        .ids()
+        .filter_map(|id| match &graph.nodes[id].kind {
+            Kind::AsOf { join, .. } => Some((id, join.clone())),
+            _ => None,
+        })
+        .collect();
+    let mut made: BTreeMap<&'static str, (Id, AsOf)> = BTreeMap::new();
+    for (id, join) in joins {
+        if let Some((first, of)) = made.get(join.store) {
+            if of.reading.horizon != join.reading.horizon {
+                return Err(Error::invalid(format!(
+                    "{} and {} look {} and {} batches back: the versions of a store are kept for one horizon, so say the same",
+                    graph.call(*first),
+                    graph.call(id),
+                    of.reading.horizon,
+                    join.reading.horizon
+                )));
+            }
+            continue;
+        }
+        let sum_of = |name: &str| {
+            graph
+                .ids()
+                .find(|&id| matches!(&graph.nodes[id].kind, Kind::Sum(sum) if sum.store.name == name))
+        };
+        let Some(sum) = sum_of(join.store) else {
+            return Err(Error::bug(format!("{} has no sum", graph.call(id))));
+        };
+        if join.stamped.is_some()
+            && let Some(taken) = sum_of(join.versions.name)
+        {
+            return Err(Error::invalid(format!(
+                "{}: this name is kept for the versions of `{}`, which {} reads; choose another",
+                graph.call(taken),
+                join.store,
+                graph.call(id)
+            )));
+        }
+        let mut inputs: Vec<Id> = beside(graph, Some(sum))?.into();
+        if let Some(stamped) = &join.stamped {
+            let step = Step {
+                word: "stamp",
+                about: "",
+                contract: Contract::OptionMap,
+                takes: stamped.takes,
+                make: stamped.stamp.clone(),
+                counts: None,
+                traces: true,
+                joins: None,
+            };
+            inputs = vec![added(graph, id, Kind::Step(step), join.tapped, inputs)];
+            let sum = Sum {
+                word: "sum-by-key",
+                store: join.versions,
+                types: stamped.types,
+                takes: join.tapped,
+                make: stamped.sum.clone(),
+                combine: None,
+                in_order: false,
+                single: None,
+            };
+            added(graph, id, Kind::Sum(sum), join.tapped, inputs.clone());
+        }
+        added(graph, id, Kind::Tap(join.clone()), join.tapped, inputs);
+        made.insert(join.store, (id, join));
+    }
+    Ok(())
+}
+
+/// A node that nobody said, because of one that somebody did.
+fn added(graph: &mut PlanGraph, because: Id, kind: Kind, gives: ChunkType, inputs: Vec<Id>) -> Id {
+    let (output, at) = (graph.nodes[because].output.clone(), graph.nodes[because].at);
+    graph.nodes.push(PlanNode {
+        kind,
+        inputs,
+        said: Vec::new(),
+        names: Vec::new(),
+        counts: Vec::new(),
+        gives,
+        output,
+        at,
+        gone: false,
+    });
+    graph.nodes.len() - 1
+}
+
+/// O18: between a join and the store that it reads the key stays.
+pub(super) fn check_loops(graph: &PlanGraph) -> Result<()> {
+    let readers = graph.readers();
+    let order = graph.order();
+    for id in graph.ids() {
+        let Kind::AsOf { join, .. } = &graph.nodes[id].kind else {
+            continue;
+        };
+        let mut behind = vec![false; graph.nodes.len()];
+        behind[id] = true;
+        for &at in &order {
+            if behind[at] {
+                readers[at].iter().for_each(|&r| behind[r] = true);
+            }
+        }
+        let mut before = vec![false; graph.nodes.len()];
+        for &at in order.iter().rev() {
+            let node = &graph.nodes[at];
+            if before[at] || matches!(&node.kind, Kind::Sum(sum) if sum.store.name == join.store) {
+                node.inputs.iter().for_each(|&i| before[i] = true);
+            }
+        }
+        let between = |at: &Id| *at != id && behind[*at] && before[*at] && !keeps_key(&graph.nodes[*at].kind);
+        if let Some(at) = order.iter().copied().find(between) {
+            return Err(Error::invalid(format!(
+                "{}: store `{}` depends on it through {}; only value steps may lie between a join and the store that it reads",
+                graph.call(id),
+                join.store,
+                graph.call(at)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn keeps_key(kind: &Kind) -> bool {
+    match kind {
+        Kind::Step(step) => {
+            let ours = step.word == "absorb-one" || step.word == "stamp";
+            ours || matches!(
+                step.contract,
+                Contract::Values(_) | Contract::Passes | Contract::Keys(Arity::Filter)
+            )
+        }
+        Kind::Merge | Kind::AsOf { .. } => true,
+        _ => false,
+    }
+}
+
+fn is_operator(node: &PlanNode) -> bool {
+    !node.gone && matches!(node.kind, Kind::Scan { .. } | Kind::AsOf { .. } | Kind::Tap(_))
 }
 
 /// Per node: whether an operator stands behind it.
 pub(super) fn above(graph: &PlanGraph) -> Vec<bool> {
     let mut above = vec![false; graph.nodes.len()];
-    if !graph.nodes.iter().any(is_scan) {
+    if !graph.nodes.iter().any(is_operator) {
         return above;
     }
     for id in graph.order().into_iter().rev() {
-        if above[id] || is_scan(&graph.nodes[id]) {
+        if above[id] || is_operator(&graph.nodes[id]) {
             for &input in &graph.nodes[id].inputs {
                 above[input] = true;
             }
@@ -170,24 +391,62 @@ fn ways<'a>(graph: &'a PlanGraph, order: &[Id]) -> Vec<BTreeMap<&'a str, bool>> 
     ways
 }
 
-/// Whether an operator gets what several branches make of one record.
-pub(super) fn meets_itself(graph: &PlanGraph) -> bool {
-    if !graph.nodes.iter().any(is_scan) {
-        return false;
-    }
-    let ways = ways(graph, &graph.order());
-    let several = |id: Id| ways[id].values().any(|several| *several);
-    graph.ids().any(|id| is_scan(&graph.nodes[id]) && several(id))
+/// What operators get: in which ways, from which sources.
+pub(super) struct Fed<'a> {
+    /// Per operator its sources, in the order of their names; of a join those of both sides.
+    pub(super) sources: BTreeMap<Id, Vec<&'a str>>,
+    /// The operators to which a record may come in several ways.
+    pub(super) several: BTreeSet<Id>,
 }
 
-/// Which operator gets the records of which sources, in the order of their steps.
-pub(super) fn sources<'a>(graph: &'a PlanGraph, order: &[Id]) -> BTreeMap<Id, Vec<&'a str>> {
-    if !graph.nodes.iter().any(is_scan) {
-        return BTreeMap::new();
+pub(super) fn fed<'a>(graph: &'a PlanGraph, order: &[Id]) -> Fed<'a> {
+    let mut fed = Fed {
+        sources: BTreeMap::new(),
+        several: BTreeSet::new(),
+    };
+    if !graph.nodes.iter().any(is_operator) {
+        return fed;
     }
     let ways = ways(graph, order);
-    let of = |&id: &Id| (id, ways[id].keys().copied().collect());
-    order.iter().filter(|id| is_scan(&graph.nodes[**id])).map(of).collect()
+    // Taps and joins of one store of versions share what they remember.
+    let mut rooms: BTreeMap<&str, (BTreeSet<&'a str>, bool)> = BTreeMap::new();
+    let ends = |tap: bool| {
+        graph.ids().filter_map(move |id| match &graph.nodes[id].kind {
+            Kind::Tap(join) if tap => Some((id, join.versions.name)),
+            Kind::AsOf { join, .. } if !tap => Some((id, join.versions.name)),
+            _ => None,
+        })
+    };
+    for (id, versions) in ends(true) {
+        rooms.insert(versions, (ways[id].keys().copied().collect(), false));
+    }
+    let taps = rooms.clone();
+    for (id, versions) in ends(false) {
+        let (Some((all, meets)), Some((built, _))) = (rooms.get_mut(versions), taps.get(versions)) else {
+            continue;
+        };
+        *meets |= ways[id].keys().any(|source| built.contains(source));
+        all.extend(ways[id].keys().copied());
+    }
+    for id in graph.ids().filter(|&id| is_operator(&graph.nodes[id])) {
+        let (sources, several) = match &graph.nodes[id].kind {
+            Kind::Tap(join) | Kind::AsOf { join, .. } => rooms.get(join.versions.name).cloned().unwrap_or_default(),
+            _ => (
+                ways[id].keys().copied().collect(),
+                ways[id].values().any(|several| *several),
+            ),
+        };
+        fed.sources.insert(id, sources.into_iter().collect());
+        if several {
+            fed.several.insert(id);
+        }
+    }
+    fed
+}
+
+/// Whether an operator gets what several branches make of one record.
+pub(super) fn meets_itself(graph: &PlanGraph) -> bool {
+    !fed(graph, &graph.order()).several.is_empty()
 }
 
 impl OperatorFace {

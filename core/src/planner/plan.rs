@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::erased::{Broken, ChunkType, Executor, Shape, Slot, Stage};
+use crate::erased::{Broken, ChunkType, Executor, Rooms, Shape, Slot, Stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::key::Key;
@@ -14,7 +14,7 @@ use crate::planner::OperatorFace;
 use crate::port::Service;
 use crate::service::{Kind, Serves, ServiceFace, Services};
 
-pub(super) type StepMaker = Arc<dyn Fn(&Services) -> Result<Box<dyn Stage>> + Send + Sync>;
+pub(super) type StepMaker = Arc<dyn Fn(&Services, &Rooms) -> Result<Box<dyn Stage>> + Send + Sync>;
 
 /// A checked job, ready to run. It can be instantiated any number of times.
 pub struct Plan {
@@ -121,7 +121,7 @@ impl Plan {
         let mut all = self.services.clone();
         all.extend(services);
         for (make, _) in &self.pieces.makers {
-            make(&all)?;
+            make(&all, &Rooms::default())?;
         }
         self.services = all;
         // What rests on answers of the moment is never extended, or added to, by what rests on versions: it is other code.
@@ -244,10 +244,10 @@ impl Plan {
     }
     /// A running instance with empty state.
     pub fn instantiate(&self) -> Executor {
-        let pieces = &self.pieces;
+        let (pieces, rooms) = (&self.pieces, Rooms::default());
         let slots = pieces.makers.iter().map(|(make, out)| Slot {
             // What is bound was checked when it was.
-            stage: make(&self.services).unwrap_or_else(|e| Box::new(Broken(e))),
+            stage: make(&self.services, &rooms).unwrap_or_else(|e| Box::new(Broken(e))),
             out: *out,
         });
         let holders = pieces

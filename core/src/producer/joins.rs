@@ -39,8 +39,62 @@ fn joined<T: ?Sized>(
     node::<T>(NodeKind::Step(step), gives, vec![input])
 }
 
+/// What pairs may be joined with: a [service](Service), a store of the job ([`Store::as_service`]), a stream through a buffer
+/// ([`KeyedProducer::as_service`]).
+#[diagnostic::on_unimplemented(
+    message = "pairs with keys of type `{K}` cannot be joined with `{Self}`",
+    label = "keys of another type, or nothing to join with",
+    note = "the keys must be those of the service or store: a `Service<{K}, _>`, `STORE.as_service()` of a `Store<{K}, _>`, or a stream's \
+            `.as_service(BUFFER)`"
+)]
+pub trait Joins<K>: sealed::Joins<K> {}
+impl<K, T: sealed::Joins<K>> Joins<K> for T {}
+
+pub(super) mod sealed {
+    use std::sync::Arc;
+
+    use crate::graph::Node;
+
+    pub trait Joins<K> {
+        /// What is found for a key.
+        type Found: Clone + Send + 'static;
+        #[doc(hidden)]
+        #[track_caller]
+        fn left<V: Clone + Send + 'static>(self, input: Arc<Node>) -> Arc<Node>;
+        #[doc(hidden)]
+        #[track_caller]
+        fn inner<V: Clone + Send + 'static>(self, input: Arc<Node>) -> Arc<Node>;
+    }
+}
+
+impl<K: Key, J: Clone + Send + 'static> sealed::Joins<K> for Service<K, J> {
+    type Found = J;
+    #[track_caller]
+    fn left<V: Clone + Send + 'static>(self, input: Arc<Node>) -> Arc<Node> {
+        let chunks = (ChunkType::keyed::<V>(), ChunkType::keyed::<(V, Option<J>)>());
+        joined::<(K, (V, Option<J>))>(
+            input,
+            ("left-join", Contract::Values(Arity::One)),
+            ServiceFace::of(self),
+            chunks,
+            erased::left_join::<V, J>,
+        )
+    }
+    #[track_caller]
+    fn inner<V: Clone + Send + 'static>(self, input: Arc<Node>) -> Arc<Node> {
+        let chunks = (ChunkType::keyed::<V>(), ChunkType::keyed::<(V, J)>());
+        joined::<(K, (V, J))>(
+            input,
+            ("join", Contract::FlatMap),
+            ServiceFace::of(self),
+            chunks,
+            erased::join::<V, J>,
+        )
+    }
+}
+
 impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
-    /// Each value with what the service has for its key, as of the event time of the record that it was made of; `None` where
+    /// Each value with what the service, store or stream has for its key, as of the event time of the record that it was made of; `None` where
     /// it has nothing. The keys of a chunk are asked at once.
     ///
     /// ```
@@ -69,27 +123,13 @@ impl<K: Key, V: Clone + Send + 'static, S> KeyedProducer<K, V, S> {
     /// let joined = LINES.read().keyed(|line, out| out.emit(line, 1_i64)).left_join(BY_NUMBER);
     /// ```
     #[track_caller]
-    pub fn left_join<J: Clone + Send + 'static>(self, service: Service<K, J>) -> KeyedProducer<K, (V, Option<J>), S> {
-        let chunks = (ChunkType::keyed::<V>(), ChunkType::keyed::<(V, Option<J>)>());
-        KeyedProducer::of(joined::<(K, (V, Option<J>))>(
-            self.node,
-            ("left-join", Contract::Values(Arity::One)),
-            ServiceFace::of(service),
-            chunks,
-            erased::left_join::<V, J>,
-        ))
+    pub fn left_join<J: Joins<K>>(self, with: J) -> KeyedProducer<K, (V, Option<J::Found>), S> {
+        KeyedProducer::of(with.left::<V>(self.node))
     }
-    /// The same without the pairs for whose key the service has nothing.
+    /// The same without the pairs for whose key nothing is found.
     #[track_caller]
-    pub fn join<J: Clone + Send + 'static>(self, service: Service<K, J>) -> KeyedProducer<K, (V, J), S> {
-        let chunks = (ChunkType::keyed::<V>(), ChunkType::keyed::<(V, J)>());
-        KeyedProducer::of(joined::<(K, (V, J))>(
-            self.node,
-            ("join", Contract::FlatMap),
-            ServiceFace::of(service),
-            chunks,
-            erased::join::<V, J>,
-        ))
+    pub fn join<J: Joins<K>>(self, with: J) -> KeyedProducer<K, (V, J::Found), S> {
+        KeyedProducer::of(with.inner::<V>(self.node))
     }
 }
 

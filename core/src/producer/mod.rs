@@ -13,6 +13,8 @@
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
 //! | `within_partition`, `in_log_order` | which partitions have a common order, for what follows |
 //! | `scan_by_key` `changes` `totals` | what becomes of a sum, record by record |
+//! | `left_join` `join` of [`Store::as_service`](crate::Store::as_service), [`KeyedProducer::as_service`] | pairs -> pairs with what the job itself knew then |
+//! | `dedupe_by` | records -> those whose id is new |
 //! | `windowed_sum_by_key` `windowed_aggregate_by_key` | ends of a job, for keys with an instant |
 //! | `deltas`, then key steps and `map_values_by`; `records` | what a sum emits, for a second sum; what a write passes on |
 //!
@@ -40,8 +42,10 @@
 //! | `Counter` | [`Counter`]: `counted`, or `out.count` with `counting` |
 //! | the total before and after | `changes` (before, after); `scan_by_key` (after): per record, on every platform |
 //! | `leftJoin` `lookup` with a service | `left_join` `lookup`: as of the record's event time; `join` keeps what was found |
-//! | `leftJoin` with a store or a stream | not yet |
+//! | `leftJoin` with a store; with a stream and a buffer | `left_join(STORE.as_service())`, `left_join(stream.as_service(BUFFER))`: as of event time |
 
+mod as_of;
+mod dedupe;
 mod deltas;
 mod either;
 mod joins;
@@ -51,11 +55,15 @@ mod scans;
 mod tails;
 mod windowed;
 
+pub use as_of::{Buffer, StoreService, StreamService};
 pub use deltas::DeltaProducer;
 pub use either::Either;
+pub use joins::Joins;
 pub use keyed::KeyedProducer;
 pub use records::Producer;
 pub use tails::{Summed, Written};
+
+pub use crate::erased::{LastSeen, Position};
 
 use std::any::type_name;
 use std::panic::Location;
@@ -109,6 +117,16 @@ fn step<T: ?Sized>(
         joins: None,
     };
     node::<T>(NodeKind::Step(step), gives, vec![input])
+}
+
+/// The same step, which asks where its records come from.
+fn tracing(mut node: Arc<Node>) -> Arc<Node> {
+    if let Some(node) = Arc::get_mut(&mut node)
+        && let NodeKind::Step(step) = &mut node.kind
+    {
+        step.traces = true;
+    }
+    node
 }
 
 /// A step that counts what passes by.

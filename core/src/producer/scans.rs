@@ -138,6 +138,10 @@ fn scan<V: Semigroup + Tiered + Codec, T>(
         make: Arc::new(make),
         grouped: word == "totals",
         approximate: <V::Tier as Tier>::NAME == "approximate",
+        note: String::new(),
+        traces: false,
+        own_input: false,
+        by_partition: false,
     };
     node::<T>(NodeKind::Scan(scan), gives, vec![sum])
 }

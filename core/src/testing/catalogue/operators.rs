@@ -1,9 +1,9 @@
 //! Operators with memory, keyed (O15, O16): what they emit depends on the records before, so a wrong order, a lost state or a
 //! state that counts twice shows in the stores behind them. Expected are folds in the order of each partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rufous_algebra::{Max, Min};
+use rufous_algebra::{Max, Min, Timeline};
 
 use super::super::case::Case;
 use super::super::input::{Input, SourceInput};
@@ -11,6 +11,7 @@ use super::super::records::{Sale, sales};
 use super::plain::{LINES, SALES, some_lines, tally, words};
 use crate::job::Job;
 use crate::port::Store;
+use crate::producer::{Buffer, KeyedProducer, LastSeen};
 
 const RUNNING: Store<String, i64> = Store::new("running");
 const TRACE: Store<(String, i64), u64> = Store::new("trace");
@@ -33,6 +34,10 @@ pub(super) fn cases() -> Vec<Case> {
         totals(),
         totals_and_changes(),
         one_partition(),
+        joins_a_store(),
+        joins_a_stream(),
+        loop_join(),
+        once_per_id(),
     ]
 }
 
@@ -389,4 +394,141 @@ fn one_partition() -> Case {
     )
     .store(COUNTS, counts)
     .store(WORDS, tally(expected))
+}
+
+const WAS: Store<(String, i64, i64), u64> = Store::new("was");
+const NEWEST: Store<String, Buffer<i64>> = Store::new("newest");
+const GOOD: Store<String, i64> = Store::new("good");
+const IDS: Store<(u32, u64), LastSeen> = Store::new("ids");
+
+const RUNNING_AS_OF: Store<String, Timeline<i64>> = Store::new("running-as-of");
+const GOOD_AS_OF: Store<String, Timeline<i64>> = Store::new("good-as-of");
+
+/// The versions of a store add up to what it has: how many of them are apart depends on the batches of the platform.
+fn add_up(versions: &Timeline<i64>, total: &i64) -> Result<(), String> {
+    match versions.total() {
+        Some(sum) if sum == *total => Ok(()),
+        sum => Err(format!("its versions add up to {sum:?}, not to {total}")),
+    }
+}
+
+/// Far enough back that no record is too late.
+const ALL: u32 = 1_000_000;
+
+/// The sales of the shop before this one in the log with times below its own.
+fn before(sales: &[Sale], l: usize) -> impl Iterator<Item = (usize, &Sale)> {
+    let left = &sales[l];
+    let before = sales[..l].iter().enumerate();
+    before.filter(move |(_, r)| r.shop == left.shop && r.at < left.at)
+}
+
+fn shops() -> KeyedProducer<String, i64> {
+    SALES
+        .read()
+        .keyed(|s, out| out.emit(s.shop.as_str(), s.cents))
+        .within_partition()
+}
+
+fn joins_a_store() -> Case {
+    let (sales, input) = kept(211);
+    let was = shops()
+        .left_join(RUNNING.as_service().horizon(ALL))
+        .keyed_pairs(|shop: &String, (cents, was), out| {
+            out.emit((shop.as_str(), *cents, was.unwrap_or(i64::MIN)), 1);
+        })
+        .sum_by_key(WAS);
+    let expected = (0..sales.len()).map(|l| {
+        let values: Vec<i64> = before(&sales, l).map(|(_, r)| r.cents).collect();
+        let was = if values.is_empty() {
+            i64::MIN
+        } else {
+            values.iter().sum()
+        };
+        ((sales[l].shop.clone(), sales[l].cents, was), 1)
+    });
+    Case::new(
+        "O17: a store of the job as of event time",
+        Job::new("joins-a-store", (shops().sum_by_key(RUNNING), was)),
+        input,
+    )
+    .store(RUNNING, by_shop(&sales))
+    .store_within(RUNNING_AS_OF, by_shop(&sales), add_up)
+    .store(WAS, tally(expected.collect::<Vec<_>>()))
+}
+
+fn joins_a_stream() -> Case {
+    let (sales, input) = kept(212);
+    let large = shops()
+        .filter_values(|cents| cents % 3 == 0)
+        .as_service(NEWEST)
+        .horizon(ALL);
+    let was = shops()
+        .join(large)
+        .keyed_pairs(|shop: &String, (cents, was), out| out.emit((shop.as_str(), *cents, *was), 1))
+        .sum_by_key(WAS);
+    let expected = (0..sales.len()).filter_map(|l| {
+        let large = before(&sales, l).filter(|(_, r)| r.cents % 3 == 0);
+        let (_, newest) = large.max_by_key(|(i, r)| (r.at, *i))?;
+        Some(((sales[l].shop.clone(), sales[l].cents, newest.cents), 1))
+    });
+    let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+    let mut by_time: Vec<&Sale> = sales.iter().filter(|s| s.cents % 3 == 0).collect();
+    by_time.sort_by_key(|s| s.at);
+    newest.extend(by_time.into_iter().map(|s| (s.shop.clone(), s.cents)));
+    Case::new(
+        "O17: the newest of a stream as of event time",
+        Job::new("joins-a-stream", was),
+        input,
+    )
+    .store_within(NEWEST, newest, |buffer, cents| match buffer.total() {
+        Some(last) if last.get() == Some(cents) => Ok(()),
+        last => Err(format!("the newest is {last:?}, not {cents}")),
+    })
+    .store(WAS, tally(expected.collect::<Vec<_>>()))
+}
+
+fn loop_join() -> Case {
+    let (sales, input) = kept(213);
+    // What would take a shop below zero does not count.
+    let good = shops()
+        .left_join(GOOD.as_service().horizon(ALL))
+        .filter_values(|(cents, was)| was.unwrap_or(0) + cents >= 0)
+        .map_values(|(cents, _)| *cents)
+        .sum_by_key(GOOD);
+    let mut kept: Vec<bool> = Vec::new();
+    for l in 0..sales.len() {
+        let was: i64 = before(&sales, l).filter(|(i, _)| kept[*i]).map(|(_, r)| r.cents).sum();
+        kept.push(was + sales[l].cents >= 0);
+    }
+    let good_ones = sales.iter().zip(&kept).filter(|(_, kept)| **kept);
+    let expected = tally(good_ones.map(|(s, _)| (s.shop.clone(), s.cents)).collect::<Vec<_>>());
+    Case::new(
+        "O18: a store that is built of what its join emits",
+        Job::new("loop-join", good),
+        input,
+    )
+    .store(GOOD, expected.clone())
+    .store_within(GOOD_AS_OF, expected, add_up)
+}
+
+fn once_per_id() -> Case {
+    let (sales, mut input) = (sales(214, 1_500), Input::default());
+    let mut log = SourceInput::json(214, sales.iter().map(Sale::json));
+    log.events.iter_mut().for_each(|e| e.partition = 0);
+    log.partitions = 1;
+    input = input.and(SALES, log);
+    let once = SALES
+        .read()
+        .dedupe_by(IDS, ALL, |s| s.cents.unsigned_abs() % 700)
+        .keyed(|s, out| out.emit(s.shop.as_str(), s.cents))
+        .sum_by_key(RUNNING);
+    let mut seen = BTreeSet::new();
+    let first: Vec<Sale> = sales
+        .into_iter()
+        .filter(|s| seen.insert(s.cents.unsigned_abs() % 700))
+        .collect();
+    Case::new("O21: once per id", Job::new("once-per-id", once), input)
+        .store(RUNNING, by_shop(&first))
+        // The batch is one of the platform's own.
+        .store_within(IDS, seen.into_iter().map(|id| ((0, id), ())), |_, ()| Ok(()))
 }

@@ -1,0 +1,332 @@
+//! Joins with what the job itself built, and records once per id, against their definitions in quadratic time over plain lists
+//! (O17, O18, O21).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rufous_core::producer::{Buffer, LastSeen};
+use rufous_core::{ErrorKind, Job, KeyedProducer, Source, Store, Timestamp};
+use rufous_platform_memory::{JobTest, Memory};
+
+const HOUR: i64 = 3_600_000;
+
+/// `time kind key value`: kind 0 asks, kind 1 adds, kind 2 does both.
+const EVENTS: Source<str> = Source::new("events").timed_by(|line| Timestamp(number(line, 0)));
+const TOTALS: Store<u64, i64> = Store::new("totals");
+const NEWEST: Store<u64, Buffer<i64>> = Store::new("newest");
+const FOUND: Store<(u64, i64, i64), u64> = Store::new("found");
+const NOTHING: i64 = i64::MIN;
+
+fn number(line: &str, i: usize) -> i64 {
+    line.split(' ').nth(i).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Key and value of the events of these kinds.
+fn of(kinds: &'static [i64]) -> KeyedProducer<u64, i64> {
+    EVENTS
+        .read()
+        .filter(move |line| kinds.contains(&number(line, 1)))
+        .keyed(|line, out| out.emit(number(line, 2) as u64, number(line, 3)))
+        .within_partition()
+}
+
+fn found(joined: KeyedProducer<u64, (i64, Option<i64>)>) -> KeyedProducer<(u64, i64, i64), u64> {
+    joined.keyed_pairs(|&key, &(value, found), out| out.emit((key, value, found.unwrap_or(NOTHING)), 1))
+}
+
+fn joins_a_store(horizon: u32) -> Job {
+    let joined = of(&[0, 2]).left_join(TOTALS.as_service().horizon(horizon));
+    Job::new(
+        "joins-a-store",
+        (found(joined).sum_by_key(FOUND), of(&[1, 2]).sum_by_key(TOTALS)),
+    )
+}
+
+fn joins_a_stream(horizon: u32, valid: Option<u64>) -> Job {
+    let mut newest = of(&[1, 2]).as_service(NEWEST).horizon(horizon);
+    if let Some(ms) = valid {
+        newest = newest.valid_for(Duration::from_millis(ms));
+    }
+    Job::new("joins-a-stream", found(of(&[0, 2]).left_join(newest)).sum_by_key(FOUND))
+}
+
+/// A payment counts if it does not overdraw what the account had.
+fn loops() -> Job {
+    let joined = of(&[0, 1, 2]).left_join(TOTALS.as_service());
+    let kept = joined
+        .clone()
+        .filter_values(|(value, before)| before.unwrap_or(0) + value >= 0)
+        .map_values(|(value, _)| *value)
+        .sum_by_key(TOTALS);
+    Job::new("loops", (kept, found(joined).sum_by_key(FOUND)))
+}
+
+/// An event: when it is logged, its own time against that, kind, key, value. Hours and their edges are common.
+type Event = (i64, i64, i64, u64, i64);
+
+fn event() -> impl Strategy<Value = Event> {
+    let hours = (0..8_i64).prop_map(|h| h * HOUR);
+    let near = prop_oneof![Just(-1_i64), Just(0), Just(1), -HOUR..HOUR];
+    let off = prop_oneof![4 => Just(0_i64), 3 => -4 * HOUR..0, 1 => 0..2 * HOUR, 1 => Just(-HOUR)];
+    (hours, near, off, 0..3_i64, 0..3_u64, -3..5_i64)
+        .prop_map(|(h, near, off, kind, key, value)| (100 * HOUR + h + near, off, kind, key, value))
+}
+
+/// An event where it stands in the log.
+struct Placed {
+    partition: usize,
+    /// The running batch of the partition.
+    batch: i64,
+    time: i64,
+    kind: i64,
+    key: u64,
+    value: i64,
+}
+
+fn placed(events: &[Event], partitions: u32) -> Vec<Placed> {
+    let mut running: BTreeMap<usize, i64> = BTreeMap::new();
+    let place = |(i, &(logged, off, kind, key, value)): (usize, &Event)| {
+        let partition = i % partitions as usize;
+        let batch = running.entry(partition).or_insert(i64::MIN);
+        *batch = (*batch).max(logged.div_euclid(HOUR));
+        Placed {
+            partition,
+            batch: *batch,
+            time: logged + off,
+            kind,
+            // Keys stay in their partition.
+            key: key * u64::from(partitions) + partition as u64,
+            value,
+        }
+    };
+    events.iter().enumerate().map(place).collect()
+}
+
+fn lines(events: &[Event], placed: &[Placed]) -> Vec<(Timestamp, String)> {
+    let line = |(e, p): (&Event, &Placed)| {
+        let line = format!("{} {} {} {}", p.time, p.kind, p.key, p.value);
+        (Timestamp(e.0), line)
+    };
+    events.iter().zip(placed).map(line).collect()
+}
+
+impl Placed {
+    /// O17: `max(time(l), start of batch(l) - horizon)`.
+    fn as_of(&self, horizon: u32) -> i64 {
+        self.time.max((self.batch - i64::from(horizon)) * HOUR)
+    }
+}
+
+/// O17: the right records of the key that stand before record `l` in the log, with times below its own.
+fn rights<'a>(
+    all: &'a [Placed],
+    l: usize,
+    kinds: &'a [i64],
+    horizon: u32,
+) -> impl Iterator<Item = (usize, &'a Placed)> {
+    let as_of = all[l].as_of(horizon);
+    let key = all[l].key;
+    let before = all[..l].iter().enumerate();
+    before.filter(move |(_, r)| r.key == key && kinds.contains(&r.kind) && r.time < as_of)
+}
+
+fn sorted(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by_key(|(logged, ..)| logged / (2 * HOUR));
+    events
+}
+
+type Found = BTreeMap<(u64, i64, i64), u64>;
+
+fn every_split(job: &Job, events: &[Event], placed: &[Placed], partitions: u32) -> rufous_platform_memory::Totals {
+    job.test()
+        .partitions(EVENTS, partitions)
+        .given_at(EVENTS, lines(events, placed))
+        .every_split()
+        .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
+    /// O17: a store of the job, whole, live with kills, and at every split of the log between two layers; late records on both
+    /// sides, equal times, edges of batches, records that ask and add at once.
+    #[test]
+    fn a_store_as_of_event_time(
+        events in proptest::collection::vec(event(), 0..30),
+        partitions in 1..3_u32,
+        horizon in 0..4_u32,
+    ) {
+        let events = sorted(events);
+        let all = placed(&events, partitions);
+        let mut expected = Found::new();
+        let mut totals: BTreeMap<u64, i64> = BTreeMap::new();
+        for (l, left) in all.iter().enumerate() {
+            if left.kind != 0 {
+                *totals.entry(left.key).or_default() += left.value;
+            }
+            if left.kind == 1 {
+                continue;
+            }
+            let values: Vec<i64> = rights(&all, l, &[1, 2], horizon).map(|(_, r)| r.value).collect();
+            let value = if values.is_empty() { NOTHING } else { values.iter().sum() };
+            *expected.entry((left.key, left.value, value)).or_default() += 1;
+        }
+        let run = every_split(&joins_a_store(horizon), &events, &all, partitions);
+        prop_assert_eq!(run.all(FOUND).into_iter().collect::<Found>(), expected);
+        prop_assert_eq!(run.all(TOTALS).into_iter().collect::<BTreeMap<_, _>>(), totals);
+    }
+
+    /// O17: a stream through a buffer: the newest by time and place; none where it is too old.
+    #[test]
+    fn a_stream_as_of_event_time(
+        events in proptest::collection::vec(event(), 0..30),
+        partitions in 1..3_u32,
+        horizon in 0..4_u32,
+        valid in proptest::option::of(0..3 * HOUR as u64),
+    ) {
+        let events = sorted(events);
+        let all = placed(&events, partitions);
+        let mut expected = Found::new();
+        for (l, left) in all.iter().enumerate().filter(|(_, left)| left.kind != 1) {
+            let newest = rights(&all, l, &[1, 2], horizon).max_by_key(|(i, r)| (r.time, *i));
+            let fresh = |r: &Placed| valid.is_none_or(|ms| r.time >= left.as_of(horizon) - ms as i64);
+            let value = newest.filter(|(_, r)| fresh(r)).map_or(NOTHING, |(_, r)| r.value);
+            *expected.entry((left.key, left.value, value)).or_default() += 1;
+        }
+        let run = every_split(&joins_a_stream(horizon, valid), &events, &all, partitions);
+        prop_assert_eq!(run.all(FOUND).into_iter().collect::<Found>(), expected);
+    }
+
+    /// O18: what is joined is built of what the join emits.
+    #[test]
+    fn a_store_that_depends_on_the_join(
+        events in proptest::collection::vec(event(), 0..30),
+        partitions in 1..3_u32,
+    ) {
+        let events = sorted(events);
+        let all = placed(&events, partitions);
+        let mut expected = Found::new();
+        let mut kept: Vec<usize> = Vec::new();
+        let mut totals: BTreeMap<u64, i64> = BTreeMap::new();
+        for (l, left) in all.iter().enumerate() {
+            let known = rights(&all, l, &[0, 1, 2], 1).filter(|(i, _)| kept.contains(i));
+            let values: Vec<i64> = known.map(|(_, r)| r.value).collect();
+            let before: i64 = values.iter().sum();
+            let value = if values.is_empty() { NOTHING } else { before };
+            *expected.entry((left.key, left.value, value)).or_default() += 1;
+            if before + left.value >= 0 {
+                kept.push(l);
+                *totals.entry(left.key).or_default() += left.value;
+            }
+        }
+        let run = every_split(&loops(), &events, &all, partitions);
+        prop_assert_eq!(run.all(FOUND).into_iter().collect::<Found>(), expected);
+        prop_assert_eq!(run.all(TOTALS).into_iter().collect::<BTreeMap<_, _>>(), totals);
+    }
+
+    /// O21: a record passes if its id did not occur before it in its partition, in its batch or the last `h` before that.
+    #[test]
+    fn once_per_id(
+        events in proptest::collection::vec(event(), 0..30),
+        partitions in 1..3_u32,
+        h in 0..4_u32,
+    ) {
+        const IDS: Store<(u32, u64), LastSeen> = Store::new("ids");
+        const PASSED: Store<(u64, i64), u64> = Store::new("passed");
+        let events = sorted(events);
+        let all = placed(&events, partitions);
+        let mut expected: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+        let mut seen: BTreeMap<(u32, u64), i64> = BTreeMap::new();
+        for (l, record) in all.iter().enumerate() {
+            // Ids are shared by partitions, and apart.
+            let id = record.key / u64::from(partitions);
+            let same = |r: &&Placed| r.partition == record.partition && r.key == record.key;
+            let occurred = all[..l].iter().filter(same).any(|r| r.batch >= record.batch - i64::from(h));
+            if !occurred {
+                *expected.entry((id, record.value)).or_default() += 1;
+            }
+            let last = seen.entry((record.partition as u32, id)).or_insert(record.batch);
+            *last = record.batch.max(*last);
+        }
+        let once = EVENTS
+            .read()
+            .dedupe_by(IDS, h, move |line| number(line, 2) as u64 / u64::from(partitions))
+            .keyed(move |line, out| out.emit((number(line, 2) as u64 / u64::from(partitions), number(line, 3)), 1));
+        let run = every_split(&Job::new("once", once.sum_by_key(PASSED)), &events, &all, partitions);
+        prop_assert_eq!(run.all(PASSED).into_iter().collect::<BTreeMap<_, _>>(), expected);
+        let last = run.all(IDS).into_iter().map(|(key, last)| (key, *last.get().unwrap()));
+        prop_assert_eq!(last.collect::<BTreeMap<_, _>>(), seen);
+    }
+}
+
+/// Section 7: what a join cannot read is refused when the job is planned, with the repair.
+#[test]
+fn refusals() {
+    let refused = |job: Job, words: &[&str]| {
+        let e = job.plan().err().expect("this is refused");
+        assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+        let text = e.to_string();
+        assert!(words.iter().all(|w| text.contains(w)), "{text}");
+    };
+    let joined = || of(&[0]).left_join(TOTALS.as_service());
+    refused(
+        Job::new("nothing-sums", found(joined()).sum_by_key(FOUND)),
+        &["join with `totals`", "this job sums nothing into `totals`"],
+    );
+    let moved = joined().map_values(|(v, _)| *v).map_keys(|k| k + 1).sum_by_key(TOTALS);
+    refused(
+        Job::new("moved", moved),
+        &[
+            "store `totals` depends on it through step `map-keys`",
+            "only value steps may lie between",
+        ],
+    );
+    let two = found(joined())
+        .merge(found(of(&[1]).left_join(TOTALS.as_service().horizon(3))))
+        .sum_by_key(FOUND);
+    refused(
+        Job::new("two-horizons", (two, of(&[1]).sum_by_key(TOTALS))),
+        &["look 1 and 3 batches back", "say the same"],
+    );
+    const OF_TOTALS: Store<u64, i64> = Store::new("totals-as-of");
+    refused(
+        Job::new(
+            "name-taken",
+            (
+                found(joined()).sum_by_key(FOUND),
+                of(&[1]).sum_by_key(TOTALS),
+                of(&[2]).sum_by_key(OF_TOTALS),
+            ),
+        ),
+        &["this name is kept for the versions of `totals`", "choose another"],
+    );
+    const TEXTS: Store<u64, u64> = Store::new("totals");
+    refused(
+        Job::new(
+            "two-types",
+            (
+                found(joined()).sum_by_key(FOUND),
+                of(&[1]).map_values(|v| *v as u64).sum_by_key(TEXTS),
+            ),
+        ),
+        &["declared twice with different types"],
+    );
+    const COUNTS: Store<u64, i64> = Store::new("counts");
+    let deltas = of(&[1]).sum_by_key(COUNTS).deltas().sum_by_key(TOTALS);
+    refused(
+        Job::new("deltas", (found(joined()).sum_by_key(FOUND), deltas)),
+        &["built of deltas of `counts`", "no time of their own"],
+    );
+}
+
+/// A record without a time has nothing to be joined as of.
+#[test]
+fn no_time_no_join() {
+    const PLAIN: Source<str> = Source::new("plain");
+    let pairs = || PLAIN.read().keyed(|line, out| out.emit(line.len() as u64, 1_i64));
+    let joined = found(pairs().left_join(TOTALS.as_service())).sum_by_key(FOUND);
+    let job = Job::new("no-time", (joined, pairs().sum_by_key(TOTALS)));
+    let e = job.run_on(&Memory::new().source(PLAIN, ["a", "b"])).err().unwrap();
+    assert!(e.to_string().contains("say `.timed_by(..)` of its source"), "{e}");
+}
