@@ -15,7 +15,7 @@ use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
 use crate::store_api::{GenerationStore, Layout, ManifestLog, RealtimeReader};
-use rufous_store_offline::{Generations, Manifests};
+use rufous_store_offline::{Generations, Manifests, PinFiles};
 
 /// Who reads a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,7 @@ impl<'a> Context<'a> {
         let offline = offline(settings, &layout, plan.job())?;
         let manifests = Arc::new(Manifests::on(offline.clone(), "manifests"));
         let generations = Arc::new(Generations::on(offline.clone(), "offline"));
+        plan.keep_pins(Arc::new(PinFiles::on(offline.clone(), "pins")));
         Ok(Self {
             plan,
             layout,

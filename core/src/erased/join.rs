@@ -56,6 +56,7 @@ impl<J: Send + 'static> Asking<J> {
             ends,
             at: &self.at,
             batch: cx.batch,
+            last: cx.last,
         };
         let place = |e: Error| e.at(format!("service `{}`", self.face.name));
         // The service's own panic is no record's fault.

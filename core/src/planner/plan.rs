@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,7 +13,7 @@ use crate::evidence::{SourceFace, StoreFace};
 use crate::key::Key;
 use crate::planner::OperatorFace;
 use crate::port::Service;
-use crate::service::{Kind, Serves, ServiceFace, Services};
+use crate::service::{Kind, Pins, Serves, ServiceFace, Services};
 
 pub(super) type StepMaker = Arc<dyn Fn(&Services, &Rooms) -> Result<Box<dyn Stage>> + Send + Sync>;
 
@@ -21,6 +22,8 @@ pub struct Plan {
     pieces: Pieces,
     limits: HashMap<u32, usize>,
     services: Services,
+    /// Whether somebody said where pins are kept.
+    pinned: AtomicBool,
 }
 
 pub(super) struct Pieces {
@@ -58,6 +61,7 @@ impl Plan {
             pieces,
             limits: HashMap::new(),
             services: Services::new(),
+            pinned: AtomicBool::new(false),
         }
     }
     /// The job's name.
@@ -132,6 +136,12 @@ impl Plan {
         }
         Ok(())
     }
+    /// Says where the job's pins are kept, for services whose snapshots are pinned per batch (O19). All processes of the job
+    /// must use the same.
+    pub fn keep_pins(&self, pins: Arc<dyn Pins>) {
+        self.services.keep_pins(&pins);
+        self.pinned.store(true, Relaxed);
+    }
     /// Whether every service is bound; in a hybrid, by something whose answers both layers see alike. A platform asks before
     /// it opens anything.
     ///
@@ -149,9 +159,16 @@ impl Plan {
                         .iter()
                         .find(|about| about.asks == Some(face.name));
                     return Err(Error::invalid(format!(
-                        "{}: `{}` is looked up as of now, so the layers would see different values: bind it as `versions(..)` or \
-                         `remote(..)`, or say `.not_repeatable()`",
+                        "{}: `{}` is looked up as of now, so the layers would see different values: bind it as `versions(..)`, \
+                         `remote(..)` or `snapshot_per_batch(..)`, or say `.not_repeatable()`",
                         step.map_or("a join", |about| about.name.as_str()),
+                        face.name
+                    )));
+                }
+                Some(Kind::PerBatch) if !self.pinned.load(Relaxed) => {
+                    return Err(Error::invalid(format!(
+                        "service `{}`: one snapshot is pinned per batch, and nobody said where pins are kept: \
+                         `Plan::keep_pins(..)` before the plan is run",
                         face.name
                     )));
                 }

@@ -1,7 +1,9 @@
 //! The question, and who answers it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::Pins;
 use crate::batch::BatchId;
 use crate::data::start_of;
 use crate::error::Result;
@@ -14,6 +16,7 @@ pub struct Asked<'a> {
     pub(crate) ends: &'a [u32],
     pub(crate) at: &'a [Option<Timestamp>],
     pub(crate) batch: BatchId,
+    pub(crate) last: Timestamp,
 }
 
 impl<'a> Asked<'a> {
@@ -51,6 +54,10 @@ impl<'a> Asked<'a> {
     pub fn batch(&self) -> BatchId {
         self.batch
     }
+    /// The last instant of that batch; the end of time where batches have no times.
+    pub fn last(&self) -> Timestamp {
+        self.last
+    }
 }
 
 /// Answers many keys at once. It may block. It is asked by several threads.
@@ -67,6 +74,8 @@ pub trait Lookup<V>: Send + Sync {
     fn complete_until(&self) -> Result<Option<Timestamp>> {
         Ok(None)
     }
+    /// Told where pins of the job are kept, once, before the first question: for what pins [snapshots](super::Snapshots).
+    fn keep_pins(&self, _service: &'static str, _pins: &Arc<dyn Pins>) {}
 }
 
 /// The different ones of some questions, and which of them each is: a service that is far away is asked once for each.

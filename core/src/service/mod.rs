@@ -2,12 +2,14 @@
 //!
 //! - [`Lookup`]: many keys asked at once, each as of an instant; [`Asked`]: the question;
 //! - [`Versions`]: a table whose rows hold from an instant on, the same answer in every layer;
-//! - [`Remote`], [`Fetch`]: such a table kept elsewhere; [`Now`]: what knows the present only;
+//! - [`Remote`], [`Fetch`]: such a table kept elsewhere; [`PerBatch`], [`Snapshots`], [`Pins`]: a table that is replaced as a
+//!   whole, of which one snapshot is pinned per batch; [`Now`]: what knows the present only;
 //! - [`read_rows`]: the rows of a table from a file;
 //! - [`Services`]: what is bound, by port.
 
 mod asked;
 mod now;
+mod pinned;
 mod remote;
 mod rows;
 mod table;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 pub use asked::{Asked, Lookup};
 pub use now::{Ask, Now, now};
+pub use pinned::{MemoryPins, PerBatch, Pins, Snapshots, Tables, snapshot_per_batch};
 pub use remote::{Fetch, History, Remote, remote};
 pub use rows::read_rows;
 pub use table::{Version, Versions, versions};
@@ -33,6 +36,8 @@ pub enum Kind {
     /// Rows hold from an instant on and never change below the instant up to which the table is complete: an answer is a
     /// function of key and instant.
     Versions,
+    /// One snapshot is pinned per batch: an answer is a function of key, batch and pins.
+    PerBatch,
     /// Only what holds at the time of the question is known: asked again, the answer may be another one.
     Now {
         /// Whether the binding says that this is meant ([`Now::not_repeatable`]).
@@ -45,6 +50,7 @@ impl Kind {
     pub fn words(self) -> &'static str {
         match self {
             Self::Versions => "as of event time",
+            Self::PerBatch => "one snapshot per batch, pinned",
             Self::Now { .. } => "as of now, not repeatable",
         }
     }
@@ -53,7 +59,7 @@ impl Kind {
 /// What may be bound to a service port.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be bound to a `Service<{K}, {V}>`",
-    note = "bind `versions(rows, complete_until)`, `remote(..)` or `now(..)` of the port's key and value"
+    note = "bind `versions(rows, complete_until)`, `remote(..)`, `snapshot_per_batch(..)` or `now(..)` of the port's key and value"
 )]
 pub trait Serves<K, V> {
     /// How repeatable its answers are.
@@ -73,6 +79,7 @@ struct Bound {
     /// An `Arc<dyn Lookup<V>>`.
     lookup: Arc<dyn Any + Send + Sync>,
     complete: Complete,
+    keep_pins: Arc<dyn Fn(&Arc<dyn Pins>) + Send + Sync>,
 }
 
 /// Services by port.
@@ -88,12 +95,13 @@ impl Services {
     pub fn bind<K: Key, V: Clone + Send + 'static>(&mut self, port: Service<K, V>, to: impl Serves<K, V>) {
         let kind = to.kind();
         let lookup = to.lookup();
-        let asked = lookup.clone();
+        let (asked, pinning, name) = (lookup.clone(), lookup.clone(), port.name());
         let bound = Bound {
             kind,
             key: TypeId::of::<K>(),
             value: type_name::<V>(),
             complete: Arc::new(move || asked.complete_until()),
+            keep_pins: Arc::new(move |pins| pinning.keep_pins(name, pins)),
             lookup: Arc::new(lookup),
         };
         self.0.insert(port.name(), bound);
@@ -106,6 +114,9 @@ impl Services {
     pub fn extend(&mut self, others: &Self) {
         self.0
             .extend(others.0.iter().map(|(name, bound)| (*name, bound.clone())));
+    }
+    pub(crate) fn keep_pins(&self, pins: &Arc<dyn Pins>) {
+        self.0.values().for_each(|bound| (bound.keep_pins)(pins));
     }
     pub(crate) fn kind(&self, name: &str) -> Option<Kind> {
         self.0.get(name).map(|b| b.kind)

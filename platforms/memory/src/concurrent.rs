@@ -1,12 +1,15 @@
 //! All cores: chunks are dealt to threads, each thread sums by itself, and the sums are added.
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rufous_core::{
     Anywhere, BatchId, ChunkMeta, Error, Executor, Job, Key, Platform, Result, Rules, Runs, Service, Services, Source,
     SourceRecord, service::Serves,
 };
+
+use rufous_core::service::MemoryPins;
 
 use crate::given::{CHUNK, Inputs, Records};
 use crate::totals::Totals;
@@ -80,6 +83,7 @@ impl Runs<Anywhere> for Concurrent {
     fn run(&self, job: &Job) -> Result<Totals> {
         let mut plan = job.plan_with(&self.rules)?;
         plan.bind_all(&self.services)?;
+        plan.keep_pins(Arc::new(MemoryPins::default()));
         plan.check_services(false)?;
         if let Some(operator) = plan.operators().first() {
             return Err(Error::invalid(format!(

@@ -2,11 +2,14 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rufous_core::{
     Anywhere, BatchId, ChunkMeta, Clock, Executor, Format, InOrder, Job, Key, Plan, Platform, RecordBatch, Result,
     Rules, Runs, Service, Services, Source, SourceRecord, Timestamp, service::Serves,
 };
+
+use rufous_core::service::MemoryPins;
 
 use crate::given::{self, Bound, CHUNK, Inputs, Records};
 use crate::totals::Totals;
@@ -82,6 +85,7 @@ impl Memory {
     pub(crate) fn plan<S>(&self, job: &Job<S>, rules: &Rules) -> Result<Plan> {
         let mut plan = job.plan_with(rules)?;
         plan.bind_all(&self.services)?;
+        plan.keep_pins(Arc::new(MemoryPins::default()));
         plan.check_services(false)?;
         Ok(plan)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rufous_core::service::{Version, Versions, now, versions};
+use rufous_core::service::{Tables, Version, Versions, now, snapshot_per_batch, versions};
 use rufous_core::{Batcher, ErrorKind, Job, Rules, Service, Source, Store, Timestamp};
 use rufous_platform_memory::{JobTest, Memory};
 
@@ -92,6 +92,53 @@ proptest! {
         let got: BTreeMap<_, _> = run.all(SEEN).into_iter().collect();
         prop_assert_eq!(got, expected);
     }
+}
+
+/// O19: all records of a batch, late ones too, see the snapshot that was the newest at the end of the batch, in every layer.
+/// One that is gone is an error with its name.
+#[test]
+fn a_snapshot_per_batch() {
+    let tables = Tables::default();
+    for (name, complete, pages) in [
+        ("first", 9 * HOUR, [(1, 10), (2, 20)]),
+        ("second", 11 * HOUR, [(1, 11), (3, 31)]),
+        ("third", 12 * HOUR - 1, [(1, 12), (2, 22)]),
+        ("much later", 100 * HOUR, [(1, 0), (2, 0)]),
+    ] {
+        tables.add(name, Timestamp(complete), pages);
+    }
+    // When it is logged, and its key; the third is late, and of the batch in which it is logged.
+    let views = [
+        (10, 10, 1),
+        (11, 11, 1),
+        (11, 9, 2),
+        (12, 12, 2),
+        (12, 10, 3),
+        (14, 14, 1),
+    ];
+    let given = || {
+        let view = |(logged, time, key): (i64, i64, u64)| (Timestamp(logged * HOUR), format!("{} {key}", time * HOUR));
+        views.map(view)
+    };
+    let run = job()
+        .test()
+        .given_at(VIEWS, given())
+        .service(PAGES, snapshot_per_batch(tables.clone()))
+        .every_split()
+        .unwrap();
+    let got: BTreeMap<_, _> = run.all(SEEN).into_iter().collect();
+    // Batch 10 sees the first; batch 11 and all later ones see the third.
+    let expected = BTreeMap::from([((1, 10), 1), ((1, 12), 2), ((2, 22), 2), ((3, 0), 1)]);
+    assert_eq!(got, expected);
+
+    let empty: Tables<u64, u64> = Tables::default();
+    let test = job()
+        .test()
+        .given_at(VIEWS, given())
+        .service(PAGES, snapshot_per_batch(empty));
+    let e = test.run().err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::TryAgain);
+    assert!(e.to_string().contains("no complete snapshot as of"), "{e}");
 }
 
 /// A port that is not bound is refused with the line to add, before anything runs; so is one that the job does not have.

@@ -62,7 +62,8 @@
 //!
 //! Modules in reading order: `check` (the conditions above, a pure function), `view` (snapshot, then manifest; section 8 of
 //! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`window`] (sums over event time), [`answer`] and
-//! [`missing`] (what comes back), [`reconcile`] (the two layers compared where both hold the same records).
+//! [`missing`] (what comes back), [`reconcile`] (the two layers compared where both hold the same records), [`snapshots`]
+//! (generations as what another job looks up).
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -71,6 +72,7 @@ pub mod client;
 pub mod missing;
 pub mod raw;
 pub mod reconcile;
+pub mod snapshots;
 pub mod typed;
 mod view;
 pub mod window;
@@ -80,5 +82,6 @@ pub use client::{Client, ClientParts, OpenRealtime};
 pub use missing::Missing;
 pub use raw::RawStoreClient;
 pub use reconcile::{Comparison, Drift, ReconcileOptions, Reconciled};
+pub use snapshots::GenerationsOf;
 pub use typed::StoreClient;
 pub use window::{End, RawWindowAnswer, RawWindowClient, Window, WindowAnswer, WindowClient};

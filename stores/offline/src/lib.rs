@@ -57,8 +57,10 @@ pub mod generations;
 mod hold;
 mod key_range;
 pub mod manifests;
+pub mod pins;
 pub mod run;
 
 pub use gc::Gc;
 pub use generations::Generations;
 pub use manifests::Manifests;
+pub use pins::PinFiles;

@@ -1,0 +1,72 @@
+//! The generations of another job as snapshots of a table (O20): what a job looks up in them is about a batch old, and the same
+//! for every layer and every process.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use rufous_algebra::{Codec, Semigroup};
+use rufous_core::service::Snapshots;
+use rufous_core::{Error, Key, Result, Store, StoreFace, Timestamp, key};
+use rufous_store_api::{GenerationStore, ManifestLog};
+
+/// Generations of a store of another job, for [`snapshot_per_batch`](rufous_core::service::snapshot_per_batch). A snapshot is a
+/// manifest, by its number. Generations that are pinned must be kept: let the other job's `gc` keep as many as there are batches
+/// that may be computed again.
+pub struct GenerationsOf<K, V> {
+    manifests: Arc<dyn ManifestLog>,
+    generations: Arc<dyn GenerationStore>,
+    face: StoreFace,
+    _t: PhantomData<fn(K) -> V>,
+}
+
+impl<K: Key, V: Semigroup + Codec> GenerationsOf<K, V> {
+    /// Of a job's manifests and generations.
+    pub fn new(store: Store<K, V>, manifests: Arc<dyn ManifestLog>, generations: Arc<dyn GenerationStore>) -> Self {
+        Self {
+            manifests,
+            generations,
+            face: StoreFace::of(store),
+            _t: PhantomData,
+        }
+    }
+}
+
+impl<K: Key, V: Semigroup + Codec> Snapshots<K, V> for GenerationsOf<K, V> {
+    /// The newest generation that was published by then and has the store.
+    fn newest(&self, at: Timestamp) -> Result<Option<String>> {
+        let mut manifest = self.manifests.newest(0)?;
+        while let Some(m) = manifest {
+            if m.created_at <= at && m.stores.contains_key(self.face.name) {
+                return Ok(Some(m.number.to_string()));
+            }
+            let before = m.number.checked_sub(1);
+            manifest = before.map(|n| self.manifests.get(n)).transpose()?.flatten();
+        }
+        Ok(None)
+    }
+    fn ask(&self, snapshot: &str, keys: &[K]) -> Result<Option<Vec<Option<V>>>> {
+        let number = snapshot
+            .parse()
+            .map_err(|_| Error::corrupt(format!("`{snapshot}` is pinned, which is no number of a manifest")))?;
+        let Some(manifest) = self.manifests.get(number)? else {
+            return Ok(None);
+        };
+        let Some(generation) = manifest.stores.get(self.face.name) else {
+            return Ok(None);
+        };
+        // Runs are asked in the order of keys.
+        let mut asked: Vec<(Vec<u8>, usize)> = keys.iter().map(key::to_bytes).zip(0..).collect();
+        asked.sort_unstable();
+        let bytes: Vec<Vec<u8>> = asked.iter().map(|(key, _)| key.clone()).collect();
+        let found = self.generations.get(&self.face, generation, &bytes)?;
+        let mut values: Vec<Option<V>> = keys.iter().map(|_| None).collect();
+        for ((_, at), value) in asked.iter().zip(found) {
+            let value = value.map(|bytes| V::decode(&bytes)).transpose();
+            let value = value.map_err(|e| Error::corrupt(format!("store `{}`: {e}", self.face.name)))?;
+            if let Some(slot) = values.get_mut(*at) {
+                *slot = value;
+            }
+        }
+        Ok(Some(values))
+    }
+}
