@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::batch::{Batcher, Clock, CutSpec};
 use crate::decode::{Format, SourceDecoder, SourceRecord};
 use crate::error::Result;
+use crate::forget::Forgets;
 use crate::guarded::{Guarded, MakeDecoder};
 use crate::key::{self, Key, KeyError};
 use crate::port::{Source, Store};
@@ -27,6 +28,8 @@ pub struct StoreFace {
     pub idempotent: bool,
     /// The hops that its keys end with, if it is a windowed store.
     pub windows: Option<Windows>,
+    /// Which rows lose their meaning as the frontier moves on, beside hops that are not kept.
+    pub forgets: Option<Forgets>,
 }
 
 /// Keys as bytes.
@@ -57,6 +60,7 @@ impl StoreFace {
             value: ValueFace::of::<V>(),
             idempotent: port.is_idempotent(),
             windows: None,
+            forgets: None,
         }
     }
     /// Of the port of a windowed store.

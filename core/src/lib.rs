@@ -12,7 +12,7 @@
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
 //!   steps in running order;
-//! - [`evidence`]: what stores and clients know of types; [`platform`]: who runs jobs; [`error`]: the one error type;
+//! - [`evidence`]: what stores and clients know of types; [`forget`]: rows that lose their meaning; [`platform`]: who runs jobs; [`error`]: the one error type;
 //! - feature `testing`: the same-answer machine, a catalogue of jobs with their answers, for tests of platforms.
 //!
 //! ```
@@ -38,6 +38,7 @@ pub mod decode;
 pub mod erased;
 pub mod error;
 pub mod evidence;
+pub mod forget;
 pub mod formats;
 pub mod frontier;
 mod graph;
@@ -70,6 +71,7 @@ pub use erased::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
+pub use forget::{Forgets, Forgetter, Reach};
 pub use formats::{CSV_HEADER, Csv};
 pub use frontier::{Cut, Frontier, SourcePartition};
 pub use graph::Domain;

@@ -7,6 +7,7 @@ use super::cli::WindowArgs;
 use super::open::Context;
 use super::read::{fresh, show_value};
 use crate::client::{End, RawWindowAnswer, RawWindowClient, Window};
+use crate::core::window::HOP_BYTES;
 use crate::core::{Error, ErrorKind, HopSize, Result, StoreFace, Timestamp};
 
 /// What `--end` says.
@@ -94,7 +95,6 @@ fn store(context: &Context<'_>, args: &WindowArgs) -> Result<RawWindowClient> {
 /// The bytes of a key as typed, without a hop; and as JSON.
 fn key(face: &StoreFace, text: &str) -> Result<(Vec<u8>, Value)> {
     const ANY_HOP: &str = "1970-01-01";
-    const HOP_BYTES: usize = 16;
     let wrong = |e: &dyn std::fmt::Display| {
         Error::invalid(format!(
             "store `{}`: key `{text}`: {e} (keys are {}; the hop is not typed)",
@@ -124,7 +124,7 @@ fn key(face: &StoreFace, text: &str) -> Result<(Vec<u8>, Value)> {
         }
         other => other,
     };
-    bytes.truncate(bytes.len() - HOP_BYTES);
+    bytes.truncate(bytes.len().saturating_sub(HOP_BYTES));
     Ok((bytes, shown))
 }
 

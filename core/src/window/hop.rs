@@ -184,11 +184,16 @@ pub struct Hop {
 }
 
 /// Bytes of a hop in a key.
-pub(crate) const HOP_BYTES: usize = 16;
+pub const HOP_BYTES: usize = 16;
 
 impl Hop {
     pub(crate) const fn new(size: u64, number: i64) -> Self {
         Self { size, number }
+    }
+    /// The hop of a windowed store's key, which ends with it; `None`: it does not.
+    pub fn of_key(key: &[u8]) -> Option<Self> {
+        let (_, hop) = key.split_last_chunk::<HOP_BYTES>()?;
+        Self::decode_key(&mut &hop[..]).ok()
     }
     /// How long it is.
     pub fn size(&self) -> HopSize {

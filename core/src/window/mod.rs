@@ -15,7 +15,7 @@ mod hop;
 mod windows;
 
 pub use cover::{Cover, HopRun};
-pub use hop::{Hop, HopSize};
+pub use hop::{HOP_BYTES, Hop, HopSize};
 pub use windows::{Grid, WindowedStore, Windows};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! rollback goes to it alone.
 
 use rufous_core::panics::catch;
-use rufous_core::{Error, Result, StoreFace};
+use rufous_core::{Error, Reach, Result, StoreFace};
 use rufous_store_api::{Manifest, Published, RunFile, StoreGeneration, merge_runs};
 
 use crate::options::BatchRun;
@@ -21,6 +21,8 @@ struct Merged {
     store: &'static str,
     from: Vec<RunFile>,
     to: Vec<RunFile>,
+    /// What the merge forgot has no meaning from here on.
+    reach: Reach,
 }
 
 impl BatchRun<'_> {
@@ -42,7 +44,8 @@ impl BatchRun<'_> {
         let mut all = Vec::new();
         for face in self.plan.stores() {
             if let Some(generation) = base.stores.get(face.name) {
-                all.extend(self.merge_store(face, generation)?);
+                let reach = base.reach(face.name);
+                all.extend(self.merge_store(face, generation, reach)?);
             }
         }
         if all.is_empty() {
@@ -66,7 +69,7 @@ impl BatchRun<'_> {
         Ok(None)
     }
 
-    fn merge_store(&self, face: &StoreFace, generation: &StoreGeneration) -> Result<Option<Merged>> {
+    fn merge_store(&self, face: &StoreFace, generation: &StoreGeneration, reach: Reach) -> Result<Option<Merged>> {
         if depth(&generation.runs) <= DEPTH {
             return Ok(None);
         }
@@ -80,17 +83,26 @@ impl BatchRun<'_> {
                 .to_vec(),
             delta: Vec::new(),
         };
-        let merged = catch(|| merge_runs(self.generations, face, &newest))
+        let merged = catch(|| merge_runs(self.generations, face, &newest, &reach))
             .map_err(|panicked| nobody(self.plan.job(), &panicked).at(format_args!("store `{}`", face.name)))??;
+        if merged.forgotten > 0 {
+            tracing::info!(
+                store = face.name,
+                keys = merged.forgotten,
+                "keys that have no meaning any more were left out of merged runs"
+            );
+        }
         Ok(Some(Merged {
             store: face.name,
             from: newest.runs,
-            to: merged.into_iter().collect(),
+            to: merged.runs,
+            reach,
         }))
     }
 }
 
-/// The manifest on top of `base` in which merged runs take the place of theirs; `None`: it does not have them.
+/// The manifest on top of `base` in which merged runs take the place of theirs; `None`: it does not have them, or went back since
+/// to where what they lack had a meaning.
 fn other_form(base: &Manifest, all: &[Merged]) -> Option<Manifest> {
     let mut next = base.clone();
     next.number += 1;
@@ -100,6 +112,9 @@ fn other_form(base: &Manifest, all: &[Merged]) -> Option<Manifest> {
         generation.delta.clear();
     }
     for merged in all {
+        if !base.reach(merged.store).covers(&merged.reach) {
+            return None;
+        }
         let runs = &mut next.stores.get_mut(merged.store)?.runs;
         let at = runs.windows(merged.from.len()).position(|some| some == merged.from)?;
         runs.splice(at..at + merged.from.len(), merged.to.iter().cloned());
@@ -185,6 +200,7 @@ mod tests {
                 store: "s",
                 from: runs("b c"),
                 to: runs("m"),
+                reach: Reach::default(),
             }]
         };
         for (before, after) in [("a b c", "a m"), ("a b c d", "a m d"), ("b c", "m")] {

@@ -33,7 +33,7 @@ pub mod wire;
 pub use archive::{Archive, ArchivedFile, IndexEntry};
 pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
-pub use offline::{GenerationStore, RunWriter, merge_runs};
+pub use offline::{GenerationStore, MergedRuns, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{Advance, Cell, Commit, Committed, Guarantee, RealtimeReader, RealtimeStore, Repair, Snapshot};
 pub use split::{AtLeastOnce, SplitStore};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rufous_core::{BatchId, Frontier, Result, SourcePartition, Timestamp};
+use rufous_core::{BatchId, Frontier, Reach, Result, SourcePartition, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Hole;
@@ -167,6 +167,15 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// How far things are for what a store may forget. Of a bounded input nothing is: it is summed anew.
+    pub fn reach(&self, _store: &str) -> Reach {
+        let batches = self.frontier.0.values().map(|cut| cut.batch);
+        Reach {
+            batch: batches.min().filter(|_| self.realtime_namespace.is_some()),
+            dropped: Vec::new(),
+        }
     }
 
     /// Whether this is `base` in another form: it covers the same records with the same code, by other files. The frontier of

@@ -1,6 +1,6 @@
 //! The files of a generation: immutable sorted runs of (key, value).
 
-use rufous_core::{Result, StoreFace};
+use rufous_core::{Reach, Result, StoreFace};
 
 use crate::manifest::{RunFile, StoreGeneration};
 
@@ -52,8 +52,18 @@ pub trait RunWriter {
     fn finish(self: Box<Self>) -> Result<Option<RunFile>>;
 }
 
-/// Adds up the runs of a generation into one, which the next manifest may name in their place. A read costs a block a run,
-/// so more than 8 are worth it. `None` of no runs; a single run is returned as it is. The old files stay (P25).
+/// What [`merge_runs`] made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergedRuns {
+    /// The runs that may take the place of those that were merged: one, or none.
+    pub runs: Vec<RunFile>,
+    /// How many keys were left out because they have no meaning any more.
+    pub forgotten: u64,
+}
+
+/// Adds up the runs of a generation into one, which a next manifest of at least this reach may name in their place. What has no
+/// meaning any more at that reach is left out. A read costs a block a run, so more than 8 are worth it. A single run is
+/// returned as it is. The old files stay (P25).
 ///
 /// # Errors
 /// As [`GenerationStore::scan`] and [`RunWriter`]; nothing is left behind then.
@@ -61,11 +71,26 @@ pub fn merge_runs(
     generations: &dyn GenerationStore,
     store: &StoreFace,
     generation: &StoreGeneration,
-) -> Result<Option<RunFile>> {
+    reach: &Reach,
+) -> Result<MergedRuns> {
     if let [] | [_] = generation.runs.as_slice() {
-        return Ok(generation.runs.first().cloned());
+        return Ok(MergedRuns {
+            runs: generation.runs.clone(),
+            forgotten: 0,
+        });
     }
+    let forgetter = store.forgetter(reach)?;
+    let mut forgotten = 0;
     let mut writer = generations.begin_run(store)?;
-    generations.scan(store, generation, &[], &mut |key, value| writer.push(key, value))?;
-    writer.finish()
+    generations.scan(store, generation, &[], &mut |key, value| match &forgetter {
+        Some(forgetter) if forgetter.forgets(key, value)? => {
+            forgotten += 1;
+            Ok(())
+        }
+        _ => writer.push(key, value),
+    })?;
+    Ok(MergedRuns {
+        runs: writer.finish()?.into_iter().collect(),
+        forgotten,
+    })
 }

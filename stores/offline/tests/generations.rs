@@ -2,10 +2,10 @@
 
 mod support;
 
-use rufous_algebra::Codec;
-use rufous_core::{Error, ErrorKind, Store, StoreFace};
+use rufous_algebra::{Codec, DecodeError, Max};
+use rufous_core::{BatchId, Error, ErrorKind, Forgets, Reach, Result, Store, StoreFace};
 use rufous_store_api::merge_runs;
-use rufous_store_api::{GenerationStore, StoreGeneration};
+use rufous_store_api::{GenerationStore, RunFile, StoreGeneration};
 use rufous_store_offline::Generations;
 use support::{Pairs, Random, face, key, pairs, scan, write};
 
@@ -66,15 +66,84 @@ fn runs_add_up() {
         generation.runs.extend(runs.iter().filter_map(|pairs| write(&g, pairs)));
         check(&g, &generation, &sum(&runs), &mut Random(1));
         // The runs merged into one say the same; the old files stay for those who read them.
-        let merged = merge_runs(&g, &face(), &generation).unwrap();
-        assert_eq!(merged.is_none(), generation.runs.is_empty());
+        let merged = merge_runs(&g, &face(), &generation, &Reach::default()).unwrap();
+        assert_eq!(merged.runs.is_empty(), generation.runs.is_empty());
+        assert_eq!(merged.forgotten, 0);
         let one = StoreGeneration {
-            runs: merged.into_iter().collect(),
+            runs: merged.runs,
             ..Default::default()
         };
         check(&g, &one, &sum(&runs), &mut Random(2));
         check(&g, &generation, &sum(&runs), &mut Random(3));
     }
+}
+
+/// Rows that have no meaning any more are left out of a merge; what is of use has the same value, also where a part of it was
+/// forgotten before.
+#[test]
+fn a_merge_forgets() {
+    fn last(_: &[u8], value: &[u8]) -> Result<BatchId, DecodeError> {
+        Ok(BatchId(i64::decode(value)?))
+    }
+    const SEEN: Store<String, Max<i64>> = Store::new("seen");
+    let seen = StoreFace {
+        forgets: Some(Forgets::behind(2, last)),
+        ..StoreFace::of(SEEN)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let g = Generations::new(dir.path());
+    // Per run and key the last batch.
+    let runs: [&[(&str, i64)]; 4] = [
+        &[("a", 1), ("b", 2), ("c", 3)],
+        &[("a", 4), ("d", 4)],
+        &[("b", 6), ("c", 7)],
+        &[("e", 9)],
+    ];
+    let mut written = Vec::new();
+    for run in runs {
+        let mut writer = g.begin_run(&seen).unwrap();
+        for (k, batch) in run {
+            writer.push(&key(k), &batch.to_le_bytes()).unwrap();
+        }
+        written.extend(writer.finish().unwrap());
+    }
+    let of = |runs: &[RunFile]| StoreGeneration {
+        runs: runs.to_vec(),
+        ..Default::default()
+    };
+    let all = ["a", "b", "c", "d", "e"].map(key);
+    for batch in 0..14 {
+        let reach = Reach {
+            batch: Some(BatchId(batch)),
+            dropped: Vec::new(),
+        };
+        // All at once, and in every order of two merges.
+        let mut forms = vec![(merge_runs(&g, &seen, &of(&written), &reach).unwrap().runs, true)];
+        for at in 1..written.len() {
+            let (older, newer) = written.split_at(at);
+            let merge = |runs: &[RunFile]| merge_runs(&g, &seen, &of(runs), &reach).unwrap().runs;
+            forms.push(([older, &merge(newer)].concat(), false));
+            forms.push(([&merge(older), newer].concat(), false));
+        }
+        for (runs, whole) in forms {
+            let found = g.get(&seen, &of(&runs), &all).unwrap();
+            for (found, last) in found.into_iter().zip([4, 6, 7, 4, 9]) {
+                let is_of_use = last >= batch - 2;
+                let found = found.map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()));
+                if is_of_use {
+                    assert_eq!(found, Some(last), "at {batch}");
+                } else {
+                    assert!(found.is_none_or(|found| found < batch - 2), "{found:?} at {batch}");
+                    assert!(!whole || found.is_none(), "{found:?} at {batch}");
+                }
+            }
+        }
+    }
+    let reach = Reach {
+        batch: Some(BatchId(9)),
+        dropped: Vec::new(),
+    };
+    assert_eq!(merge_runs(&g, &seen, &of(&written), &reach).unwrap().forgotten, 3);
 }
 
 /// Texts of few letters, so that runs share keys and keys are prefixes of each other; some values fill many blocks.
@@ -163,7 +232,9 @@ fn an_unfinished_run_leaves_nothing() {
     std::fs::remove_file(last).unwrap();
     let g = Generations::new(dir.path().join("jobs/j/offline"));
     assert_eq!(
-        merge_runs(&g, &face(), &generation).unwrap_err().kind(),
+        merge_runs(&g, &face(), &generation, &Reach::default())
+            .unwrap_err()
+            .kind(),
         ErrorKind::TryAgain
     );
     assert_eq!(files(), 1);
