@@ -211,6 +211,12 @@ impl Hop {
     pub fn before(&self, n: u32) -> Self {
         Self::new(self.size, self.number.saturating_sub(i64::from(n)))
     }
+    /// The hop of the same size so many after it; `None`: there is none.
+    pub fn following(&self, n: u64) -> Option<Self> {
+        self.number
+            .checked_add_unsigned(n)
+            .map(|number| Self::new(self.size, number))
+    }
     /// Reads what `Display` prints.
     ///
     /// # Errors

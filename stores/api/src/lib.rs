@@ -35,7 +35,9 @@ pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
 pub use offline::{GenerationStore, MergedRuns, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
-pub use realtime::{Advance, Cell, Commit, Committed, Guarantee, RealtimeReader, RealtimeStore, Repair, Snapshot};
+pub use realtime::{
+    Advance, Cell, Commit, Committed, Guarantee, KeyRange, RealtimeReader, RealtimeStore, Repair, Snapshot,
+};
 pub use split::{AtLeastOnce, SplitStore};
 pub use stats::StoreStats;
 pub use window::Window;

@@ -3,6 +3,7 @@
 use rufous_core::{Reach, Result, StoreFace};
 
 use crate::manifest::{RunFile, StoreGeneration};
+use crate::realtime::{KeyRange, shared_prefix, within};
 
 /// Where the generations of a job's stores live.
 pub trait GenerationStore: Send + Sync {
@@ -30,6 +31,30 @@ pub trait GenerationStore: Send + Sync {
         prefix: &[u8],
         f: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
     ) -> Result<()>;
+
+    /// Calls `f` with every key that lies in one of `ranges` and its value, with the place of the range, in key order. The ranges
+    /// ascend and share no key.
+    ///
+    /// # Errors
+    /// The first error of `f`, or as [`get`](Self::get).
+    fn ranges(
+        &self,
+        store: &StoreFace,
+        generation: &StoreGeneration,
+        ranges: &[KeyRange],
+        f: &mut dyn FnMut(usize, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        for (place, range) in ranges.iter().enumerate() {
+            self.scan(store, generation, shared_prefix(range), &mut |key, value| {
+                if within(range, key) {
+                    f(place, key, value)
+                } else {
+                    Ok(())
+                }
+            })?;
+        }
+        Ok(())
+    }
 
     /// Reads every byte of the generation's files and compares checksums and counts.
     ///

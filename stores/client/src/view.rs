@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rufous_core::{Error, ErrorKind, Result, SourcePartition, StoreFace};
-use rufous_store_api::{Cell, Manifest, Progress, Snapshot, StoreGeneration};
+use rufous_store_api::{Cell, KeyRange, Manifest, Progress, Snapshot, StoreGeneration};
 
 use crate::answer::{Basis, key_text};
 use crate::check::{Checked, check};
@@ -295,6 +295,80 @@ impl View {
         }
         for (key, cells) in live {
             emit(&key, None, cells).map_err(Fail::Final)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `f` with every key that lies in one of `ranges` and its sum, with the place of the range, ascending by key. A key
+    /// whose bytes are damaged is an error of its own. The ranges ascend and share no key.
+    pub(crate) fn ranges(
+        &self,
+        ranges: &[KeyRange],
+        f: &mut dyn FnMut(usize, &[u8], Result<&[u8]>) -> Result<()>,
+    ) -> Result<(), Fail> {
+        let mut cells: Vec<(usize, Vec<u8>, Cell)> = Vec::new();
+        if let Some(s) = self.realtime() {
+            let mut collect = |place: usize, key: &[u8], cell: Cell| {
+                cells.push((place, key.to_vec(), cell));
+                Ok(())
+            };
+            s.ranges(self.face.name, ranges, &self.manifest.frontier, &mut collect)
+                .map_err(Fail::realtime)?;
+            // Those of one key come by batch: they stay in order.
+            cells.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        }
+        let mut live = cells.into_iter().peekable();
+        let mut parts = Vec::new();
+        let mut emit = |place: usize, key: &[u8], offline: Option<&[u8]>, cells: &mut Vec<Cell>| -> Result<()> {
+            let at = |e: Error| e.at(format_args!("store `{}`", self.face.name));
+            let sum = match (offline, cells.is_empty()) {
+                (Some(value), true) => return f(place, key, Ok(value)),
+                _ => self.arrange(std::mem::take(cells)),
+            };
+            match sum.and_then(|cells| self.sum(key, offline, &cells)) {
+                Ok(Some(sum)) => f(place, key, Ok(&sum)),
+                Ok(None) => Ok(()),
+                Err(e) => f(place, key, Err(at(e))),
+            }
+        };
+        if let Some(g) = self.generation() {
+            let mut last: (usize, Vec<u8>) = Default::default();
+            let mut merge = |place: usize, key: &[u8], value: &[u8]| -> Result<()> {
+                let inside = ranges.get(place).is_some_and(|r| *r.start <= *key && *key < *r.end);
+                // No key is empty below the first one.
+                if !inside || (last.0, last.1.as_slice()) >= (place, key) && !last.1.is_empty() {
+                    let key = key_text(&self.face, key);
+                    return Err(Error::corrupt(format!("the generation holds key {key} out of order")));
+                }
+                last.0 = place;
+                last.1.clear();
+                last.1.extend_from_slice(key);
+                let before = |l: &(usize, Vec<u8>, Cell)| (l.0, l.1.as_slice()) < (place, key);
+                while let Some((at, k, cell)) = live.next_if(before) {
+                    parts.push(cell);
+                    while let Some((_, _, cell)) = live.next_if(|l| (l.0, &l.1) == (at, &k)) {
+                        parts.push(cell);
+                    }
+                    emit(at, &k, None, &mut parts)?;
+                }
+                while let Some((_, _, cell)) = live.next_if(|l| (l.0, l.1.as_slice()) == (place, key)) {
+                    parts.push(cell);
+                }
+                emit(place, key, Some(value), &mut parts)
+            };
+            let done = self
+                .client
+                .parts()
+                .generations
+                .ranges(&self.face, g, ranges, &mut merge);
+            done.map_err(Fail::generation)?;
+        }
+        while let Some((at, k, cell)) = live.next() {
+            parts.push(cell);
+            while let Some((_, _, cell)) = live.next_if(|l| (l.0, &l.1) == (at, &k)) {
+                parts.push(cell);
+            }
+            emit(at, &k, None, &mut parts).map_err(Fail::Final)?;
         }
         Ok(())
     }

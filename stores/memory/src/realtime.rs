@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition, StoreFace, ValueFace};
 use rufous_store_api::realtime::apply_advances;
-use rufous_store_api::{Cell, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{Cell, Commit, Committed, KeyRange, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
 
 type Rows = BTreeMap<SourcePartition, Progress>;
 type CellKey = (BatchId, Vec<u8>, SourcePartition);
@@ -215,5 +215,46 @@ impl Snapshot for MemorySnapshot {
         self.each(store, from, &mut |key, cell| {
             if key.starts_with(prefix) { f(key, cell) } else { Ok(()) }
         })
+    }
+    fn ranges(
+        &self,
+        store: &str,
+        ranges: &[KeyRange],
+        from: &Frontier,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        let s = of(&self.state, &self.namespace, store)?;
+        let of: Vec<_> = s.rows.iter().zip(0..).collect();
+        let mut at = s.cells.iter().next().map(|((batch, ..), _)| *batch);
+        while let Some(batch) = at {
+            for (place, range) in ranges.iter().enumerate().filter(|(_, r)| r.start < r.end) {
+                // Partitions sort behind the key: nothing of the range's end is in.
+                let least = SourcePartition::new("", 0);
+                let bound = |key: &[u8]| (batch, key.to_vec(), least.clone());
+                for ((_, key, p), value) in s.cells.range(bound(&range.start)..bound(&range.end)) {
+                    let Ok(i) = of.binary_search_by(|((own, _), _)| (*own).cmp(p)) else {
+                        continue;
+                    };
+                    let ((_, row), partition) = of[i];
+                    if batch < from.of(p).batch.max(row.retained_from) {
+                        continue;
+                    }
+                    let value = value.clone();
+                    f(
+                        place,
+                        key,
+                        Cell {
+                            partition,
+                            batch,
+                            value,
+                        },
+                    )?;
+                }
+            }
+            let later = batch.0.checked_add(1).map(BatchId);
+            let least = |b| (b, Vec::new(), SourcePartition::new("", 0));
+            at = later.and_then(|b| s.cells.range(least(b)..).next().map(|((batch, ..), _)| *batch));
+        }
+        Ok(())
     }
 }

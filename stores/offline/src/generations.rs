@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rufous_core::{Error, Result, StoreFace};
 use rufous_place::{Local, Place};
-use rufous_store_api::{GenerationStore, RunFile, RunWriter, StoreGeneration};
+use rufous_store_api::{GenerationStore, KeyRange, RunFile, RunWriter, StoreGeneration};
 
 use crate::hold::Hold;
-use crate::key_range::{outside, range};
+use crate::key_range::{apart, outside, range};
 use crate::run::{Cache, Reader, Scan, Writer};
 
 /// Open runs that are kept; one costs a file handle and its top.
@@ -163,20 +163,34 @@ fn add(store: &StoreFace, parts: &[Vec<u8>], sum: &mut Vec<u8>) -> Result<()> {
 /// A key, the place of its run, and its value there: the least key first, then the oldest run.
 type Head = Reverse<(Vec<u8>, usize, Vec<u8>)>;
 
-/// The runs of a generation side by side, under one prefix.
-struct Merge<'a> {
+/// The runs of a generation side by side, as far as `within` says.
+struct Merge<W> {
     scans: Vec<Scan>,
     heads: BinaryHeap<Head>,
-    prefix: &'a [u8],
+    within: W,
     /// Buffers of values that were passed on.
     spare: Vec<Vec<u8>>,
 }
 
-impl Merge<'_> {
+impl<W: Fn(&[u8]) -> bool> Merge<W> {
+    /// Of scans that stand before their first entry.
+    fn of(scans: Vec<Scan>, within: W) -> Result<Self> {
+        let mut merge = Self {
+            scans,
+            heads: BinaryHeap::new(),
+            within,
+            spare: Vec::new(),
+        };
+        for run in 0..merge.scans.len() {
+            merge.pull((Vec::new(), run, Vec::new()))?;
+        }
+        Ok(merge)
+    }
+
     /// Takes the next entry of a run into the buffers of its last one.
     fn pull(&mut self, (mut key, run, mut value): (Vec<u8>, usize, Vec<u8>)) -> Result<()> {
         if let Some((k, v)) = self.scans[run].next_entry()?
-            && k.starts_with(self.prefix)
+            && (self.within)(k)
         {
             key.clear();
             key.extend_from_slice(k);
@@ -254,15 +268,7 @@ impl GenerationStore for Generations {
                 scans.push(self.reader(store, run)?.scan(prefix));
             }
         }
-        let mut merge = Merge {
-            scans,
-            heads: BinaryHeap::new(),
-            prefix,
-            spare: Vec::new(),
-        };
-        for run in 0..merge.scans.len() {
-            merge.pull((Vec::new(), run, Vec::new()))?;
-        }
+        let mut merge = Merge::of(scans, |key: &[u8]| key.starts_with(prefix))?;
         let (mut key, mut parts, mut sum) = (Vec::new(), Vec::new(), Vec::new());
         while merge.next(&mut key, &mut parts)? {
             if let [one] = parts.as_slice() {
@@ -270,6 +276,42 @@ impl GenerationStore for Generations {
             } else {
                 add(store, &parts, &mut sum)?;
                 f(&key, &sum)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ranges(
+        &self,
+        store: &StoreFace,
+        generation: &StoreGeneration,
+        ranges: &[KeyRange],
+        f: &mut dyn FnMut(usize, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let (mut key, mut parts, mut sum) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, range) in ranges.iter().enumerate() {
+            let mut scans = Vec::new();
+            for run in &generation.runs {
+                if !apart(range, run).map_err(|e| e.at(format_args!("store `{}`", store.name)))? {
+                    scans.push(self.reader(store, run)?.scan_near(&range.start));
+                }
+            }
+            if let [scan] = scans.as_mut_slice() {
+                while let Some((key, value)) = scan.next_entry()?
+                    && *key < *range.end
+                {
+                    f(place, key, value)?;
+                }
+                continue;
+            }
+            let mut merge = Merge::of(scans, |key: &[u8]| *key < *range.end)?;
+            while merge.next(&mut key, &mut parts)? {
+                if let [one] = parts.as_slice() {
+                    f(place, &key, one)?;
+                } else {
+                    add(store, &parts, &mut sum)?;
+                    f(place, &key, &sum)?;
+                }
             }
         }
         Ok(())

@@ -66,6 +66,13 @@ pub(crate) fn outside(prefix: &[u8], run: &RunFile) -> Result<bool> {
     Ok(above || (below && !begins))
 }
 
+/// Whether the run surely holds no key of a range.
+pub(crate) fn apart(keys: &Range<Vec<u8>>, run: &RunFile) -> Result<bool> {
+    check(run)?;
+    let above = compare(&keys.start, &run.last_key).is_some_and(Ordering::is_gt);
+    Ok(above || compare(&keys.end, &run.first_key).is_some_and(Ordering::is_le))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,32 @@ fn check(g: &Generations, generation: &StoreGeneration, expected: &Pairs, random
             .collect();
         assert_eq!(scan(g, generation, &prefix).unwrap(), under);
     }
+    // Ranges beside each other, with gaps between them, up to all.
+    let mut bounds: Vec<Vec<u8>> = (0..random.below(7))
+        .filter_map(|_| keys.get(random.below(keys.len())).map(|k| k.to_vec()))
+        .chain([key("b"), vec![0xff], Vec::new()])
+        .collect();
+    bounds.sort();
+    bounds.dedup();
+    for step in [1, 2, bounds.len() - 1] {
+        let ranges: Vec<_> = bounds
+            .windows(step + 1)
+            .step_by(2)
+            .map(|b| b[0].clone()..b[1].clone())
+            .collect();
+        let mut found = Vec::new();
+        let each = &mut |place: usize, key: &[u8], value: &[u8]| {
+            found.push((place, key.to_vec(), value.to_vec()));
+            Ok(())
+        };
+        g.ranges(&face(), generation, &ranges, each).unwrap();
+        let mut want = Vec::new();
+        for (place, range) in ranges.iter().enumerate() {
+            let inside = expected.iter().filter(|(k, _)| range.contains(*k));
+            want.extend(inside.map(|(k, v)| (place, k.clone(), v.to_le_bytes().to_vec())));
+        }
+        assert_eq!(found, want);
+    }
     // Unsorted, repeated, absent keys: every key asked is answered in its place.
     let step = 1 + keys.len() / 500;
     let mut asked: Vec<Vec<u8>> = keys.iter().rev().step_by(step).map(|k| k.to_vec()).collect();

@@ -105,7 +105,10 @@ impl Database {
         if let Some(old) = lock(&self.open).take() {
             *lock(&self.closing) = Arc::downgrade(&old.db);
         }
-        lock(&self.sessions).values().flatten().for_each(Stop::end);
+        // Not under the lock: a snapshot that ends is taken from the map.
+        let open: Vec<_> = lock(&self.sessions).values_mut().filter_map(Option::take).collect();
+        open.iter().for_each(Stop::end);
+        drop(open);
         let until = Instant::now() + PATIENCE;
         while lock(&self.closing).strong_count() > 0 {
             if Instant::now() > until {
@@ -155,7 +158,7 @@ impl Database {
         };
         let (db, watch) = (self.get()?, self.clone());
         let mine = Arc::downgrade(&db);
-        let session = Session::start(db, &self.namespace, false, move |e| watch.saw(e), (ended, held))?;
+        let session = Session::start(db, &self.namespace, false, move |e| watch.saw(e), (ended, held));
         if let Some(place) = lock(&self.sessions).get_mut(&number) {
             *place = Some(session.stop());
         }

@@ -90,7 +90,7 @@ impl RocksReader {
             true,
             saw,
             (),
-        )?)))
+        ))))
     }
 }
 

@@ -1,15 +1,15 @@
-//! Snapshots. RocksDB's are bound to a borrowed database, ours are owned: each lives on a thread of its own that borrows the
-//! database for as long as the snapshot is held, and answers questions.
+//! Snapshots. RocksDB's are bound to a borrowed database, ours own it: database and snapshot are kept in one cell, and whoever
+//! asks reads on its own thread. A snapshot can be ended from outside, so that the database can be closed.
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use rocksdb::{DB, ReadOptions};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
-use rufous_store_api::{Cell, Progress, Snapshot};
+use rufous_store_api::{Cell, KeyRange, Progress, Snapshot};
+use self_cell::self_cell;
 
 use crate::damage::{damaged, failed};
 use crate::layout::{self, CELL_PREFIX, Row};
@@ -17,8 +17,6 @@ use crate::{options, packed};
 
 /// How many rows are asked for in one go.
 const KEYS_AT_ONCE: usize = 4096;
-/// How many bytes of cells travel from the snapshot's thread in one go.
-const SCAN_PART: usize = 64 << 10;
 
 /// Progress rows of a store, in order.
 pub(crate) type Rows = Vec<(SourcePartition, Row)>;
@@ -224,99 +222,211 @@ fn scan(
     Ok(())
 }
 
-/// Some cells of a scan; `None` after the last.
-type Part = Vec<(Vec<u8>, Cell)>;
+/// Calls `f` with the cells in these ranges, until it says that nobody listens any more. One pass over the batches: from the end
+/// of a range the iterator goes to the start of the next, in the same batch or a later one.
+fn within(
+    db: &DB,
+    view: Option<&View<'_>>,
+    store: &str,
+    rows: &Rows,
+    ranges: &[KeyRange],
+    from: &Frontier,
+    f: &mut dyn FnMut(usize, &[u8], Cell) -> bool,
+) -> Result<()> {
+    let cf = family(db, store)?;
+    let lanes = Lanes::new(rows, from);
+    let (Some(least), Some(first)) = (lanes.least, ranges.first()) else {
+        return Ok(());
+    };
+    let mut it = db.raw_iterator_cf_opt(cf, reads(view));
+    let (mut batch, mut place, mut target) = (least, 0, Vec::new());
+    layout::cell_key(batch, &first.start, &mut target);
+    it.seek(&target);
+    while let Some((key, value)) = it.item() {
+        let Some((found, user)) = layout::cell_parts(key) else {
+            break;
+        };
+        if found > batch {
+            // Nothing more in the batch before.
+            (batch, place) = (found, 0);
+        }
+        while ranges.get(place).is_some_and(|range| range.end.as_slice() <= user) {
+            place += 1;
+        }
+        target.clear();
+        match ranges.get(place) {
+            Some(range) if range.start.as_slice() <= user => {
+                let mut listening = true;
+                lanes.unpack(store, batch, user, value, &mut |cell| {
+                    listening = listening && f(place, user, cell)
+                })?;
+                if !listening {
+                    return Ok(());
+                }
+                it.next();
+                continue;
+            }
+            Some(range) => layout::cell_key(batch, &range.start, &mut target),
+            None => match batch.0.checked_add(1) {
+                Some(next) => {
+                    (batch, place) = (BatchId(next), 0);
+                    layout::cell_key(batch, &first.start, &mut target);
+                }
+                None => break,
+            },
+        }
+        it.seek(&target);
+    }
+    it.status().map_err(|e| {
+        failed(
+            format_args!("store `{store}`: ranges of keys from batch {} on", least.0),
+            e,
+        )
+    })
+}
 
-enum Question {
-    Rows(String, SyncSender<Result<Rows>>),
-    Cells {
-        store: String,
-        keys: Vec<Vec<u8>>,
-        from: Frontier,
-        reply: SyncSender<Result<Vec<Vec<Cell>>>>,
-    },
-    Scan {
-        store: String,
-        prefix: Vec<u8>,
-        from: Frontier,
-        reply: SyncSender<Result<Option<Part>>>,
-    },
-    /// Nobody asks any more, or nobody may.
-    End,
+/// `None` of a read-only database, which is a snapshot already and cannot take any.
+struct Taken<'a>(Option<View<'a>>);
+
+self_cell!(
+    /// A snapshot with its database.
+    struct Held {
+        owner: Arc<DB>,
+        #[covariant]
+        dependent: Taken,
+    }
+);
+
+/// What a snapshot that was not ended has. The fields are dropped in this order: what is held may be the right to have the
+/// database open.
+struct Open {
+    held: Held,
+    /// Rows do not change in a snapshot: each store's are read once.
+    known: HashMap<String, Arc<Rows>>,
+    on_error: Box<dyn Fn(&Error) + Send>,
+    _right: Box<dyn Any + Send>,
+}
+
+impl Open {
+    fn rows(&mut self, store: &str) -> Result<Arc<Rows>> {
+        if let Some(rows) = self.known.get(store) {
+            return Ok(rows.clone());
+        }
+        let rows = self.read(|db, view| rows(db, view, store))?;
+        Ok(self.known.entry(store.into()).or_insert(Arc::new(rows)).clone())
+    }
+
+    /// Reads; errors of the database are seen.
+    fn read<T>(&self, f: impl FnOnce(&DB, Option<&View<'_>>) -> Result<T>) -> Result<T> {
+        let read = self.held.with_dependent(|db, taken| f(db, taken.0.as_ref()));
+        read.inspect_err(|e| (self.on_error)(e))
+    }
+}
+
+struct Inner {
+    open: Mutex<Option<Open>>,
+    stopped: AtomicBool,
+}
+
+impl Inner {
+    /// Gives up what is held, unless somebody reads: he does it then.
+    fn let_go_if_stopped(&self) {
+        if !self.stopped.load(SeqCst) {
+            return;
+        }
+        match self.open.try_lock() {
+            Ok(mut open) => drop(open.take()),
+            Err(TryLockError::Poisoned(open)) => drop(open.into_inner().take()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
 }
 
 /// How a snapshot is ended from outside.
-pub(crate) struct Stop {
-    questions: SyncSender<Question>,
-    stopped: Arc<AtomicBool>,
-}
+pub(crate) struct Stop(Arc<Inner>);
 
 impl Stop {
     /// Ends the snapshot after the answer that it is giving. Who asks it afterwards is told to read again.
     pub(crate) fn end(&self) {
-        self.stopped.store(true, SeqCst);
-        // Full: the thread has a question before it, and sees what was stored above.
-        let _ = self.questions.try_send(Question::End);
+        self.0.stopped.store(true, SeqCst);
+        self.0.let_go_if_stopped();
     }
 }
 
 /// A held snapshot.
 pub(crate) struct Session {
     namespace: String,
-    questions: SyncSender<Question>,
-    stopped: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    inner: Arc<Inner>,
 }
 
 impl Session {
     /// Takes a snapshot of `db`. A read-only database is one already, and cannot take any. `on_error` sees every error that
-    /// is answered; `held` is given back when the snapshot is.
+    /// is answered; `right` is given back when the snapshot is.
     pub(crate) fn start(
         db: Arc<DB>,
         namespace: &str,
         read_only: bool,
         on_error: impl Fn(&Error) + Send + 'static,
-        held: impl Send + 'static,
-    ) -> Result<Self> {
-        let (questions, inbox) = sync_channel(1);
-        let (taken, ready) = sync_channel(1);
-        let stopped = Arc::new(AtomicBool::new(false));
-        let stop = stopped.clone();
-        let thread = std::thread::Builder::new()
-            .name("rufous-snapshot".into())
-            .spawn(move || {
-                let view = (!read_only).then(|| db.snapshot());
-                let _ = taken.send(());
-                answer(&db, view.as_ref(), &inbox, &stop, &on_error);
-                // In this order: what is held may be the right to have the database open.
-                drop(view);
-                drop(db);
-                drop(inbox);
-                drop(on_error);
-                drop(held);
-            });
-        let thread = thread.map_err(|e| Error::try_again("cannot start a thread for a snapshot").caused_by(e))?;
-        ready.recv().map_err(|_| gone())?;
-        Ok(Self {
+        right: impl Send + 'static,
+    ) -> Self {
+        let open = Open {
+            held: Held::new(db, |db| Taken((!read_only).then(|| db.snapshot()))),
+            known: HashMap::new(),
+            on_error: Box::new(on_error),
+            _right: Box::new(right),
+        };
+        Self {
             namespace: namespace.into(),
-            questions,
-            stopped,
-            thread: Some(thread),
-        })
+            inner: Arc::new(Inner {
+                open: Mutex::new(Some(open)),
+                stopped: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// A way to end it from outside.
     pub(crate) fn stop(&self) -> Stop {
-        Stop {
-            questions: self.questions.clone(),
-            stopped: self.stopped.clone(),
-        }
+        Stop(self.inner.clone())
     }
 
-    fn ask<T>(&self, question: impl FnOnce(SyncSender<T>) -> Question) -> Result<Receiver<T>> {
-        let (reply, answer) = sync_channel(1);
-        self.questions.send(question(reply)).map_err(|_| gone())?;
-        Ok(answer)
+    fn ask<T>(&self, f: impl FnOnce(&mut Open) -> Result<T>) -> Result<T> {
+        let answer = {
+            // What a panic of a caller's function leaves behind is whole.
+            let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+            match open.as_mut().filter(|_| !self.inner.stopped.load(SeqCst)) {
+                Some(open) => f(open),
+                None => Err(gone()),
+            }
+        };
+        // Who ended it meanwhile could not let go.
+        self.inner.let_go_if_stopped();
+        answer
+    }
+
+    /// Shows cells to a caller until he fails, or the snapshot is ended.
+    fn show(
+        &self,
+        store: &str,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+        walk: impl FnOnce(&DB, Option<&View<'_>>, &Rows, &mut dyn FnMut(usize, &[u8], Cell) -> bool) -> Result<()>,
+    ) -> Result<()> {
+        self.ask(|open| {
+            let rows = open.rows(store)?;
+            let mut caller = Ok(());
+            open.read(|db, view| {
+                walk(db, view, &rows, &mut |place, key, cell| {
+                    // Without an end the scan is not whole.
+                    let shown = if self.inner.stopped.load(SeqCst) {
+                        Err(gone())
+                    } else {
+                        f(place, key, cell)
+                    };
+                    caller = shown;
+                    caller.is_ok()
+                })
+            })?;
+            caller
+        })
     }
 }
 
@@ -324,78 +434,11 @@ fn gone() -> Error {
     Error::try_again("the snapshot was given up, for its store had to be opened again: read again")
 }
 
-fn answer(
-    db: &DB,
-    view: Option<&View<'_>>,
-    inbox: &Receiver<Question>,
-    stopped: &AtomicBool,
-    on_error: &dyn Fn(&Error),
-) {
-    // Rows do not change in a snapshot: each store's are read once.
-    let mut known: HashMap<String, Rows> = HashMap::new();
-    let mut rows_of = |store: &str| -> Result<Rows> {
-        if let Some(rows) = known.get(store) {
-            return Ok(rows.clone());
-        }
-        let rows = rows(db, view, store)?;
-        known.insert(store.to_string(), rows.clone());
-        Ok(rows)
-    };
-    // Whoever asked and left does not miss the answer: failed sends are nothing.
-    while let Ok(question) = inbox.recv() {
-        if stopped.load(SeqCst) {
-            return;
-        }
-        match question {
-            Question::End => return,
-            Question::Rows(store, reply) => {
-                let _ = reply.send(rows_of(&store).inspect_err(on_error));
-            }
-            Question::Cells {
-                store,
-                keys,
-                from,
-                reply,
-            } => {
-                let found = rows_of(&store).and_then(|rows| cells(db, view, &store, &rows, &keys, &from));
-                let _ = reply.send(found.inspect_err(on_error));
-            }
-            Question::Scan {
-                store,
-                prefix,
-                from,
-                reply,
-            } => {
-                let (mut part, mut bytes): (Part, usize) = (Vec::new(), 0);
-                let found = rows_of(&store).and_then(|rows| {
-                    scan(db, view, &store, &rows, &prefix, &from, &mut |key, cell| {
-                        bytes += key.len() + cell.value.len() + 32;
-                        part.push((key.to_vec(), cell));
-                        if bytes < SCAN_PART {
-                            return true;
-                        }
-                        bytes = 0;
-                        reply.send(Ok(Some(std::mem::take(&mut part)))).is_ok() && !stopped.load(SeqCst)
-                    })
-                });
-                if stopped.load(SeqCst) {
-                    // Without an end: the scan is not whole.
-                    return;
-                }
-                let _ = reply.send(Ok(Some(part)));
-                let _ = reply.send(found.map(|()| None).inspect_err(on_error));
-            }
-        }
-    }
-}
-
 impl Drop for Session {
     fn drop(&mut self) {
-        let _ = self.questions.send(Question::End);
-        // The database may be closed and opened again right after this.
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // Also where somebody keeps a way to end it: the database may be closed and opened again right after this.
+        let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(open);
     }
 }
 
@@ -404,21 +447,14 @@ impl Snapshot for Session {
         &self.namespace
     }
     fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
-        let rows = self
-            .ask(|reply| Question::Rows(store.into(), reply))?
-            .recv()
-            .map_err(|_| gone())??;
-        Ok(rows.into_iter().map(|(p, row)| (p, row.progress)).collect())
+        let rows = self.ask(|open| open.rows(store))?;
+        Ok(rows.iter().map(|(p, row)| (p.clone(), row.progress.clone())).collect())
     }
     fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>> {
-        self.ask(|reply| Question::Cells {
-            store: store.into(),
-            keys: keys.to_vec(),
-            from: from.clone(),
-            reply,
-        })?
-        .recv()
-        .map_err(|_| gone())?
+        self.ask(|open| {
+            let rows = open.rows(store)?;
+            open.read(|db, view| cells(db, view, store, &rows, keys, from))
+        })
     }
     fn scan(
         &self,
@@ -427,18 +463,19 @@ impl Snapshot for Session {
         from: &Frontier,
         f: &mut dyn FnMut(&[u8], Cell) -> Result<()>,
     ) -> Result<()> {
-        let parts = self.ask(|reply| Question::Scan {
-            store: store.into(),
-            prefix: prefix.into(),
-            from: from.clone(),
-            reply,
-        })?;
-        // The end is said, not guessed from silence.
-        while let Some(part) = parts.recv().map_err(|_| gone())?? {
-            for (key, cell) in part {
-                f(&key, cell)?;
-            }
-        }
-        Ok(())
+        self.show(store, &mut |_, key, cell| f(key, cell), |db, view, rows, f| {
+            scan(db, view, store, rows, prefix, from, &mut |key, cell| f(0, key, cell))
+        })
+    }
+    fn ranges(
+        &self,
+        store: &str,
+        ranges: &[KeyRange],
+        from: &Frontier,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        self.show(store, f, |db, view, rows, f| {
+            within(db, view, store, rows, ranges, from, f)
+        })
     }
 }

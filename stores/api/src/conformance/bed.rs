@@ -10,7 +10,7 @@ use rufous_core::{
 
 use super::Make;
 use crate::progress::Progress;
-use crate::realtime::{Advance, Commit, Committed, RealtimeStore, Repair, Snapshot};
+use crate::realtime::{Advance, Commit, Committed, KeyRange, RealtimeStore, Repair, Snapshot};
 
 pub(super) const NAMESPACE: &str = "conformance";
 const LEFT: Source<str> = Source::new("left");
@@ -243,6 +243,7 @@ impl Bed {
                 self.expected(store, from, |_| true),
                 "scan of {store}"
             );
+            self.compare_ranges(snapshot, store, from);
             let mut keys: Vec<Vec<u8>> = self.cells.keys().map(|k| k.1.clone()).rev().collect();
             keys.push(bytes("surely absent"));
             let got = snapshot.cells(store, &keys, from).expect("cells");
@@ -257,6 +258,37 @@ impl Bed {
                     self.expected(store, from, |k| k == key),
                     "cells of one key in {store}"
                 );
+            }
+        }
+    }
+}
+
+impl Bed {
+    /// Ranges that begin and end at keys, between them, and beyond all; one and several at a time.
+    fn compare_ranges(&self, snapshot: &dyn Snapshot, store: &str, from: &Frontier) {
+        let keys: std::collections::BTreeSet<&Vec<u8>> = self.cells.keys().map(|(_, key, _)| key).collect();
+        let mut bounds = vec![Vec::new()];
+        for (i, key) in keys.into_iter().enumerate().filter(|(i, _)| i % 3 != 1) {
+            bounds.push(key.clone());
+            if i % 2 == 0 {
+                bounds.push([key.as_slice(), &[0]].concat());
+            }
+        }
+        bounds.push(vec![0xff; 12]);
+        bounds.dedup();
+        let all: Vec<KeyRange> = bounds.windows(2).map(|b| b[0].clone()..b[1].clone()).collect();
+        let whole = bounds[0].clone()..bounds[bounds.len() - 1].clone();
+        let second: Vec<KeyRange> = all.iter().skip(1).step_by(2).cloned().collect();
+        for ranges in [&[whole][..], &second, &all, &[]] {
+            let mut found = vec![Vec::new(); ranges.len()];
+            let f = &mut |place: usize, key: &[u8], c: crate::realtime::Cell| {
+                found[place].push((c.batch.0, key.to_vec(), c.partition, c.value));
+                Ok(())
+            };
+            snapshot.ranges(store, ranges, from, f).expect("ranges");
+            for (range, found) in ranges.iter().zip(found) {
+                let expected = self.expected(store, from, |k| *range.start <= *k && *k < *range.end);
+                assert_eq!(found, expected, "cells of a range in {store}");
             }
         }
     }

@@ -109,6 +109,20 @@ pub(super) fn keys_and_prefixes(make: Make<'_>) {
     });
     assert_eq!((stopped.map_err(|e| e.kind()), seen), (Err(ErrorKind::Closed), 1));
     let snapshot = bed.store.snapshot().expect("snapshot");
+    let mut seen = 0;
+    let ranges = [bytes("a")..bytes("b"), bytes("b")..vec![0xff]];
+    let stopped = snapshot.ranges("counts", &ranges, &Frontier::default(), &mut |place, _, _| {
+        seen += 1;
+        Err(rufous_core::Error::closed(if place == 0 { "enough" } else { "late" }))
+    });
+    assert_eq!((stopped.map_err(|e| e.to_string()), seen), (Err("enough".into()), 1));
+    let snapshot = bed.store.snapshot().expect("snapshot");
+    let nothing = &mut |_: usize, _: &[u8], _| Ok(());
+    assert!(
+        snapshot
+            .ranges("nowhere", &ranges, &Frontier::default(), nothing)
+            .is_err()
+    );
     assert!(
         snapshot.cells("nowhere", &[], &Frontier::default()).is_err(),
         "a store that is not bound"

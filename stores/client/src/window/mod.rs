@@ -19,6 +19,7 @@
 //! ```
 
 mod raw;
+mod table;
 mod typed;
 
 use std::fmt;

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rufous_core::{AsKey, Cover, Error, Grid, Hop, HopSize, Result, StoreFace, Timestamp};
+use rufous_core::{Cover, Error, Grid, Hop, HopSize, Result, StoreFace, Timestamp};
 
+use super::table::Table;
 use super::{RawWindowAnswer, Window, WindowAnswer};
 use crate::raw::RawStoreClient;
 use crate::view::{Fail, Sum, View};
@@ -206,73 +207,53 @@ impl RawWindowClient {
 
     /// Per key and window the sum of its hops, in order of time.
     fn sums(&self, keys: &[Vec<u8>], planned: &[Planned], view: &View) -> Result<Vec<Vec<Sum>>, Fail> {
-        let mut hops: Vec<Hop> = planned.iter().flat_map(|p| p.cover.hops()).collect();
-        hops.sort_unstable();
-        hops.dedup();
         let mut all = Vec::with_capacity(keys.len());
         if let [one] = planned {
             // The values of many keys, or of a long window, are added up piece by piece: sketches are large.
+            let hops: Vec<Hop> = one.cover.hops().collect();
             for some in keys.chunks((AT_ONCE / hops.len().max(1)).max(1)) {
-                all.extend(self.one_window(some, one, view)?.into_iter().map(|sum| vec![sum]));
+                all.extend(self.one_window(some, &hops, view)?.into_iter().map(|sum| vec![sum]));
             }
             return Ok(all);
         }
+        let mut hops: Vec<Hop> = planned.iter().flat_map(|p| p.cover.hops()).collect();
+        hops.sort_unstable();
+        hops.dedup();
         // Hops that several windows share are read once.
         for some in keys.chunks((AT_ONCE / hops.len().max(1)).max(1)) {
-            let values = view.values(&wanted(some, hops.iter().copied()))?;
-            for values in values.chunks(hops.len().max(1)) {
+            let table = Table::read(view, some, &hops)?;
+            for key in some {
                 let sum = |p: &Planned| -> Sum {
-                    let place = |hop: Hop| hops.binary_search(&hop).map_err(|_| Error::bug("a hop was not read"));
                     let mut parts = Vec::with_capacity(p.cover.len());
                     for hop in p.cover.hops() {
-                        parts.extend(part(&values[place(hop)?])?);
+                        parts.extend(table.get(key, hop)?);
                     }
                     self.raw.add_parts(&parts)
                 };
                 all.push(planned.iter().map(sum).collect());
             }
         }
-        // Nobody asked for a hop: there is no window.
-        all.resize_with(keys.len(), Vec::new);
         Ok(all)
     }
 
     /// The sum of one window, for each key.
-    fn one_window(&self, keys: &[Vec<u8>], planned: &Planned, view: &View) -> Result<Vec<Sum>, Fail> {
-        let hops: Vec<Hop> = planned.cover.hops().collect();
+    fn one_window(&self, keys: &[Vec<u8>], hops: &[Hop], view: &View) -> Result<Vec<Sum>, Fail> {
         let mut sums: Vec<Sum> = keys.iter().map(|_| Ok(None)).collect();
         for some in hops.chunks(AT_ONCE) {
-            let values = view.values(&wanted(keys, some.iter().copied()))?;
-            for (sum, values) in sums.iter_mut().zip(values.chunks(some.len())) {
+            let mut sorted = some.to_vec();
+            sorted.sort_unstable();
+            let table = Table::read(view, keys, &sorted)?;
+            for (sum, key) in sums.iter_mut().zip(keys) {
                 let Ok(before) = &*sum else { continue };
-                let mut parts: Vec<&[u8]> = before.iter().map(Vec::as_slice).collect();
-                let found = values.iter().try_for_each(|value| {
-                    parts.extend(part(value)?);
+                let mut parts: Vec<&[u8]> = Vec::with_capacity(some.len() + 1);
+                parts.extend(before.as_deref());
+                let found = some.iter().try_for_each(|hop| {
+                    parts.extend(table.get(key, *hop)?);
                     Ok(())
                 });
                 *sum = found.and_then(|()| self.raw.add_parts(&parts));
             }
         }
         Ok(sums)
-    }
-}
-
-/// The keys of these hops, key by key.
-fn wanted(keys: &[Vec<u8>], hops: impl Iterator<Item = Hop> + Clone) -> Vec<Vec<u8>> {
-    let full = |(key, hop): (&Vec<u8>, Hop)| {
-        let mut bytes = Vec::with_capacity(key.len() + 16);
-        bytes.extend_from_slice(key);
-        hop.encode_key(&mut bytes);
-        bytes
-    };
-    let all = keys.iter().flat_map(|key| hops.clone().map(move |hop| (key, hop)));
-    all.map(full).collect()
-}
-
-/// A value that was read, if there is one.
-fn part(value: &Sum) -> Result<Option<&[u8]>> {
-    match value {
-        Ok(value) => Ok(value.as_deref()),
-        Err(e) => Err(Error::new(e.kind(), e.to_string())),
     }
 }

@@ -314,6 +314,11 @@ impl Reader {
 
     /// The entries from the first key at or above `from` on.
     pub(crate) fn scan(self: &Arc<Self>, from: &[u8]) -> Scan {
-        Scan::new(self.clone(), self.partition_of(from).unwrap_or(0), from)
+        Scan::new(self.clone(), self.partition_of(from).unwrap_or(0), from, false)
+    }
+
+    /// The same for few entries: index and filter are kept for the next who asks, as of point reads.
+    pub(crate) fn scan_near(self: &Arc<Self>, from: &[u8]) -> Scan {
+        Scan::new(self.clone(), self.partition_of(from).unwrap_or(0), from, true)
     }
 }

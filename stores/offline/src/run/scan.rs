@@ -25,10 +25,12 @@ pub(crate) struct Scan {
     ahead: usize,
     /// Keys below it are passed over, until the first that is not.
     from: Option<Vec<u8>>,
+    /// Indexes are kept in memory.
+    near: bool,
 }
 
 impl Scan {
-    pub(super) fn new(reader: Arc<Reader>, partition: usize, from: &[u8]) -> Self {
+    pub(super) fn new(reader: Arc<Reader>, partition: usize, from: &[u8], near: bool) -> Self {
         Self {
             ahead: if reader.far { PARTITION / 4 } else { BLOCK },
             reader,
@@ -39,6 +41,7 @@ impl Scan {
             at_byte: 0,
             left: 0..0,
             from: Some(from.to_vec()),
+            near,
         }
     }
 
@@ -79,7 +82,11 @@ impl Scan {
                     Some(meta) => meta,
                     None if self.next_partition >= self.reader.partitions.len() => return Ok(None),
                     None => {
-                        let meta = self.reader.meta_once(self.next_partition)?;
+                        let meta = if self.near {
+                            self.reader.meta(self.next_partition)?
+                        } else {
+                            self.reader.meta_once(self.next_partition)?
+                        };
                         self.next_partition += 1;
                         self.next_block = self.from.as_deref().map_or(0, |from| meta.block_of(from));
                         self.bytes.clear();
