@@ -3,17 +3,29 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
+use rufous_algebra::{Codec, DecodeError};
+
 use super::{Producer, node, step, tracing};
+use crate::batch::BatchId;
 use crate::data::Data;
 use crate::erased::{self, ChunkType, LastSeen};
 use crate::evidence::StoreFace;
+use crate::forget::Forgets;
 use crate::graph::{Contract, Make, NodeKind, Scan, Sum};
 use crate::key::AsKey;
 use crate::port::Store;
 
+/// An id that occurred last so far behind that nobody asks for it.
+fn last_seen(_: &[u8], value: &[u8]) -> Result<BatchId, DecodeError> {
+    let last = LastSeen::decode(value)?;
+    Ok(BatchId(last.get().copied().unwrap_or(i64::MIN)))
+}
+
 impl<T: Data + ?Sized> Producer<T> {
     /// The records whose id did not occur in the batch of the record or the `batches` before it (O21). Whether an id *occurred*
     /// counts, not whether its record was let through. `store` keeps when each id of a partition occurred last.
+    ///
+    /// Ids that nobody can ask for any more are left out where runs are merged.
     ///
     /// An id in another partition is another id: a producer's retries keep the partition. Records that reach one partition twice
     /// count once; those that were sent to two do not. An input without batches is one batch.
@@ -40,7 +52,10 @@ impl<T: Data + ?Sized> Producer<T> {
         batches: u32,
         id: impl Fn(&T) -> Q + Send + Sync + 'static,
     ) -> Self {
-        let face = StoreFace::of(store);
+        let face = StoreFace {
+            forgets: Some(Forgets::behind(u64::from(batches), last_seen)),
+            ..StoreFace::of(store)
+        };
         let id = Arc::new(id);
         let (records, ids) = (ChunkType::of::<T::Chunk>(), ChunkType::keyed::<LastSeen>());
         let find = {

@@ -132,7 +132,8 @@ fn a_snapshot_per_batch() {
     assert_eq!(got, expected);
 
     let empty: Tables<u64, u64> = Tables::default();
-    let test = job()
+    let job = job();
+    let test = job
         .test()
         .given_at(VIEWS, given())
         .service(PAGES, snapshot_per_batch(empty));
