@@ -188,6 +188,6 @@ pub(crate) fn store_of<F: Family>(totals: &Totals, id: &str) -> Vec<(F::Key, F::
 
 /// Names of ports are constants.
 fn known(id: &str) -> &'static str {
-    let names = ["s", "s1", "s2", "w", "w2", "a", "b"];
+    let names = ["s", "t", "s1", "s2", "w", "w2", "a", "b"];
     names.into_iter().find(|name| *name == id).expect("a port of the jobs")
 }

@@ -12,6 +12,7 @@ mod golden;
 mod jobs;
 mod order;
 mod places;
+mod stores;
 
 use std::collections::BTreeMap;
 

@@ -12,7 +12,7 @@ pub(crate) enum Place {
 }
 use Place::{Deviates, Left, Runs};
 
-pub(crate) const JOINS: &str = "joins with a store or a stream";
+pub(crate) const JOINS: &str = "joins with a store or a stream: in `stores`, where no order of event time is needed";
 pub(crate) const CHANGES: &str =
     "what a sum emits with the value before it: in `changes`, where no order of event time is needed";
 
