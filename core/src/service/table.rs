@@ -240,6 +240,7 @@ mod tests {
             ends: &ends,
             at: &at,
             batch: BatchId::MAX,
+            last: Timestamp(i64::MAX),
         };
         let mut out = Vec::new();
         table.look_up(&asked, &mut out).unwrap();
