@@ -82,7 +82,7 @@ fn hybrid() {
 fn bulk() {
     for threads in [1, 4] {
         whole(&Bulk { threads }, STREAMS);
-        whole(&Tables { threads }, [64, 9, 1, 35]);
+        whole(&Tables { threads }, [68, 9, 1, 35]);
     }
 }
 
