@@ -15,7 +15,8 @@ const CALENDAR: u64 = 1 << 63;
 
 /// How long hops are: a fixed time in UTC, or a unit of the calendar in the time zone of the store.
 ///
-/// `keep_*` says how long before its end a window is read by hops of this size; without it, all the way.
+/// `keep_*` says how long before its end a window is read by hops of this size; without it, all the way. Older ones are deleted
+/// as the batch layer goes on: see [`Windows`](super::Windows).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HopSize {
     code: u64,

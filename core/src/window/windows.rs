@@ -15,9 +15,14 @@ const MOST_SIZES: usize = 8;
 /// The hops of a windowed store: their sizes, how long each size is kept, and the time zone of calendar units.
 ///
 /// Any window is the sum of the fewest hops that cover it. Small sizes make windows exact to the minute, large ones make long
-/// windows cheap. A size that is kept for some days serves what lies less than these before a window's end, whenever that is;
-/// a window that begins earlier is rounded to larger hops there, or refused. Hops that serve no window any more are not deleted
-/// yet.
+/// windows cheap. A size that is kept for some days serves what lies less than these before a window's end; a window that begins
+/// earlier is rounded to larger hops there, or refused.
+///
+/// **What is kept is counted from the newest sealed batch.** Hops that no window reads that ends there or later are dropped: from
+/// the next publish of the batch layer on nobody reads them, and they are deleted when runs are merged. A window that ends long
+/// before the newest sealed batch is therefore read from larger hops, or refused. A record that comes so late that its hop of a
+/// size is dropped counts in larger hops only. Where batches are cut by the time of the log and an old stream is read again
+/// today, all of it is old: declare sizes without `keep_*`. Stores that `changes`, `totals` or a scan read keep all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     sizes: &'static [HopSize],

@@ -33,7 +33,7 @@ fn of(runs: Vec<RunFile>) -> StoreGeneration {
     StoreGeneration {
         schema: face().schema(),
         runs,
-        delta: Vec::new(),
+        ..Default::default()
     }
 }
 

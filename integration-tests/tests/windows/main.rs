@@ -4,6 +4,7 @@
 
 mod case;
 mod random;
+mod retention;
 mod world;
 
 use anyhow::{Context, Result, ensure};

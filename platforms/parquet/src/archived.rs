@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rufous_core::{Cut, Error, Frontier, Result, SourcePartition};
+use rufous_core::{Cut, Error, Frontier, Result, SourcePartition, StoreFace};
 use rufous_store_api::{Archive, InputRange};
 
 use crate::history;
@@ -106,6 +106,9 @@ impl BatchRun<'_> {
             };
             manifest.input = read.into_iter().map(range).collect();
             manifest.created_at = now();
+            // What an operator emits follows from the totals that it reads: they stay.
+            let read = |face: &&StoreFace| self.plan.operators().iter().any(|o| o.store_name == face.name);
+            manifest.drop_hops(self.plan.stores().iter().filter(|face| !read(face)));
         }
         Ok(RunPlan {
             pieces,

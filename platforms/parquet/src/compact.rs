@@ -81,7 +81,7 @@ impl BatchRun<'_> {
                 .get(kept(&generation.runs)..)
                 .unwrap_or_default()
                 .to_vec(),
-            delta: Vec::new(),
+            ..StoreGeneration::default()
         };
         let merged = catch(|| merge_runs(self.generations, face, &newest, &reach))
             .map_err(|panicked| nobody(self.plan.job(), &panicked).at(format_args!("store `{}`", face.name)))??;
@@ -184,6 +184,7 @@ mod tests {
                     schema: String::new(),
                     runs: runs(names),
                     delta: runs("d"),
+                    ..StoreGeneration::default()
                 },
             )]
             .into(),

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use rufous_core::{BatchId, Frontier, Reach, Result, SourcePartition, Timestamp};
+use rufous_core::{BatchId, Cut, CutSpec, Frontier, HopSize, Reach, Result, SourcePartition, StoreFace, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Hole;
 use crate::window::Window;
 
-/// The version of [`Manifest`]'s form. Format 1 is frozen: a field more is format 2.
+/// The version of [`Manifest`]'s form that says all but what is dropped. Format 1 is frozen: a field more is format 2.
 pub const MANIFEST_FORMAT: u32 = 1;
+/// The version of a manifest that says which hops are dropped ([`StoreGeneration::dropped`]). One that says none has format 1.
+pub const MANIFEST_FORMAT_DROPPED: u32 = 2;
 
 /// One published generation of all stores of a job, and all that a reader needs. Every field is persisted from the first
 /// version on, used or not; [`window`](Self::window) where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`MANIFEST_FORMAT`].
+    /// [`format_needed`](Self::format_needed).
     pub format: u32,
     /// 0 is genesis (P10); every publish takes the next.
     pub number: u64,
@@ -59,6 +61,18 @@ pub struct StoreGeneration {
     pub runs: Vec<RunFile>,
     /// The runs that this publish added, which share no key; kept for reconcile (P36).
     pub delta: Vec<RunFile>,
+    /// Of a windowed store per size of hops the instant up to which they are gone: hops that end there or before may be left out
+    /// of runs, in part or all of them, and nobody reads them. Not there in format 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, Timestamp>,
+}
+
+impl StoreGeneration {
+    /// [`dropped`](Self::dropped) by size. What is no size was refused when the manifest was read.
+    pub fn dropped_hops(&self) -> Vec<(HopSize, Timestamp)> {
+        let of = |(size, until): (&String, &Timestamp)| Some((HopSize::parse(size).ok()?, *until));
+        self.dropped.iter().filter_map(of).collect()
+    }
 }
 
 /// An immutable sorted file.
@@ -159,6 +173,20 @@ impl Manifest {
                 .collect();
             return Err(all.join("; "));
         }
+        // A rollback goes back, to runs that have them.
+        if self.line == base.line && self.frontier.covers(&base.frontier) {
+            for (name, generation) in &base.stores {
+                let ours = self.stores.get(name).map(|g| &g.dropped);
+                let back = |(size, until): &(&String, &Timestamp)| {
+                    ours.is_some_and(|ours| ours.get(*size).is_none_or(|ours| ours < *until))
+                };
+                if let Some((size, until)) = generation.dropped.iter().find(back) {
+                    return Err(format!(
+                        "store `{name}` would have hops of {size} before {until} again, which are dropped"
+                    ));
+                }
+            }
+        }
         for (namespace, drop) in &base.drop_before {
             if !self.drop_before.get(namespace).is_some_and(|d| d.covers(drop))
                 && self.realtime_namespace.as_ref() == Some(namespace)
@@ -169,12 +197,56 @@ impl Manifest {
         Ok(())
     }
 
+    /// The format that says what this one says.
+    pub fn format_needed(&self) -> u32 {
+        if self.stores.values().all(|g| g.dropped.is_empty()) {
+            MANIFEST_FORMAT
+        } else {
+            MANIFEST_FORMAT_DROPPED
+        }
+    }
+
+    /// Where the newest sealed batch ends, in any partition; `None`: nothing is sealed, or batches have no times.
+    pub fn sealed_until(&self) -> Option<Timestamp> {
+        let of = |(p, cut): (&SourcePartition, &Cut)| {
+            let batcher = CutSpec::batcher_of(self.cut_specs.get(&p.source)?)?;
+            batcher.start_of(cut.batch)
+        };
+        self.frontier.0.iter().filter_map(of).max()
+    }
+
+    /// Says of these stores, which are windowed, which hops nobody may ask for any more: those of sizes that are kept for a time
+    /// which no window reads that ends where the newest sealed batch does, or later. It follows from the frontier alone (and
+    /// from the clock where batches are ahead of it: of a time that has not come nothing is dropped), whatever was merged; what
+    /// is dropped stays dropped.
+    pub fn drop_hops<'a>(&mut self, stores: impl IntoIterator<Item = &'a StoreFace>) {
+        if let Some(sealed) = self.sealed_until().map(|sealed| sealed.min(self.created_at)) {
+            for face in stores {
+                let sizes = face.windows.iter().flat_map(|w| w.sizes());
+                let kept = sizes.filter_map(|size| Some((size, i64::try_from(size.keep_ms()?).ok()?)));
+                for (size, keep) in kept {
+                    let (Some(until), Some(generation)) = (sealed.0.checked_sub(keep), self.stores.get_mut(face.name))
+                    else {
+                        continue;
+                    };
+                    let dropped = generation.dropped.entry(size.to_string()).or_insert(Timestamp(until));
+                    *dropped = Timestamp(until).max(*dropped);
+                }
+            }
+        }
+        self.format = self.format_needed();
+    }
+
     /// How far things are for what a store may forget. Of a bounded input nothing is: it is summed anew.
-    pub fn reach(&self, _store: &str) -> Reach {
+    pub fn reach(&self, store: &str) -> Reach {
         let batches = self.frontier.0.values().map(|cut| cut.batch);
         Reach {
             batch: batches.min().filter(|_| self.realtime_namespace.is_some()),
-            dropped: Vec::new(),
+            dropped: self
+                .stores
+                .get(store)
+                .map(StoreGeneration::dropped_hops)
+                .unwrap_or_default(),
         }
     }
 
@@ -211,5 +283,99 @@ impl Manifest {
             generation.delta.clear();
         }
         manifest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rufous_core::{HopSize, WindowedStore};
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+    const VIEWS: WindowedStore<String, u64> = WindowedStore::new(
+        "views",
+        &[
+            HopSize::minutes(5).keep_hours(2),
+            HopSize::hours(1).keep_days(1),
+            HopSize::days(1),
+        ],
+    );
+
+    fn manifest(batches: &[i64], created_at: i64) -> Manifest {
+        let cut = |batch: &i64| Cut {
+            batch: BatchId(*batch),
+            cut: 0,
+            batch_before: BatchId(*batch - 1),
+        };
+        let cuts = batches.iter().map(cut).zip(0..);
+        Manifest {
+            format: MANIFEST_FORMAT,
+            number: 0,
+            job: "j".into(),
+            line: "l".into(),
+            fingerprint: "f".into(),
+            cut_specs: BTreeMap::from([("s".to_string(), "event 1 hour".to_string())]),
+            realtime_namespace: Some("n".into()),
+            stores: BTreeMap::from([("views".to_string(), StoreGeneration::default())]),
+            frontier: Frontier(cuts.map(|(cut, n)| (SourcePartition::new("s", n), cut)).collect()),
+            drop_before: BTreeMap::new(),
+            holes: Vec::new(),
+            input: Vec::new(),
+            created_at: Timestamp(created_at),
+            covered_until: String::new(),
+            window: None,
+        }
+    }
+
+    fn dropped(m: &Manifest) -> Vec<(String, i64)> {
+        m.stores["views"]
+            .dropped
+            .iter()
+            .map(|(s, t)| (s.clone(), t.0 / HOUR))
+            .collect()
+    }
+
+    /// What is dropped follows from the frontier that is furthest, never goes back, and never runs ahead of the clock.
+    #[test]
+    fn hops_are_dropped_by_the_frontier() {
+        let faces = [StoreFace::windowed(VIEWS)];
+        let spec = CutSpec::new(rufous_core::Clock::Event, rufous_core::Batcher::of_hours(1)).text();
+        let dropping = |batches: &[i64], created_at: i64, before: Option<&Manifest>| {
+            let mut m = manifest(batches, created_at * HOUR);
+            m.cut_specs.insert("s".into(), spec.clone());
+            if let Some(before) = before {
+                m.stores.clone_from(&before.stores);
+            }
+            m.drop_hops(&faces);
+            m
+        };
+        let of = |five: i64, hour: i64| vec![("1h".to_string(), hour), ("5m".to_string(), five)];
+        let first = dropping(&[100, 90], 1_000, None);
+        assert_eq!(first.sealed_until(), Some(Timestamp(100 * HOUR)));
+        assert_eq!((dropped(&first), first.format), (of(98, 76), 2));
+        // On, and back.
+        assert_eq!(dropped(&dropping(&[103], 1_000, Some(&first))), of(101, 79));
+        assert_eq!(dropped(&dropping(&[99], 1_000, Some(&first))), of(98, 76));
+        // Batches that have not come yet by the clock.
+        assert_eq!(dropped(&dropping(&[100_000], 110, None)), of(108, 86));
+        // Nothing is sealed, or batches have no end.
+        for batch in [i64::MIN, i64::MAX] {
+            let m = dropping(&[batch], 1_000, None);
+            assert_eq!((dropped(&m), m.format), (vec![], 1));
+        }
+        // A store that is not named keeps all.
+        let mut m = manifest(&[100], 1_000 * HOUR);
+        m.cut_specs.insert("s".into(), spec.clone());
+        m.drop_hops([]);
+        assert_eq!((dropped(&m), m.format), (vec![], 1));
+        // A later manifest of the line says at least as much; a rollback may say less.
+        let mut next = dropping(&[101], 1_000, Some(&first));
+        next.number = 1;
+        assert_eq!(next.check_follows(&first), Ok(()));
+        next.stores.get_mut("views").unwrap().dropped.remove("5m");
+        assert!(next.check_follows(&first).unwrap_err().contains("hops of 5m before"));
+        next.frontier = manifest(&[80, 80], 0).frontier;
+        assert_eq!(next.check_follows(&first), Ok(()));
     }
 }

@@ -24,7 +24,8 @@ const PENDING_BYTES: usize = 1 << 20;
 /// [`get_partial`](Self::get_partial), which says what.
 ///
 /// All reads fail with: `CorruptData` (gap, misaligned layers, damaged bytes), `Incomplete` (a lost range), `TryAgain` (the
-/// owner is silent, a switch is under way), `InvalidRequest` (the job has never run, the store holds other types).
+/// owner is silent, a switch is under way), `InvalidRequest` (the job has never run, the store holds other types, a key ends with
+/// a hop that was dropped). Scans and lists of a windowed store leave hops out that were dropped.
 #[derive(Clone)]
 pub struct RawStoreClient {
     client: Client,
@@ -249,6 +250,13 @@ impl RawStoreClient {
     /// # Errors
     /// As said at [`RawStoreClient`].
     pub fn top_under(&self, prefix: &[u8], n: usize) -> Result<RawRows> {
+        if self.face.windows.is_some() {
+            return Err(Error::invalid(format!(
+                "store `{}` has hops of several sizes, so its largest keys are those of the largest hops: list the keys of one size \
+                 (`under`), or ask for windows of the keys that count (`Client::windows`, command `window`)",
+                self.face.name
+            )));
+        }
         let (rows, view) = self.read(false, &mut |view| {
             let mut top: Vec<(f64, Vec<u8>, Vec<u8>)> = Vec::new();
             view.scan(prefix, &mut |key, value| {

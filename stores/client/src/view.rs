@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rufous_core::{Error, ErrorKind, Result, SourcePartition, StoreFace};
+use rufous_core::{Error, ErrorKind, Forgetter, HopSize, Reach, Result, SourcePartition, StoreFace, Timestamp};
 use rufous_store_api::{Cell, KeyRange, Manifest, Progress, Snapshot, StoreGeneration};
 
 use crate::answer::{Basis, key_text};
@@ -174,8 +174,12 @@ impl View {
         self.taken.snapshot.as_deref().filter(|_| self.counted.contains(&true))
     }
 
+    fn store(&self) -> Option<&StoreGeneration> {
+        self.manifest.stores.get(self.face.name)
+    }
+
     fn generation(&self) -> Option<&StoreGeneration> {
-        self.manifest.stores.get(self.face.name).filter(|g| !g.runs.is_empty())
+        self.store().filter(|g| !g.runs.is_empty())
     }
 
     /// Whether a cell belongs to the answer: its partition is sound, and the frontier leaves its batch to the realtime layer.
@@ -224,6 +228,33 @@ impl View {
         ))))
     }
 
+    /// Per size up to where hops are gone.
+    pub(crate) fn dropped(&self) -> Vec<(HopSize, Timestamp)> {
+        self.store().map(StoreGeneration::dropped_hops).unwrap_or_default()
+    }
+
+    /// Knows which hops are gone; `None`: none are.
+    fn gone(&self) -> Result<Option<Forgetter>, Fail> {
+        let reach = Reach {
+            batch: None,
+            dropped: self.dropped(),
+        };
+        self.face.forgetter(&reach).map_err(Fail::Final)
+    }
+
+    /// A hop that is gone is no absence: parts of it may be left.
+    fn is_kept(&self, gone: Option<&Forgetter>, key: &[u8]) -> Result<()> {
+        let Some(hop) = gone.and_then(|gone| gone.dropped(key)) else {
+            return Ok(());
+        };
+        Err(Error::invalid(format!(
+            "hop {hop} of key {} was dropped: hops of {} are kept for a time, and the newest sealed batch is further on; ask for \
+             larger hops",
+            key_text(&self.face, key),
+            hop.size()
+        )))
+    }
+
     /// The sums of these keys, in order. A key whose bytes are damaged is an error of its own.
     pub(crate) fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<Sum>, Fail> {
         let cells = match self.realtime() {
@@ -243,18 +274,21 @@ impl View {
         };
         let cells = self.whole_list("realtime", cells, keys.len())?;
         let offline = self.whole_list("offline", offline, keys.len())?;
+        let gone = self.gone()?;
         let mut sums = Vec::with_capacity(keys.len());
         for ((key, offline), cells) in keys.iter().zip(offline).zip(cells) {
             let sum = self
-                .arrange(cells)
+                .is_kept(gone.as_ref(), key)
+                .and_then(|()| self.arrange(cells))
                 .and_then(|cells| self.sum(key, offline.as_deref(), &cells));
             sums.push(sum.map_err(|e| e.at(format_args!("store `{}`", self.face.name))));
         }
         Ok(sums)
     }
 
-    /// Calls `f` with every key that begins with `prefix` and its sum, ascending by key.
+    /// Calls `f` with every key that begins with `prefix` and its sum, ascending by key; not with those of hops that are gone.
     pub(crate) fn scan(&self, prefix: &[u8], f: &mut Visit<'_>) -> Result<(), Fail> {
+        let gone = self.gone()?;
         let mut cells: BTreeMap<Vec<u8>, Vec<Cell>> = BTreeMap::new();
         if let Some(s) = self.realtime() {
             let mut collect = |key: &[u8], cell: Cell| {
@@ -268,6 +302,9 @@ impl View {
         }
         let mut live = cells.into_iter().peekable();
         let mut emit = |key: &[u8], offline: Option<&[u8]>, cells: Vec<Cell>| -> Result<()> {
+            if gone.as_ref().is_some_and(|gone| gone.dropped(key).is_some()) {
+                return Ok(());
+            }
             match self.sum(key, offline, &self.arrange(cells)?)? {
                 Some(value) => f(key, &value),
                 None => Ok(()),

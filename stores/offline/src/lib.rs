@@ -21,11 +21,14 @@
 //!   the answer is.
 //! - A program that meets another number refuses the file by its name and that number, and answers nothing from it.
 //!
-//! A format 2 will have that number in the same place, and a golden directory of its own beside that of format 1. A program
+//! Another format has its number in the same place, and golden files of its own beside those of format 1. A program
 //! that knows both reads both, in one generation and in one log of manifests: what exists is not written anew. It writes
 //! format 2 only where format 1 cannot say what is to be said, so a directory that needs nothing new stays readable by
 //! older programs. An older program stops at the first file of format 2 that it needs. What was published before is whole,
 //! and the newer program can make it current by `rollback`.
+//!
+//! Format 2 exists of manifests alone: it says which hops of a windowed store are dropped (`dropped` of a store, per size of hops
+//! an instant in milliseconds). A job without such stores, or whose hops are kept for ever, has manifests of format 1.
 //!
 //! The realtime state has a number of its own (`rufous-store-rocksdb`): it can be made again from the log, so it may be
 //! migrated.

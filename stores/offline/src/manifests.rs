@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rufous_core::{Error, ErrorKind, Result};
+use rufous_core::{Error, ErrorKind, HopSize, Result};
 use rufous_place::{Local, PROBE, Place, TEMPORARY};
-use rufous_store_api::manifest::MANIFEST_FORMAT;
+use rufous_store_api::manifest::{MANIFEST_FORMAT, MANIFEST_FORMAT_DROPPED};
 use rufous_store_api::{Manifest, ManifestLog, Published};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
@@ -199,18 +199,38 @@ fn decode(name: &str, bytes: &[u8]) -> Result<Manifest> {
         return Err(corrupt("does not fit its checksum".into()));
     }
     let said: Value = serde_json::from_str(body).map_err(no_json)?;
-    if said.get("format").and_then(Value::as_u64) != Some(u64::from(MANIFEST_FORMAT)) {
+    let format = said.get("format").and_then(Value::as_u64);
+    if !format.is_some_and(|f| (u64::from(MANIFEST_FORMAT)..=u64::from(MANIFEST_FORMAT_DROPPED)).contains(&f)) {
         let format = said.get("format").map_or_else(|| "none".into(), Value::to_string);
         return Err(Error::corrupt(format!(
-            "manifest {name} has format {format}, this program knows {MANIFEST_FORMAT}: read it with the program that wrote it"
+            "manifest {name} has format {format}, this program knows {MANIFEST_FORMAT} and {MANIFEST_FORMAT_DROPPED}: read it with \
+             the program that wrote it"
         )));
     }
     let manifest: Manifest = serde_json::from_str(body).map_err(no_json)?;
     let understood = serde_json::to_value(&manifest).map_err(no_json)?;
-    match unknown(&said, &understood) {
-        Some(field) => Err(corrupt(format!("says `{field}`, which this program does not know"))),
-        None => Ok(manifest),
+    if let Some(field) = unknown(&said, &understood) {
+        return Err(corrupt(format!("says `{field}`, which this program does not know")));
     }
+    for (store, generation) in &manifest.stores {
+        if let Some(size) = generation.dropped.keys().find(|size| !is_size(size)) {
+            return Err(corrupt(format!(
+                "says that hops of `{size}` are dropped in store `{store}`, which is no size of hops"
+            )));
+        }
+    }
+    match manifest.format_needed() {
+        needed if needed == manifest.format => Ok(manifest),
+        needed => Err(corrupt(format!(
+            "has format {}, and what it says is of format {needed}",
+            manifest.format
+        ))),
+    }
+}
+
+/// As it is written, not only in another way.
+fn is_size(text: &str) -> bool {
+    HopSize::parse(text).is_ok_and(|size| size.to_string() == text)
 }
 
 impl ManifestLog for Manifests {
@@ -257,10 +277,10 @@ impl ManifestLog for Manifests {
     /// when that one was never there; otherwise when it cannot be written.
     fn publish(&self, manifest: &Manifest) -> Result<Published> {
         let number = manifest.number;
-        if manifest.format != MANIFEST_FORMAT {
-            let format = manifest.format;
+        if manifest.format != manifest.format_needed() {
+            let (format, needed) = (manifest.format, manifest.format_needed());
             return Err(Error::bug(format!(
-                "manifest {number} has format {format}, this program writes {MANIFEST_FORMAT}"
+                "manifest {number} has format {format}, and what it says is of format {needed}"
             )));
         }
         let base = match number.checked_sub(1) {

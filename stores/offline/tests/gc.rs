@@ -28,6 +28,7 @@ fn manifest(number: u64, runs: &[RunFile], delta: &[RunFile]) -> Manifest {
         schema: face().schema(),
         runs: runs.to_vec(),
         delta: delta.to_vec(),
+        ..Default::default()
     };
     Manifest {
         format: 1,

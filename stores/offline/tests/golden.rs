@@ -125,6 +125,7 @@ fn a_manifest() {
         schema: "text -> u64".into(),
         runs: vec![run.clone()],
         delta: vec![run],
+        ..Default::default()
     };
     let manifest = Manifest {
         format: 1,
@@ -170,5 +171,84 @@ fn a_manifest() {
         Manifests::new(dir.path()).newest(0).unwrap(),
         Some(manifest),
         "what is read"
+    );
+}
+
+/// Format 2: what of a windowed store is dropped. Without it the same manifest has format 1, as before.
+#[test]
+fn a_manifest_that_says_what_is_dropped() {
+    let views = StoreGeneration {
+        schema: "(text,hop) in hops 5m,1h,1d -> u64".into(),
+        dropped: BTreeMap::from([
+            ("1h".to_string(), Timestamp(1_699_999_200_000)),
+            ("5m".to_string(), Timestamp(1_699_827_200_000)),
+        ]),
+        ..Default::default()
+    };
+    let mut manifest = Manifest {
+        format: 2,
+        number: 0,
+        job: "views".into(),
+        line: "l".into(),
+        fingerprint: "f".into(),
+        cut_specs: BTreeMap::new(),
+        realtime_namespace: Some("n".into()),
+        stores: BTreeMap::from([
+            ("views".to_string(), views),
+            ("words".to_string(), StoreGeneration::default()),
+        ]),
+        frontier: Frontier::default(),
+        drop_before: BTreeMap::new(),
+        holes: Vec::new(),
+        input: Vec::new(),
+        created_at: Timestamp(1_700_000_000_000),
+        covered_until: "2023-11-14T22".into(),
+        window: None,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let log = Manifests::new(dir.path().join("written"));
+    assert_eq!(log.publish(&manifest).unwrap(), Published::Done);
+    let golden = include_str!("golden/manifest-2.json");
+    let written = std::fs::read_to_string(dir.path().join("written/0.json")).unwrap();
+    assert_eq!(written, golden, "what is written");
+    std::fs::write(dir.path().join("0.json"), golden).unwrap();
+    let log = Manifests::new(dir.path());
+    assert_eq!(log.newest(0).unwrap().as_ref(), Some(&manifest), "what is read");
+    // The number is that of what is said: an older program stops at what it does not know, and at nothing else.
+    for (from, to, why) in [
+        (
+            "\"format\": 2",
+            "\"format\": 1",
+            "has format 1, and what it says is of format 2",
+        ),
+        (
+            "\"format\": 2",
+            "\"format\": 3",
+            "has format 3, this program knows 1 and 2",
+        ),
+        (
+            "\"5m\"",
+            "\"300s\"",
+            "`300s` are dropped in store `views`, which is no size",
+        ),
+        (
+            "\"5m\"",
+            "\"soon\"",
+            "`soon` are dropped in store `views`, which is no size",
+        ),
+    ] {
+        let (body, _) = golden.rsplit_once("xxh3 ").unwrap();
+        let body = body.replacen(from, to, 1);
+        let sum = xxhash_rust::xxh3::xxh3_64(body.as_bytes());
+        std::fs::write(dir.path().join("0.json"), format!("{body}xxh3 {sum:016x}\n")).unwrap();
+        let e = log.newest(0).unwrap_err().to_string();
+        assert!(e.contains(why) && e.contains("0.json"), "{e}");
+    }
+    manifest.format = 1;
+    assert!(Manifests::new(dir.path().join("other")).publish(&manifest).is_err());
+    manifest.stores.get_mut("views").unwrap().dropped.clear();
+    assert_eq!(
+        Manifests::new(dir.path().join("other")).publish(&manifest).unwrap(),
+        Published::Done
     );
 }

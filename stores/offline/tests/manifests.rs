@@ -135,7 +135,12 @@ fn what_is_not_known_is_not_skipped() {
     let good = std::fs::read_to_string(&path).unwrap();
     let body = &good[..good.rfind("xxh3 ").unwrap()];
     for (from, to, why) in [
-        ("\"format\": 1", "\"format\": 2", "format 2"),
+        ("\"format\": 1", "\"format\": 3", "format 3"),
+        (
+            "\"format\": 1",
+            "\"format\": 2",
+            "has format 2, and what it says is of format 1",
+        ),
         ("\"format\": 1,", "", "format none"),
         ("\"number\": 0", "\"number\": 1", "number 1"),
         ("\"job\"", "\"colour\": 3, \"job\"", "colour"),

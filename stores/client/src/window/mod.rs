@@ -26,7 +26,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rufous_core::{Batcher, CutSpec, Error, Grid, HopSize, Result, StoreFace, Timestamp};
+use rufous_core::{Error, Grid, HopSize, Result, StoreFace, Timestamp};
 use rufous_store_api::Manifest;
 use serde_json::{Value, json};
 
@@ -135,13 +135,7 @@ fn now() -> Timestamp {
 
 /// Where the newest sealed batch ends.
 fn sealed(m: &Manifest) -> Result<Timestamp> {
-    let mut newest = None;
-    for (p, cut) in &m.frontier.0 {
-        let batcher = m.cut_specs.get(&p.source).and_then(|text| CutSpec::batcher_of(text));
-        let start = |b: Batcher| b.start_of(cut.batch);
-        newest = newest.max(batcher.and_then(start));
-    }
-    newest.ok_or_else(|| {
+    m.sealed_until().ok_or_else(|| {
         Error::invalid(
             "a window that ends with the newest sealed batch: nothing is sealed yet, or its batches have no times; give an instant, \
              or let it end now",

@@ -142,6 +142,7 @@ impl RawWindowClient {
     fn plan(&self, asked: &Asked<'_>, keys: usize, view: &View) -> Result<Vec<Planned>> {
         let refuse = |why: String| Err(Error::invalid(why));
         let spans = self.spans(asked, view)?;
+        let dropped = view.dropped();
         if spans.len().saturating_mul(keys) > MOST_WINDOWS {
             return refuse(format!(
                 "{} windows of {keys} keys are asked for; ask for at most {MOST_WINDOWS} at once",
@@ -150,7 +151,7 @@ impl RawWindowClient {
         }
         let (mut planned, mut hops) = (Vec::with_capacity(spans.len()), 0);
         for (asked, aligned) in spans {
-            let cover = self.grid.cover(asked.clone(), &[])?;
+            let cover = self.grid.cover(asked.clone(), &dropped)?;
             if aligned && cover.covered != asked {
                 return refuse(format!(
                     "the window {} to {} does not begin and end with hops: the nearest around it is {} to {}",

@@ -150,7 +150,7 @@ impl World {
         let generation = StoreGeneration {
             schema: face.schema(),
             runs: vec![run],
-            delta: Vec::new(),
+            ..Default::default()
         };
         m.stores.insert(face.name.into(), generation);
         s.files.insert(path, values);
