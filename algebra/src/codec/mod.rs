@@ -23,7 +23,7 @@ pub use form::{Form, HashId};
 pub use number::{canonical_bits, put_varint, take, take_varint, unzigzag, zigzag};
 pub use part::{decode_part, merge_parts, nothing_left, put_framed, put_part, put_part_bytes, take_part, width_of_two};
 pub use schema::schema_reads;
-pub use sum::{Merge, merge_bytes, merge_decoded, sum_bytes};
+pub use sum::{AddAll, Merge, merge_bytes, merge_decoded, sum_bytes};
 
 /// A value that a store can keep.
 ///
@@ -44,6 +44,12 @@ pub trait Codec: Sized {
     /// **Law:** where [`Semigroup::BY_PARTS`](crate::Semigroup::BY_PARTS) holds as well, `MERGE(a, b)` appends the encoding of
     /// the sum of `a` and `b`. Bytes that are no value are an error or lead to bytes that are none, never a panic.
     const MERGE: Option<Merge> = None;
+
+    /// Adds many encodings to a value at once, where that is quicker than to decode each. `None`: there is no such way.
+    ///
+    /// **Law:** only of types whose sums commute. `ADD_ALL(v, parts)` leaves the sum of `v` and of all parts in `v`; it fails where
+    /// one of them cannot be decoded, and says `false` where it did nothing.
+    const ADD_ALL: Option<AddAll<Self>> = None;
 
     /// Appends the canonical bytes.
     fn encode(&self, out: &mut Vec<u8>);

@@ -6,6 +6,9 @@ use crate::semigroup::Semigroup;
 /// Appends the encoding of the sum of two encodings.
 pub type Merge = fn(&[u8], &[u8], &mut Vec<u8>) -> Result<(), DecodeError>;
 
+/// Adds encodings to a value; `false`: nothing was done.
+pub type AddAll<V> = fn(&mut V, &[&[u8]]) -> Result<bool, DecodeError>;
+
 /// A [`Codec::MERGE`] that decodes: for types whose sum cannot be seen in the bytes. What holds such a value can then still
 /// merge its other parts undecoded.
 ///
@@ -72,12 +75,23 @@ pub fn sum_bytes<V: Semigroup + Codec>(
         out.extend_from_slice(&sum);
         return Ok(true);
     }
-    let mut rest = head.into_iter().chain(next).chain(parts).map(V::decode);
+    let mut rest = head.into_iter().chain(next).chain(parts);
+    let mut some = Vec::new();
     let mut values = Vec::new();
     let mut sum: Option<V> = None;
     loop {
-        for value in rest.by_ref().take(BULK) {
-            values.push(value?);
+        some.clear();
+        // A few make a sum that the others may be added to.
+        let n = if V::ADD_ALL.is_some() && sum.is_none() { FEW } else { BULK };
+        some.extend(rest.by_ref().take(n));
+        if let (Some(add_all), Some(sum)) = (V::ADD_ALL, &mut sum)
+            && !some.is_empty()
+            && add_all(sum, &some)?
+        {
+            continue;
+        }
+        for part in &some {
+            values.push(V::decode(part)?);
         }
         if values.is_empty() {
             break;

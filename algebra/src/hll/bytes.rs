@@ -20,24 +20,28 @@
 
 use serde_json::{Value, json};
 
+use super::add::add_all;
 use super::hash::ItemHash;
 use super::tokens::{Tokens, merge_sorted};
 use super::{HyperLogLog, SLOT_BITS, State, Token};
-use crate::codec::{BitReader, BitWriter, Codec, DecodeError, Form, Merge, merge_decoded, put_varint, take_varint};
+use crate::codec::{
+    AddAll, BitReader, BitWriter, Codec, DecodeError, Form, Merge, merge_decoded, put_varint, take_varint,
+};
 
-const LIST: u8 = 0;
-const PACKED: u8 = 1;
-const DENSE: u8 = 2;
+pub(super) const LIST: u8 = 0;
+pub(super) const PACKED: u8 = 1;
+pub(super) const DENSE: u8 = 2;
 
 /// With more tokens than this, packed ones are shorter by enough to be worth the time.
 const MAX_LIST: usize = 16;
 
-const fn form<H: ItemHash>() -> Form {
+pub(super) const fn form<H: ItemHash>() -> Form {
     Form::new("hll", 1, H::ID)
 }
 
 impl<const P: u8, H: ItemHash> Codec for HyperLogLog<P, H> {
     const MERGE: Option<Merge> = Some(merge::<P, H>);
+    const ADD_ALL: Option<AddAll<Self>> = Some(add_all::<P, H>);
 
     fn encode(&self, out: &mut Vec<u8>) {
         match &self.state {
@@ -94,13 +98,13 @@ fn encode_tokens<H: ItemHash>(tokens: &[Token], out: &mut Vec<u8>) {
 }
 
 /// The low bits of a gap between two of `n` slots, so that the rest is 0 for about half of them.
-fn rice_bits(n: usize) -> u32 {
+pub(super) fn rice_bits(n: usize) -> u32 {
     // 2^26 ln 2
     (46_516_319 / n.max(1)).max(1).ilog2()
 }
 
 /// The tokens of a sparse sketch as they are read, checked: ascending, in range, and nothing behind the last.
-enum Reader<'a> {
+pub(super) enum Reader<'a> {
     List {
         bytes: &'a [u8],
         next: u32,
@@ -121,7 +125,7 @@ fn rank_error(rank: u64, highest: u8) -> DecodeError {
 impl Reader<'_> {
     /// The next token; `None` behind the last.
     #[inline]
-    fn next<H: ItemHash>(&mut self) -> Result<Option<Token>, DecodeError> {
+    pub(super) fn next<H: ItemHash>(&mut self) -> Result<Option<Token>, DecodeError> {
         match self {
             Self::List { bytes, next } => {
                 let Some((token, rest)) = bytes.split_first_chunk::<4>() else {
@@ -169,7 +173,7 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
     };
 
     /// How many tokens follow in these bytes of a mode, and what reads them.
-    fn reader(mode: u8, mut bytes: &[u8]) -> Result<(usize, Reader<'_>), DecodeError> {
+    pub(super) fn reader(mode: u8, bytes: &[u8]) -> Result<(usize, Reader<'_>), DecodeError> {
         if mode == LIST {
             let n = bytes.len() / 4;
             if !bytes.len().is_multiple_of(4) || n > Self::LIST_TOKENS {
@@ -184,6 +188,12 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
         if mode != PACKED {
             return Err(form::<H>().unknown_mode(mode));
         }
+        let (n, bytes) = Self::count(bytes)?;
+        Ok((n, Self::packed(BitReader::new(bytes), n, rice_bits(n), 0)))
+    }
+
+    /// How many packed tokens there are, and their bits.
+    pub(super) fn count(mut bytes: &[u8]) -> Result<(usize, &[u8]), DecodeError> {
         let count = take_varint(&mut bytes)?;
         let n = usize::try_from(count).unwrap_or(usize::MAX);
         if n <= MAX_LIST || n > Self::MAX_TOKENS {
@@ -193,21 +203,16 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
                 Self::MAX_TOKENS
             )));
         }
-        let k = rice_bits(n);
         // The count is only a claim: no more memory than the bits can fill.
-        if bytes.len() * 8 < n * (k as usize + 2) {
+        if bytes.len() * 8 < n * (rice_bits(n) as usize + 2) {
             return Err(DecodeError::new(format!("{n} packed hll tokens are cut short")));
         }
-        let bits = BitReader::new(bytes);
-        Ok((
-            n,
-            Reader::Packed {
-                bits,
-                left: n,
-                k,
-                next: 0,
-            },
-        ))
+        Ok((n, bytes))
+    }
+
+    /// What reads so many packed tokens.
+    pub(super) fn packed(bits: BitReader<'_>, left: usize, k: u32, next: u64) -> Reader<'_> {
+        Reader::Packed { bits, left, k, next }
     }
 
     fn decode_tokens(mode: u8, bytes: &[u8]) -> Result<Tokens, DecodeError> {
@@ -225,7 +230,7 @@ impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
         Ok(tokens)
     }
 
-    fn decode_registers(bytes: &[u8]) -> Result<Box<[u8]>, DecodeError> {
+    pub(super) fn decode_registers(bytes: &[u8]) -> Result<Box<[u8]>, DecodeError> {
         if bytes.len() != Self::REGISTERS / 4 * 3 {
             return Err(DecodeError::new(format!(
                 "{} bytes of hll registers, not {}",

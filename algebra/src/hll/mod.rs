@@ -34,6 +34,7 @@
 //! assert_eq!(all_at_once.to_bytes(), monday.to_bytes());
 //! ```
 
+mod add;
 #[cfg(feature = "datasketches")]
 mod apache;
 mod bytes;

@@ -1,0 +1,223 @@
+//! Encodings added to registers as they are read: a window over months of sketches is one pass over their bits.
+
+use super::bytes::{DENSE, LIST, PACKED, form, rice_bits};
+use super::hash::ItemHash;
+use super::{HyperLogLog, SLOT_BITS, State, Token, raise};
+use crate::codec::{BitReader, DecodeError};
+
+/// Packed tokens are read from so many sketches side by side: each one is a chain of dependent shifts, and two of them overlap.
+const LANES: usize = 2;
+/// Bits that are surely at hand after a refill.
+const READY: u32 = 56;
+
+/// Packed tokens that are being read.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    /// The next byte that is not in `bits`.
+    at: usize,
+    bits: u64,
+    /// How many of `bits` count; what is above them is what comes next.
+    ready: u32,
+    /// Tokens that are left.
+    left: usize,
+    k: u32,
+    /// The least slot of the next token.
+    next: u64,
+}
+
+impl Cursor<'_> {
+    /// So many tokens can be read before a look at the ends: each takes at most 7 bytes.
+    #[inline]
+    fn sure(&self) -> usize {
+        self.left.min(self.bytes.len().saturating_sub(self.at + 8) / 7)
+    }
+
+    /// The next token; `None`: it is longer than what is at hand, or wrong, and nothing was taken.
+    #[inline]
+    fn next(&mut self, highest: u8) -> Option<Token> {
+        let (word, _) = self.bytes.get(self.at..)?.split_first_chunk::<8>()?;
+        self.bits |= u64::from_le_bytes(*word) << self.ready;
+        self.at += ((63 - self.ready) >> 3) as usize;
+        self.ready |= READY;
+        let high = self.bits.trailing_zeros();
+        // Not a shift by 64, which is none.
+        let behind = self.bits >> (high & 63) >> 1;
+        let low = behind & ((1 << self.k) - 1);
+        let tail = behind >> self.k;
+        let zeros = tail.trailing_zeros();
+        let taken = high + 1 + self.k + zeros + 1;
+        let slot = self.next.wrapping_add(u64::from(high) << self.k | low);
+        if taken > READY || slot >> SLOT_BITS != 0 || zeros >= u32::from(highest) {
+            return None;
+        }
+        self.bits = tail >> zeros >> 1;
+        self.ready -= taken;
+        self.left -= 1;
+        self.next = slot + 1;
+        Some(Token::new(slot as u32, zeros as u8 + 1))
+    }
+
+    /// Reads what is left, to the end, with all checks.
+    fn finish<const P: u8, H: ItemHash>(mut self, registers: &mut [u8]) -> Result<(), DecodeError> {
+        while self.sure() > 0
+            && let Some(token) = self.next(H::MAX_RANK)
+        {
+            raise(registers, token);
+        }
+        let taken = self.at * 8 - self.ready as usize;
+        let mut bits = BitReader::new(self.bytes.get(taken / 8..).unwrap_or_default());
+        bits.take(taken as u32 % 8)?;
+        let mut reader = HyperLogLog::<P, H>::packed(bits, self.left, self.k, self.next);
+        while let Some(token) = reader.next::<H>()? {
+            raise(registers, token);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the tokens of sketches side by side, as far as all of them go.
+fn side_by_side<H: ItemHash>(cursors: &mut [Cursor<'_>; LANES], registers: &mut [u8]) {
+    loop {
+        let sure = cursors.iter().map(Cursor::sure).min().unwrap_or(0);
+        if sure == 0 {
+            return;
+        }
+        for _ in 0..sure {
+            for cursor in cursors.iter_mut() {
+                let Some(token) = cursor.next(H::MAX_RANK) else { return };
+                raise(registers, token);
+            }
+        }
+    }
+}
+
+/// A [`Codec::ADD_ALL`](crate::Codec::ADD_ALL), of sketches that are dense.
+pub(super) fn add_all<const P: u8, H: ItemHash>(
+    sum: &mut HyperLogLog<P, H>,
+    parts: &[&[u8]],
+) -> Result<bool, DecodeError> {
+    let State::Dense(registers) = &mut sum.state else {
+        return Ok(false);
+    };
+    let mut waiting: Option<Cursor<'_>> = None;
+    for part in parts {
+        let (mode, rest) = form::<H>().split(part)?;
+        match mode {
+            DENSE => {
+                let theirs = HyperLogLog::<P, H>::decode_registers(rest)?;
+                registers.iter_mut().zip(theirs).for_each(|(a, b)| *a = (*a).max(b));
+            }
+            PACKED => {
+                let (left, bytes) = HyperLogLog::<P, H>::count(rest)?;
+                let cursor = Cursor {
+                    bytes,
+                    at: 0,
+                    bits: 0,
+                    ready: 0,
+                    left,
+                    k: rice_bits(left),
+                    next: 0,
+                };
+                waiting = match waiting {
+                    None => Some(cursor),
+                    Some(other) => {
+                        let mut both = [other, cursor];
+                        side_by_side::<H>(&mut both, registers);
+                        for cursor in both {
+                            cursor.finish::<P, H>(registers)?;
+                        }
+                        None
+                    }
+                };
+            }
+            LIST => {
+                let (_, mut reader) = HyperLogLog::<P, H>::reader(LIST, rest)?;
+                while let Some(token) = reader.next::<H>()? {
+                    raise(registers, token);
+                }
+            }
+            other => return Err(form::<H>().unknown_mode(other)),
+        }
+    }
+    match waiting {
+        Some(cursor) => cursor.finish::<P, H>(registers).map(|()| true),
+        None => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Hll;
+    use super::*;
+    use crate::codec::{Codec, sum_bytes};
+    use crate::semigroup::{Monoid, Semigroup};
+
+    fn sketch<const P: u8>(seed: u64, n: u64) -> Hll<P> {
+        let mut sketch = Hll::<P>::zero();
+        (0..n).for_each(|i| sketch.insert(&(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i * i * 7919 + i))));
+        sketch
+    }
+
+    fn sizes(seed: u64) -> u64 {
+        [0, 1, 15, 16, 17, 18, 40, 100, 600, 700, 767, 768, 769, 2_000, 20_000][(seed as usize * 7) % 15]
+    }
+
+    /// The sum of encodings is the encoding of the sum, whatever comes beside what.
+    #[test]
+    fn as_decoded() {
+        fn check<const P: u8>() {
+            for len in [5, 63, 64, 65, 130, 200] {
+                let sketches: Vec<Hll<P>> = (0..len).map(|i| sketch(i, sizes(i))).collect();
+                let mut sum = Hll::<P>::zero();
+                sketches.iter().for_each(|s| sum.combine(s));
+                let bytes: Vec<Vec<u8>> = sketches.iter().map(Codec::to_bytes).collect();
+                let mut out = Vec::new();
+                assert_eq!(
+                    sum_bytes::<Hll<P>>(&mut bytes.iter().map(Vec::as_slice), &mut out),
+                    Ok(true)
+                );
+                assert_eq!(out, sum.to_bytes());
+            }
+        }
+        check::<4>();
+        check::<12>();
+        check::<14>();
+    }
+
+    /// Every single changed bit, and every cut: refused where decoding refuses, the same sum where it does not.
+    #[test]
+    fn damage_is_found_as_when_decoded() {
+        const TOKENS: u64 = 120;
+        let dense = sketch::<12>(1, 20_000);
+        let whole = sketch::<12>(2, TOKENS).to_bytes();
+        let other = sketch::<12>(3, 600).to_bytes();
+        let check = |bytes: &[u8]| {
+            let plain = Hll::<12>::decode(bytes).map(|s| {
+                let mut sum = dense.clone();
+                sum.combine(&s);
+                sum
+            });
+            let mut alone = dense.clone();
+            let said = add_all(&mut alone, &[bytes]);
+            assert_eq!(said.as_ref().err(), plain.as_ref().err());
+            for parts in [[bytes, &other], [&other[..], bytes]] {
+                let mut sum = dense.clone();
+                let said = add_all(&mut sum, &parts);
+                assert_eq!(said.is_ok(), plain.is_ok());
+            }
+            if let Ok(plain) = plain {
+                assert_eq!(alone, plain);
+            }
+        };
+        check(&whole);
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            check(&bytes);
+        }
+        for len in 0..whole.len() {
+            check(&whole[..len]);
+        }
+        check(&[whole.as_slice(), &[0]].concat());
+    }
+}
