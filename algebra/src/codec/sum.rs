@@ -82,7 +82,11 @@ pub fn sum_bytes<V: Semigroup + Codec>(
     loop {
         some.clear();
         // A few make a sum that the others may be added to.
-        let n = if V::ADD_ALL.is_some() && sum.is_none() { FEW } else { BULK };
+        let n = if V::ADD_ALL.is_some() && sum.is_none() {
+            FEW
+        } else {
+            BULK
+        };
         some.extend(rest.by_ref().take(n));
         if let (Some(add_all), Some(sum)) = (V::ADD_ALL, &mut sum)
             && !some.is_empty()

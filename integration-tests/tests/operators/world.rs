@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rufous::client::{Basis, Client, ClientParts};
+use rufous::core::producer::LastSeen;
 use rufous::core::{BatchId, ErrorKind, Format, Frontier, Plan};
 use rufous::prelude::*;
 use rufous::realtime::{BoundLog, Stream, StreamOptions};
@@ -28,6 +29,12 @@ const RUNNING: Store<String, i64> = Store::new("running");
 const TRACE: Store<(String, i64), i64> = Store::new("trace");
 const TIMES: Store<String, u64> = Store::new("times");
 const WITH: Store<u64, i64> = Store::new("with");
+const WAS: Store<(String, i64), i64> = Store::new("was");
+const IDS: Store<(u32, String), LastSeen> = Store::new("ids");
+const ONCE: Store<String, i64> = Store::new("once");
+
+/// Batches for which ids are remembered.
+pub(crate) const REMEMBERED: u32 = 2;
 
 pub(crate) fn job() -> Job {
     let pairs = LINES
@@ -44,11 +51,26 @@ pub(crate) fn job() -> Job {
         .keyed_pairs(|key: &String, total, out| out.emit((key.as_str(), *total), 1))
         .sum_by_key(TRACE);
     let with = pairs
+        .clone()
         .map_values(|_| 1)
         .sum_by_key(TIMES)
         .totals(|_, n, out| out.emit(*n, 1))
         .sum_by_key(WITH);
-    Job::new("operators", (trace, with))
+    // What was known of the key as of the record's time.
+    let was = pairs
+        .left_join(RUNNING.as_service())
+        .keyed_pairs(|key: &String, (_, was), out| out.emit((key.as_str(), was.unwrap_or(i64::MIN)), 1))
+        .sum_by_key(WAS);
+    let once = LINES
+        .read()
+        .dedupe_by(IDS, REMEMBERED, |line| line.to_string())
+        .keyed(|line, out| {
+            if let Some((key, _)) = line.split_once(' ') {
+                out.emit(key, 1);
+            }
+        })
+        .sum_by_key(ONCE);
+    Job::new("operators", (trace, with, was, once))
 }
 
 pub(crate) struct World {
@@ -423,6 +445,14 @@ impl World {
             got.trace
                 .insert(rufous::core::key::decode_all(&k).map_err(key)?, number(&v)?);
         }
+        for (k, v) in rows(WAS.name())?.0 {
+            got.was
+                .insert(rufous::core::key::decode_all(&k).map_err(key)?, number(&v)?);
+        }
+        for (k, v) in rows(ONCE.name())?.0 {
+            got.once
+                .insert(rufous::core::key::decode_all(&k).map_err(key)?, number(&v)?);
+        }
         let (with, basis) = rows(WITH.name())?;
         for (k, v) in with {
             let n = number(&v)?;
@@ -449,10 +479,14 @@ impl World {
             .map(|k| format!("{k:?}: {:?}, should be {:?}", got.trace.get(k), expected.trace.get(k)))
             .collect();
         bail!(
-            "emitted: {}; with: {:?}, should be {:?}",
+            "emitted: {}; with: {:?}, should be {:?}; was: {:?}, should be {:?}; once: {:?}, should be {:?}",
             wrong.join("; "),
             got.with,
-            expected.with
+            expected.with,
+            got.was,
+            expected.was,
+            got.once,
+            expected.once
         )
     }
 

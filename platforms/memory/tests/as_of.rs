@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use rufous_algebra::Max;
 use rufous_core::producer::{Buffer, LastSeen};
 use rufous_core::{ErrorKind, Job, KeyedProducer, Source, Store, Timestamp};
 use rufous_platform_memory::{JobTest, Memory};
@@ -329,4 +330,29 @@ fn no_time_no_join() {
     let job = Job::new("no-time", (joined, pairs().sum_by_key(TOTALS)));
     let e = job.run_on(&Memory::new().source(PLAIN, ["a", "b"])).err().unwrap();
     assert!(e.to_string().contains("say `.timed_by(..)` of its source"), "{e}");
+}
+
+/// A store that absorbs records is joined like one that adds values; several joins of one store share its versions.
+#[test]
+fn a_store_that_absorbs() {
+    const LARGEST: Store<u64, Max<i64>> = Store::new("largest");
+    let pairs = || {
+        EVENTS
+            .read()
+            .keyed(|line, out| out.emit(number(line, 2) as u64, number(line, 3)))
+    };
+    let was = |joined: KeyedProducer<u64, (i64, Max<i64>)>| {
+        joined.keyed_pairs(|&key, (value, was), out| out.emit((key, *value, was.get().copied().unwrap_or(NOTHING)), 1))
+    };
+    let twice = was(pairs().join(LARGEST.as_service()))
+        .merge(was(pairs().filter_values(|v| *v > 3).join(LARGEST.as_service())))
+        .sum_by_key(FOUND);
+    let job = Job::new("absorbs", (pairs().aggregate_by_key(LARGEST), twice));
+    let lines = [(1, 5), (2, 3), (3, 9), (4, 4)];
+    let given = lines.map(|(hour, value)| (Timestamp(hour * HOUR), format!("{} 0 7 {value}", hour * HOUR)));
+    let run = job.test().given_at(EVENTS, given).every_split().unwrap();
+    let got: BTreeMap<_, _> = run.all(FOUND).into_iter().collect();
+    // The first finds nothing and is left out; 9 and 4 are more than 3.
+    assert_eq!(got, BTreeMap::from([((7, 3, 5), 1), ((7, 9, 5), 2), ((7, 4, 9), 2)]));
+    assert_eq!(job.plan().unwrap().stores().len(), 3);
 }
