@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rufous_core::{BatchId, Cut, CutSpec, Frontier, HopSize, Reach, Result, SourcePartition, StoreFace, Timestamp};
+use rufous_core::{
+    BatchId, Cut, CutSpec, Frontier, Hop, HopSize, Reach, Result, SourcePartition, StoreFace, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Hole;
@@ -72,6 +74,21 @@ impl StoreGeneration {
     pub fn dropped_hops(&self) -> Vec<(HopSize, Timestamp)> {
         let of = |(size, until): (&String, &Timestamp)| Some((HopSize::parse(size).ok()?, *until));
         self.dropped.iter().filter_map(of).collect()
+    }
+
+    /// The hop of a key if it may be gone: for readers that do not know the hops of the store, nor the time zone of units of the
+    /// calendar, of which all count.
+    pub fn may_be_dropped(&self, key: &[u8]) -> Option<Hop> {
+        if self.dropped.is_empty() {
+            return None;
+        }
+        let hop = Hop::of_key(key)?;
+        let until = self.dropped.get(&hop.size().to_string())?;
+        let end = hop.size().fixed_ms().and_then(|ms| {
+            let next = hop.number().checked_add(1)?;
+            next.checked_mul(i64::try_from(ms).ok()?)
+        });
+        end.is_none_or(|end| end <= until.0).then_some(hop)
     }
 }
 
@@ -354,6 +371,19 @@ mod tests {
         let first = dropping(&[100, 90], 1_000, None);
         assert_eq!(first.sealed_until(), Some(Timestamp(100 * HOUR)));
         assert_eq!((dropped(&first), first.format), (of(98, 76), 2));
+        // A reader that knows no zone: of the first size up to the edge, of the last nothing.
+        for (size, minute, gone) in [
+            (300_000, 98 * 60 - 5, true),
+            (300_000, 98 * 60, false),
+            (3_600_000, 75 * 60, true),
+            (3_600_000, 76 * 60, false),
+            (86_400_000, 0, false),
+            (60_000, 0, false),
+        ] {
+            let hop = Hop::from(rufous_core::TimeBucket::of(size, Timestamp(minute * 60_000)));
+            let key = rufous_core::key::to_bytes(&("k", hop));
+            assert_eq!(first.stores["views"].may_be_dropped(&key).is_some(), gone, "{hop}");
+        }
         // On, and back.
         assert_eq!(dropped(&dropping(&[103], 1_000, Some(&first))), of(101, 79));
         assert_eq!(dropped(&dropping(&[99], 1_000, Some(&first))), of(98, 76));

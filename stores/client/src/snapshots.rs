@@ -58,6 +58,12 @@ impl<K: Key, V: Semigroup + Codec> Snapshots<K, V> for GenerationsOf<K, V> {
         let mut asked: Vec<(Vec<u8>, usize)> = keys.iter().map(key::to_bytes).zip(0..).collect();
         asked.sort_unstable();
         let bytes: Vec<Vec<u8>> = asked.iter().map(|(key, _)| key.clone()).collect();
+        if let Some(hop) = bytes.iter().find_map(|key| generation.may_be_dropped(key)) {
+            return Err(Error::invalid(format!(
+                "store `{}`: hop {hop} was dropped, or may have been: look up hops of sizes that are kept for ever",
+                self.face.name
+            )));
+        }
         let found = self.generations.get(&self.face, generation, &bytes)?;
         let mut values: Vec<Option<V>> = keys.iter().map(|_| None).collect();
         for ((_, at), value) in asked.iter().zip(found) {
