@@ -98,7 +98,7 @@ fn own() {
     let store = Job::new("store", (joined, keyed(ROWS).sum_by_key(TOTALS)));
     let once = LINES
         .read()
-        .dedupe_by(IDS, 24, |line| key(line))
+        .dedupe_by(IDS, 24, key)
         .keyed(|line, out| out.emit(key(line) % 16, 1_u64));
     let once = Job::new("once", once.sum_by_key(COUNTS));
     let kept = keyed(LINES)
