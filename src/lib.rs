@@ -57,7 +57,7 @@ pub use rufous_algebra::{
 pub use rufous_core::{
     Anywhere, AsKey, BatchId, Batcher, COUNTERS, Clock, Counter, Csv, DeltaProducer, Either, Error, ErrorKind, Format,
     Hop, HopSize, InOrder, Job, Key, KeyOf, KeyedOut, KeyedProducer, KeysOut, Message, Out, Producer, Record, Result,
-    Service, Sink, Source, Store, Summed, Text, TimeBucket, Timestamp, WindowedStore, Written, service,
+    Service, Sink, Source, Store, Summed, Text, TimeBucket, Timestamp, WindowedStore, Written, service, sink,
 };
 pub use rufous_derive::{Codec, Group, Key, Monoid, Record, Semigroup};
 pub use rufous_platform_memory::{Concurrent, JobTest, Memory, Totals};

@@ -55,6 +55,7 @@ pub mod producer;
 pub mod record;
 pub mod rules;
 pub mod service;
+pub mod sink;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
@@ -67,7 +68,8 @@ pub use columns::{Column, ColumnBatch, ColumnData};
 pub use data::{AnyChunk, Chunk, Data, KeyedChunk, TextChunk};
 pub use decode::{BadRecord, Format, SourceDecoder, SourceRecord};
 pub use erased::{
-    ChunkMeta, Delta, Deltas, Executor, KeyedOut, KeysOut, OperatorState, Origin, Origins, Out, Waiting, Wanted,
+    ChunkMeta, Delta, Deltas, Executor, Identified, KeyedOut, KeysOut, OperatorState, Origin, Origins, Out, Waiting,
+    Wanted,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{KeyFace, SourceFace, StoreFace, ValueFace};
@@ -85,6 +87,7 @@ pub use port::{COUNTERS, Counter, Service, Sink, Source, Store};
 pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};
 pub use record::{Field, FieldType, FieldValue, Record, RecordError, Row};
 pub use service::{ServiceFace, Services};
+pub use sink::{Promise, RecordId, Sinks};
 pub use time::{TimeBucket, Timestamp};
 pub use trial::Trial;
 pub use window::{Cover, Grid, Hop, HopRun, HopSize, WindowedStore, Windows};

@@ -63,6 +63,18 @@ pub enum Rule {
     ClampToHorizon,
     /// O18: a record does not see itself.
     NotItself,
+    /// O23: what lies below a sink's mark is not written again.
+    SinkMark,
+    /// O10: sinks are written before the state.
+    SinkFirst,
+    /// O23: a state that is ahead of a sink is taken back.
+    SinkTakesBack,
+    /// O23: who opens a sink shuts out the writer before him.
+    SinkFence,
+    /// O25: a sink begins at the drop permission.
+    SinkStartsAtPermission,
+    /// O26: a lost range is recorded in the sink.
+    SinkRecordsHole,
     /// P35: after a lost range no record is below the batch that was there.
     Floor,
 }

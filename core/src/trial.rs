@@ -73,6 +73,9 @@ impl<'a> Trial<'a> {
                 Ok(())
             })?;
         }
+        for sink in 0..self.plan.sinks().len() {
+            self.executor.take_written(sink)?;
+        }
         // Operators see each record as the first of its key.
         self.executor.forget(None);
         Ok(())

@@ -1,6 +1,7 @@
 //! What the tests of the whole system share: places of data, plain oracles, ways to run a job. The oracles use plain
 //! collections and nothing of the code under test.
 
+pub mod alerts;
 pub mod archived;
 pub mod data;
 pub mod kafka;

@@ -26,6 +26,7 @@ mod reconcile;
 mod recut;
 mod reports;
 mod settings;
+mod sinks;
 #[cfg(feature = "parquet")]
 mod upkeep;
 mod window;
@@ -37,7 +38,8 @@ use std::process::ExitCode;
 
 use crate::client::Client;
 use crate::core::service::Serves;
-use crate::core::{Error, Job, Key, Plan, Result, Service, Services, Source};
+use crate::core::sink::SinkTo;
+use crate::core::{Error, Job, Key, Plan, Result, Service, Services, Sink, Sinks, Source};
 
 use location::Location;
 
@@ -87,6 +89,7 @@ pub struct App<Args> {
     job: Box<dyn Fn(&Args) -> Job>,
     defaults: BTreeMap<&'static str, String>,
     services: Services,
+    sinks: Sinks,
 }
 
 impl<Args: clap::Args> App<Args> {
@@ -96,6 +99,7 @@ impl<Args: clap::Args> App<Args> {
             job: Box::new(move |args| job.build(args)),
             defaults: BTreeMap::new(),
             services: Services::new(),
+            sinks: Sinks::new(),
         }
     }
     /// Where a source is when neither `--source` nor the settings say: `file:PATH`, `dir:PATH`, `kafka://HOST:PORT/TOPIC`,
@@ -107,6 +111,13 @@ impl<Args: clap::Args> App<Args> {
     /// Binds a service: `versions(rows, complete_until)`, `remote(..)`, `now(..)` of [`service`](crate::core::service).
     pub fn service<K: Key, V: Clone + Send + 'static>(mut self, port: Service<K, V>, to: impl Serves<K, V>) -> Self {
         self.services.bind(port, to);
+        self
+    }
+    /// Binds a sink: `table()`, `topic("kafka://HOST:PORT/TOPIC")`, `files("DIR")` of [`sink`](crate::core::sink). The type of the
+    /// binding says whether records come exactly once or at least once. `location` in `[sinks.NAME]` of the settings puts topic or
+    /// files elsewhere.
+    pub fn sink<T: 'static>(mut self, port: Sink<T>, to: impl SinkTo<T>) -> Self {
+        self.sinks.bind(port, &to);
         self
     }
     /// Parses the command line and runs the command. Errors go to standard error; the exit code follows their kind.
@@ -133,7 +144,14 @@ impl<Args: clap::Args> App<Args> {
         progress::log_to_stderr(common.log_format, name)?;
         let settings = settings::Settings::load(common.settings.as_deref())?;
         settings.apply(&mut plan)?;
-        let context = open::Context::new(&plan, &common, &settings, name, &self.defaults)?;
+        let mut sinks = self.sinks.clone();
+        settings.move_sinks(&mut sinks)?;
+        if name == "stream" && !plan.sinks().is_empty() {
+            sinks.of(&plan)?;
+            plan.identify_writes()?;
+        }
+        let mut context = open::Context::new(&plan, &common, &settings, name, &self.defaults)?;
+        context.sinks = sinks;
         match name {
             "stream" => write::stream(&context, &cli::Live::read(sub)?),
             "archive" => write::archive(&context, &cli::Live::read(sub)?),

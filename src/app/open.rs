@@ -10,7 +10,7 @@ use super::location::ArchivePlace;
 use super::location::Place;
 use super::settings::Settings;
 use crate::client::{Client, ClientParts};
-use crate::core::{Error, Format, Plan, Result, SourceFace};
+use crate::core::{Error, Format, Plan, Result, Sinks, SourceFace};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
@@ -31,6 +31,8 @@ pub(super) struct Context<'a> {
     pub(super) layout: Layout,
     pub(super) locations: BTreeMap<String, Location>,
     pub(super) settings: &'a Settings,
+    /// Where written records go.
+    pub(super) sinks: Sinks,
     /// Where manifests and generations of the job are.
     pub(super) offline: Arc<dyn rufous_place::Place>,
     pub(super) manifests: Arc<Manifests>,
@@ -100,6 +102,7 @@ impl<'a> Context<'a> {
             layout,
             locations,
             settings,
+            sinks: Sinks::new(),
             offline,
             manifests,
             generations,

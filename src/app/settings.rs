@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::core::{Error, Plan, Result};
+use crate::core::{Error, Plan, Result, Sinks};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +17,7 @@ pub(super) struct Settings {
     pub(super) memory: Option<String>,
     pub(super) sources: BTreeMap<String, SourceSettings>,
     pub(super) stores: BTreeMap<String, MemorySettings>,
+    pub(super) sinks: BTreeMap<String, SinkSettings>,
     pub(super) steps: BTreeMap<String, MemorySettings>,
     pub(super) kafka: KafkaSettings,
     pub(super) monitor: MonitorSettings,
@@ -58,6 +59,14 @@ impl std::fmt::Debug for ObjectOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// Where a sink is instead of where the binary says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SinkSettings {
+    /// `kafka://HOST:PORT/TOPIC` of a topic, a directory of files.
+    pub(super) location: Option<String>,
 }
 
 /// Of a store, or of the combiner before a named step: an option belongs to one named thing.
@@ -176,6 +185,18 @@ impl Settings {
                         Error::invalid(format!("`{name}` is no {is} but a {other}: write [{other}s.{name}]")).at(place),
                     );
                 }
+            }
+        }
+        Ok(())
+    }
+    /// Puts sinks where the settings say.
+    pub(super) fn move_sinks(&self, sinks: &mut Sinks) -> Result<()> {
+        for (name, settings) in &self.sinks {
+            let Some(location) = &settings.location else { continue };
+            if !sinks.move_to(name, location) {
+                return Err(Error::invalid(format!(
+                    "settings [sinks.{name}]: the program binds no topic and no files to a sink `{name}`, so there is nothing to put elsewhere"
+                )));
             }
         }
         Ok(())

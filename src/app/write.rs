@@ -117,6 +117,9 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let archive_metrics = view.archive.clone().unwrap_or_default();
     // The lock comes first: a second process must not touch anything.
     let (manifests, staged) = context.followed()?;
+    if staged {
+        super::sinks::check_staged(context)?;
+    }
     let namespace = context.namespace(&*manifests)?;
     let store = context.realtime(&namespace)?;
     let shown: Arc<dyn RealtimeStore> = store.clone();
@@ -159,6 +162,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
             ..StreamOptions::default()
         },
     };
+    let sinks = super::sinks::open(context)?;
     let progress = Progress::start(view, options.log_format);
     let (following, followed) = std::sync::mpsc::channel::<()>();
     let no_more = Arc::new(AtomicBool::new(false));
@@ -174,7 +178,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
                 archivers(context, &manifest, options.until_end, stop.clone(), &archive_metrics)
             })
         });
-        let report = engine.run();
+        let report = engine.run_with(sinks);
         no_more.store(true, Relaxed);
         drop(following);
         if report.is_err() || !options.until_end {

@@ -15,9 +15,11 @@ use crate::data::AnyChunk;
 use crate::error::{Error, Result};
 use crate::rules::{Rule, kept};
 use crate::service::{Complete, ServiceFace, Services};
+use crate::sink::RecordId;
 use crate::time::Timestamp;
 
 /// What all running instances of a plan share.
+#[derive(Clone)]
 pub(crate) struct Shape {
     /// Per step: the steps that follow, all of higher index, in the order in which they were said.
     pub(crate) next: Vec<Vec<Follower>>,
@@ -31,6 +33,8 @@ pub(crate) struct Shape {
     pub(crate) asked: Vec<Vec<ServiceFace>>,
     /// Whether any does: without one nothing at all is done for it.
     pub(crate) traces: bool,
+    /// Whether writes say which records they write.
+    pub(crate) identifies: bool,
     /// Per store: its step. The store of counters is the last, if there is one.
     pub(crate) sums: Vec<u32>,
     /// The place of the store of counters in `sums`.
@@ -58,6 +62,7 @@ pub(crate) struct Follower {
     pub(crate) branch: u32,
 }
 
+#[derive(Clone)]
 pub(crate) struct About {
     pub(crate) name: String,
     /// The name that the user gave it.
@@ -113,6 +118,14 @@ struct Completeness {
     until: Option<Timestamp>,
 }
 
+/// What was written to a sink, and which records these are.
+pub struct Identified {
+    /// One a record.
+    pub ids: Vec<RecordId>,
+    /// A `Vec` of the port's records.
+    pub records: Box<dyn AnyChunk>,
+}
+
 /// A record that a service cannot be asked about yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
@@ -133,6 +146,7 @@ const ONE_LANE: ChunkMeta = ChunkMeta {
 
 impl Executor {
     pub(crate) fn new(shape: Arc<Shape>, slots: Vec<Slot>, pools: usize, holders: Vec<(u32, Option<usize>)>) -> Self {
+        let shape_identifies = shape.identifies;
         Self {
             emitted: vec![0; slots.len()],
             // Before it is known, of combiners a careful guess.
@@ -154,6 +168,7 @@ impl Executor {
                 counts: Vec::new(),
                 lineage: Lineage::default(),
                 origins: Vec::new(),
+                identifies: shape_identifies,
                 batch: BatchId::MAX,
                 last: Timestamp(i64::MAX),
                 batcher: None,
@@ -605,6 +620,31 @@ impl Executor {
             .and_then(|&i| self.slots.get_mut(i as usize));
         let written = slot.and_then(|s| s.stage.take_written());
         written.ok_or_else(|| Error::bug(format!("there is no sink number {sink}")))
+    }
+
+    /// The same with the id of each record, of a plan that [identifies writes](crate::Plan::identify_writes).
+    ///
+    /// # Errors
+    /// Only for a bug of ours.
+    pub fn take_identified(&mut self, sink: usize) -> Result<Identified> {
+        let slot = self
+            .shape
+            .writes
+            .get(sink)
+            .and_then(|&i| self.slots.get_mut(i as usize));
+        let taken = slot.and_then(|s| Some((s.stage.take_ids(), s.stage.take_written()?)));
+        let Some((ids, records)) = taken.filter(|(ids, records)| ids.len() == records.len()) else {
+            return Err(Error::bug(format!(
+                "sink number {sink} does not say which records it wrote"
+            )));
+        };
+        Ok(Identified { ids, records })
+    }
+
+    /// How many records wait for sinks.
+    pub fn written(&self) -> usize {
+        let slots = self.shape.writes.iter().filter_map(|&i| self.slots.get(i as usize));
+        slots.map(|s| s.stage.written()).sum()
     }
 
     fn parts(&mut self) -> Parts<'_> {

@@ -38,7 +38,7 @@ pub use dedupe::LastSeen;
 pub(crate) use dedupe::{dedupe, ids};
 pub use emit::{KeyedOut, KeysOut, Out};
 pub(crate) use executor::{About, Broken, Follower, Shape, Slot};
-pub use executor::{Executor, Waiting};
+pub use executor::{Executor, Identified, Waiting};
 pub(crate) use hops::{SharedGrid, expand_hops, hop_starts};
 pub(crate) use join::{join, left_join, lookup};
 pub(crate) use keyed::{

@@ -11,6 +11,7 @@ use super::running::{Operator, OperatorState};
 use crate::batch::{BatchId, Batcher};
 use crate::data::{AnyChunk, AnyKeyed, KeyedChunk};
 use crate::error::{Error, Result};
+use crate::sink::RecordId;
 use crate::time::Timestamp;
 
 /// The chunk that a step works on. The last step that follows a step owns what it is given; those before it share it, so
@@ -81,6 +82,8 @@ pub(crate) struct Context {
     pub(crate) lineage: Lineage,
     /// Where the records of the chunk come from; empty unless the step or one behind it asks.
     pub(crate) origins: Vec<Origin>,
+    /// Whether writes say which records they write.
+    pub(crate) identifies: bool,
     /// The batch that these are in, which need not be the lane's.
     pub(crate) batch: BatchId,
     /// The last instant of that batch: nothing is looked up beyond it.
@@ -106,6 +109,14 @@ pub(crate) trait Stage: Send {
     /// What was written, if this is a write: a `Vec` of the records.
     fn take_written(&mut self) -> Option<Box<dyn AnyChunk>> {
         None
+    }
+    /// Which records these are, if somebody asks.
+    fn take_ids(&mut self) -> Vec<RecordId> {
+        Vec::new()
+    }
+    /// How many records were written and not taken.
+    fn written(&self) -> usize {
+        0
     }
 }
 

@@ -4,10 +4,13 @@ use std::any::Any;
 
 use super::stage::{Context, In, Input, Stage, output};
 use crate::data::AnyChunk;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::sink::RecordId;
 
 struct Write<T> {
     written: Vec<T>,
+    /// Which records these are, where somebody asks.
+    ids: Vec<RecordId>,
     /// Whether steps follow that get the same records.
     goes_on: bool,
 }
@@ -19,6 +22,18 @@ impl<T: Clone + Send + 'static> Stage for Write<T> {
             In::Shared(chunk) => *chunk,
             In::Owned(chunk) => &**chunk,
         };
+        if cx.identifies {
+            if cx.origins.len() != items.len() || cx.times.get() > 1 {
+                return Err(Error::bug("a write was handed records without their origins"));
+            }
+            let id = |number, offset| RecordId {
+                source: cx.meta.source,
+                partition: cx.meta.partition,
+                offset,
+                number,
+            };
+            self.ids.extend(cx.origins.iter().map(|o| id(o.number, o.offset)));
+        }
         for _ in 1..cx.times.get() {
             self.written.extend_from_slice(items);
         }
@@ -32,13 +47,21 @@ impl<T: Clone + Send + 'static> Stage for Write<T> {
         Ok(true)
     }
     fn take_written(&mut self) -> Option<Box<dyn AnyChunk>> {
+        self.ids.clear();
         Some(Box::new(std::mem::take(&mut self.written)))
+    }
+    fn take_ids(&mut self) -> Vec<RecordId> {
+        std::mem::take(&mut self.ids)
+    }
+    fn written(&self) -> usize {
+        self.written.len()
     }
 }
 
 pub(crate) fn write_stage<T: Clone + Send + 'static>(goes_on: bool) -> Box<dyn Stage> {
     Box::new(Write::<T> {
         written: Vec::new(),
+        ids: Vec::new(),
         goes_on,
     })
 }

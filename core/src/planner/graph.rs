@@ -123,8 +123,9 @@ impl PlanGraph {
         }
         readers
     }
-    /// Per node: whether a step behind it asks where its records come from. Sums let nobody know that.
-    pub(crate) fn traced(&self) -> Vec<bool> {
+    /// Per node: whether a step behind it asks where its records come from; `writes`: as writes do for sinks that tell
+    /// records apart. Sums let nobody know that.
+    pub(crate) fn traced(&self, writes: bool) -> Vec<bool> {
         let readers = self.readers();
         let mut traced = vec![false; self.nodes.len()];
         for id in self.order().into_iter().rev() {
@@ -132,11 +133,29 @@ impl PlanGraph {
                 Kind::Step(step) => step.traces || traced[reader],
                 Kind::Scan { scan, .. } => scan.traces || traced[reader],
                 Kind::AsOf { .. } | Kind::Tap(_) => true,
-                Kind::Merge | Kind::Write(_) => traced[reader],
+                Kind::Write(_) => writes || traced[reader],
+                Kind::Merge => traced[reader],
                 Kind::Source { .. } | Kind::Combine { .. } | Kind::Sum(_) => false,
             });
         }
         traced
+    }
+    /// The sinks that get what a sum emits, and the store of the first sum above each: such records are made of many.
+    pub(crate) fn grouped_sinks(&self) -> Vec<(&'static str, &'static str)> {
+        let mut above: Vec<Option<&'static str>> = vec![None; self.nodes.len()];
+        let mut found = Vec::new();
+        for id in self.order() {
+            let node = &self.nodes[id];
+            above[id] = node.inputs.iter().find_map(|&input| match &self.nodes[input].kind {
+                Kind::Sum(sum) => Some(sum.store.name),
+                Kind::Combine { .. } => above[input].or(Some("a sum")),
+                _ => above[input],
+            });
+            if let (Kind::Write(write), Some(store)) = (&node.kind, above[id]) {
+                found.push((write.sink, store));
+            }
+        }
+        found
     }
     /// Per node: the services that steps behind it ask.
     pub(crate) fn asked(&self) -> Vec<Vec<ServiceFace>> {

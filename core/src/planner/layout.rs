@@ -61,7 +61,7 @@ pub(super) fn lay_out(
     }
     let steps = layout.step.len();
     let readers = graph.readers();
-    let traced = graph.traced();
+    let traced = graph.traced(false);
     let asked = graph.asked();
     let mut services: Vec<ServiceFace> = Vec::new();
     let mut shape = Shape {
@@ -70,6 +70,7 @@ pub(super) fn lay_out(
         traced_sources: vec![false; layout.sources.len()],
         traced: Vec::with_capacity(steps + 1),
         traces: traced.contains(&true),
+        identifies: false,
         batchers: layout.sources.iter().map(SourceFace::batcher).collect(),
         asked: vec![Vec::new(); layout.sources.len()],
         sums: Vec::new(),
@@ -256,8 +257,27 @@ pub(super) fn lay_out(
             }
         })
         .collect();
+    // The same with writes that know which records they write, for platforms that ask.
+    let identified = (!sinks.is_empty()).then(|| {
+        let traced = graph.traced(true);
+        let mut shape = shape.clone();
+        shape.identifies = true;
+        shape.traces = traced.contains(&true);
+        for &id in &order {
+            let Some(&step) = layout.step.get(&id) else { continue };
+            shape.traced[step as usize] = traced[id];
+            for input in &graph.nodes[id].inputs {
+                if let Some(&source) = number.get(input) {
+                    shape.traced_sources[source] |= traced[*input];
+                }
+            }
+        }
+        Arc::new(shape)
+    });
     layout.order = order;
     Ok(Plan::of(Pieces {
+        grouped_sinks: graph.grouped_sinks(),
+        identified,
         job: identity.job,
         said_fingerprint: explain::fingerprint(identity, said),
         fingerprint: explain::fingerprint(identity, said),

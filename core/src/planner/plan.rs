@@ -45,6 +45,10 @@ pub(super) struct Pieces {
     /// Stores and their steps.
     pub(super) held: HashMap<String, u32>,
     pub(super) shape: Arc<Shape>,
+    /// The shape with writes that know which records they write.
+    pub(super) identified: Option<Arc<Shape>>,
+    /// Sinks behind sums, with the sum's store.
+    pub(super) grouped_sinks: Vec<(&'static str, &'static str)>,
     pub(super) makers: Vec<(StepMaker, Option<(ChunkType, u32)>)>,
     pub(super) pools: usize,
     pub(super) sources: Vec<SourceFace>,
@@ -89,6 +93,23 @@ impl Plan {
     /// The sinks by name, with the type of their records.
     pub fn sinks(&self) -> &[(&'static str, TypeId)] {
         &self.pieces.sinks
+    }
+    /// From here on writes know which records they write ([`Executor::take_identified`]): a platform whose sinks tell
+    /// records apart asks for it before it makes an instance. Without it nothing is done for it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the first sink whose records have no single origin (O26).
+    pub fn identify_writes(&mut self) -> Result<()> {
+        if let Some((sink, store)) = self.pieces.grouped_sinks.first() {
+            return Err(Error::invalid(format!(
+                "sink `{sink}` is behind `deltas()` of `{store}`, which come in unspecified groups, so what is written would depend on \
+                 when commits come: write what goes into the sum, or `changes()` of it"
+            )));
+        }
+        if let Some(identified) = &self.pieces.identified {
+            self.pieces.shape = identified.clone();
+        }
+        Ok(())
     }
     /// The services that steps look things up in.
     pub fn services(&self) -> &[ServiceFace] {

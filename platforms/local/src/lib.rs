@@ -7,7 +7,8 @@
 //! - `survey`: what is there now, compared with the registry;
 //! - `log`: [`LocalLog`], the [`Log`](rufous_realtime::Log) over the files; `ends`: where they end;
 //! - `cursor`: where a partition is read: `plain` (as it is) or `packed` (compressed, through `unpack`);
-//! - `split`: bytes into records; `header`: the first line of files of columns; `dead_letters`: bad records into a file.
+//! - `split`: bytes into records; `header`: the first line of files of columns; `dead_letters`: bad records into a file; `sink`: a
+//!   sink of files.
 //!
 //! ```
 //! use std::time::Duration;
@@ -43,6 +44,7 @@ mod options;
 mod packed;
 mod plain;
 mod registry;
+mod sink;
 mod split;
 mod survey;
 mod unpack;
@@ -50,3 +52,4 @@ mod unpack;
 pub use dead_letters::FileDeadLetters;
 pub use log::LocalLog;
 pub use options::{LocalOptions, Place};
+pub use sink::{FileMark, FileSink};

@@ -66,15 +66,10 @@ impl Bound {
 /// Whether a job may run live.
 ///
 /// # Errors
-/// `InvalidRequest` with the reason: it writes to a sink, needs an order that logs do not keep, has an operator that would emit
+/// `InvalidRequest` with the reason: it needs an order that logs do not keep, has an operator that would emit
 /// something else in the other layer, or a service is not bound.
 pub fn check(plan: &Plan) -> Result<()> {
     plan.check_services(false)?;
-    if let Some((sink, _)) = plan.sinks().first() {
-        return Err(Error::invalid(format!(
-            "sink `{sink}`: live jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
-        )));
-    }
     if plan.in_order() {
         return Err(Error::invalid(format!(
             "job `{}` needs its values in order, which logs of several partitions do not keep: run it in memory or in bulk over \
@@ -85,7 +80,8 @@ pub fn check(plan: &Plan) -> Result<()> {
     plan.check_layers()?;
     if plan.stores().is_empty() {
         return Err(Error::invalid(format!(
-            "job `{}` has no store, so there is nothing to keep live",
+            "job `{}` has no store, so there is nothing to keep live: its offsets are kept with its sums; count what it writes, for \
+             instance",
             plan.job()
         )));
     }

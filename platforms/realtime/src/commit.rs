@@ -15,6 +15,9 @@ use crate::partition::Partition;
 /// Commits that may fail one after the other before the stream gives up.
 const MAX_FAILURES: u32 = 5;
 
+/// Records that wait for sinks before a commit comes early.
+const MOST_WRITTEN: usize = 1 << 16;
+
 /// What became of a chunk.
 pub(crate) enum Landed {
     Committed,
@@ -36,7 +39,9 @@ impl Engine<'_> {
             Some(_) => self.options.memory_budget / 4 * 3,
             None => self.options.memory_budget,
         };
-        let full = self.executor.is_full(maps) || self.bound.iter().any(|b| b.bad.is_full());
+        let full = self.executor.is_full(maps)
+            || self.executor.written() >= MOST_WRITTEN
+            || self.bound.iter().any(|b| b.bad.is_full());
         if full && self.flusher.busy {
             // Backpressure: the second map is full while the first is still being written.
             if let Some(done) = self.flusher.take()? {
@@ -74,10 +79,21 @@ impl Engine<'_> {
         self.metrics.map_bytes.store(self.executor.bytes() as u64, Relaxed);
         let spare = self.spare.take().unwrap_or_default();
         match catch(|| self.executor.take(spare)) {
-            Ok(deltas) => self.flusher.send(Chunk {
-                advances,
-                deltas: deltas?,
-            }),
+            Ok(deltas) => {
+                let deltas = deltas?;
+                let sinks = if self.sinks.is_some() {
+                    self.plan.sinks().len()
+                } else {
+                    0
+                };
+                let written = (0..sinks).map(|sink| self.executor.take_identified(sink));
+                let written = written.collect::<Result<_>>()?;
+                self.flusher.send(Chunk {
+                    advances,
+                    deltas,
+                    written,
+                })
+            }
             Err(panicked) => self.panicked(panicked),
         }
     }

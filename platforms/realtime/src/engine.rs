@@ -18,6 +18,7 @@ use crate::log::Polled;
 use crate::metrics::{Metrics, StreamReport};
 use crate::options::StreamOptions;
 use crate::panics::Careful;
+use crate::sinks::{BoundSink, OpenSinks};
 use crate::state::Committed;
 
 /// A job, its logs, and the store that it keeps its realtime state in.
@@ -45,6 +46,14 @@ impl Stream<'_> {
     /// When the job does not fit the data directory, a log cannot be read, a record cannot be decoded (unless skipped), or
     /// commits keep failing.
     pub fn run(self) -> Result<StreamReport> {
+        self.run_with(Vec::new())
+    }
+
+    /// The same for a job that writes to sinks, whose plan [identifies writes](Plan::identify_writes).
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); `InvalidRequest` when a sink of the job is not bound; and when a sink takes nothing.
+    pub fn run_with(self, sinks: Vec<BoundSink>) -> Result<StreamReport> {
         let Self {
             plan,
             logs,
@@ -56,6 +65,11 @@ impl Stream<'_> {
         } = self;
         check(plan)?;
         check_guarantee(plan, &*store, &options)?;
+        let sinks = if plan.sinks().is_empty() && sinks.is_empty() {
+            None
+        } else {
+            Some(OpenSinks::new(plan, sinks)?)
+        };
         let committed = match (plan.operators().first(), generations) {
             (None, _) => None,
             (Some(_), Some(generations)) => Some(Committed {
@@ -85,7 +99,7 @@ impl Stream<'_> {
                 scope.spawn(move || answers.serve(|wanted| committed.values(wanted)));
                 asker
             });
-            let flusher = Flusher::start(scope, store.clone(), sources, stores.clone());
+            let flusher = Flusher::start(scope, store.clone(), sources, stores.clone(), sinks.clone());
             let mut engine = Engine {
                 plan,
                 stores,
@@ -96,6 +110,7 @@ impl Stream<'_> {
                 asker,
                 bound,
                 flusher,
+                sinks,
                 spare: None,
                 manifest: None,
                 superseded: false,
@@ -129,6 +144,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) asker: Option<Asker>,
     pub(crate) bound: Vec<Bound>,
     pub(crate) flusher: Flusher,
+    /// `None`: the job writes to none.
+    pub(crate) sinks: Option<OpenSinks>,
     pub(crate) spare: Option<Vec<Box<dyn Deltas>>>,
     pub(crate) manifest: Option<Manifest>,
     /// Whether the newest one is of another version of the job.

@@ -6,14 +6,19 @@ use std::time::{Duration, Instant};
 
 use rufous_core::panics::{Panicked, catch};
 use rufous_core::rules::{Rule, kept};
-use rufous_core::{Deltas, Error, Result};
+use rufous_core::{Deltas, Error, Identified, Result};
+use rufous_store_api::points::reach;
 use rufous_store_api::{Advance, Commit, Committed, RealtimeStore};
+
+use crate::sinks::OpenSinks;
 
 /// A chunk on its way to the store.
 pub(crate) struct Chunk {
     pub(crate) advances: Vec<Advance>,
     /// One a store, in the plan's order.
     pub(crate) deltas: Vec<Box<dyn Deltas>>,
+    /// One a sink, in the plan's order.
+    pub(crate) written: Vec<Identified>,
 }
 
 /// What became of it; the maps come back emptied.
@@ -40,12 +45,18 @@ impl Flusher {
         store: Arc<dyn RealtimeStore>,
         sources: Vec<String>,
         stores: Vec<String>,
+        sinks: Option<OpenSinks>,
     ) -> Self {
         let (chunks, inbox) = sync_channel::<Chunk>(1);
         let (outbox, results) = sync_channel::<Flushed>(1);
         scope.spawn(move || {
             let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-            while let Ok(Chunk { advances, mut deltas }) = inbox.recv() {
+            while let Ok(Chunk {
+                advances,
+                mut deltas,
+                written,
+            }) = inbox.recv()
+            {
                 let (started, cells) = (Instant::now(), deltas.iter().map(|d| d.len()).sum());
                 let mut took = Duration::ZERO;
                 let outcome = catch(|| {
@@ -59,9 +70,22 @@ impl Flusher {
                         sources: &sources,
                         deltas: &by_store,
                     };
-                    let mut outcome = store.commit(&commit);
+                    let write = || {
+                        sinks
+                            .as_ref()
+                            .map_or(Ok(()), |s| s.write(&advances, &sources, &written))
+                    };
+                    // O10: a state that is ahead of a sink would never emit again what the sink does not have.
+                    let outcome = if kept(Rule::SinkFirst) { write() } else { Ok(()) };
+                    if sinks.is_some() && outcome.is_ok() {
+                        reach("sinks.written");
+                    }
+                    let mut outcome = outcome.and_then(|()| store.commit(&commit));
                     if outcome.is_err() && !kept(Rule::AcquireAfterFailure) {
                         outcome = store.commit(&commit);
+                    }
+                    if !kept(Rule::SinkFirst) && matches!(outcome, Ok(Committed::Done)) {
+                        outcome = write().map(|()| Committed::Done);
                     }
                     took = started.elapsed();
                     drop(by_store);

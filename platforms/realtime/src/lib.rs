@@ -9,6 +9,7 @@
 //!   encodes and commits; `pause`: a store that takes nothing for a while; [`bad`]: records that cannot be read, and dead
 //!   letters; `panics`: the job's functions that panic; `dropping`: cells that the offline layer covers; `partition`: the
 //!   state of one partition; `close`: the end;
+//! - [`sinks`]: what is written to the places of sinks, before the state;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count; `measure`: where the engine does.
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,7 @@ mod panics;
 mod partition;
 mod pause;
 pub mod repair;
+pub mod sinks;
 mod state;
 mod waiting;
 
@@ -44,3 +46,4 @@ pub use genesis::genesis;
 pub use log::{Log, PartitionInfo, Polled, Position};
 pub use metrics::{Limits, Metrics, PartitionMetrics, Reason, SourceMetrics, StreamReport};
 pub use options::{OnBadRecord, StreamOptions};
+pub use sinks::{BoundSink, SinkRow, SinkWrite, SinkWriter};

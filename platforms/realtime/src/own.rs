@@ -137,7 +137,7 @@ impl Engine<'_> {
     }
 
     /// What a decision over a partition rests on, and what is done with it in the rows of all stores.
-    fn in_all_stores(
+    pub(crate) fn in_all_stores(
         &self,
         i: usize,
         info: &PartitionInfo,
@@ -192,6 +192,7 @@ impl Engine<'_> {
     /// P10a.
     fn acquire_one(&mut self, i: usize, info: &PartitionInfo, truncated: Option<u64>) -> Result<()> {
         let row = self.in_all_stores(i, info, truncated, &repair)?;
+        let row = self.meet_sinks(i, info, truncated, row)?;
         let b = &mut self.bound[i];
         let p = SourcePartition::new(&b.name, info.partition);
         // What was not committed is read again, or somebody else processed it meanwhile.
@@ -225,6 +226,9 @@ impl Engine<'_> {
         let b = &self.bound[i];
         if b.log.waits() || b.elsewhere.contains(&info.partition) {
             return Ok(());
+        }
+        if let Some(sinks) = &self.sinks {
+            sinks.close(&SourcePartition::new(&self.bound[i].name, info.partition));
         }
         self.in_all_stores(i, info, None, &|row, s| Ok(release(row, s)))?;
         self.bound[i].elsewhere.insert(info.partition);

@@ -28,6 +28,14 @@ pub const STORE: [&str; 6] = [
     "drop.deleted",
 ];
 
+/// Between the writes of a sink of files, and behind all sinks of a commit.
+pub const SINKS: [&str; 4] = [
+    "sink.lines-written",
+    "sink.mark-written",
+    "sink.mark-renamed",
+    "sinks.written",
+];
+
 /// Every point between two writes of a bulk run, from its first file to its manifest, in their order.
 pub const BULK: [&str; 10] = [
     "run.created",

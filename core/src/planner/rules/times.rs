@@ -23,7 +23,7 @@ impl Rule for Times {
         let mut changes = Vec::new();
         // An operator emits for each record.
         let above = operators::above(graph);
-        let traced = graph.traced();
+        let traced = graph.traced(false);
         let nodes = graph.nodes.iter_mut().zip(traced).zip(above);
         for ((node, traced), above) in nodes.filter(|((n, _), _)| !n.gone) {
             if let Kind::Source { face, repeats } = &mut node.kind
