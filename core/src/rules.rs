@@ -75,6 +75,12 @@ pub enum Rule {
     SinkStartsAtPermission,
     /// O26: a lost range is recorded in the sink.
     SinkRecordsHole,
+    /// O4: a record of a joint domain waits until every other partition has shown one that stands after it.
+    WaitForOthers,
+    /// O5: the partitions of a joint domain are published up to one batch.
+    LevelFrontier,
+    /// O3, O10: rows of a domain that do not stand at one place of its order are noticed, also within a batch.
+    KeepRunningTime,
     /// P35: after a lost range no record is below the batch that was there.
     Floor,
 }

@@ -95,9 +95,11 @@ fn what_runs_refuse() {
     let two = plan(seen(
         pairs(LINES).merge(pairs(MORE)).within_partition().scan_by_key(RUNNING),
     ));
-    let text = two.check_layers().expect_err("no order").to_string();
+    two.check_layers().expect("one order");
+    two.check_partitions(&[3, 3]).expect("partition i of both");
+    let text = two.check_partitions(&[12, 4]).expect_err("another number").to_string();
     assert!(
-        text.contains("`lines` and `more`, which have no common order"),
+        text.contains("scan `running`") && text.contains("`lines` has 12 partitions and `more` has 4"),
         "{text}"
     );
 
@@ -113,6 +115,59 @@ fn what_runs_refuse() {
         text.contains("reads `sums` (float-sum") && text.contains("the layers would emit different values"),
         "{text}"
     );
+}
+
+/// O1, O5: operators that share a source share its domains. Sources of one operator are cut alike (section 7).
+#[test]
+fn domains_of_several_sources() {
+    const THIRD: Source<str> = Source::new("third");
+    const FOURTH: Source<str> = Source::new("fourth");
+    const THIRDS: Store<u64, i64> = Store::new("thirds");
+    const SEEN_TOO: Store<(u64, i64), u64> = Store::new("seen-too");
+    let kept = |source| pairs(source).within_partition();
+    let too = |totals: KeyedProducer<u64, i64>| {
+        totals
+            .keyed_pairs(|key: &u64, total, out| out.emit((*key, *total), 1))
+            .sum_by_key(SEEN_TOO)
+    };
+    let first = seen(kept(LINES).merge(kept(MORE)).scan_by_key(RUNNING));
+    let alone = kept(FOURTH).scan_by_key(OTHER).map_values(|n| *n).sum_by_key(THIRDS);
+    let apart = plan((first.clone(), alone.clone()));
+    let names = |plan: &Plan| -> Vec<Vec<&'static str>> {
+        let name = |s: &usize| plan.sources()[*s].name;
+        plan.domains().iter().map(|g| g.iter().map(name).collect()).collect()
+    };
+    assert_eq!(
+        names(&apart).concat().len(),
+        2,
+        "one of one source is its own: {:?}",
+        names(&apart)
+    );
+    let second = too(kept(MORE).merge(kept(THIRD)).scan_by_key(THIRDS));
+    let mut shared = names(&plan((first, second)));
+    assert_eq!(shared.len(), 1, "{shared:?}");
+    shared[0].sort_unstable();
+    assert_eq!(shared[0], ["lines", "more", "third"]);
+
+    const DAILY: Source<str> = Source::new("more").batches(Batcher::of_days(1));
+    const OFFSETS: Source<str> = Source::new("more").batches(Batcher::of_offsets(100));
+    const EVENTS: Source<str> = Source::new("more").timed_by(|_| Timestamp(0)).batch_clock(Clock::Event);
+    for (other, words) in [
+        (
+            DAILY,
+            "`lines` has batches of 1 hour and `more` of 1 day; the sources of one operator need one batcher",
+        ),
+        (OFFSETS, "`more` has batches of offsets, which have no times"),
+        (
+            EVENTS,
+            "`lines` is cut by the log's time and `more` by event time; the sources of one operator need one kind of clock",
+        ),
+    ] {
+        let plan = plan(seen(kept(LINES).merge(kept(other)).scan_by_key(RUNNING)));
+        let specs: Vec<_> = plan.sources().iter().map(|face| face.cut_spec(true)).collect();
+        let text = plan.check_clocks(&specs).expect_err("cut differently").to_string();
+        assert!(text.contains("scan `running`") && text.contains(words), "{text}");
+    }
 }
 
 /// Rules that add up, repeat or move records stay away from what an operator reads.

@@ -12,3 +12,4 @@ pub mod running;
 pub mod s3;
 pub mod subjects;
 pub mod torture;
+pub mod two_sources;

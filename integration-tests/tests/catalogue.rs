@@ -4,7 +4,7 @@
 use std::panic::resume_unwind;
 
 use anyhow::Result;
-use rufous_core::testing::{Report, Subject, catalogue, check_cases};
+use rufous_core::testing::{Report, Subject, catalogue, check_cases, domains};
 use rufous_integration_tests::kafka;
 use rufous_integration_tests::subjects::{Bulk, Feed, Hybrid, Live, ORDER, SINKS, TEXTS, Tables, Topics};
 
@@ -89,5 +89,29 @@ fn bulk() {
 #[test]
 fn from_kafka() -> Result<()> {
     whole(&Topics::of(kafka::shared()?, &catalogue())?, STREAMS);
+    Ok(())
+}
+
+/// O3-O5: several sources in one order, wherever they are read.
+#[test]
+fn domains_of_several_sources() -> Result<()> {
+    let check = |subject: &dyn Subject| {
+        let report = check_cases(subject, domains(), &mut |line| println!("{line}"));
+        assert_eq!(report.ran, domains().len(), "{report}");
+    };
+    check(&PLAIN);
+    for (chunk, seed) in [(1, 5), (7, 0x90e5_bac4), (500, 77)] {
+        check(&Live {
+            feed: Feed::Listed(chunk),
+            small_commits: true,
+            goes_back: Some(seed),
+            disk: chunk == 7,
+        });
+    }
+    check(&Hybrid);
+    for threads in [1, 4] {
+        check(&Bulk { threads });
+    }
+    check(&Topics::of(kafka::shared()?, &domains())?);
     Ok(())
 }

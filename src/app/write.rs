@@ -203,6 +203,12 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         report.bad - report.dead_letters,
         super::read::show_time(metrics.last_time())
     );
+    if report.waiting > 0 {
+        println!(
+            "{} records wait for later ones of other sources (a heartbeat will do)",
+            report.waiting
+        );
+    }
     if report.dead_letters > 0 {
         println!("{} bad records sent to the dead letters", report.dead_letters);
     }

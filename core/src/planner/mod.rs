@@ -2,6 +2,7 @@
 //!
 //! - `normal`: the nodes that do something, with their names, counters and lines; here the job is checked;
 //! - [`rules`]: rewrites, one a file: equation, precondition, tests; after each the invariants are checked;
+//! - `domains`: which sources have one order together, and what they must have in common;
 //! - `operators`: what operators with memory need of the graph above them;
 //! - `invariants`: what holds of every plan, whatever the rules did;
 //! - `layout`: steps in running order; [`Plan`]: the result; `explain`, `dot`: the result for people.
@@ -10,6 +11,7 @@
 //! two downcasts a chunk, of its input and its output: 0.7 ns a record in all (`benches/RESULTS.md`). A rule that made one
 //! closure of two would save that, and lose the step's own line in errors and counts.
 
+mod domains;
 mod dot;
 mod explain;
 mod graph;

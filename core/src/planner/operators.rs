@@ -467,29 +467,19 @@ impl OperatorFace {
                  reached yet)",
                 self.name
             ))),
-            _ => Ok(()),
+            _ => self.same_partitions(sources),
         }
     }
     /// Whether two layers that divide a log emit the same here.
     ///
     /// # Errors
     /// `InvalidRequest` with what would differ.
-    pub fn check_layers(&self, sources: &[&str]) -> Result<()> {
+    pub fn check_layers(&self) -> Result<()> {
         if let Some(what) = &self.approximate {
             return Err(Error::invalid(format!(
                 "{} reads `{}` ({what}, approximate): the layers would emit different values; use an exact type or one layer (in \
                  memory, or in bulk over a bounded input)",
                 self.name, self.store_name
-            )));
-        }
-        if self.sources.len() > 1 {
-            let names = self.sources.iter().filter_map(|&s| sources.get(s));
-            let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-            return Err(Error::invalid(format!(
-                "{} gets the records of {}, which have no common order between layers yet: merge behind the operator, or give \
-                 each source an operator and a store of its own",
-                self.name,
-                names.join(" and ")
             )));
         }
         Ok(())

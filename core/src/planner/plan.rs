@@ -241,8 +241,7 @@ impl Plan {
     /// # Errors
     /// `InvalidRequest` with the operator for which they would not.
     pub fn check_layers(&self) -> Result<()> {
-        let sources: Vec<_> = self.sources().iter().map(|s| s.name).collect();
-        self.operators().iter().try_for_each(|o| o.check_layers(&sources))
+        self.operators().iter().try_for_each(OperatorFace::check_layers)
     }
     /// Whether equal records of source number `source` may be pushed once, with their number
     /// ([`Executor::push_repeated`]).

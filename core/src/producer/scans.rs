@@ -18,6 +18,11 @@ impl<K, V> KeyedProducer<K, V> {
     /// above one generation, is an error that names it; across generations the promise is the job's (a generation does not say
     /// which partition a key came from).
     ///
+    /// Behind a `merge` of several sources it promises that a key's records are in partition *i* of each of them: the same number of
+    /// partitions, the same partitioner. Their records have one order (by batch, by the greatest time of the partition in it so
+    /// far, by the source's name, by offset), so live each waits until the other sources have shown a later one: partitions
+    /// that fall silent need heartbeats, and sources need one batcher and one kind of clock.
+    ///
     /// Nothing changes for sums, which need no order.
     #[track_caller]
     pub fn within_partition(self) -> Self {

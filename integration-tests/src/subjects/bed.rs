@@ -58,10 +58,16 @@ pub(super) fn each(
     plan.sources().iter().map(bind).collect()
 }
 
+/// Whether records of several sources have one order: then what is read to its end ends with heartbeats (O4).
+pub(super) fn waits(plan: &Plan) -> bool {
+    !plan.domains().is_empty()
+}
+
 /// [`each`] over lists.
 pub(super) fn listed(case: &Case, plan: &Plan, chunk: usize, goes_back: Option<u64>) -> Result<Vec<BoundLog>> {
     each(plan, goes_back, |source| {
-        Ok(Box::new(Listed::new(source, input(case, source)?, chunk)))
+        let log = Listed::new(source, input(case, source)?, chunk);
+        Ok(Box::new(if waits(plan) { log.sealed() } else { log }))
     })
 }
 

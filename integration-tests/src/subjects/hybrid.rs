@@ -7,7 +7,7 @@ use std::time::Duration;
 use rufous_core::testing::{Answers, Case, Reason, Subject};
 use rufous_core::{BatchId, Error, Result};
 
-use super::bed::{Archives, Bed, input, listed, splits};
+use super::bed::{Archives, Bed, input, listed, splits, waits};
 use super::kept::Kept;
 use super::listed::Listed;
 use crate::run::State;
@@ -56,7 +56,9 @@ fn archived(case: &Case, bed: &Bed) -> Result<Archives> {
     for face in bed.plan.sources() {
         let log = input(case, face.name)?;
         let kept = Arc::new(Kept::new(face.name));
-        bed.archive(face.name, Box::new(Listed::new(face.name, log, POLL)), kept.clone())?;
+        let listed = Listed::new(face.name, log, POLL);
+        let listed = if waits(&bed.plan) { listed.sealed() } else { listed };
+        bed.archive(face.name, Box::new(listed), kept.clone())?;
         archives.insert(face.name.to_string(), (kept, log.format));
     }
     Ok(archives)

@@ -7,10 +7,12 @@ use anyhow::{Context, Result};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rufous_core::log::HEARTBEAT_HEADER;
 use rufous_core::testing::{Answers, Case, Reason, SourceInput, Subject};
 
-use super::bed::{Bed, each, input, outside};
+use super::bed::{Bed, each, input, outside, waits};
 use crate::kafka::{Broker, block_on, unique_name};
 use crate::run;
 
@@ -45,7 +47,11 @@ impl<'a> Topics<'a> {
         config.set("enable.idempotence", "true").set("linger.ms", "20");
         let producer: ThreadedProducer<DefaultProducerContext> = config.create()?;
         for (case, port, log) in sources() {
-            produce(&producer, &topics[&(case.name(), port.name())], log)?;
+            let topic = &topics[&(case.name(), port.name())];
+            produce(&producer, topic, log)?;
+            if waits(&case.plan()?) {
+                beat(&producer, topic, log)?;
+            }
         }
         producer.flush(Duration::from_secs(60))?;
         Ok(Self { broker, topics })
@@ -66,6 +72,23 @@ fn produce(producer: &ThreadedProducer<DefaultProducerContext>, topic: &str, log
             std::thread::sleep(Duration::from_millis(5));
             record = again;
         }
+    }
+    Ok(())
+}
+
+/// A heartbeat (P7) at the end of each partition, two hours above all records.
+fn beat(producer: &ThreadedProducer<DefaultProducerContext>, topic: &str, log: &SourceInput) -> Result<()> {
+    let last = log.events.iter().map(|e| e.log_time_ms).max().unwrap_or_default();
+    for partition in 0..log.partitions {
+        let header = Header {
+            key: HEARTBEAT_HEADER,
+            value: Some(""),
+        };
+        let record = BaseRecord::<(), [u8]>::to(topic)
+            .partition(partition as i32)
+            .timestamp(last + 2 * 3_600_000)
+            .headers(OwnedHeaders::new().insert(header));
+        producer.send(record).map_err(|(e, _)| e).context(topic.to_string())?;
     }
     Ok(())
 }

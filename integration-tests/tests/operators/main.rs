@@ -12,6 +12,8 @@ mod archiving;
 #[path = "../protocol/faulty.rs"]
 mod faulty;
 mod fold;
+mod joint;
+mod joint_kill;
 mod kill;
 mod single;
 #[allow(dead_code, reason = "the processes of another test, which does more with them")]
@@ -23,6 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use joint::Joint;
 use rufous::core::rules::{Rule, drop_in_this_process};
 use world::World;
 
@@ -43,6 +46,27 @@ fn run(seed: u64, flaky: bool, trims: bool) -> Result<()> {
     done.with_context(|| format!("seed {seed}:\n  {}", world.trace.join("\n  ")))
 }
 
+fn run_joint(seed: u64, flaky: bool, trims: bool) -> Result<()> {
+    let mut world = Joint::new(seed)?;
+    (world.flaky, world.trims) = (flaky, trims);
+    let done = (0..STEPS).try_for_each(|_| world.step()).and_then(|()| world.heal());
+    done.with_context(|| format!("seed {seed}:\n  {}", world.trace.join("\n  ")))
+}
+
+/// O3-O5, O7-O12: two sources in one order.
+#[test]
+fn every_emission_of_two_sources_is_that_of_a_fold_in_log_order() -> Result<()> {
+    let _alone = alone();
+    let seeds = std::env::var("RUFOUS_SEEDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(150);
+    for seed in 1..=seeds {
+        run_joint(seed, seed % 5 == 0, seed % 7 == 0)?;
+    }
+    Ok(())
+}
+
 /// O7-O12, O15, O16.
 #[test]
 fn every_emission_is_that_of_a_fold() -> Result<()> {
@@ -58,7 +82,7 @@ fn every_emission_is_that_of_a_fold() -> Result<()> {
 }
 
 /// What goes wrong first without these rules, and with which seed.
-fn noticed(rules: &[Rule]) -> Option<(u64, String)> {
+fn noticed(rules: &[Rule], run: fn(u64, bool, bool) -> Result<()>) -> Option<(u64, String)> {
     let _dropped = drop_in_this_process(rules);
     let flaky = rules.contains(&Rule::ForgetAfterFailure);
     let trims = rules.contains(&Rule::LostRangeStops);
@@ -88,7 +112,34 @@ fn every_rule_is_needed() -> Result<()> {
         // State and stores in two writes.
         &[Rule::OneWrite],
     ] {
-        match noticed(rules) {
+        match noticed(rules, run) {
+            Some((seed, wrong)) => println!("without {rules:?}, seed {seed}: {wrong}"),
+            None => unnoticed.push(rules),
+        }
+    }
+    ensure!(
+        unnoticed.is_empty(),
+        "nobody notices that these are gone: {unnoticed:?}"
+    );
+    Ok(())
+}
+
+/// Section 8, of a domain of several partitions: a record that does not wait, a frontier that is a vector; and what of the order
+/// a row must keep.
+#[test]
+fn every_rule_of_two_sources_is_needed() -> Result<()> {
+    let _alone = alone();
+    let mut unnoticed = Vec::new();
+    for rules in [
+        &[Rule::WaitForOthers][..],
+        &[Rule::LevelFrontier],
+        &[Rule::KeepRunningTime],
+        // As of one source.
+        &[Rule::BaseFits],
+        &[Rule::StateOfBase],
+        &[Rule::ForgetAfterFailure],
+    ] {
+        match noticed(rules, run_joint) {
             Some((seed, wrong)) => println!("without {rules:?}, seed {seed}: {wrong}"),
             None => unnoticed.push(rules),
         }

@@ -344,6 +344,10 @@ impl Bound<'_> {
     pub(crate) fn log_time(&self, record: usize) -> Option<Timestamp> {
         self.given().log_time(record)
     }
+    /// The log's timestamp of a record, as given or as its log has it.
+    pub(crate) fn logged(&self, record: usize) -> Option<Timestamp> {
+        self.log_time(record).or_else(|| self.given().raw(record)?.2)
+    }
     pub(crate) fn event_time(&self, record: usize) -> Option<Timestamp> {
         self.given().event_time(record)
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rufous_core::{
-    Anywhere, BatchId, ChunkMeta, Clock, Executor, Format, InOrder, Job, Key, Plan, Platform, RecordBatch, Result,
-    Rules, Runs, Service, Services, Source, SourceRecord, Timestamp, service::Serves,
+    Anywhere, BatchId, ChunkMeta, Clock, Executor, Format, InOrder, Job, Key, LogTime, Plan, Platform, RecordBatch,
+    Result, Rules, RunningTime, Runs, Service, Services, Source, SourceRecord, Timestamp, service::Serves,
 };
 
 use rufous_core::service::MemoryPins;
@@ -127,22 +127,29 @@ impl Memory {
 impl Memory {
     /// A job with operators: record by record in log order (O3), which is offset order in each partition.
     fn by_partition(&self, plan: &Plan, sources: &[Bound<'_>], run: &mut Executor) -> Result<()> {
-        let mut order: Vec<(Option<Timestamp>, usize, u32, usize)> = Vec::new();
+        let specs: Vec<_> = plan.sources().iter().map(|face| face.cut_spec(true)).collect();
+        plan.check_clocks(&specs)?;
+        let mut order: Vec<(LogTime, usize, u32, usize)> = Vec::new();
         let mut partitions = Vec::new();
+        let beginning = LogTime {
+            batch: BatchId::MIN,
+            time: None,
+        };
         for (s, given) in sources.iter().enumerate() {
             let face = &plan.sources()[s];
-            let clock = face.cut_spec(true).clock;
             let dealt = self.inputs.dealt(face.name, given);
-            let mut running: BTreeMap<u32, Option<Timestamp>> = BTreeMap::new();
+            let spec = &specs[s];
+            let mut running: BTreeMap<u32, (RunningTime, u64)> = BTreeMap::new();
             for (i, &p) in dealt.iter().enumerate() {
-                let time = match clock {
-                    Clock::Log => given.log_time(i),
+                let time = match spec.clock {
+                    Clock::Log => given.logged(i),
                     Clock::Event => given.event_time(i),
                 };
-                let running = running.entry(p).or_default();
-                *running = time.max(*running);
+                let of = running.entry(p).or_insert((RunningTime::at(spec, beginning), 0));
+                let (running, offset) = (&mut of.0, of.1);
+                of.1 += 1;
                 // Sources by name, so that it does not depend on how the job is written.
-                order.push((*running, s, p, i));
+                order.push((running.advance(spec, time, offset), s, p, i));
             }
             let said = self.inputs.partitions.get(face.name).copied().unwrap_or(1);
             let seen = dealt.iter().max().map_or(0, |p| *p as usize + 1);

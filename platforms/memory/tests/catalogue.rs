@@ -3,7 +3,9 @@
 
 use std::fmt::Debug;
 
-use rufous_core::testing::{Answers, AnyJob, Case, ReadSinks, Reason, SourceInput, SourcePort, Subject, check};
+use rufous_core::testing::{
+    Answers, AnyJob, Case, ReadSinks, Reason, SourceInput, SourcePort, Subject, check, check_cases, domains,
+};
 use rufous_core::{Error, Result, Rules, Sink, Source};
 use rufous_platform_memory::{Concurrent, Memory, Totals};
 
@@ -169,6 +171,17 @@ fn chunks_and_rules() {
     for chunk in [1, 7, 1_024] {
         for rules in [Planner::All, Planner::None] {
             whole(&InMemory { chunk, rules }, 0);
+        }
+    }
+}
+
+/// O3: several sources in one order.
+#[test]
+fn domains_of_several_sources() {
+    for chunk in [1, 7, 1_024] {
+        for rules in [Planner::All, Planner::None] {
+            let report = check_cases(&InMemory { chunk, rules }, domains(), &mut |line| println!("{line}"));
+            assert_eq!(report.ran, domains().len(), "{report}");
         }
     }
 }

@@ -83,6 +83,62 @@ fn totals_at_every_split() {
     assert_eq!(run.get(WITH, 1).unwrap_or(0), 0);
 }
 
+const DEPOSITS: Source<str> = Source::new("deposits");
+const TRACE: Store<(String, i64), u64> = Store::new("trace");
+
+/// O3-O5, the model of both layers over two sources in one order: at equal times by name, late records where their partition
+/// stands, cut at batches that both have reached.
+#[test]
+fn two_sources_at_every_split() {
+    let pairs = |source: Source<str>| {
+        source.read().keyed(|line, out| {
+            let (account, cents) = pair(line);
+            out.emit(account, cents);
+        })
+    };
+    let trace = pairs(PAYMENTS)
+        .merge(pairs(DEPOSITS))
+        .within_partition()
+        .scan_by_key(RUNNING)
+        .keyed_pairs(|account: &String, total, out| out.emit((account.as_str(), *total), 1))
+        .sum_by_key(TRACE);
+    let job = Job::new("two-sources", trace);
+    let run = job
+        .test()
+        .partitions_by(PAYMENTS, 2, |line: &str| by_account(line))
+        .partitions_by(DEPOSITS, 2, |line: &str| by_account(line))
+        .every(0)
+        // At one instant deposits come first, by their name.
+        .given(PAYMENTS, ["ann -10", "bob -5"])
+        .given(DEPOSITS, ["ann 30", "bob 7"])
+        .advance(1_800_000)
+        .given(PAYMENTS, ["ann -1", "cid -1"])
+        .advance(3_600_000)
+        .given(DEPOSITS, ["ann 100", "cid 50", "bob 1"])
+        .advance(60_000)
+        // Late: behind what its own partition has shown, whatever it says of itself.
+        .given(PAYMENTS, ["ann -3", "cid -1", "bob -1"])
+        .late(PAYMENTS, 3_600_000, ["ann -7", "bob -2"])
+        .again(PAYMENTS, 3)
+        .advance(3_600_000)
+        .given(PAYMENTS, ["ann -1", "bob -1", "cid -1"])
+        .advance(7_200_000)
+        .given(DEPOSITS, ["ann 1", "bob 1", "cid 1"])
+        .every_split()
+        .expect("one answer");
+    for (account, totals) in [
+        ("ann", &[30, 20, 19, 119, 116, 109, 108, 109][..]),
+        ("bob", &[7, 2, 3, 2, 0, -1, 0]),
+        ("cid", &[-1, 49, 48, 47, 48]),
+    ] {
+        for total in totals {
+            let times = totals.iter().filter(|t| *t == total).count() as u64;
+            assert_eq!(run.get(TRACE, (account, *total)), Some(times), "{account} {total}");
+        }
+        assert_eq!(run.get(RUNNING, account), totals.last().copied());
+    }
+}
+
 /// O1: no default where there are several partitions. O2: the promise is checked.
 #[test]
 fn partitions_without_a_common_order() {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rufous_core::{Cut, Error, Frontier, Result, SourcePartition, StoreFace};
+use rufous_core::{Cut, CutSpec, Error, Frontier, Result, SourceFace, SourcePartition, StoreFace};
 use rufous_store_api::{Archive, InputRange};
 
 use crate::history;
+use crate::joint::Member;
 use crate::options::{BatchRun, BulkInput};
 use crate::survey::{PlannedPart, RunPlan, now};
-use crate::target::{self, Target};
+use crate::target::{self, Levels, Target};
 use crate::work::Piece;
 
 impl BatchRun<'_> {
@@ -45,9 +46,20 @@ impl BatchRun<'_> {
                 archives.push((&**archive, cut_spec));
             }
         }
+        let mut levels = Levels::default();
         if !self.plan.operators().is_empty() {
             let archives: Vec<_> = archives.iter().map(|(archive, _)| *archive).collect();
             self.check_domains(&archives, &base.frontier)?;
+            for group in self.plan.domains() {
+                let named = |s: &usize| self.plan.sources().get(*s).map(|face| face.name);
+                let sources: Vec<_> = group.iter().filter_map(named).collect();
+                let together: Vec<_> = archives
+                    .iter()
+                    .copied()
+                    .filter(|a| sources.contains(&a.source()))
+                    .collect();
+                levels.add(&together, &base.frontier)?;
+            }
         }
         let read = history::read_before(self.manifests, &base);
         for (archive, _) in &archives {
@@ -63,9 +75,9 @@ impl BatchRun<'_> {
             };
         }
         for (archive, cut_spec) in archives {
-            target::extend(&mut target, archive, &base.frontier, cut_spec, until)?;
+            target::extend(&mut target, archive, &base.frontier, cut_spec, until, &levels)?;
         }
-        let (pieces, parts) = (self.archived(&target), self.parts(&target, &base.frontier));
+        let (pieces, parts) = (self.archived(&target), self.parts(&target, &base.frontier, &levels));
         let new = !target.pieces.is_empty();
         let Target {
             frontier,
@@ -138,11 +150,24 @@ impl BatchRun<'_> {
                 counts[at] = now.max(before);
             }
         }
-        self.plan.check_partitions(&counts)
+        self.plan.check_partitions(&counts)?;
+        let specs: Vec<_> = self.plan.sources().iter().map(|face| self.spec_of(face)).collect();
+        self.plan.check_clocks(&specs)
+    }
+
+    /// How the archive of a source is cut.
+    fn spec_of(&self, face: &SourceFace) -> CutSpec {
+        let without_time = face.cut_spec(false);
+        match self.inputs.get(face.name) {
+            Some(BulkInput::Archive { cut_spec, .. }) if *cut_spec == without_time.text() => without_time,
+            _ => face.cut_spec(true),
+        }
     }
 
     fn archived(&self, target: &Target) -> Vec<Piece> {
         let mut pieces = Vec::new();
+        let domains = self.plan.domains();
+        let mut joint: BTreeMap<(usize, u32), Vec<Member>> = BTreeMap::new();
         for piece in &target.pieces {
             let Some(source) = self
                 .plan
@@ -162,18 +187,29 @@ impl BatchRun<'_> {
                 archive: archive.clone(),
                 file: file.clone(),
             });
-            if self.plan.operators().is_empty() {
+            if let Some(d) = domains.iter().position(|group| group.contains(&source)) {
+                let Some(face) = self.plan.sources().get(source) else {
+                    continue;
+                };
+                joint.entry((d, piece.partition.partition)).or_default().push(Member {
+                    source: source as u32,
+                    name: piece.partition.source.clone(),
+                    spec: self.spec_of(face),
+                    files: files.collect(),
+                });
+            } else if self.plan.operators().is_empty() {
                 pieces.extend(files);
             } else {
                 // The index is in the order of offsets.
                 pieces.push(Piece::Ordered(files.collect()));
             }
         }
+        pieces.extend(joint.into_values().map(Piece::Joint));
         pieces
     }
 
     /// Every partition of the archives, moving or not, and why it goes no further.
-    fn parts(&self, target: &Target, base: &Frontier) -> Vec<PlannedPart> {
+    fn parts(&self, target: &Target, base: &Frontier, levels: &Levels) -> Vec<PlannedPart> {
         let part = |(p, to): (&SourcePartition, &Cut)| {
             let from = base.of(p);
             let read = target.pieces.iter().find(|piece| piece.partition == *p);
@@ -181,6 +217,10 @@ impl BatchRun<'_> {
             let open = target.open.get(p);
             let why = match open {
                 None => "its archive holds nothing yet".into(),
+                Some(open) if levels.of(p).is_some_and(|level| level < *open && to.batch >= level) => format!(
+                    "batch {} is open in another source that it goes with",
+                    self.shown(p, to)
+                ),
                 Some(open) if to.batch < *open => format!("{} and later were not asked for", self.shown(p, to)),
                 Some(open) => format!("batch {} is open", self.shown(p, &Cut { batch: *open, ..*to })),
             };

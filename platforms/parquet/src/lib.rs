@@ -4,6 +4,7 @@
 //! Modules in reading order:
 //! - [`target`]: how far a run may go, per partition (P20, P21);
 //! - `work`: pieces of input, taken by several threads; `worker`: a thread with its own steps and maps, and panics in them;
+//!   `joint`: several sources that have one order;
 //! - `sums`: what the threads have summed, in memory or in files, added up in key order;
 //! - [`options`]: what a run is given and what it tells; [`survey`]: what it will do; `archived`: with archives, `history`: what
 //!   was read of them before; `bounded`: with files that are taken whole, `known`: which of them were summed, `taken`: one;
@@ -19,6 +20,7 @@ mod columns;
 mod compact;
 mod history;
 pub mod input;
+mod joint;
 mod keep;
 mod known;
 pub mod options;

@@ -32,7 +32,54 @@ pub struct Target {
     pub open: BTreeMap<SourcePartition, BatchId>,
 }
 
-/// Adds one source's partitions to a target. `until`: the run covers batches below it.
+/// How far partitions go that go together (O5): the batch that all of a domain have reached.
+#[derive(Clone, Debug, Default)]
+pub struct Levels(BTreeMap<SourcePartition, BatchId>);
+
+impl Levels {
+    /// Of the partitions of these sources, partition i of all of which is one domain.
+    ///
+    /// # Errors
+    /// When an archive cannot be read; `CorruptData` when the base is not level.
+    pub fn add(&mut self, archives: &[&dyn Archive], base: &Frontier) -> Result<()> {
+        let mut partitions = std::collections::BTreeSet::new();
+        for archive in archives {
+            partitions.extend(archive.partitions()?);
+        }
+        for n in partitions {
+            let mut level = BatchId::MAX;
+            let mut stand: Option<(SourcePartition, BatchId)> = None;
+            for archive in archives {
+                let p = SourcePartition::new(archive.source(), n);
+                let from = base.of(&p);
+                if let Some((other, batch)) = stand
+                    .as_ref()
+                    .filter(|(_, batch)| *batch != from.batch && kept(Rule::LevelFrontier))
+                {
+                    return Err(Error::corrupt(format!(
+                        "the generation ends at batch {} of {other} and at batch {} of {p}, which have one order together and end at \
+                         one batch: it was not written by this job",
+                        batch.0, from.batch.0
+                    )));
+                }
+                let index = archive.index(n, archive.find(n, from.cut)?)?;
+                // Of what nothing is archived nobody knows how far it goes.
+                level = level.min(index.last().map_or(from.batch, |last| last.batch_after().batch));
+                stand = Some((p, from.batch));
+            }
+            for archive in archives {
+                self.0.insert(SourcePartition::new(archive.source(), n), level);
+            }
+        }
+        Ok(())
+    }
+    /// The batch that a partition may not pass, because another one has not come there.
+    pub fn of(&self, p: &SourcePartition) -> Option<BatchId> {
+        self.0.get(p).copied().filter(|_| kept(Rule::LevelFrontier))
+    }
+}
+
+/// Adds one source's partitions to a target. `until`: the run covers batches below it; no partition passes its level.
 ///
 /// # Errors
 /// `CorruptData` when the index does not reach down to the base, or was cut at another offset; it names the offsets.
@@ -42,6 +89,7 @@ pub fn extend(
     base: &Frontier,
     cut_spec: &str,
     until: Option<BatchId>,
+    levels: &Levels,
 ) -> Result<()> {
     for partition in archive.partitions()? {
         let p = SourcePartition::new(archive.source(), partition);
@@ -60,7 +108,8 @@ pub fn extend(
         }
         let open = last.batch_after().batch;
         target.open.insert(p.clone(), open);
-        let batch = open.min(until.unwrap_or(BatchId::MAX));
+        let level = levels.of(&p).unwrap_or(BatchId::MAX);
+        let batch = open.min(until.unwrap_or(BatchId::MAX)).min(level);
         if batch <= from.batch {
             continue;
         }

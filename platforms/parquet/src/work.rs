@@ -11,6 +11,7 @@ use rufous_store_api::{Archive, ArchivedFile, GenerationStore, StoreGeneration, 
 
 use crate::columns::ParquetFile;
 use crate::input::lines::LinesFile;
+use crate::joint::Member;
 use crate::progress::{Pace, Progress};
 use crate::sums::{List, SpillDir};
 use crate::worker::{Care, Worker};
@@ -36,6 +37,8 @@ pub(crate) enum Piece {
     },
     /// All that one thread must read in this order: what an operator emits depends on the records before.
     Ordered(Vec<Piece>),
+    /// The same of one partition of several sources, which have one order.
+    Joint(Vec<Member>),
 }
 
 /// A generation, as operators read it.

@@ -241,6 +241,7 @@ impl<'a> Worker<'a> {
         let work = self.work;
         match work.pieces.get(i) {
             Some(Piece::Ordered(pieces)) => pieces.iter().try_for_each(|piece| self.one(piece, care)),
+            Some(Piece::Joint(members)) => self.joint(members, care),
             Some(piece) => self.one(piece, care),
             None => Ok(()),
         }
@@ -248,7 +249,9 @@ impl<'a> Worker<'a> {
 
     fn one(&mut self, piece: &Piece, care: Care) -> Result<()> {
         match piece {
-            Piece::Ordered(_) => Err(Error::bug("what must be read in order holds no such thing again")),
+            Piece::Ordered(_) | Piece::Joint(_) => {
+                Err(Error::bug("what must be read in order holds no such thing again"))
+            }
             Piece::Archived {
                 source,
                 partition,
@@ -268,11 +271,10 @@ impl<'a> Worker<'a> {
                 self.count(*source, records.entries.len(), NonZeroU64::MIN, &chunk.bad, place)?;
                 let mut meta = meta(*source);
                 if self.asker.is_some() {
-                    // The domain of its keys (O1).
                     meta.partition = *partition;
-                    self.domain = Some(*partition);
+                    self.of_domain(*partition);
                 }
-                let from = From::Log(records, *partition, file.batch);
+                let from = Place::Log(records, *partition, file.batch);
                 self.push(chunk, &meta, NonZeroU64::MIN, from)
             }),
             Piece::RowGroup { source, file, group } => {
@@ -282,7 +284,7 @@ impl<'a> Worker<'a> {
             }
             Piece::Lines { source, file, piece } => file.read(piece, &mut |lines| {
                 let chunk = self.decode(*source, file.format(), Given::Records(lines.batch), care)?;
-                let from = From::Log(lines.batch, lines.batch.partition, BatchId::MAX);
+                let from = Place::Log(lines.batch, lines.batch.partition, BatchId::MAX);
                 self.bounded(chunk, &meta(*source), from, |i| lines.place(i))
             }),
         }
@@ -300,14 +302,14 @@ impl<'a> Worker<'a> {
                 let place = |_| format!("{}, row group {group}, a value of {n} or more rows", reader.name());
                 self.count(source, columns.rows, n, &chunk.bad, place)?;
                 // Of such a source no step asks.
-                self.push(chunk, &meta(source), n, From::Rows(&|_| 0))
+                self.push(chunk, &meta(source), n, Place::Rows(&|_| 0))
             });
         }
         let mut row = 0;
         reader.read_row_group(group, &mut |columns| {
             let chunk = self.decode(source, format, Given::Columns(columns), care)?;
             let place = |i: usize| format!("{}, row group {group}, row {}", reader.name(), row + i);
-            let from = From::Rows(&|i| row_of(group, (row + i) as u64));
+            let from = Place::Rows(&|i| row_of(group, (row + i) as u64));
             self.bounded(chunk, &meta(source), from, place)?;
             row += columns.rows;
             Ok(())
@@ -319,7 +321,7 @@ impl<'a> Worker<'a> {
         &mut self,
         mut chunk: Decoded,
         meta: &ChunkMeta,
-        from: From<'_>,
+        from: Place<'_>,
         place: impl Fn(usize) -> String,
     ) -> Result<()> {
         self.count(meta.source, chunk.len, NonZeroU64::MIN, &chunk.bad, &place)?;
@@ -339,7 +341,7 @@ impl<'a> Worker<'a> {
         self.push(chunk, meta, NonZeroU64::MIN, from)
     }
 
-    fn decode(&mut self, source: u32, format: Format, given: Given<'_>, care: Care) -> Result<Decoded> {
+    pub(crate) fn decode(&mut self, source: u32, format: Format, given: Given<'_>, care: Care) -> Result<Decoded> {
         let mut chunk = Decoded {
             source: source as usize,
             len: given.len(),
@@ -364,8 +366,8 @@ impl<'a> Worker<'a> {
                 }
                 if let Some(origins) = trial.origins(source) {
                     let from = match given {
-                        Given::Records(records) => From::Log(records, records.partition, BatchId::MAX),
-                        Given::Columns(_) => From::Rows(&|i| i as u64),
+                        Given::Records(records) => Place::Log(records, records.partition, BatchId::MAX),
+                        Given::Columns(_) => Place::Rows(&|i| i as u64),
                     };
                     from.say(&times, &bad, entry..entry + 1, origins);
                 }
@@ -383,10 +385,29 @@ impl<'a> Worker<'a> {
         Ok(chunk)
     }
 
+    /// The domain of the keys that follow (O1).
+    pub(crate) fn of_domain(&mut self, partition: u32) {
+        self.domain = Some(partition);
+    }
+
     /// Runs the good ones through the steps.
-    fn push(&mut self, mut chunk: Decoded, meta: &ChunkMeta, times: NonZeroU64, from: From<'_>) -> Result<()> {
-        chunk.push(&mut self.executor, meta, times, from, &mut self.decoders)?;
+    fn push(&mut self, mut chunk: Decoded, meta: &ChunkMeta, times: NonZeroU64, from: Place<'_>) -> Result<()> {
+        let all = 0..chunk.len;
+        self.push_some(&mut chunk, all, meta, times, from)?;
         self.times = chunk.times;
+        Ok(())
+    }
+
+    /// The same of a part of them.
+    pub(crate) fn push_some(
+        &mut self,
+        chunk: &mut Decoded,
+        range: Range<usize>,
+        meta: &ChunkMeta,
+        times: NonZeroU64,
+        from: Place<'_>,
+    ) -> Result<()> {
+        chunk.push(range, &mut self.executor, meta, times, from, &mut self.decoders)?;
         if self.asker.is_some() && self.executor.remembered() > self.work.share {
             return Err(Error::invalid(format!(
                 "job `{}`: the keys that its operators remember of a partition take more than {} MiB: give the run more \
@@ -423,7 +444,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Counts records, each of which stands `times` times in the input.
-    fn count(
+    pub(crate) fn count(
         &mut self,
         source: u32,
         records: usize,
@@ -494,7 +515,7 @@ fn decoder<'d>(
 
 /// What a decoder is given.
 #[derive(Clone, Copy)]
-enum Given<'a> {
+pub(crate) enum Given<'a> {
     Records(&'a RecordBatch),
     Columns(&'a ColumnBatch),
 }
@@ -524,14 +545,14 @@ impl Given<'_> {
 
 /// Where records come from, for steps that ask.
 #[derive(Clone, Copy)]
-enum From<'a> {
+pub(crate) enum Place<'a> {
     /// A log, or a file of lines: partition and batch of all of them.
     Log(&'a RecordBatch, u32, BatchId),
     /// Columns: what row `i` of them is in its file.
     Rows(&'a dyn Fn(usize) -> u64),
 }
 
-impl From<'_> {
+impl Place<'_> {
     fn say(self, times: &[Option<Timestamp>], bad: &[BadRecord], range: Range<usize>, origins: &mut Origins) {
         match self {
             Self::Log(records, partition, batch) => {
@@ -552,11 +573,11 @@ fn row_of(group: usize, row: u64) -> u64 {
 }
 
 /// Records that wait in their source's decoder.
-struct Decoded {
+pub(crate) struct Decoded {
     source: usize,
     len: usize,
-    times: Vec<Option<Timestamp>>,
-    bad: Vec<BadRecord>,
+    pub(crate) times: Vec<Option<Timestamp>>,
+    pub(crate) bad: Vec<BadRecord>,
     /// Those that were decoded and do not count: of the bad ones, and those outside the run's window. Ascending.
     poison: Vec<usize>,
     one_by_one: bool,
@@ -565,10 +586,11 @@ struct Decoded {
 impl Decoded {
     fn push(
         &mut self,
+        range: Range<usize>,
         executor: &mut Executor,
         meta: &ChunkMeta,
         times: NonZeroU64,
-        from: From<'_>,
+        from: Place<'_>,
         decoders: &mut Decoders,
     ) -> Result<()> {
         let Some(Some((_, decoder))) = decoders.get_mut(self.source) else {
@@ -581,16 +603,16 @@ impl Decoded {
             executor.push_repeated(meta, times, decoder.chunk(range))
         };
         if self.one_by_one {
-            let good = (0..self.len).filter(|i| self.poison.binary_search(i).is_err());
+            let good = { range }.filter(|i| self.poison.binary_search(i).is_err());
             return { good }.try_for_each(|i| push(i..i + 1));
         }
-        let mut from = 0;
-        for &out in &self.poison {
+        let mut from = range.start;
+        for &out in self.poison.iter().filter(|out| range.contains(out)) {
             if from < out {
                 push(from..out)?;
             }
             from = out + 1;
         }
-        push(from..self.len)
+        push(from..range.end)
     }
 }

@@ -7,7 +7,7 @@ use rufous_core::{CutSpec, Error, Plan, Result, SourceDecoder};
 use rufous_store_api::{Guarantee, RealtimeStore};
 
 use crate::bad::{BadState, DeadLetters};
-use crate::log::Log;
+use crate::log::{Log, PartitionInfo};
 use crate::metrics::SourceMetrics;
 use crate::options::{OnBadRecord, StreamOptions};
 use crate::partition::Partition;
@@ -52,9 +52,18 @@ pub(crate) struct Bound {
     pub(crate) meter: Arc<SourceMetrics>,
     /// Partitions that another process of the group reads; their rows say so.
     pub(crate) elsewhere: BTreeSet<u32>,
+    /// Partitions that the log gives to this process, whether it may read them or not (O6).
+    pub(crate) given: BTreeSet<u32>,
 }
 
 impl Bound {
+    /// What the log gives to this process.
+    pub(crate) fn give(&mut self, infos: &[PartitionInfo]) {
+        self.given = { infos.iter() }
+            .filter(|info| info.owned)
+            .map(|info| info.partition)
+            .collect();
+    }
     /// Whether every partition that the start saw is this process's or another's. The group may have given one just now that
     /// nobody has looked at.
     pub(crate) fn is_settled(&self) -> bool {
@@ -78,6 +87,14 @@ pub fn check(plan: &Plan) -> Result<()> {
         )));
     }
     plan.check_layers()?;
+    let joint = plan.operators().iter().find(|o| o.sources.len() > 1);
+    if let (Some(operator), Some((sink, _))) = (joint, plan.sinks().first()) {
+        return Err(Error::invalid(format!(
+            "sink `{sink}` beside {}, which reads several sources: a sink keeps a mark per partition, and its marks would have to be taken \
+             back together, which is not reached yet; write from a job of its own that reads one source",
+            operator.name
+        )));
+    }
     if plan.stores().is_empty() {
         return Err(Error::invalid(format!(
             "job `{}` has no store, so there is nothing to keep live: its offsets are kept with its sums; count what it writes, for \
@@ -151,6 +168,7 @@ pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>, options: &StreamOptions) ->
             bad: BadState::default(),
             meter: Arc::default(),
             elsewhere: BTreeSet::new(),
+            given: BTreeSet::new(),
         });
     }
     match logs.into_keys().next() {
@@ -158,6 +176,10 @@ pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>, options: &StreamOptions) ->
             "the job has no source `{name}` (it has: {})",
             plan.sources().iter().map(|s| s.name).collect::<Vec<_>>().join(", ")
         ))),
-        None => Ok(bound),
+        None => {
+            let specs: Vec<_> = bound.iter().map(|b| b.spec.clone()).collect();
+            plan.check_clocks(&specs)?;
+            Ok(bound)
+        }
     }
 }

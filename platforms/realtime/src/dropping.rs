@@ -28,6 +28,7 @@ impl Engine<'_> {
                 }
             }
         }
+        self.level(&mut due, permitted);
         if due.is_empty() {
             return Ok(());
         }
@@ -53,6 +54,21 @@ impl Engine<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Engine<'_> {
+    /// O5: of a domain all are dropped, or none: what is passed over in one is in the state of the others.
+    fn level(&self, due: &mut Vec<(usize, u32, Cut)>, permitted: &Frontier) {
+        due.retain(|&(i, number, _)| {
+            self.group_of(i).unwrap_or_default().iter().all(|&j| {
+                let partition = self.bound[j].partitions.get(&number);
+                partition.is_some_and(|p| {
+                    let cut = permitted.of(&p.id);
+                    droppable(p, cut) || p.row.retained_from >= cut.batch
+                })
+            })
+        });
     }
 }
 

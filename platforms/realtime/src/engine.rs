@@ -102,6 +102,7 @@ impl Stream<'_> {
             let flusher = Flusher::start(scope, store.clone(), sources, stores.clone(), sinks.clone());
             let mut engine = Engine {
                 plan,
+                domains: plan.domains(),
                 stores,
                 store,
                 manifests,
@@ -117,6 +118,7 @@ impl Stream<'_> {
                 options,
                 failures: 0,
                 last_commit: Instant::now(),
+                last_taken: Instant::now(),
                 last_manifest: Instant::now(),
                 records: RecordBatch::default(),
                 cuts: Cuts::default(),
@@ -135,6 +137,8 @@ impl Stream<'_> {
 
 pub(crate) struct Engine<'a> {
     pub(crate) plan: &'a Plan,
+    /// Sources whose records have one order, by partition.
+    pub(crate) domains: Vec<Vec<usize>>,
     pub(crate) stores: Vec<String>,
     pub(crate) store: Arc<dyn RealtimeStore>,
     pub(crate) manifests: &'a dyn ManifestLog,
@@ -153,6 +157,7 @@ pub(crate) struct Engine<'a> {
     pub(crate) options: StreamOptions,
     pub(crate) failures: u32,
     pub(crate) last_commit: Instant,
+    pub(crate) last_taken: Instant,
     pub(crate) last_manifest: Instant,
     pub(crate) records: RecordBatch,
     pub(crate) cuts: Cuts,
@@ -191,10 +196,16 @@ impl Engine<'_> {
                 if self.options.stop.load(Relaxed) {
                     break;
                 }
+                if self.rests(i)? {
+                    continue;
+                }
                 match self.bound[i].log.poll(timeout, &mut self.records)? {
                     Polled::Records => {
                         busy = true;
-                        self.process(i)?;
+                        match self.group_of(i) {
+                            None => self.process(i)?,
+                            Some(_) => self.show(i)?,
+                        }
                     }
                     Polled::Idle => self.bound[i].listen(),
                     Polled::Lost { partition, start } => {
@@ -217,6 +228,7 @@ impl Engine<'_> {
                     }
                 }
             }
+            busy |= self.take_shown()?;
             idle_wait = if busy {
                 Duration::from_millis(1)
             } else {
@@ -228,6 +240,7 @@ impl Engine<'_> {
                 self.settle()?;
                 // A commit that failed took the positions back to the rows: then it is not the end yet.
                 if self.at_end() {
+                    self.show_waiting();
                     break;
                 }
             }
@@ -235,7 +248,7 @@ impl Engine<'_> {
         self.settle()
     }
 
-    fn process(&mut self, i: usize) -> Result<()> {
+    pub(crate) fn process(&mut self, i: usize) -> Result<()> {
         let Self {
             records,
             times,
@@ -372,7 +385,7 @@ impl Engine<'_> {
 
     fn at_end(&self) -> bool {
         self.bound.iter().all(|b| {
-            let read = |(p, end): (&u32, &u64)| b.partitions.get(p).is_none_or(|s| s.next >= *end);
+            let read = |(p, end): (&u32, &u64)| b.partitions.get(p).is_none_or(|s| s.is_read(*end));
             b.is_settled() && b.targets.iter().all(read)
         })
     }

@@ -7,7 +7,7 @@ use rufous_core::rules::{Rule, kept};
 use rufous_core::{Clock, Error, ErrorKind, Frontier, Result, SourcePartition};
 use rufous_store_api::{Hole, Manifest, Progress, Repair};
 
-use crate::bind::Bound;
+use crate::domain::Queue;
 use crate::engine::Engine;
 use crate::genesis::genesis;
 use crate::log::PartitionInfo;
@@ -47,9 +47,15 @@ impl Engine<'_> {
         let manifest = genesis(self.plan, &specs, self.manifests, starts)?;
         self.plan.check_services(!manifest.stores.is_empty())?;
         self.manifest = Some(manifest);
+        let mut all = Vec::new();
         for i in 0..self.bound.len() {
             let infos = self.bound[i].log.partitions()?;
             self.bound[i].targets = infos.iter().map(|info| (info.partition, info.end)).collect();
+            self.bound[i].give(&infos);
+            all.push(infos);
+        }
+        for (i, mut infos) in all.into_iter().enumerate() {
+            self.together(i, &mut infos);
             self.acquire_all(i, &infos)?;
         }
         self.measure_start();
@@ -106,7 +112,7 @@ impl Engine<'_> {
 
     /// The partitions of a source. While a stream runs, a log that does not answer is waited for: answers are given from what
     /// is there, and grow older. `None`: the stream was told to stop meanwhile.
-    fn infos(&mut self, i: usize) -> Result<Option<Vec<PartitionInfo>>> {
+    pub(crate) fn infos(&mut self, i: usize) -> Result<Option<Vec<PartitionInfo>>> {
         loop {
             // Waiting is not being stuck: whoever kills what is stuck would kill this again and again.
             self.metrics.heartbeat.mark();
@@ -118,7 +124,12 @@ impl Engine<'_> {
                     }
                     std::thread::sleep(AGAIN);
                 }
-                other => return other.map(Some),
+                other => {
+                    let mut infos = other?;
+                    self.bound[i].give(&infos);
+                    self.together(i, &mut infos);
+                    return Ok(Some(infos));
+                }
             }
         }
     }
@@ -191,8 +202,20 @@ impl Engine<'_> {
 
     /// P10a.
     fn acquire_one(&mut self, i: usize, info: &PartitionInfo, truncated: Option<u64>) -> Result<()> {
-        let row = self.in_all_stores(i, info, truncated, &repair)?;
+        self.acquire_as(i, info, truncated, &repair)
+    }
+
+    /// P10a, with what becomes of the shard.
+    pub(crate) fn acquire_as(
+        &mut self,
+        i: usize,
+        info: &PartitionInfo,
+        truncated: Option<u64>,
+        decide: &dyn Fn(Option<&Progress>, &Situation<'_>) -> Result<Repair>,
+    ) -> Result<()> {
+        let row = self.in_all_stores(i, info, truncated, decide)?;
         let row = self.meet_sinks(i, info, truncated, row)?;
+        let is_joint = self.group_of(i).is_some();
         let b = &mut self.bound[i];
         let p = SourcePartition::new(&b.name, info.partition);
         // What was not committed is read again, or somebody else processed it meanwhile.
@@ -216,6 +239,7 @@ impl Engine<'_> {
             .last_time
             .filter(|_| !b.timed || b.spec.clock == Clock::Event);
         acquired.cutter = acquired.cutter.measuring(b.timed, known);
+        acquired.queue = is_joint.then(|| Box::new(Queue::new(&b.spec, &acquired.row)));
         b.partitions.insert(info.partition, acquired);
         Ok(())
     }
@@ -223,8 +247,7 @@ impl Engine<'_> {
     /// Another process of the group reads it: the rows say so, once, or answers would be too small in silence. While the
     /// group has not decided, nothing changes: what is there is a prefix of the log, and grows older only.
     fn release_one(&mut self, i: usize, info: &PartitionInfo) -> Result<()> {
-        let b = &self.bound[i];
-        if b.log.waits() || b.elsewhere.contains(&info.partition) {
+        if self.waits(i) || self.bound[i].elsewhere.contains(&info.partition) {
             return Ok(());
         }
         if let Some(sinks) = &self.sinks {
@@ -251,7 +274,7 @@ impl Engine<'_> {
 
     pub(crate) fn assign(&mut self, i: usize) -> Result<()> {
         let b = &mut self.bound[i];
-        let going = b.partitions.values().filter(|p| p.held.is_none());
+        let going = b.partitions.values().filter(|p| !p.stands());
         let positions: Vec<_> = going.map(Partition::position).collect();
         b.meter.owns(b.partitions.keys().copied());
         b.log.assign_at(&positions)
@@ -260,10 +283,27 @@ impl Engine<'_> {
     /// Partitions are new, given, or taken. New ones begin at their own start; those that stay go on where they are, and what
     /// is taken is committed first.
     pub(crate) fn changed(&mut self, i: usize) -> Result<()> {
+        self.changed_one(i)?;
+        // Those that go with them come and go together (O6).
+        for j in self.group_of(i).unwrap_or_default().to_vec() {
+            if j != i {
+                self.changed_one(j)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is not settled yet what this process gets of a source and those that go with it.
+    fn waits(&self, i: usize) -> bool {
+        let waits = |j: &usize| self.bound[*j].log.waits();
+        self.group_of(i).unwrap_or(&[i]).iter().any(waits)
+    }
+
+    fn changed_one(&mut self, i: usize) -> Result<()> {
         let Some(infos) = self.infos(i)? else { return Ok(()) };
-        let kept = |b: &Bound, n: u32| infos.iter().any(|info| info.owned && info.partition == n) || b.log.waits();
-        let b = &self.bound[i];
-        if b.partitions.keys().any(|&n| !kept(b, n)) {
+        let waits = self.waits(i);
+        let kept = |n: u32| infos.iter().any(|info| info.owned && info.partition == n) || waits;
+        if self.bound[i].partitions.keys().any(|&n| !kept(n)) {
             self.settle()?;
         }
         if self.asker.is_some() {
@@ -284,7 +324,7 @@ impl Engine<'_> {
                     self.acquire_one(i, info, None)?;
                     moved = true;
                 }
-                (false, Some(_)) if b.log.waits() => {}
+                (false, Some(_)) if waits => {}
                 (false, found) => {
                     moved |= found.is_some();
                     b.partitions.remove(&info.partition);

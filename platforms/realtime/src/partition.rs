@@ -6,6 +6,7 @@ use rufous_core::{BatchId, CutSpec, SourcePartition, Timestamp};
 use rufous_store_api::{Advance, Progress};
 
 use crate::cutter::{Cuts, Cutter};
+use crate::domain::Queue;
 use crate::log::Position;
 use crate::metrics::PartitionMetrics;
 use crate::waiting::Held;
@@ -26,6 +27,10 @@ pub(crate) struct Partition {
     pub(crate) end: u64,
     /// Why it stands still, if it does.
     pub(crate) held: Option<Held>,
+    /// What it has shown, where it has one order with partitions of other sources.
+    pub(crate) queue: Option<Box<Queue>>,
+    /// Cells of batches below were dropped here, or in another partition of its domain.
+    pub(crate) floor: BatchId,
     /// What others see of it.
     pub(crate) meter: Arc<PartitionMetrics>,
 }
@@ -42,18 +47,38 @@ impl Partition {
             leader_epoch: row.leader_epoch,
             end,
             held: None,
+            queue: None,
+            floor: BatchId::MIN,
             meter: Arc::default(),
             row,
         }
     }
     pub(crate) fn read(&mut self, next: u64, leader_epoch: Option<i32>, cuts: &Cuts) {
-        self.next = next;
-        self.leader_epoch = leader_epoch.unwrap_or(-1);
+        self.pass(next, leader_epoch);
         self.cuts.extend_from_slice(&cuts.cuts);
         self.last_time = self.last_time.max(cuts.last_time);
     }
+    /// Nothing lies below `next` that was not taken.
+    pub(crate) fn pass(&mut self, next: u64, leader_epoch: Option<i32>) {
+        self.next = next;
+        self.leader_epoch = leader_epoch.unwrap_or(-1);
+        if let Some(queue) = &mut self.queue {
+            queue.took(next);
+        }
+    }
+    /// Whether the log is not to hand out more of it now.
+    pub(crate) fn stands(&self) -> bool {
+        self.held.is_some() || self.queue.as_ref().is_some_and(|q| q.full)
+    }
+    /// Whether everything below `end` was read, as far as it can be.
+    pub(crate) fn is_read(&self, end: u64) -> bool {
+        self.next >= end || self.queue.as_ref().is_some_and(|q| q.is_shown(end))
+    }
     /// Where reading goes on.
     pub(crate) fn position(&self) -> Position {
+        if let Some(queue) = &self.queue {
+            return queue.position(self.id.partition);
+        }
         Position {
             partition: self.id.partition,
             offset: self.next,
@@ -62,7 +87,7 @@ impl Partition {
     }
     /// P14: cells of batches below this one are not written.
     pub(crate) fn retained_from(&self) -> BatchId {
-        self.row.retained_from
+        self.row.retained_from.max(self.floor)
     }
     /// The step since the last swap, if there is one. The row is moved as the commit will move it: when the commit fails,
     /// the partition is acquired anew.
@@ -80,10 +105,12 @@ impl Partition {
             holes: Vec::new(),
             leader_epoch: self.leader_epoch,
             last_time: self.last_time.take(),
+            running: self.queue.as_ref().and_then(|q| q.running()),
         };
         self.row.next = advance.to;
         self.row.leader_epoch = advance.leader_epoch;
         self.row.batch = advance.batch;
+        self.row.running = advance.running;
         self.row.cuts.extend_from_slice(&advance.cuts);
         Some(advance)
     }

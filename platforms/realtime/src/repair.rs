@@ -176,8 +176,9 @@ fn lost_range(row: &mut Progress, s: &Situation<'_>) {
     if start <= next {
         return;
     }
-    // The epoch of a record before the loss says nothing of where reading goes on.
+    // The epoch of a record before the loss says nothing of where reading goes on, nor does its time.
     row.leader_epoch = -1;
+    row.running = None;
     let reason = || "deleted from the log before it was read".to_string();
     if f.cut >= start {
         // The offline layer covers it: readers at this frontier do not see the hole, a rollback would.
@@ -225,8 +226,25 @@ fn pass_lost_range(row: &mut Progress, f: Cut) {
         return;
     };
     hole.to = f.cut;
+    stand_at(row, f);
+}
+
+/// O12, of a partition whose domain goes on where a generation ends: what is left out is in the generation.
+pub(crate) fn pass_to(row: &mut Progress, f: Cut) {
+    if row.next < f.cut {
+        row.holes.push(Hole {
+            from: row.next,
+            to: f.cut,
+            reason: "passed over, with a lost range of another partition of its domain".into(),
+        });
+        stand_at(row, f);
+    }
+}
+
+fn stand_at(row: &mut Progress, f: Cut) {
     (row.next, row.batch) = (f.cut, row.batch.max(f.batch_before));
     row.leader_epoch = -1;
+    row.running = None;
     adopt(row, f);
 }
 

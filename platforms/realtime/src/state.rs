@@ -47,16 +47,26 @@ impl Committed<'_> {
             return Err(Error::bug("an operator asks for a store that the plan does not have"));
         };
         let p = SourcePartition::new(source.name, wanted.partition);
+        let domains = plan.domains();
+        let group = domains
+            .iter()
+            .filter(|g| g.contains(&(wanted.source as usize)))
+            .flatten();
+        let goes_with = |q: &SourcePartition| {
+            let name = |s: &&usize| plan.sources().get(**s).is_some_and(|face| face.name == q.source);
+            q.partition == p.partition && (q.source == p.source || group.clone().any(|s| name(&s)))
+        };
         let snapshot = self.store.snapshot()?;
         let rows = snapshot.partitions(face.name)?;
-        let Some((own, row)) = rows
-            .iter()
-            .enumerate()
-            .find_map(|(i, (q, row))| (*q == p).then_some((i, row)))
-        else {
+        // Of a domain of several sources each has cells.
+        let own: Vec<usize> = { rows.iter().enumerate() }
+            .filter_map(|(i, (q, _))| goes_with(q).then_some(i))
+            .collect();
+        let shards: Vec<&(SourcePartition, Progress)> = own.iter().filter_map(|i| rows.get(*i)).collect();
+        if shards.iter().all(|(q, _)| *q != p) {
             return Err(Error::bug(format!("{p} is processed without a row")));
-        };
-        let base = self.base(&p, row)?;
+        }
+        let base = self.base(&shards)?;
         let nothing = rufous_store_api::StoreGeneration::default();
         let generation = base.stores.get(face.name).unwrap_or(&nothing);
         let offline = if kept(Rule::StateOfBase) {
@@ -68,7 +78,7 @@ impl Committed<'_> {
         let mut values = Vec::with_capacity(wanted.keys.len());
         for ((key, offline), cells) in wanted.keys.iter().zip(offline).zip(cells) {
             // O2.
-            let foreign = cells.iter().find(|c| c.partition as usize != own);
+            let foreign = cells.iter().find(|c| !own.contains(&(c.partition as usize)));
             if let Some(cell) = foreign.filter(|_| kept(Rule::OneDomain)) {
                 let other = rows.get(cell.partition as usize).map_or(0, |(q, _)| q.partition);
                 return Err(in_two_domains(face, key, wanted.partition, other));
@@ -86,20 +96,21 @@ impl Committed<'_> {
     }
 
     /// The newest generation that may be the base of a shard (O7).
-    fn base(&mut self, p: &SourcePartition, row: &Progress) -> Result<Manifest> {
+    fn base(&mut self, shards: &[&(SourcePartition, Progress)]) -> Result<Manifest> {
         let namespace = self.plan.fingerprint();
-        if let Some(base) = self.known.iter().find(|m| fits(m, namespace, p, row)) {
+        let fits_all = |m: &Manifest| shards.iter().all(|(p, row)| fits(m, namespace, p, row));
+        if let Some(base) = self.known.iter().find(|m| fits_all(m)) {
             return Ok(base.clone());
         }
         if !self.known.is_empty()
-            && let Some(beginning) = self.beginning(row)
+            && let Some(beginning) = self.beginning(shards)
         {
             return Ok(beginning);
         }
         self.known.clear();
         let mut at = self.manifests.newest(0)?;
         while let Some(manifest) = at {
-            let found = fits(&manifest, namespace, p, row);
+            let found = fits_all(&manifest);
             let before = manifest.number.checked_sub(1);
             self.known.push(manifest);
             if found {
@@ -107,16 +118,17 @@ impl Committed<'_> {
             }
             at = before.map(|n| self.manifests.get(n)).transpose()?.flatten();
         }
-        let base = self.known.iter().find(|m| fits(m, namespace, p, row));
+        let base = self.known.iter().find(|m| fits_all(m));
         base.cloned()
-            .or_else(|| self.beginning(row))
-            .ok_or_else(|| lost(p, row))
+            .or_else(|| self.beginning(shards))
+            .ok_or_else(|| lost(shards))
     }
 
     /// Of a shard that never dropped anything its own cells are the whole state, whatever generations are left.
-    fn beginning(&self, row: &Progress) -> Option<Manifest> {
-        let whole = row.retained_from == BatchId::MIN && row.holes.is_empty();
-        let mut manifest = self.known.last().filter(|_| whole)?.clone();
+    fn beginning(&self, shards: &[&(SourcePartition, Progress)]) -> Option<Manifest> {
+        let whole = |row: &Progress| row.retained_from == BatchId::MIN && row.holes.is_empty();
+        let all = shards.iter().all(|(_, row)| whole(row));
+        let mut manifest = self.known.last().filter(|_| all)?.clone();
         manifest.frontier = Frontier::default();
         manifest.stores.clear();
         Some(manifest)
@@ -140,10 +152,13 @@ fn fits(m: &Manifest, namespace: &str, p: &SourcePartition, row: &Progress) -> b
 }
 
 /// No generation is the state of a shard where it stands.
-fn lost(p: &SourcePartition, row: &Progress) -> Error {
-    match row.holes.last() {
-        Some(hole) if kept(Rule::LostRangeStops) => lost_range(p, hole.from, hole.to),
-        _ => Error::invalid(format!(
+fn lost(shards: &[&(SourcePartition, Progress)]) -> Error {
+    let hole = |(p, row): &&(SourcePartition, Progress)| Some((p.clone(), row.holes.last()?.clone()));
+    let found = shards.iter().find_map(hole).filter(|_| kept(Rule::LostRangeStops));
+    match (found, shards.first()) {
+        (Some((p, hole)), _) => lost_range(&p, hole.from, hole.to),
+        (None, None) => Error::bug("no shard needs a state"),
+        (None, Some((p, row))) => Error::invalid(format!(
             "no generation that is left holds the state of {p} where its live part stands (offset {}, cells from batch {} on): \
              `rebuild` makes the live part anew from where a generation ends",
             row.next, row.retained_from.0

@@ -44,6 +44,11 @@ pub struct Progress {
     /// acquires the partition sets it back. Rows of before it existed read as `false`, and `false` is not written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,
+    /// The running time within `batch` at `next` (O3), where the records of several sources have one order: by it rows that do
+    /// not stand at one place of the order are noticed. `None`, which is not written: there is none, or a batch begins at
+    /// `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Timestamp>,
 }
 
 /// Two layers that divide a partition at different offsets: an error with both, never a sum (P28).
@@ -79,6 +84,7 @@ impl Progress {
             cut_spec,
             fingerprint,
             released: false,
+            running: None,
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Advance {
     pub leader_epoch: i32,
     /// The greatest time among the records.
     pub last_time: Option<Timestamp>,
+    /// The running time within `batch` at `to`, where the records of several sources have one order (O3).
+    pub running: Option<Timestamp>,
 }
 
 /// A chunk to commit (P11): all of it or nothing.
@@ -228,6 +230,7 @@ pub fn apply_advances(rows: &mut BTreeMap<SourcePartition, Progress>, advances: 
             row.holes.extend_from_slice(&a.holes);
             row.last_time = row.last_time.max(a.last_time);
             row.leader_epoch = a.leader_epoch;
+            row.running = a.running;
         }
     }
     Committed::Done

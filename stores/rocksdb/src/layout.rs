@@ -140,6 +140,18 @@ mod tests {
         let text = text.replace("\"f\"}}", "\"f\",\"released\":true}}");
         assert_eq!(String::from_utf8(row_bytes(&released).unwrap()).unwrap(), text);
         assert_eq!(row(&p, text.as_bytes()).unwrap(), released);
+        // The running time stands in rows of partitions that have an order with others (O3).
+        let ordered = Row {
+            progress: Progress {
+                released: false,
+                running: Some(rufous_core::Timestamp(-5)),
+                ..released.progress
+            },
+            ..released
+        };
+        let text = text.replace("\"released\":true", "\"running\":-5");
+        assert_eq!(String::from_utf8(row_bytes(&ordered).unwrap()).unwrap(), text);
+        assert_eq!(row(&p, text.as_bytes()).unwrap(), ordered);
     }
 
     #[test]

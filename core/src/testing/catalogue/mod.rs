@@ -3,6 +3,7 @@
 
 mod counters;
 mod deltas;
+mod domains;
 mod edges;
 mod forks;
 mod joins;
@@ -21,6 +22,7 @@ mod time;
 mod windows;
 
 use super::case::Case;
+pub use domains::domains;
 
 /// All cases, the same ones in the same order each time. Their names differ.
 pub fn catalogue() -> Vec<Case> {

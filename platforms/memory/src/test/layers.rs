@@ -1,11 +1,11 @@
 //! A model of the two layers: which batch a record is in (P1-P3), what realtime commits whatever happens, and how a read
 //! adds both. It shares no code with the engines, only the definition of a batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use rufous_core::{
-    BatchId, ChunkMeta, Clock, CutSpec, Executor, OperatorState, Plan, Result, RunningBatch, StoreFace, Wanted,
+    BatchId, ChunkMeta, Clock, CutSpec, Executor, LogTime, OperatorState, Plan, Result, RunningTime, StoreFace, Wanted,
 };
 
 use super::Script;
@@ -19,8 +19,8 @@ pub(super) struct Partition {
     pub(super) number: u32,
     /// The records by offset: their places in the list that was given.
     records: Vec<usize>,
-    /// The batch of each.
-    batches: Vec<BatchId>,
+    /// Where each stands, with its batch (O3).
+    times: Vec<LogTime>,
     /// After this many records the last ones come again.
     again: Vec<(usize, usize)>,
 }
@@ -39,12 +39,12 @@ impl Partition {
                 source,
                 number,
                 records: (0..given.len()).filter(|i| dealt[*i] == number).collect(),
-                batches: Vec::new(),
+                times: Vec::new(),
                 again: Vec::new(),
             })
             .collect();
         for partition in &mut all {
-            partition.batches = cut(&spec, given, &partition.records);
+            partition.times = cut(&spec, given, &partition.records);
             for &(name, after, count) in &script.again {
                 if name == face.name {
                     let below = |limit: usize| partition.records.iter().filter(|r| **r < limit).count();
@@ -60,7 +60,7 @@ impl Partition {
     /// Where it may be cut: at the start of each batch. The last batch is open; what lies above its start is realtime's.
     pub(super) fn cuts(&self) -> Vec<(usize, BatchId)> {
         let mut cuts = vec![(0, BatchId::MIN)];
-        for (offset, batch) in self.batches.iter().enumerate() {
+        for (offset, LogTime { batch, .. }) in self.times.iter().enumerate() {
             if cuts.last().is_none_or(|(_, last)| batch > last) && *batch > BatchId::MIN {
                 cuts.push((offset, *batch));
             }
@@ -86,16 +86,75 @@ impl Partition {
     }
 }
 
-fn cut(spec: &CutSpec, given: &Bound<'_>, records: &[usize]) -> Vec<BatchId> {
-    let mut running = RunningBatch::at(BatchId::MIN);
-    let batch = |(offset, &record): (usize, &usize)| {
+fn cut(spec: &CutSpec, given: &Bound<'_>, records: &[usize]) -> Vec<LogTime> {
+    let beginning = LogTime {
+        batch: BatchId::MIN,
+        time: None,
+    };
+    let mut running = RunningTime::at(spec, beginning);
+    let stands = |(offset, &record): (usize, &usize)| {
         let time = match spec.clock {
             Clock::Log => given.log_time(record),
             Clock::Event => given.event_time(record),
         };
-        running.advance(spec, time, offset as u64).0
+        running.advance(spec, time, offset as u64)
     };
-    records.iter().enumerate().map(batch).collect()
+    records.iter().enumerate().map(stands).collect()
+}
+
+/// What is read in one order: a partition, or partition i of several sources that go together (O1).
+pub(super) struct Lane {
+    /// The partitions, by their places.
+    pub(super) of: Vec<usize>,
+    /// Partition and offset of every record.
+    pub(super) order: Vec<(usize, usize)>,
+}
+
+/// All that a plan reads, dealt to lanes.
+pub(super) fn lanes(plan: &Plan, partitions: &[Partition]) -> Vec<Lane> {
+    let domains = plan.domains();
+    let mut lanes: Vec<((Option<usize>, usize, u32), Lane)> = Vec::new();
+    for (at, p) in partitions.iter().enumerate() {
+        let domain = domains.iter().position(|group| group.contains(&p.source));
+        let name = (domain, if domain.is_some() { 0 } else { p.source }, p.number);
+        let order = (0..p.len()).map(|offset| (at, offset));
+        match lanes.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, lane)) => {
+                lane.of.push(at);
+                lane.order.extend(order);
+            }
+            None => {
+                let (of, order) = (vec![at], order.collect());
+                lanes.push((name, Lane { of, order }));
+            }
+        }
+    }
+    let stands = |&(p, offset): &(usize, usize)| {
+        let p = &partitions[p];
+        (p.times[offset], plan.sources()[p.source].name, offset)
+    };
+    let sorted = lanes.into_iter().map(|(_, mut lane)| {
+        if lane.of.len() > 1 {
+            lane.order.sort_by_key(stands);
+        }
+        lane
+    });
+    sorted.collect()
+}
+
+impl Lane {
+    /// Where it may be cut: at the start of a batch that all of its partitions have reached (O5).
+    pub(super) fn cuts(&self, partitions: &[Partition]) -> Vec<Vec<(usize, BatchId)>> {
+        let of = || self.of.iter().map(|p| &partitions[*p]);
+        let reached = of().map(|p| p.times.last().map_or(BatchId::MIN, |t| t.batch)).min();
+        let reached = reached.unwrap_or(BatchId::MIN);
+        let batches: BTreeSet<BatchId> = of().flat_map(|p| p.cuts()).map(|(_, batch)| batch).collect();
+        let cut = |batch: BatchId| {
+            let offset = |p: &Partition| p.times.partition_point(|t| t.batch < batch);
+            of().map(|p| (offset(p), batch)).collect()
+        };
+        batches.into_iter().filter(|b| *b <= reached).map(cut).collect()
+    }
 }
 
 /// Realtime's state: cells per store, and what the sinks hold.
@@ -112,6 +171,7 @@ impl Realtime {
         plan: &Plan,
         sources: &[Bound<'_>],
         partitions: &[Partition],
+        lanes: &[Lane],
         random: &mut Random,
         from: Option<(&Frontier, &Totals)>,
     ) -> Result<Self> {
@@ -133,28 +193,33 @@ impl Realtime {
             cut.map_or(0, |(cut, _)| *cut)
         };
         let mut executor = state.executor(plan, &base);
-        let mut committed: Vec<usize> = partitions.iter().map(start).collect();
+        // What lies below the starts of its partitions is a prefix of a lane.
+        let starts: Vec<usize> = partitions.iter().map(start).collect();
+        let begin = |lane: &Lane| lane.order.iter().filter(|(p, offset)| *offset < starts[*p]).count();
+        let mut committed: Vec<usize> = lanes.iter().map(begin).collect();
         let mut next = committed.clone();
         let mut again: Vec<Vec<(usize, usize)>> = partitions.iter().map(|p| p.again.clone()).collect();
         loop {
-            let open: Vec<usize> = (0..partitions.len())
-                .filter(|&p| next[p] < partitions[p].len())
-                .collect();
-            let Some(&p) = open.get(random.below(open.len().max(1))) else {
+            let open: Vec<usize> = (0..lanes.len()).filter(|&l| next[l] < lanes[l].order.len()).collect();
+            let Some(&l) = open.get(random.below(open.len().max(1))) else {
                 break;
             };
-            let partition = &partitions[p];
+            let lane = &lanes[l];
             // Records that were read before are handed out again: only positions of one's own make them count once.
-            let mut from = next[p];
-            if let Some(i) = again[p].iter().position(|(after, _)| *after <= from) {
-                from = from.saturating_sub(again[p].swap_remove(i).1);
+            let mut from = next[l];
+            for &p in &lane.of {
+                let again = &mut again[p];
+                if let Some(i) = again.iter().position(|(after, _)| *after <= from) {
+                    from = from.saturating_sub(again.swap_remove(i).1);
+                }
             }
-            let to = (next[p] + 1 + random.below(7)).min(partition.len());
-            for offset in (from..to).filter(|offset| *offset >= next[p]) {
-                let meta = partition.meta(partition.batches[offset]);
+            let to = (next[l] + 1 + random.below(7)).min(lane.order.len());
+            for &(p, offset) in lane.order[from..to].iter().skip(next[l] - from) {
+                let partition = &partitions[p];
+                let meta = partition.meta(partition.times[offset].batch);
                 sources[partition.source].push_some(&partition.records[offset..offset + 1], &meta, &mut executor)?;
             }
-            next[p] = to;
+            next[l] = to;
             match random.below(12) {
                 0 => {
                     executor = state.executor(plan, &base);
@@ -181,6 +246,7 @@ impl Realtime {
         if !plan.operators().is_empty() {
             let state = Committed {
                 faces: plan.stores().to_vec(),
+                domains: plan.domains(),
                 base: base.to_vec(),
                 cells: self.cells.clone(),
             };
@@ -239,6 +305,7 @@ impl Realtime {
 /// What operators read.
 struct Committed {
     faces: Vec<StoreFace>,
+    domains: Vec<Vec<usize>>,
     base: Vec<Bytes>,
     cells: Vec<BTreeMap<(Vec<u8>, u32, u32, BatchId), Vec<u8>>>,
 }
@@ -250,10 +317,12 @@ impl OperatorState for Committed {
             &self.base[wanted.store],
             &self.cells[wanted.store],
         );
+        let group = self.domains.iter().find(|g| g.contains(&(wanted.source as usize)));
+        let goes_with = |s: u32| s == wanted.source || group.is_some_and(|g| g.contains(&(s as usize)));
         let value = |key: &Vec<u8>| {
             let own = cells
                 .iter()
-                .filter(|((k, s, p, _), _)| k == key && (*s, *p) == (wanted.source, wanted.partition));
+                .filter(|((k, s, p, _), _)| k == key && goes_with(*s) && *p == wanted.partition);
             let mut parts = base
                 .get(key)
                 .into_iter()
@@ -276,11 +345,23 @@ pub(super) fn offline(
     plan: &Plan,
     sources: &[Bound<'_>],
     partitions: &[Partition],
+    lanes: &[Lane],
     frontier: &Frontier,
 ) -> Result<Totals> {
     let mut executor = plan.instantiate();
-    for p in partitions {
-        let cut = frontier.get(&(p.source as u32, p.number)).map_or(0, |(cut, _)| *cut);
+    let cut = |p: &Partition| frontier.get(&(p.source as u32, p.number)).map_or(0, |(cut, _)| *cut);
+    for lane in lanes.iter().filter(|lane| lane.of.len() > 1) {
+        for &(p, offset) in &lane.order {
+            let p = &partitions[p];
+            if offset < cut(p) {
+                let meta = p.meta(BatchId(0));
+                sources[p.source].push_some(&p.records[offset..offset + 1], &meta, &mut executor)?;
+            }
+        }
+    }
+    let alone = lanes.iter().filter(|lane| lane.of.len() == 1).flat_map(|lane| &lane.of);
+    for p in alone.map(|p| &partitions[*p]) {
+        let cut = cut(p);
         let size = if plan.one_by_one() { 1 } else { 1024 };
         for records in p.records[..cut].chunks(size) {
             let meta = ChunkMeta {

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use rufous_core::{BatchId, ChunkMeta, Executor, Plan, Result, Rules};
 
-use super::layers::{Frontier, Partition, Realtime, offline};
+use super::layers::{Frontier, Lane, Partition, Realtime, lanes, offline};
 use super::{TestRun, compare};
 use crate::given::{Bound, CHUNK};
 use crate::totals::Totals;
@@ -54,12 +54,20 @@ impl TestRun<'_, rufous_core::Anywhere> {
         let partitions: Vec<Partition> = (0..sources.len())
             .flat_map(|s| Partition::of(&plan, s, &sources[s], &script))
             .collect();
+        let lanes = lanes(&plan, &partitions);
         let mut random = Random(0x5eed);
         for (rules, name) in [(Rules::all(), "with"), (Rules::none(), "without")] {
             let plan = memory.plan(job, &rules)?;
             for chunk in [1, 3, CHUNK] {
                 for shuffled in [false, true] {
-                    let other = run(&plan, &sources, &partitions, chunk, shuffled.then_some(&mut random))?;
+                    let other = run(
+                        &plan,
+                        &sources,
+                        &partitions,
+                        &lanes,
+                        chunk,
+                        shuffled.then_some(&mut random),
+                    )?;
                     let order = if shuffled { "shuffled" } else { "as given" };
                     let how = format!("in chunks of {chunk}, {order}, {name} the planner's rules");
                     compare::totals(&plan, &script, &whole, &other, &how)?;
@@ -77,10 +85,10 @@ impl TestRun<'_, rufous_core::Anywhere> {
         )?;
         for n in 0..RUNS {
             let mut random = Random(0x5eed + n);
-            let realtime = Realtime::run(&plan, &sources, &partitions, &mut random, None)?;
+            let realtime = Realtime::run(&plan, &sources, &partitions, &lanes, &mut random, None)?;
             compare::sinks(&plan, &script, &whole, &realtime.sinks, "live, and killed now and then")?;
-            for frontier in frontiers(&partitions, &mut random) {
-                let offline = offline(&plan, &sources, &partitions, &frontier)?;
+            for frontier in frontiers(&partitions, &lanes, &mut random) {
+                let offline = offline(&plan, &sources, &partitions, &lanes, &frontier)?;
                 // An operator's state is the generation's where the live part begins there.
                 let later = match plan.operators() {
                     [] => None,
@@ -88,6 +96,7 @@ impl TestRun<'_, rufous_core::Anywhere> {
                         &plan,
                         &sources,
                         &partitions,
+                        &lanes,
                         &mut random,
                         Some((&frontier, &offline)),
                     )?),
@@ -114,12 +123,13 @@ fn run(
     plan: &Plan,
     sources: &[Bound<'_>],
     partitions: &[Partition],
+    lanes: &[Lane],
     chunk: usize,
     mut shuffled: Option<&mut Random>,
 ) -> Result<Totals> {
     let mut run = plan.instantiate();
     if !plan.operators().is_empty() {
-        by_partition(plan, sources, partitions, chunk, shuffled, &mut run)?;
+        by_lane(plan, sources, (partitions, lanes), chunk, shuffled, &mut run)?;
         let mut totals = Totals::of(plan);
         totals.add(plan, &mut run)?;
         return Ok(totals);
@@ -143,30 +153,35 @@ fn run(
     Ok(totals)
 }
 
-/// Every partition in its order, one after the other or in turns.
-fn by_partition(
+/// Every lane in its order, one after the other or in turns.
+fn by_lane(
     plan: &Plan,
     sources: &[Bound<'_>],
-    partitions: &[Partition],
+    (partitions, lanes): (&[Partition], &[Lane]),
     chunk: usize,
     mut shuffled: Option<&mut Random>,
     run: &mut Executor,
 ) -> Result<()> {
     let chunk = if plan.one_by_one() { 1 } else { chunk };
-    let mut next = vec![0; partitions.len()];
+    let mut next = vec![0; lanes.len()];
     loop {
-        let mut open = (0..partitions.len()).filter(|p| next[*p] < partitions[*p].len());
-        let p = match &mut shuffled {
+        let mut open = (0..lanes.len()).filter(|l| next[*l] < lanes[*l].order.len());
+        let l = match &mut shuffled {
             Some(random) => {
                 let open: Vec<usize> = open.collect();
                 open.get(random.below(open.len())).copied()
             }
             None => open.next(),
         };
-        let Some(p) = p else { return Ok(()) };
-        let to = (next[p] + chunk).min(partitions[p].len());
-        partitions[p].push(sources, next[p]..to, run)?;
-        next[p] = to;
+        let Some(l) = l else { return Ok(()) };
+        let to = (next[l] + chunk).min(lanes[l].order.len());
+        // Runs of one partition, as large as the order allows.
+        for some in lanes[l].order[next[l]..to].chunk_by(|a, b| a.0 == b.0) {
+            if let (Some(&(p, from)), Some(&(_, last))) = (some.first(), some.last()) {
+                partitions[p].push(sources, from..last + 1, run)?;
+            }
+        }
+        next[l] = to;
     }
 }
 
@@ -196,15 +211,22 @@ fn repeated(plan: &Plan, sources: &[Bound<'_>]) -> Result<(Totals, Totals)> {
 }
 
 /// Every combination of cuts, if they are few; else those at which all partitions stand at their n-th cut, and others drawn.
-fn frontiers(partitions: &[Partition], random: &mut Random) -> Vec<Frontier> {
-    let cuts: Vec<_> = partitions.iter().map(Partition::cuts).collect();
+fn frontiers(partitions: &[Partition], lanes: &[Lane], random: &mut Random) -> Vec<Frontier> {
+    let cuts: Vec<_> = lanes.iter().map(|lane| lane.cuts(partitions)).collect();
     let all = cuts
         .iter()
         .try_fold(1_usize, |n, c| n.checked_mul(c.len()).filter(|n| *n <= SPLITS));
     let frontier = |pick: &mut dyn FnMut(usize, usize) -> usize| -> Frontier {
-        let one =
-            |(i, (p, cuts)): (usize, (&Partition, &Vec<_>))| ((p.source as u32, p.number), cuts[pick(i, cuts.len())]);
-        partitions.iter().zip(&cuts).enumerate().map(one).collect()
+        let mut all = Frontier::new();
+        for (i, (lane, cuts)) in lanes.iter().zip(&cuts).enumerate() {
+            let cut = &cuts[pick(i, cuts.len())];
+            let named = lane
+                .of
+                .iter()
+                .map(|p| (partitions[*p].source as u32, partitions[*p].number));
+            all.extend(named.zip(cut.iter().copied()));
+        }
+        all
     };
     match all {
         Some(n) => (0..n)

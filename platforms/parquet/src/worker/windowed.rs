@@ -3,7 +3,7 @@
 use rufous_core::{ColumnBatch, ColumnData, Error, Format, Result, SourceFace, Timestamp};
 use rufous_store_api::Window;
 
-use super::{Care, Decoded, From, Given, Worker, meta, row_of};
+use super::{Care, Decoded, Given, Place, Worker, meta, row_of};
 use crate::columns::{FileReader, Times};
 
 impl Worker<'_> {
@@ -28,7 +28,7 @@ impl Worker<'_> {
             if let Some((face, field)) = noted {
                 honest(face, field, columns, &chunk.times).map_err(|(i, e)| e.at(place(i)))?;
             }
-            let from = From::Rows(&|i| row_of(group, rows.get(i).copied().unwrap_or_default()));
+            let from = Place::Rows(&|i| row_of(group, rows.get(i).copied().unwrap_or_default()));
             self.bounded(chunk, &meta(source), from, place)
         })
     }

@@ -53,6 +53,8 @@ pub struct Metrics {
     pub elsewhere: AtomicU64,
     /// Offsets between what was committed and the log's end when last looked at.
     pub lag: AtomicU64,
+    /// Records that a stream which ended has left in the log: they wait for later ones of other sources (O4).
+    pub waiting: AtomicU64,
     /// The greatest time applied, in milliseconds; `i64::MIN` before the first.
     pub last_time_ms: AtomicI64,
     /// Records that came out of each named step.
@@ -99,6 +101,7 @@ impl Default for Metrics {
             held: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             lag: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
             last_time_ms: AtomicI64::new(i64::MIN),
             steps: Mutex::default(),
             heartbeat: Moment::default(),
@@ -200,6 +203,7 @@ impl Metrics {
             late: self.late.load(Relaxed),
             held: self.held.load(Relaxed),
             commits: self.commits.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
         }
     }
 }
@@ -220,4 +224,6 @@ pub struct StreamReport {
     pub held: u64,
     /// Commits done.
     pub commits: u64,
+    /// Records that were read and left in the log: they wait for later ones of other sources (O4).
+    pub waiting: u64,
 }

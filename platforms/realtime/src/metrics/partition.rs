@@ -37,6 +37,8 @@ pub struct PartitionMetrics {
     pub replay_from: AtomicU64,
     /// Where the log ended then: below it everything read is a replay.
     pub replay_to: AtomicU64,
+    /// Records of its domain that wait until this partition shows a later one (O4).
+    pub waiting_for: AtomicU64,
     /// Whether this process owns it.
     pub owned: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Default for PartitionMetrics {
             lost: AtomicU64::new(0),
             replay_from: AtomicU64::new(0),
             replay_to: AtomicU64::new(0),
+            waiting_for: AtomicU64::new(0),
             owned: AtomicBool::new(false),
         }
     }

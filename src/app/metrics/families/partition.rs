@@ -104,6 +104,15 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     ),
     family(
+        "rufous_partition_waiting_for",
+        Kind::Gauge,
+        PARTITION,
+        "records of other sources that wait until this partition has a later record or heartbeat",
+        |s, out| {
+            owned(s, out, |p| count(&p.waiting_for));
+        },
+    ),
+    family(
         "rufous_partition_lost_ranges",
         Kind::Gauge,
         PARTITION,

@@ -145,6 +145,7 @@ impl Bed {
             holes: Vec::new(),
             leader_epoch: 3,
             last_time: None,
+            running: None,
         }
     }
 

@@ -93,6 +93,7 @@ pub fn try_add(
         holes: vec![],
         leader_epoch: -1,
         last_time: None,
+        running: None,
     };
     store.commit(&Commit {
         advances: &[advance],
