@@ -112,6 +112,17 @@ fn lines(events: &[Event], placed: &[Placed]) -> Vec<(Timestamp, String)> {
     events.iter().zip(placed).map(line).collect()
 }
 
+/// Where each record stands in the order of O3.
+fn order(events: &[Event], placed: &[Placed], name: &'static str) -> Vec<(i64, i64, &'static str, usize, usize)> {
+    let mut running: BTreeMap<(usize, i64), i64> = BTreeMap::new();
+    let place = |(i, (event, p)): (usize, (&Event, &Placed))| {
+        let greatest = running.entry((p.partition, p.batch)).or_insert(i64::MIN);
+        *greatest = (*greatest).max(event.0.min((p.batch + 1) * HOUR - 1));
+        (p.batch, *greatest, name, p.partition, i)
+    };
+    events.iter().zip(placed).enumerate().map(place).collect()
+}
+
 impl Placed {
     /// O17: `max(time(l), start of batch(l) - horizon)`.
     fn as_of(&self, horizon: u32) -> i64 {
@@ -196,6 +207,44 @@ proptest! {
             *expected.entry((left.key, left.value, value)).or_default() += 1;
         }
         let run = every_split(&joins_a_stream(horizon, valid), &events, &all, partitions);
+        prop_assert_eq!(run.all(FOUND).into_iter().collect::<Found>(), expected);
+    }
+
+    /// O17 over two sources, partition i of both: "before" is the order of O3.
+    #[test]
+    fn a_stream_of_another_source(
+        asks in proptest::collection::vec(event(), 0..20),
+        rows in proptest::collection::vec(event(), 0..20),
+        partitions in 1..3_u32,
+        horizon in 0..4_u32,
+    ) {
+        const ROWS: Source<str> = Source::new("rows").timed_by(|line| Timestamp(number(line, 0)));
+        let pairs = |source: Source<str>| {
+            let pairs = source.read().keyed(|line, out| out.emit(number(line, 2) as u64, number(line, 3)));
+            pairs.within_partition()
+        };
+        let (asks, rows) = (sorted(asks), sorted(rows));
+        let (left, right) = (placed(&asks, partitions), placed(&rows, partitions));
+        // O3: batch, running time in it, name, partition, offset.
+        let (l_at, r_at) = (order(&asks, &left, "events"), order(&rows, &right, "rows"));
+        let mut expected = Found::new();
+        for (l, ask) in left.iter().enumerate() {
+            let as_of = ask.as_of(horizon);
+            let before = right.iter().enumerate().filter(|(r, row)| {
+                row.partition == ask.partition && row.key == ask.key && row.time < as_of && r_at[*r] < l_at[l]
+            });
+            let value = before.max_by_key(|(r, row)| (row.time, *r)).map_or(NOTHING, |(_, row)| row.value);
+            *expected.entry((ask.key, ask.value, value)).or_default() += 1;
+        }
+        let joined = pairs(EVENTS).left_join(pairs(ROWS).as_service(NEWEST).horizon(horizon));
+        let run = Job::new("two-sources", found(joined).sum_by_key(FOUND))
+            .test()
+            .partitions(EVENTS, partitions)
+            .partitions(ROWS, partitions)
+            .given_at(EVENTS, lines(&asks, &left))
+            .given_at(ROWS, lines(&rows, &right))
+            .every_split()
+            .unwrap();
         prop_assert_eq!(run.all(FOUND).into_iter().collect::<Found>(), expected);
     }
 
