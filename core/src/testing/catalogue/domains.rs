@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rufous_algebra::Max;
+use rufous_algebra::{Max, Timeline};
 
 use super::super::case::Case;
 use super::super::input::{Event, Input, START_MS, SourceInput};
@@ -15,7 +15,7 @@ use crate::batch::Clock;
 use crate::decode::Format;
 use crate::job::Job;
 use crate::port::{Source, Store};
-use crate::producer::KeyedProducer;
+use crate::producer::{Buffer, KeyedProducer};
 use crate::time::{HOUR_MS, MINUTE_MS};
 
 const PAYMENTS: Source<str> = Source::new("payments");
@@ -36,7 +36,7 @@ const ALL: Store<String, i64> = Store::new("all-of-one");
 /// The cases for platforms that give several sources one order. Each partition of a log that is read live to its end needs a
 /// heartbeat there, or its last records wait for ever.
 pub fn domains() -> Vec<Case> {
-    vec![balances(), overlapping(), in_a_row(), by_event_time()]
+    vec![balances(), overlapping(), in_a_row(), by_event_time(), joined()]
 }
 
 fn pairs(source: Source<str>) -> KeyedProducer<String, i64> {
@@ -89,6 +89,7 @@ fn log(seed: u64, n: u64, (from, to): (u64, u64), partitions: u32) -> SourceInpu
 /// A record where log order has it.
 struct Stands {
     source: &'static str,
+    time: i64,
     key: String,
     value: i64,
 }
@@ -115,7 +116,12 @@ fn in_log_order(
             let source = *name;
             all.push((
                 (*batch, *greatest, source, event.partition, i),
-                Stands { source, key, value },
+                Stands {
+                    source,
+                    time,
+                    key,
+                    value,
+                },
             ));
         }
     }
@@ -176,6 +182,76 @@ fn balances() -> Case {
     )
     .store(RUNNING, sums(&all))
     .store(TRACE, tally(after_each(&all).into_iter().map(|(k, n)| ((k, n), 1))))
+}
+
+/// A payment finds the deposits that were logged before it with earlier times, and the newest of the fees.
+fn joined() -> Case {
+    const FOUND: Store<(String, i64, i64), u64> = Store::new("found");
+    const FEE: Store<String, Buffer<i64>> = Store::new("fee");
+    const DEPOSITED: Store<String, i64> = Store::new("deposited");
+    const VERSIONS: Store<String, Timeline<i64>> = Store::new("deposited-as-of");
+    /// Far enough back that no record is too late.
+    const ALL: u32 = 1_000;
+    let (payments, deposits, fees) = (
+        log(331, 700, (0, 330), 3),
+        log(332, 300, (2, 335), 3),
+        log(333, 90, (1, 320), 3),
+    );
+    let fee = pairs(FEES).within_partition().as_service(FEE).horizon(ALL);
+    let found = pairs(PAYMENTS)
+        .within_partition()
+        .left_join(DEPOSITED.as_service().horizon(ALL))
+        .map_values(|(_, deposited)| deposited.unwrap_or(i64::MIN))
+        .left_join(fee)
+        .keyed_pairs(|account: &String, (deposited, fee), out| {
+            out.emit((account.as_str(), *deposited, fee.unwrap_or(i64::MIN)), 1);
+        })
+        .sum_by_key(FOUND);
+    let deposited = pairs(DEPOSITS).within_partition().sum_by_key(DEPOSITED);
+    let all = lines_in_log_order(&[("payments", &payments), ("deposits", &deposits), ("fees", &fees)]);
+    let mut expected = Vec::new();
+    for (l, payment) in all.iter().enumerate().filter(|(_, r)| r.source == "payments") {
+        let before = |source: &'static str| {
+            let before = all[..l].iter().enumerate();
+            before.filter(move |(_, r)| r.source == source && r.key == payment.key && r.time < payment.time)
+        };
+        let deposited: Vec<i64> = before("deposits").map(|(_, r)| r.value).collect();
+        let deposited = if deposited.is_empty() {
+            i64::MIN
+        } else {
+            deposited.iter().sum()
+        };
+        let fee = before("fees")
+            .max_by_key(|(i, r)| (r.time, *i))
+            .map_or(i64::MIN, |(_, r)| r.value);
+        expected.push(((payment.key.clone(), deposited, fee), 1));
+    }
+    let totals = |source: &'static str| sums(all.iter().filter(|r| r.source == source));
+    let newest = all.iter().enumerate().filter(|(_, r)| r.source == "fees");
+    let mut last: BTreeMap<String, (i64, usize, i64)> = BTreeMap::new();
+    for (i, r) in newest {
+        let known = last.entry(r.key.clone()).or_insert((r.time, i, r.value));
+        *known = (*known).max((r.time, i, r.value));
+    }
+    let input = Input::of(PAYMENTS, payments).and(DEPOSITS, deposits).and(FEES, fees);
+    Case::new(
+        "O17: a store and a stream of other sources, as of event time",
+        Job::new("joined-with-two-sources", (found, deposited)),
+        input,
+    )
+    .store(FOUND, tally(expected))
+    .store(DEPOSITED, totals("deposits"))
+    .store_within(VERSIONS, totals("deposits"), |versions, total| {
+        (versions.total() == Some(*total))
+            .then_some(())
+            .ok_or_else(|| format!("{versions:?}"))
+    })
+    .store_within(FEE, last, |buffer, (_, _, value)| {
+        let newest = buffer.total();
+        (newest.as_ref().and_then(|n| n.get()) == Some(value))
+            .then_some(())
+            .ok_or_else(|| format!("{newest:?}, not {value}"))
+    })
 }
 
 /// Operators that share a source share its order; sums of the same sources do not wait for anything but give the same.
