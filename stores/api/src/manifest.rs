@@ -400,7 +400,7 @@ mod tests {
         m.drop_hops([]);
         assert_eq!((dropped(&m), m.format), (vec![], 1));
         // A later manifest of the line says at least as much; a rollback may say less.
-        let mut next = dropping(&[101], 1_000, Some(&first));
+        let mut next = dropping(&[101, 90], 1_000, Some(&first));
         next.number = 1;
         assert_eq!(next.check_follows(&first), Ok(()));
         next.stores.get_mut("views").unwrap().dropped.remove("5m");
