@@ -73,6 +73,8 @@ pub enum Rule {
     SinkFence,
     /// O25: a sink begins at the drop permission.
     SinkStartsAtPermission,
+    /// O25: the drop permission does not pass what is written to sinks.
+    SinkHoldsPermission,
     /// O26: a lost range is recorded in the sink.
     SinkRecordsHole,
     /// O4: a record of a joint domain waits until every other partition has shown one that stands after it.

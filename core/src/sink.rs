@@ -1,6 +1,6 @@
 //! What is bound to sink ports: where written records go, in which form, and what that place promises (O22-O24).
 //!
-//! - [`table`]: rows in the database of the state; [`topic`]: a Kafka topic; [`files`]: JSON lines in a directory;
+//! - [`topic`]: a Kafka topic; [`files`]: JSON lines in a directory;
 //! - [`Promise`]: whether a record may come twice, by the type of the binding: [`ExactlyOnce`], [`AtLeastOnce`];
 //! - [`RecordId`]: which record it is (O13); [`Sinks`]: what is bound, by port.
 
@@ -69,8 +69,6 @@ impl Says for AtLeastOnce {
 /// Where records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkPlace {
-    /// A table beside the job's state.
-    Table,
     /// A topic: `kafka://HOST:PORT/TOPIC`.
     Topic(String),
     /// Files below a directory.
@@ -80,7 +78,6 @@ pub enum SinkPlace {
 impl fmt::Display for SinkPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Table => f.write_str("a table of the state's database"),
             Self::Topic(at) => f.write_str(at),
             Self::Files(dir) => write!(f, "files:{dir}"),
         }
@@ -108,6 +105,11 @@ impl Encoded {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+    /// Appends a record.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.end();
     }
     fn end(&mut self) {
         self.ends.push(self.bytes.len());
@@ -141,21 +143,10 @@ fn as_text<T: AsRef<str> + 'static>(records: &dyn Any, out: &mut Encoded) -> boo
     })
 }
 
-fn as_bytes<T: Codec + 'static>(records: &dyn Any, out: &mut Encoded) -> bool {
-    each::<T>(records, out, |record, bytes| record.encode(bytes))
-}
-
-/// Reads canonical bytes for people.
-pub type Show = fn(&[u8]) -> Option<serde_json::Value>;
-
-fn show<T: Codec>(bytes: &[u8]) -> Option<serde_json::Value> {
-    T::decode(bytes).ok().map(|record| record.json())
-}
-
 /// What may be bound to a sink port.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be bound to a `Sink<{T}>`",
-    note = "`table()`, `topic(..)` and `files(..)` write records that are `Codec`: derive it, or map to a type that has it",
+    note = "`topic(..)` and `files(..)` write records that are `Codec`: derive it, or map to a type that has it",
     note = "`topic(..).text()` writes records that are text"
 )]
 pub trait SinkTo<T> {
@@ -167,38 +158,6 @@ pub trait SinkTo<T> {
     fn encode(&self) -> Encode;
     /// What their bytes mean.
     fn schema(&self) -> String;
-    /// How they are shown, where they are kept as canonical bytes.
-    fn show(&self) -> Option<Show> {
-        None
-    }
-}
-
-/// See [`table`].
-#[derive(Clone, Copy, Debug)]
-pub struct Table(());
-
-/// A table beside the job's state: rows are written with cells and progress in one commit, so each record is there **exactly
-/// once**. Rows stay until the table is dropped.
-pub fn table() -> Table {
-    Table(())
-}
-
-impl<T: Codec + 'static> SinkTo<T> for Table {
-    fn promise(&self) -> Promise {
-        Promise::ExactlyOnce
-    }
-    fn place(&self) -> SinkPlace {
-        SinkPlace::Table
-    }
-    fn encode(&self) -> Encode {
-        as_bytes::<T>
-    }
-    fn schema(&self) -> String {
-        T::schema()
-    }
-    fn show(&self) -> Option<Show> {
-        Some(show::<T>)
-    }
 }
 
 /// Records as JSON, one line each.
@@ -318,8 +277,6 @@ pub struct SinkBinding {
     pub encode: Encode,
     /// What their bytes mean.
     pub schema: String,
-    /// How canonical bytes are shown.
-    pub show: Option<Show>,
 }
 
 impl fmt::Debug for SinkBinding {
@@ -347,7 +304,6 @@ impl Sinks {
             place: to.place(),
             encode: to.encode(),
             schema: to.schema(),
-            show: to.show(),
         };
         self.0.insert(port.name(), bound);
     }
@@ -359,14 +315,14 @@ impl Sinks {
     pub fn get(&self, name: &str) -> Option<&SinkBinding> {
         self.0.get(name)
     }
-    /// Puts records of a sink elsewhere; `false`: nothing is bound to it, or it is a table.
+    /// Puts records of a sink elsewhere; `false`: nothing is bound to it.
     pub fn move_to(&mut self, name: &str, place: &str) -> bool {
         match self.0.get_mut(name).map(|b| &mut b.place) {
             Some(SinkPlace::Topic(at) | SinkPlace::Files(at)) => {
                 *at = place.to_string();
                 true
             }
-            _ => false,
+            None => false,
         }
     }
     /// Those of a job, in the order of [`Plan::sinks`].
@@ -387,8 +343,8 @@ impl Sinks {
             let bound = self.0.get(name).ok_or_else(|| {
                 let port = name.to_uppercase().replace('-', "_");
                 Error::invalid(format!(
-                    "sink `{name}` is not bound: add `.sink({port}, table())`, `.sink({port}, topic(\"kafka://HOST:PORT/TOPIC\"))` or \
-                     `.sink({port}, files(\"DIR\"))`"
+                    "sink `{name}` is not bound: add `.sink({port}, topic(\"kafka://HOST:PORT/TOPIC\"))` or `.sink({port}, \
+                     files(\"DIR\"))`"
                 ))
             })?;
             if bound.record != *record {

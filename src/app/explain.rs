@@ -25,7 +25,23 @@ pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
             None => println!("  source {} is not bound", face.name),
         }
     }
+    for (name, _) in plan.sinks() {
+        match context.sinks.get(name) {
+            Some(binding) => println!(
+                "  sink {name} is bound to {}: {}",
+                binding.place,
+                super::sinks::promised(binding)
+            ),
+            None => println!("  sink {name} is not bound"),
+        }
+    }
     match crate::realtime::check(plan) {
+        Ok(()) if context.refused_writes.is_some() => {
+            println!(
+                "  live: refused: {}",
+                context.refused_writes.as_deref().unwrap_or_default()
+            );
+        }
         Ok(()) => println!(
             "  live: decode, run the steps, combine per (key, partition, batch); one write commits cells, counters, offsets and epoch"
         ),
@@ -37,6 +53,9 @@ pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
             "  in bulk: sealed batches of the archive, combined per thread, merged in key order into a new run; one manifest publishes all stores"
         ),
         Err(e) => println!("  in bulk: refused: {e}"),
+    }
+    if !plan.sinks().is_empty() {
+        println!("  sinks: the live part writes them, before its state; bulk runs and backfills write to none");
     }
     Ok(())
 }
@@ -82,6 +101,18 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
             }),
         );
     }
+    for (name, _) in context.plan.sinks() {
+        let bound = context.sinks.of(context.plan);
+        check(
+            &format!("sink {name}"),
+            bound.map(|_| {
+                context
+                    .sinks
+                    .get(name)
+                    .map_or_else(String::new, super::sinks::described)
+            }),
+        );
+    }
     let manifest = context.manifests.newest(0);
     check(
         "manifests",
@@ -93,6 +124,12 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
                 Some(m) => format!("generation {}, covered until {}", m.number, m.covered_until),
             }),
     );
+    #[cfg(feature = "parquet")]
+    if let Ok(Some(m)) = &manifest
+        && !context.plan.sinks().is_empty()
+    {
+        check("permission to drop", Ok(super::sinks::held(context, m)));
+    }
     if let Ok(Some(m)) = &manifest {
         check(
             "job",

@@ -136,6 +136,7 @@ pub(super) fn bulk_options(context: &Context<'_>, options: &Bulk, stay: &Stay) -
         memory: context.budget.bytes(),
         spill_dir: context.layout.root().join("tmp"),
         keep: super::gc::keep(context, stay),
+        written_to: super::sinks::written_to(context),
         skip_bad_of: skips.collect(),
         ..BatchOptions::default()
     }

@@ -113,7 +113,7 @@ impl<Args: clap::Args> App<Args> {
         self.services.bind(port, to);
         self
     }
-    /// Binds a sink: `table()`, `topic("kafka://HOST:PORT/TOPIC")`, `files("DIR")` of [`sink`](crate::core::sink). The type of the
+    /// Binds a sink: `topic("kafka://HOST:PORT/TOPIC")`, `files("DIR")` of [`sink`](crate::core::sink). The type of the
     /// binding says whether records come exactly once or at least once. `location` in `[sinks.NAME]` of the settings puts topic or
     /// files elsewhere.
     pub fn sink<T: 'static>(mut self, port: Sink<T>, to: impl SinkTo<T>) -> Self {
@@ -146,12 +146,17 @@ impl<Args: clap::Args> App<Args> {
         settings.apply(&mut plan)?;
         let mut sinks = self.sinks.clone();
         settings.move_sinks(&mut sinks)?;
+        let writes = plan.identify_writes();
         if name == "stream" && !plan.sinks().is_empty() {
             sinks.of(&plan)?;
-            plan.identify_writes()?;
         }
+        let refused = match writes {
+            Err(e) if name == "stream" => return Err(e),
+            writes => writes.err().map(|e| e.to_string()),
+        };
         let mut context = open::Context::new(&plan, &common, &settings, name, &self.defaults)?;
         context.sinks = sinks;
+        context.refused_writes = refused;
         match name {
             "stream" => write::stream(&context, &cli::Live::read(sub)?),
             "archive" => write::archive(&context, &cli::Live::read(sub)?),

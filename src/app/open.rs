@@ -33,6 +33,8 @@ pub(super) struct Context<'a> {
     pub(super) settings: &'a Settings,
     /// Where written records go.
     pub(super) sinks: Sinks,
+    /// Why the live part cannot write, if it cannot.
+    pub(super) refused_writes: Option<String>,
     /// Where manifests and generations of the job are.
     pub(super) offline: Arc<dyn rufous_place::Place>,
     pub(super) manifests: Arc<Manifests>,
@@ -103,6 +105,7 @@ impl<'a> Context<'a> {
             locations,
             settings,
             sinks: Sinks::new(),
+            refused_writes: None,
             offline,
             manifests,
             generations,
@@ -392,7 +395,7 @@ fn offline_in_s3(url: &str, _: &BTreeMap<String, String>, _: &Layout) -> Result<
 }
 
 #[cfg(feature = "rocksdb")]
-fn read_realtime(
+pub(super) fn read_realtime(
     dir: &std::path::Path,
     namespace: &str,
     stores: &[crate::core::StoreFace],
@@ -401,7 +404,7 @@ fn read_realtime(
 }
 
 #[cfg(not(feature = "rocksdb"))]
-fn read_realtime(
+pub(super) fn read_realtime(
     dir: &std::path::Path,
     _: &str,
     _: &[crate::core::StoreFace],

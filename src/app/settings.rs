@@ -67,6 +67,8 @@ impl std::fmt::Debug for ObjectOptions {
 pub(super) struct SinkSettings {
     /// `kafka://HOST:PORT/TOPIC` of a topic, a directory of files.
     pub(super) location: Option<String>,
+    /// Of a topic whose mark is gone: all that the state has gone past was written, and nothing else.
+    pub(super) mark_from_state: bool,
 }
 
 /// Of a store, or of the combiner before a named step: an option belongs to one named thing.

@@ -169,6 +169,7 @@ impl Executor {
                 lineage: Lineage::default(),
                 origins: Vec::new(),
                 identifies: shape_identifies,
+                mute: false,
                 batch: BatchId::MAX,
                 last: Timestamp(i64::MAX),
                 batcher: None,
@@ -639,6 +640,11 @@ impl Executor {
             )));
         };
         Ok(Identified { ids, records })
+    }
+
+    /// What is written is dropped from here on: another layer writes it (O22).
+    pub fn mute_writes(&mut self) {
+        self.cx.mute = true;
     }
 
     /// How many records wait for sinks.

@@ -84,6 +84,8 @@ pub(crate) struct Context {
     pub(crate) origins: Vec<Origin>,
     /// Whether writes say which records they write.
     pub(crate) identifies: bool,
+    /// Whether nobody takes what is written.
+    pub(crate) mute: bool,
     /// The batch that these are in, which need not be the lane's.
     pub(crate) batch: BatchId,
     /// The last instant of that batch: nothing is looked up beyond it.

@@ -1,5 +1,6 @@
 //! A job beside its answer.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use rufous_algebra::{Codec, Monoid};
@@ -15,6 +16,7 @@ use crate::key::{self, Key};
 use crate::port::{Service, Sink, Store};
 use crate::producer::{Anywhere, InOrder};
 use crate::service::{Serves, Services};
+use crate::sink::{Encode, Encoded};
 
 /// A job, whatever it needs of a platform.
 pub enum AnyJob {
@@ -84,6 +86,15 @@ impl SinkPort {
             Self::Sales(port) => port.name(),
         }
     }
+    /// As `Debug` text, for platforms whose sinks take bytes.
+    pub fn encode(&self) -> Encode {
+        match self {
+            Self::Texts(_) => as_debug::<String>,
+            Self::Numbers(_) => as_debug::<u64>,
+            Self::Pairs(_) => as_debug::<(String, i64)>,
+            Self::Sales(_) => as_debug::<Sale>,
+        }
+    }
     /// The records that `from` has of this sink.
     pub fn read(&self, from: &impl ReadSinks) -> Records {
         match *self {
@@ -93,6 +104,16 @@ impl SinkPort {
             Self::Sales(port) => records(from.written(port)),
         }
     }
+}
+
+fn as_debug<T: Debug + 'static>(written: &dyn Any, out: &mut Encoded) -> bool {
+    let Some(written) = written.downcast_ref::<Vec<T>>() else {
+        return false;
+    };
+    written
+        .iter()
+        .for_each(|record| out.push(format!("{record:?}").as_bytes()));
+    true
 }
 
 /// A job, its input, and its answer from plain collections.

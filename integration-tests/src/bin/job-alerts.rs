@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rufous::sink::{files, table, topic};
+use rufous::sink::{files, topic};
 use rufous_integration_tests::alerts::{COPIES, OVERDRAWN, alerts};
 
 fn main() -> ExitCode {
@@ -25,7 +25,6 @@ fn main() -> ExitCode {
             app.sink(OVERDRAWN, topics("overdrawn"))
                 .sink(COPIES, topics("copies").text())
         }
-        "table" => app.sink(OVERDRAWN, table()).sink(COPIES, table()),
         _ => app,
     }
     .main()

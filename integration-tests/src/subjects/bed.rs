@@ -5,19 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use rufous_core::testing::{Answers, Case, SourceInput};
-use rufous_core::{BatchId, Error, Format, Frontier, Plan, Result};
+use rufous_core::testing::{Answers, Case, SinkPort, SourceInput};
+use rufous_core::{BatchId, Error, Format, Frontier, Plan, Result, SourcePartition};
 use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput};
 use rufous_realtime::{Archiver, ArchiverOptions, BoundLog, Log, Metrics, Stream, StreamOptions, StreamReport};
 use rufous_store_api::Archive;
 
 use super::listed::Listed;
+use super::place::Place;
 use crate::run::{GoesBack, State};
 
 /// The plan of a case and its state.
 pub(super) struct Bed {
     pub(super) plan: Plan,
     pub(super) state: State,
+    /// Where its sinks are.
+    pub(super) places: Vec<(SinkPort, Place)>,
 }
 
 /// The archives of all sources by name, with the format of their records.
@@ -75,7 +78,19 @@ impl Bed {
     /// All in memory.
     pub(super) fn new(plan: Plan) -> Self {
         let state = State::memory(&plan);
-        Self { plan, state }
+        Self {
+            plan,
+            state,
+            places: Vec::new(),
+        }
+    }
+    /// With places for the sinks of the case.
+    pub(super) fn writing(mut self, case: &Case) -> Result<Self> {
+        if !case.sinks().is_empty() {
+            self.plan.identify_writes()?;
+            self.places = Place::of(case);
+        }
+        Ok(self)
     }
     /// Runs the job live to the end of the logs; or only as far as the genesis manifest (P10).
     fn stream(&self, logs: Vec<BoundLog>, commit_interval: Duration, stop: bool) -> Result<StreamReport> {
@@ -94,7 +109,7 @@ impl Bed {
             metrics: Arc::new(Metrics::default()),
             options,
         };
-        stream.run()
+        stream.run_with(self.places.iter().map(|(port, place)| place.bind(*port)).collect())
     }
     /// Runs the job live to the end of the logs.
     pub(super) fn live(&self, logs: Vec<BoundLog>, commit_interval: Duration) -> Result<StreamReport> {
@@ -120,6 +135,17 @@ impl Bed {
         };
         archiver.run().map(drop)
     }
+    /// Where the live part of a job with sinks stands.
+    fn written_to(&self) -> Result<Option<BTreeMap<SourcePartition, u64>>> {
+        if self.places.is_empty() {
+            return Ok(None);
+        }
+        let Some(face) = self.plan.stores().first() else {
+            return Ok(None);
+        };
+        let rows = self.state.realtime.snapshot()?.partitions(face.name)?;
+        Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
+    }
     /// Publishes what the archives have sealed below `until`.
     pub(super) fn publish(&self, archives: &Archives, until: Option<BatchId>, threads: usize) -> Result<BatchReport> {
         let input = |face: &rufous_core::SourceFace| {
@@ -139,6 +165,7 @@ impl Bed {
             options: BatchOptions {
                 threads,
                 until,
+                written_to: self.written_to()?,
                 ..BatchOptions::default()
             },
         };
@@ -160,7 +187,11 @@ impl Bed {
             let (rows, _) = client.raw(*face).under(&[])?;
             stores.push((face.name, rows.into_iter().collect()));
         }
-        Answers::of_stores(stores)
+        let answers = Answers::of_stores(stores)?;
+        let written = self.places.iter();
+        Ok(written.fold(answers, |all, (port, place)| {
+            all.with_sink(port.name(), place.records())
+        }))
     }
 }
 

@@ -23,13 +23,13 @@ impl Subject for Hybrid {
         "hybrid at every split".into()
     }
     fn refusals(&self) -> &'static [Reason] {
-        super::REFUSALS
+        super::LIVE
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
-        super::can(case)
+        super::can_live(case)
     }
     fn run(&self, case: &Case) -> Result<Answers> {
-        let live = Bed::new(case.plan()?);
+        let live = Bed::new(case.plan()?).writing(case)?;
         live.live(listed(case, &live.plan, POLL, None)?, COMMIT)?;
         let archives = archived(case, &live)?;
         for split in splits(&archives)? {
@@ -80,7 +80,11 @@ fn over_one_stream(case: &Case, live: &Bed, archives: &Archives, split: BatchId)
         realtime: live.state.realtime.clone(),
         ..State::memory(&plan)
     };
-    let bed = Bed { plan, state };
+    let bed = Bed {
+        plan,
+        state,
+        places: live.places.clone(),
+    };
     let genesis = live
         .state
         .manifests
@@ -94,7 +98,7 @@ fn over_one_stream(case: &Case, live: &Bed, archives: &Archives, split: BatchId)
 
 /// Published before anything is streamed: the stream begins where the generation ends.
 fn published_first(case: &Case, archives: &Archives, split: BatchId) -> Result<Answers> {
-    let bed = Bed::new(case.plan()?);
+    let bed = Bed::new(case.plan()?).writing(case)?;
     bed.genesis(listed(case, &bed.plan, POLL, None)?)?;
     bed.publish(archives, Some(split), 2)?;
     bed.live(listed(case, &bed.plan, POLL, None)?, COMMIT)?;
@@ -104,7 +108,7 @@ fn published_first(case: &Case, archives: &Archives, split: BatchId) -> Result<A
 
 /// One generation after the other, each a batch further; then the stream.
 fn batch_by_batch(case: &Case, archives: &Archives) -> Result<Answers> {
-    let bed = Bed::new(case.plan()?);
+    let bed = Bed::new(case.plan()?).writing(case)?;
     bed.genesis(listed(case, &bed.plan, POLL, None)?)?;
     for split in splits(archives)? {
         bed.publish(archives, Some(split), 1)?;

@@ -75,20 +75,25 @@ impl Subject for Live {
         name
     }
     fn refusals(&self) -> &'static [Reason] {
-        super::REFUSALS
+        super::LIVE
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
-        super::can(case)
+        super::can_live(case)
     }
     fn run(&self, case: &Case) -> Result<Answers> {
         let dir = scratch()?;
         let plan = case.plan()?;
         let bed = if self.disk {
             let state = State::disk(&plan, &dir.path().join("state")).map_err(outside)?;
-            Bed { plan, state }
+            Bed {
+                plan,
+                state,
+                places: Vec::new(),
+            }
         } else {
             Bed::new(plan)
         };
+        let bed = bed.writing(case)?;
         let interval = if self.small_commits {
             Duration::ZERO
         } else {

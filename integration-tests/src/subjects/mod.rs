@@ -11,6 +11,7 @@ mod hybrid;
 mod kept;
 mod listed;
 mod live;
+mod place;
 mod tables;
 mod topics;
 
@@ -22,10 +23,31 @@ pub use topics::Topics;
 
 use rufous_core::testing::{Case, Reason};
 
-/// Sinks are for the model platform, so far.
-pub const SINKS: Reason = Reason::Error("cannot write to sinks yet");
+/// A live job keeps its offsets with its sums.
+pub const NO_STORE: Reason = Reason::Error("has no store, so there is nothing to keep live");
+/// What groups of deltas become has no ids (O26).
+pub const GROUPED: Reason = Reason::Error("come in unspecified groups");
+/// Bulk runs evaluate nothing beyond a sink (O22).
+pub const SINKS: Reason = Reason::Error("a bulk run writes to no sink");
 /// Logs of several partitions keep no order of event time, nor do archives of them.
 pub const ORDER: Reason = Reason::Error("needs its values in order");
+
+/// What streams refuse.
+const LIVE: &[Reason] = &[NO_STORE, GROUPED, ORDER];
+
+fn can_live(case: &Case) -> Result<(), Reason> {
+    if case.in_order() {
+        return Err(ORDER);
+    }
+    let Ok(mut plan) = case.plan() else { return Ok(()) };
+    if plan.stores().is_empty() {
+        Err(NO_STORE)
+    } else if plan.identify_writes().is_err() {
+        Err(GROUPED)
+    } else {
+        Ok(())
+    }
+}
 
 /// What the platforms of stores refuse.
 const REFUSALS: &[Reason] = &[SINKS, ORDER];

@@ -98,13 +98,13 @@ impl Subject for Topics<'_> {
         "kafka".into()
     }
     fn refusals(&self) -> &'static [Reason] {
-        super::REFUSALS
+        super::LIVE
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
-        super::can(case)
+        super::can_live(case)
     }
     fn run(&self, case: &Case) -> rufous_core::Result<Answers> {
-        let bed = Bed::new(case.plan()?);
+        let bed = Bed::new(case.plan()?).writing(case)?;
         let logs = each(&bed.plan, None, |source| {
             let topic = self.topics.iter().find(|((c, s), _)| *c == case.name() && *s == source);
             let topic = topic.map_or("", |(_, topic)| topic);

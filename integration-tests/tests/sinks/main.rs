@@ -2,4 +2,5 @@
 //! loop over the lines of each file.
 
 mod files;
+mod topic;
 mod world;

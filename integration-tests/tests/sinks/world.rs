@@ -46,10 +46,16 @@ pub(crate) struct World {
     pub(crate) random: Random,
     /// What the program is told of its sinks.
     pub(crate) to: String,
+    instance: String,
 }
 
 impl World {
     pub(crate) fn new(seed: u64, to: impl FnOnce(&std::path::Path) -> String) -> Result<Self> {
+        Self::named(seed, to, "main")
+    }
+
+    /// As an instance of this name.
+    pub(crate) fn named(seed: u64, to: impl FnOnce(&std::path::Path) -> String, instance: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         std::fs::create_dir(dir.path().join("in"))?;
         let to = to(dir.path());
@@ -58,6 +64,7 @@ impl World {
             lines: vec![Vec::new(); PARTITIONS],
             random: Random(seed),
             to,
+            instance: instance.to_string(),
         };
         // All files are there from the start, in a known order.
         world.append_all(1)?;
@@ -67,6 +74,11 @@ impl World {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// Where the state is.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.data().join(&self.instance).join("jobs/alerts/realtime")
     }
 
     /// Appends payments of accounts that are in this file alone.
@@ -96,7 +108,7 @@ impl World {
         c.arg(command)
             .arg("--data")
             .arg(self.data())
-            .args(["--source", &source]);
+            .args(["--source", &source, "--instance", &self.instance]);
         c.env("RUFOUS_LOG", "error")
             .env("ALERTS_TO", &self.to)
             .current_dir(self.dir.path());

@@ -11,7 +11,7 @@
 //! - `topic`: what the brokers say about the topic: partitions, watermarks, its id, its cleanup policy;
 //! - `watch`: a thread that sees new partitions and a deleted topic;
 //! - `trouble`: which of librdkafka's errors pass by themselves, and what the others mean;
-//! - `dead_letters`: bad records into a topic;
+//! - `dead_letters`: bad records into a topic; `sink`: what a job writes into a topic, exactly once;
 //! - `dequeue`: the only unsafe code: whole batches off librdkafka's queue.
 //!
 //! ```no_run
@@ -40,6 +40,7 @@ mod group;
 mod log;
 mod options;
 mod secret;
+mod sink;
 mod topic;
 mod trouble;
 mod watch;
@@ -47,3 +48,4 @@ mod watch;
 pub use dead_letters::KafkaDeadLetters;
 pub use log::KafkaLog;
 pub use options::{KafkaOptions, Ownership};
+pub use sink::{KafkaSink, SinkIdentity};

@@ -153,7 +153,7 @@ impl SinkWriter for FileSink {
         format!("files:{}", self.dir.display())
     }
 
-    fn open(&mut self, p: &SourcePartition, start: u64) -> Result<Option<u64>> {
+    fn open(&mut self, p: &SourcePartition, start: u64, _state: u64) -> Result<Option<u64>> {
         // An old lock of ours is let go of only for a new one.
         let lock = match self.open.remove(p) {
             Some(writing) => writing._lock,
@@ -295,7 +295,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let p = SourcePartition::new("payments", 3);
         let mut sink = FileSink::new(dir.path(), "alerts").unwrap();
-        assert_eq!(sink.open(&p, 5).unwrap(), Some(5));
+        assert_eq!(sink.open(&p, 5, 5).unwrap(), Some(5));
         write(&mut sink, &p, 5, 9, &[(6, 0, "1"), (6, 1, "\"b\"")]).unwrap();
         let lines =
             "{\"id\":\"alerts/payments/3/6/0\",\"record\":1}\n{\"id\":\"alerts/payments/3/6/1\",\"record\":\"b\"}\n";
@@ -310,7 +310,7 @@ mod tests {
         drop(sink);
         fs::write(&path, format!("{lines}{{\"id\":\"torn")).unwrap();
         let mut sink = FileSink::new(dir.path(), "alerts").unwrap();
-        assert_eq!(sink.open(&p, 0).unwrap(), Some(9));
+        assert_eq!(sink.open(&p, 0, 0).unwrap(), Some(9));
         assert_eq!(fs::read_to_string(&path).unwrap(), lines);
         // O26: a lost range is in the sink's own row.
         let reason = "lost".to_string();
@@ -334,18 +334,18 @@ mod tests {
         let p = SourcePartition::new("payments", 0);
         let mut first = FileSink::new(dir.path(), "alerts").unwrap();
         let mut second = FileSink::new(dir.path(), "alerts").unwrap();
-        assert_eq!(first.open(&p, 0).unwrap(), Some(0));
-        let e = second.open(&p, 0).unwrap_err().to_string();
+        assert_eq!(first.open(&p, 0, 0).unwrap(), Some(0));
+        let e = second.open(&p, 0, 0).unwrap_err().to_string();
         assert!(e.contains("is written by another process"), "{e}");
         first.close(&p);
-        assert_eq!(second.open(&p, 0).unwrap(), Some(0));
+        assert_eq!(second.open(&p, 0, 0).unwrap(), Some(0));
         second.close(&p);
         let mut other = FileSink::new(dir.path(), "others").unwrap();
-        let e = other.open(&p, 0).unwrap_err().to_string();
+        let e = other.open(&p, 0, 0).unwrap_err().to_string();
         assert!(e.contains("holds records of sink `alerts`"), "{e}");
         fs::remove_file(dir.path().join("payments-0.mark")).unwrap();
         fs::write(dir.path().join("payments-0.jsonl"), "mine\n").unwrap();
-        let e = other.open(&p, 0).unwrap_err().to_string();
+        let e = other.open(&p, 0, 0).unwrap_err().to_string();
         assert!(e.contains("is no file of a sink"), "{e}");
     }
 }

@@ -86,6 +86,7 @@ impl BatchRun<'_> {
             pieces: read,
         } = target;
         let mut manifest = base.clone();
+        let mut notes = self.said_of_sinks();
         if new {
             let mut stores = BTreeMap::new();
             for face in self.plan.stores() {
@@ -103,6 +104,13 @@ impl BatchRun<'_> {
             }
             let keep = self.options.keep;
             let permitted = crate::keep::permission(self.manifests, &base, &frontier, keep)?;
+            let before = base.drop_before.get(&namespace).cloned().unwrap_or_default();
+            let permitted = if permitted == before || self.sinks_have(&permitted) {
+                permitted
+            } else {
+                notes.push(self.held_by_sinks());
+                before
+            };
             manifest.drop_before.insert(namespace, permitted);
             manifest.number += 1;
             manifest.covered_until = self.covered_until(&frontier);
@@ -128,7 +136,7 @@ impl BatchRun<'_> {
             open,
             new,
             parts,
-            notes: Vec::new(),
+            notes,
         })
     }
 

@@ -26,6 +26,7 @@ mod known;
 pub mod options;
 pub mod progress;
 pub mod run;
+mod sinks;
 mod sums;
 pub mod survey;
 mod taken;

@@ -72,6 +72,10 @@ pub struct BatchOptions {
     /// So many generations before the new one stay available for a rollback, and their batches for comparisons: cells
     /// that they need are not dropped (P23). With 0 the live part may drop at once what is published.
     pub keep: u64,
+    /// Of a job with sinks: where the live part stands, as far as the caller knows. Every sink has what was made of records below it,
+    /// so the drop permission may come so far and no further (O25). Positions only grow: an old one is safe. `None`: it is not
+    /// known, and the permission stays where it is.
+    pub written_to: Option<BTreeMap<SourcePartition, u64>>,
     /// At most so many records a second, so that others have the machine, too.
     pub rate: Option<u64>,
     /// How many manifests there were when the files of bounded inputs were listed. A run that finds more does not know which
@@ -98,6 +102,7 @@ impl Default for BatchOptions {
             window: None,
             part_rows: None,
             keep: 1,
+            written_to: None,
             rate: None,
             listed_at: None,
             stop: Arc::default(),

@@ -123,11 +123,12 @@ impl fmt::Display for RunPlan {
 /// Whether a job may run in bulk.
 ///
 /// # Errors
-/// `InvalidRequest` with the reason: it writes to a sink, reads several sources in order, or a service is not bound.
+/// `InvalidRequest` with the reason: it has no store, reads several sources in order, or a service is not bound.
 pub fn check(plan: &Plan) -> Result<()> {
-    if let Some((sink, _)) = plan.sinks().first() {
+    if let Some((sink, _)) = plan.sinks().first().filter(|_| plan.stores().is_empty()) {
         return Err(Error::invalid(format!(
-            "sink `{sink}`: bulk jobs cannot write to sinks yet; run it on the memory platform, or end it in a store"
+            "job `{}` has no store, and a bulk run writes to no sink: sink `{sink}` is written by the live job",
+            plan.job()
         )));
     }
     if plan.in_order() && plan.sources().len() != 1 {
@@ -172,6 +173,12 @@ impl BatchRun<'_> {
             }
         }
         let bounded = self.inputs.values().filter(|i| i.is_bounded()).count();
+        if let Some((sink, _)) = self.plan.sinks().first().filter(|_| bounded > 0) {
+            return Err(Error::invalid(format!(
+                "sink `{sink}`: a bulk run writes to no sink, and a bounded input has no live part that would: run the job over a log, \
+                 or take the write out"
+            )));
+        }
         if let Some(window) = &self.options.window {
             self.check_window(window, bounded)?;
         }

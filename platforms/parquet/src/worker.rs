@@ -73,6 +73,8 @@ pub(crate) struct Worker<'a> {
 /// A running instance that knows where its state is. It forgets nothing: what it was given is in no store yet.
 fn executor(work: &Work<'_>, asker: Option<&Asker>) -> Executor {
     let mut executor = work.plan.instantiate();
+    // O22: the live part writes.
+    executor.mute_writes();
     if let Some(asker) = asker {
         executor.remember(asker.state(), None);
     }

@@ -332,6 +332,14 @@ impl Engine<'_> {
                         partition.id, run.batch.0
                     )));
                 }
+                // O25: their cells are in a generation, and what is written of them is nowhere.
+                if self.sinks.is_some() && kept(Rule::SinkHoldsPermission) {
+                    return Err(Error::invalid(format!(
+                        "offset {offset} of {} is in a batch whose cells may be dropped, and what the sinks get of it was not written: \
+                         the generation was published by a build that knows no sinks; start with another --instance",
+                        partition.id
+                    )));
+                }
                 // Nobody adds these: what operators know is no longer the value before the next record.
                 if kept(Rule::ForgetDropped) {
                     executor.forget(Some((b.source, records.partition)));

@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rufous_core::rules::{Rule, kept};
 use rufous_core::sink::{Encode, Encoded};
 use rufous_core::{Error, Frontier, Identified, Plan, Promise, Result, SourcePartition};
-use rufous_store_api::{Advance, Hole, Progress};
+pub use rufous_store_api::Hole;
+#[doc(hidden)]
+pub use rufous_store_api::points::reach;
+use rufous_store_api::{Advance, Progress};
 
 use crate::engine::Engine;
 use crate::log::PartitionInfo;
@@ -52,11 +55,12 @@ pub trait SinkWriter: Send {
     /// For messages.
     fn location(&self) -> String;
     /// Becomes the writer of `p`: whoever was it before can write nothing more. Returns where the mark stands; where nothing was
-    /// ever written it is set to `start`. `None`: this place keeps no mark (O24).
+    /// ever written it is set to `start`. `None`: this place keeps no mark (O24). `state` is where the state stands: all that was
+    /// made of records below it was written once.
     ///
     /// # Errors
     /// `TryAgain` when the place cannot be reached; `Closed` when another writer cannot be shut out.
-    fn open(&mut self, p: &SourcePartition, start: u64) -> Result<Option<u64>>;
+    fn open(&mut self, p: &SourcePartition, start: u64, state: u64) -> Result<Option<u64>>;
     /// Writes records and mark, all or nothing.
     ///
     /// # Errors
@@ -217,7 +221,7 @@ impl Engine<'_> {
         for open in sinks.lock().iter_mut() {
             open.marks.remove(&p);
             let at = |e: Error| e.at(format_args!("sink `{}`", open.sink.name));
-            let mark = open.sink.writer.open(&p, start).map_err(at)?;
+            let mark = open.sink.writer.open(&p, start, row.next).map_err(at)?;
             if let Some(mark) = mark {
                 let end = truncated.unwrap_or(info.end);
                 if mark > end {

@@ -51,7 +51,7 @@ impl SinkWriter for Place {
     fn location(&self) -> String {
         "a list".into()
     }
-    fn open(&mut self, p: &SourcePartition, start: u64) -> Result<Option<u64>> {
+    fn open(&mut self, p: &SourcePartition, start: u64, _: u64) -> Result<Option<u64>> {
         Ok(Some(
             *self.state.lock().unwrap().marks.entry(p.clone()).or_insert(start),
         ))

@@ -36,6 +36,9 @@ pub const SINKS: [&str; 4] = [
     "sinks.written",
 ];
 
+/// Between the steps of a transaction of a sink that is a topic, and behind all sinks of a commit.
+pub const TOPIC: [&str; 4] = ["topic.sent", "topic.marked", "topic.committed", "sinks.written"];
+
 /// Every point between two writes of a bulk run, from its first file to its manifest, in their order.
 pub const BULK: [&str; 10] = [
     "run.created",
