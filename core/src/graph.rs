@@ -138,6 +138,8 @@ pub enum Domain {
     Partition,
     /// All partitions together, in the order of O3.
     Log,
+    /// Each partition of the left side of a join with all of the right one.
+    Broadcast,
 }
 
 /// An operator that emits what becomes of a sum, record by record.
@@ -227,6 +229,7 @@ impl NodeKind {
             Self::Deltas => ("deltas", ""),
             Self::Domain(Domain::Partition) => ("within-partition", ""),
             Self::Domain(Domain::Log) => ("in-log-order", ""),
+            Self::Domain(Domain::Broadcast) => ("broadcast", ""),
             Self::Scan(s) => (s.word, s.store.name),
             Self::AsOf(join) => (join.word, join.store),
             Self::Write(w) => ("write", w.sink),

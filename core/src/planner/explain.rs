@@ -127,6 +127,7 @@ pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
                 notes.push(match domain {
                     Some(Domain::Partition) => "a key stays in its partition".into(),
                     Some(Domain::Log) => "in log order".into(),
+                    Some(Domain::Broadcast) => "every process reads the right side whole".into(),
                     None => "a source of one partition".into(),
                 });
                 if graph.one_by_one {

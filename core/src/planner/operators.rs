@@ -63,6 +63,14 @@ impl Operators {
                         line(node.at)
                     )));
                 }
+                NodeKind::Domain(Domain::Broadcast) => {
+                    return Err(Error::invalid(format!(
+                        "`.broadcast()` ({}): a right side that every process reads whole is not reached yet: partition both sides \
+                         alike by the key and say `.within_partition()` on both, or bind the table to a service port \
+                         (`versions(..)`, `snapshot_per_batch(..)`)",
+                        line(node.at)
+                    )));
+                }
                 NodeKind::Domain(domain) => (Some(*domain), deltas),
                 NodeKind::Deltas => (common, inputs.first().and_then(|&i| store(&said.nodes[i]))),
                 NodeKind::Scan(scan) => {

@@ -11,7 +11,7 @@
 //! | `merge` `named` `counted` `counted_by` `counting` | the same |
 //! | `in_order` | the same, in a `Job<InOrder>` |
 //! | `sum_by_key` `aggregate_by_key` `write` | ends of a job |
-//! | `within_partition`, `in_log_order` | which partitions have a common order, for what follows |
+//! | `within_partition`, `in_log_order`, `broadcast` | which partitions have a common order, for what follows |
 //! | `scan_by_key` `changes` `totals` | what becomes of a sum, record by record |
 //! | `left_join` `join` of [`Store::as_service`](crate::Store::as_service), [`KeyedProducer::as_service`] | pairs -> pairs with what the job itself knew then |
 //! | `dedupe_by` | records -> those whose id is new |

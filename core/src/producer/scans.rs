@@ -34,6 +34,12 @@ impl<K, V> KeyedProducer<K, V> {
     pub fn in_log_order(self) -> Self {
         Self::of(same(NodeKind::Domain(Domain::Log), vec![self.node]))
     }
+    /// Asks, as the right side of a join, to be read whole by every process: its keys need not be partitioned as those of the left
+    /// side. **Not reached yet**: a job that says it is refused when it is planned, with what to do instead.
+    #[track_caller]
+    pub fn broadcast(self) -> Self {
+        Self::of(same(NodeKind::Domain(Domain::Broadcast), vec![self.node]))
+    }
 }
 
 impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V> {

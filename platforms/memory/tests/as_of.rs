@@ -362,6 +362,11 @@ fn refusals() {
         ),
         &["declared twice with different types"],
     );
+    let everywhere = of(&[1]).broadcast().as_service(NEWEST);
+    refused(
+        Job::new("broadcast", found(of(&[0]).left_join(everywhere)).sum_by_key(FOUND)),
+        &["`.broadcast()`", "not reached yet", "`.within_partition()` on both"],
+    );
     const COUNTS: Store<u64, i64> = Store::new("counts");
     let deltas = of(&[1]).sum_by_key(COUNTS).deltas().sum_by_key(TOTALS);
     refused(
