@@ -9,13 +9,15 @@
 //!   sum emits;
 //! - [`page_views`]: windows of event time; [`ad_engagement`]: rates from sums, late events, a generator; [`anomalies`]: moments
 //!   that decay, and a program that reads two stores;
-//! - [`tweet_embeds`]: a join with a table as of event time.
+//! - [`tweet_embeds`]: a join with a table as of event time; [`payments`]: records once per id, a join with a stream, balances
+//!   after each record.
 
 pub mod ad_engagement;
 pub mod anomalies;
 pub mod flights;
 pub mod github;
 pub mod page_views;
+pub mod payments;
 pub mod profile;
 pub mod retail;
 pub mod shoppers;

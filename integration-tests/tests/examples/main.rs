@@ -4,6 +4,7 @@
 mod ads;
 mod anomalies;
 mod page_views;
+mod payments;
 mod tweets;
 
 use std::collections::{BTreeMap, BTreeSet};
