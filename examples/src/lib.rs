@@ -10,12 +10,13 @@
 //! - [`page_views`]: windows of event time; [`ad_engagement`]: rates from sums, late events, a generator; [`anomalies`]: moments
 //!   that decay, and a program that reads two stores;
 //! - [`tweet_embeds`]: a join with a table as of event time; [`payments`]: records once per id, a join with a stream, balances
-//!   after each record.
+//!   after each record; [`month_over_month`]: two generations joined by key, by hash and by merging buckets.
 
 pub mod ad_engagement;
 pub mod anomalies;
 pub mod flights;
 pub mod github;
+pub mod month_over_month;
 pub mod page_views;
 pub mod payments;
 pub mod profile;

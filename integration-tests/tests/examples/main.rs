@@ -3,6 +3,7 @@
 
 mod ads;
 mod anomalies;
+mod months;
 mod page_views;
 mod payments;
 mod tweets;
