@@ -56,12 +56,14 @@ fn down(at: i64, to: i64) -> i64 {
 }
 
 /// What a window covers, from what the example declares: five minutes serve two days, hours serve sixty, days of New York the rest.
-fn covered(from: i64, to: i64) -> Range<Timestamp> {
-    let start = match to - from {
-        0..=172_800_000 => down(from, 5 * MINUTE),
-        172_800_001..=5_184_000_000 => down(from, HOUR),
-        _ => down(from + OFFSET, DAY) - OFFSET,
+/// Hops that end so long before what is sealed are gone.
+fn covered(from: i64, to: i64, sealed: Option<i64>) -> Range<Timestamp> {
+    let serves = |(size, keep): &(i64, i64)| {
+        let end = down(from, *size) + size;
+        to - from <= *keep && sealed.is_none_or(|sealed| end > sealed - keep)
     };
+    let size = [(5 * MINUTE, 2 * DAY), (HOUR, 60 * DAY)].into_iter().find(serves);
+    let start = size.map_or(down(from + OFFSET, DAY) - OFFSET, |(size, _)| down(from, size));
     Timestamp(start)..Timestamp(down(to + 5 * MINUTE - 1, 5 * MINUTE))
 }
 
@@ -77,6 +79,8 @@ fn plainly(lines: &[Line], url: &str, span: &Range<Timestamp>) -> (u64, u64, usi
 
 struct World {
     lines: Vec<Line>,
+    /// Up to where batches are published.
+    sealed: Option<i64>,
     estimates: Estimates,
 }
 
@@ -133,7 +137,7 @@ impl World {
                     let got = views.get(url, Window::between(span.start, span.end))?;
                     ensure!(got.asked == span, "{url}: {got}");
                     ensure!(
-                        got.covered == covered(to - length, to),
+                        got.covered == covered(to - length, to, self.sealed),
                         "{url}: {length} before {to}: {got}"
                     );
                     self.same(url, &got)?;
@@ -187,6 +191,7 @@ fn page_views_in_windows() -> Result<()> {
     };
     let mut world = World {
         lines: parsed(&std::fs::read_to_string(&at)?)?,
+        sealed: None,
         estimates: Estimates::default(),
     };
     let source = format!("hits=file:{}+tsv-header", at.display());
@@ -200,9 +205,10 @@ fn page_views_in_windows() -> Result<()> {
     ensure!(e.is_err_and(|e| e.to_string().contains("nothing is sealed")));
 
     program.live_then_bulk()?;
-    world.check(&program.client()?)?;
     // The hour that was under way is open: what is sealed ends where it begins.
     let newest = world.lines.iter().map(|l| l.at).max().context("a line")?;
+    world.sealed = Some(down(newest, HOUR));
+    world.check(&program.client()?)?;
     let sealed = program.client()?.windows(BY_PAGE)?.get(&url, to_sealed)?;
     let end = down(newest, HOUR);
     ensure!(sealed.asked == (Timestamp(end - 3 * HOUR)..Timestamp(end)), "{sealed}");
@@ -214,7 +220,7 @@ fn page_views_in_windows() -> Result<()> {
         "window", &url, "--store", "by-page", "--last", "100m", "--end", &end, "--json",
     ];
     let said: Value = serde_json::from_str(&program.run(&args)?)?;
-    let span = covered(newest + 1 - 100 * MINUTE, newest + 1);
+    let span = covered(newest + 1 - 100 * MINUTE, newest + 1, world.sealed);
     let want = plainly(&world.lines, &url, &span);
     ensure!(
         said["value"]["views"] == want.0 && said["value"]["bytes"] == want.1,
