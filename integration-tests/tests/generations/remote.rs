@@ -86,6 +86,7 @@ fn manifest(number: u64, line: &str, runs: &[RunFile]) -> Manifest {
         created_at: Timestamp(0),
         covered_until: String::new(),
         window: None,
+        not_repeatable: Vec::new(),
     }
 }
 

@@ -88,7 +88,7 @@ pub fn first(
         schema: face.schema(),
         ..StoreGeneration::default()
     };
-    Ok(Manifest {
+    let mut manifest = Manifest {
         format: MANIFEST_FORMAT,
         number: 0,
         job: plan.job().into(),
@@ -104,7 +104,10 @@ pub fn first(
         created_at: now,
         covered_until: "the beginning".into(),
         window: None,
-    })
+        not_repeatable: plan.not_repeatable().map(str::to_string).collect(),
+    };
+    manifest.format = manifest.format_needed();
+    Ok(manifest)
 }
 
 /// Covers in parts all that is sealed now; `each` sees every part that was published. What is sealed meanwhile is left to

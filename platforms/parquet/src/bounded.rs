@@ -215,7 +215,7 @@ impl BatchRun<'_> {
             line = format!("{line}-{}..{}", ms(window.since), ms(window.until));
             covered_until = format!("{covered_until}, {window} only");
         }
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             format: MANIFEST_FORMAT,
             number: base.map_or(0, |m| m.number + 1),
             job: self.plan.job().into(),
@@ -231,7 +231,9 @@ impl BatchRun<'_> {
             created_at: now(),
             covered_until,
             window: self.options.window,
+            not_repeatable: self.plan.not_repeatable().map(str::to_string).collect(),
         };
+        manifest.format = manifest.format_needed();
         RunPlan::of(manifest, true)
     }
 }

@@ -195,6 +195,7 @@ mod tests {
             created_at: rufous_core::Timestamp(0),
             covered_until: "c".into(),
             window: None,
+            not_repeatable: Vec::new(),
         };
         let merged = || {
             [Merged {

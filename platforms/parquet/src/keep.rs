@@ -112,6 +112,7 @@ mod tests {
             created_at: Timestamp(0),
             covered_until: String::new(),
             window: None,
+            not_repeatable: Vec::new(),
         }
     }
 

@@ -47,7 +47,7 @@ pub fn genesis(
                     .collect(),
             );
             let namespace = plan.fingerprint().to_string();
-            let first = Manifest {
+            let mut first = Manifest {
                 format: MANIFEST_FORMAT,
                 number: 0,
                 job: plan.job().into(),
@@ -75,7 +75,9 @@ pub fn genesis(
                 created_at: now(),
                 covered_until: "the beginning".into(),
                 window: None,
+                not_repeatable: plan.not_repeatable().map(str::to_string).collect(),
             };
+            first.format = first.format_needed();
             match manifests.publish(&first)? {
                 Published::Done => first,
                 // Somebody else was first: his offsets count.

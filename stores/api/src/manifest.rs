@@ -12,7 +12,8 @@ use crate::window::Window;
 
 /// The version of [`Manifest`]'s form that says all but what is dropped. Format 1 is frozen: a field more is format 2.
 pub const MANIFEST_FORMAT: u32 = 1;
-/// The version of a manifest that says which hops are dropped ([`StoreGeneration::dropped`]). One that says none has format 1.
+/// The version of a manifest that says which hops are dropped ([`StoreGeneration::dropped`]), or which answers are not repeatable
+/// ([`Manifest::not_repeatable`]). One that says neither has format 1.
 pub const MANIFEST_FORMAT_DROPPED: u32 = 2;
 
 /// One published generation of all stores of a job, and all that a reader needs. Every field is persisted from the first
@@ -51,6 +52,10 @@ pub struct Manifest {
     /// The only event time that the generation holds records of; `None`: all of the input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// The services that the job asked as of now (O19): answers that rest on them are not repeatable, and say so. Not there in
+    /// format 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_repeatable: Vec<String>,
 }
 
 /// The files of one store.
@@ -216,7 +221,7 @@ impl Manifest {
 
     /// The format that says what this one says.
     pub fn format_needed(&self) -> u32 {
-        if self.stores.values().all(|g| g.dropped.is_empty()) {
+        if self.not_repeatable.is_empty() && self.stores.values().all(|g| g.dropped.is_empty()) {
             MANIFEST_FORMAT
         } else {
             MANIFEST_FORMAT_DROPPED
@@ -323,7 +328,7 @@ mod tests {
         let cut = |batch: &i64| Cut {
             batch: BatchId(*batch),
             cut: 0,
-            batch_before: BatchId(*batch - 1),
+            batch_before: BatchId(batch.saturating_sub(1)),
         };
         let cuts = batches.iter().map(cut).zip(0..);
         Manifest {
@@ -342,6 +347,7 @@ mod tests {
             created_at: Timestamp(created_at),
             covered_until: String::new(),
             window: None,
+            not_repeatable: Vec::new(),
         }
     }
 

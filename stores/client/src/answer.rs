@@ -236,6 +236,8 @@ struct CoverageParts {
     covered_until: String,
     partitions: BTreeMap<SourcePartition, PartitionCoverage>,
     holes: Vec<SourceHole>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_repeatable: Vec<String>,
 }
 
 impl Coverage {
@@ -243,12 +245,19 @@ impl Coverage {
         covered_until: String,
         partitions: BTreeMap<SourcePartition, PartitionCoverage>,
         holes: Vec<SourceHole>,
+        not_repeatable: Vec<String>,
     ) -> Self {
         Self(Arc::new(CoverageParts {
             covered_until,
             partitions,
             holes,
+            not_repeatable,
         }))
+    }
+    /// The services that were asked as of now (O19). Where there are any, each record counts once, but the answer is no function
+    /// of the logs: computed again it may be another one.
+    pub fn not_repeatable(&self) -> &[String] {
+        &self.0.not_repeatable
     }
     /// The batch that the offline part reaches, with the partitions that are behind it: a summary for people, as the manifest
     /// has it.
@@ -283,6 +292,13 @@ impl fmt::Display for Coverage {
         for (i, h) in self.0.holes.iter().enumerate() {
             let word = if i == 0 { " without" } else { "," };
             write!(f, "{word} {} {}..{}", h.partition, h.hole.from, h.hole.to)?;
+        }
+        if !self.0.not_repeatable.is_empty() {
+            write!(
+                f,
+                " (not repeatable: `{}` asked as of now)",
+                self.0.not_repeatable.join("`, `")
+            )?;
         }
         Ok(())
     }

@@ -105,7 +105,7 @@ pub(crate) fn check(
     }
     let token = Token::new(m.number, m.fingerprint.clone(), &partitions);
     let basis = Basis {
-        coverage: Coverage::new(m.covered_until.clone(), partitions, holes),
+        coverage: Coverage::new(m.covered_until.clone(), partitions, holes, m.not_repeatable.clone()),
         freshness,
         token,
     };

@@ -75,6 +75,30 @@ fn json_has_the_answer_and_what_it_rests_on() {
     assert!(partial.get("value").is_none());
 }
 
+/// O19: where a service was asked as of now, the answer says so, to people and programs.
+#[test]
+fn an_answer_that_is_not_repeatable_says_so() {
+    let w = World::default();
+    let mut m = manifest(1, Some("n1"), &[(0, cut(5, 10))]);
+    m.not_repeatable = vec!["rates".into(), "users".into()];
+    w.publish(m, &[("a", 100)]);
+    let raw = w.client().raw(StoreFace::of(COUNTS));
+    let answer = raw.get(&key("a")).unwrap();
+    assert_eq!(answer.coverage.not_repeatable(), ["rates", "users"]);
+    assert_eq!(
+        answer.coverage.to_string(),
+        "batch of manifest 1 (not repeatable: `rates`, `users` asked as of now)"
+    );
+    let json = answer.to_json(raw.face(), &key("a")).unwrap();
+    assert_eq!(
+        json["coverage"]["not_repeatable"],
+        serde_json::json!(["rates", "users"])
+    );
+    let plain = two_partitions().client().raw(StoreFace::of(COUNTS));
+    let json = plain.get(&key("a")).unwrap().to_json(plain.face(), &key("a")).unwrap();
+    assert!(json["coverage"].get("not_repeatable").is_none());
+}
+
 #[test]
 fn either_layer_may_be_ahead() {
     let w = World::default();

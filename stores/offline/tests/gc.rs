@@ -46,6 +46,7 @@ fn manifest(number: u64, runs: &[RunFile], delta: &[RunFile]) -> Manifest {
         created_at: Timestamp(number as i64),
         covered_until: number.to_string(),
         window: None,
+        not_repeatable: Vec::new(),
     }
 }
 

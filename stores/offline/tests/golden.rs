@@ -89,6 +89,7 @@ fn a_manifest_of_a_window() {
             since: Some(Timestamp(0)),
             until: None,
         }),
+        not_repeatable: Vec::new(),
     };
     let dir = tempfile::tempdir().unwrap();
     let log = Manifests::new(dir.path().join("written"));
@@ -156,6 +157,7 @@ fn a_manifest() {
         created_at: Timestamp(1_700_000_000_000),
         covered_until: "2023-11-14T22".into(),
         window: None,
+        not_repeatable: Vec::new(),
     };
     let dir = tempfile::tempdir().unwrap();
     let log = Manifests::new(dir.path().join("written"));
@@ -204,6 +206,7 @@ fn a_manifest_that_says_what_is_dropped() {
         created_at: Timestamp(1_700_000_000_000),
         covered_until: "2023-11-14T22".into(),
         window: None,
+        not_repeatable: vec!["rates".into()],
     };
     let dir = tempfile::tempdir().unwrap();
     let log = Manifests::new(dir.path().join("written"));
@@ -247,6 +250,7 @@ fn a_manifest_that_says_what_is_dropped() {
     manifest.format = 1;
     assert!(Manifests::new(dir.path().join("other")).publish(&manifest).is_err());
     manifest.stores.get_mut("views").unwrap().dropped.clear();
+    manifest.not_repeatable.clear();
     assert_eq!(
         Manifests::new(dir.path().join("other")).publish(&manifest).unwrap(),
         Published::Done

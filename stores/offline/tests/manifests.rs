@@ -34,6 +34,7 @@ fn manifest(number: u64, batch: i64) -> Manifest {
         created_at: Timestamp(1_000),
         covered_until: "x".into(),
         window: None,
+        not_repeatable: Vec::new(),
     }
 }
 

@@ -108,6 +108,7 @@ pub fn manifest(number: u64, namespace: Option<&str>, frontier: &[(u32, Cut)]) -
         created_at: Timestamp(0),
         covered_until: format!("batch of manifest {number}"),
         window: None,
+        not_repeatable: Vec::new(),
     }
 }
 
