@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rufous_core::service::{Fetch, History, Version, remote, versions};
+use rufous_core::service::{Fetch, History, Version, now, remote, versions};
 use rufous_core::{Error, ErrorKind, Job, Result, Service, Timestamp};
+use rufous_store_api::ManifestLog;
 use support::{Bed, COUNTS, LINES, Rec, lists};
 
 const NAMES: Service<String, String> = Service::new("names");
@@ -140,4 +141,17 @@ fn not_bound() {
             .contains("service `names` is not bound: add `.service(NAMES, "),
         "{e}"
     );
+}
+
+/// O19: from its first manifest on a job says which services it asks as of now, so that every answer can.
+#[test]
+fn the_first_manifest_says_what_is_not_repeatable() {
+    let mut plan = job().plan().unwrap();
+    let ask = |keys: &[String]| Ok(keys.iter().map(|k| Some(k.to_uppercase())).collect());
+    plan.bind(NAMES, now(ask).not_repeatable()).unwrap();
+    let bed = Bed::new(&plan);
+    bed.run(&plan, &lists(vec![vec![Rec::at(1, "a"); 3]])).unwrap();
+    assert_eq!(bed.sums(&plan), counts(&[("a A", 3)]));
+    let first = bed.manifests.get(0).unwrap().unwrap();
+    assert_eq!((first.not_repeatable, first.format), (vec!["names".to_string()], 2));
 }
