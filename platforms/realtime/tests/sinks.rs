@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use rufous_core::rules::{Rule, drop_in_this_process};
 use rufous_core::sink::{SinkTo, topic};
-use rufous_core::{Error, Job, Plan, Promise, Result, Sink, SourcePartition};
+use rufous_core::{Error, Job, Plan, Promise, Result, Sink, Source, SourcePartition};
 use rufous_realtime::{BoundSink, Metrics, SinkWrite, SinkWriter, Stream};
 use rufous_store_api::{Hole, RealtimeStore};
 use support::{Bed, COUNTS, Fault, Faulty, LINES, Lists, Rec, lists};
@@ -251,4 +251,21 @@ fn every_record_once() {
         let _dropped = drop_in_this_process(rules);
         assert!(run().is_err(), "nothing is wrong without {rules:?}");
     }
+}
+
+/// A sink has a mark a partition, and partitions of several sources would be taken back together: refused before a log is asked.
+#[test]
+fn not_beside_operators_over_several_sources() {
+    const MORE: Source<str> = Source::new("more");
+    const OFTEN: Sink<(String, u64)> = Sink::new("often");
+    let ones = |source: Source<str>| source.read().keyed(|line, out| out.emit(line, 1));
+    let counted = ones(LINES).merge(ones(MORE)).within_partition().scan_by_key(COUNTS);
+    let mut plan = Job::new("often", counted.pairs().write(OFTEN)).plan().unwrap();
+    plan.identify_writes().unwrap();
+    let bed = Bed::new(&plan);
+    let e = bed.run(&plan, &lists(vec![Vec::new()])).unwrap_err().to_string();
+    assert!(
+        e.contains("sink `often` beside scan `counts`") && e.contains("a job of its own that reads one source"),
+        "{e}"
+    );
 }
