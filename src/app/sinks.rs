@@ -32,9 +32,17 @@ pub(super) fn open(context: &Context<'_>) -> Result<Vec<BoundSink>> {
     bindings.iter().map(open).collect()
 }
 
+fn instance(context: &Context<'_>) -> String {
+    let name = context.layout.root().file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 fn writer(context: &Context<'_>, binding: &SinkBinding) -> Result<Box<dyn SinkWriter>> {
     match &binding.place {
-        SinkPlace::Files(dir) => Ok(Box::new(FileSink::new(Path::new(dir), binding.name)?)),
+        SinkPlace::Files(dir) => {
+            let of = format!("job {}, instance {}", context.plan.job(), instance(context));
+            Ok(Box::new(FileSink::new(Path::new(dir), &of, binding.name)?))
+        }
         SinkPlace::Topic(at) => topic(context, binding, at),
     }
 }
@@ -43,7 +51,8 @@ fn writer(context: &Context<'_>, binding: &SinkBinding) -> Result<Box<dyn SinkWr
 fn topic(context: &Context<'_>, binding: &SinkBinding, at: &str) -> Result<Box<dyn SinkWriter>> {
     use super::location::Place;
     use crate::core::Format;
-    use crate::platform_kafka::{KafkaOptions, KafkaSink, SinkIdentity};
+    use crate::core::SourcePartition;
+    use crate::platform_kafka::{Asks, KafkaOptions, KafkaSink, SinkIdentity};
     let Some((brokers, topic)) = at.strip_prefix("kafka://").and_then(|at| at.rsplit_once('/')) else {
         return Err(Error::invalid(format!(
             "`{at}` is no topic: write kafka://HOST:PORT/TOPIC"
@@ -62,13 +71,7 @@ fn topic(context: &Context<'_>, binding: &SinkBinding, at: &str) -> Result<Box<d
     options.properties = context.settings.kafka.properties.clone();
     let identity = SinkIdentity {
         job: context.plan.job().to_string(),
-        instance: context
-            .layout
-            .root()
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        instance: instance(context),
         sink: binding.name.to_string(),
     };
     let from_state = context
@@ -76,14 +79,17 @@ fn topic(context: &Context<'_>, binding: &SinkBinding, at: &str) -> Result<Box<d
         .sinks
         .get(binding.name)
         .is_some_and(|s| s.mark_from_state);
-    Ok(Box::new(KafkaSink::open(
-        brokers,
-        topic,
-        options,
-        identity,
-        binding.promise,
-        from_state,
-    )?))
+    let (place, of) = (context.offline.clone(), format!("sinks/{}/{topic}", binding.name));
+    let begun = move |p: &SourcePartition, asks: Asks| -> Result<bool> {
+        let path = format!("{of}/{}-{}", p.source, p.partition);
+        let begun = place.exists(&path).map_err(|e| e.at("sink"))?;
+        if !begun && asks == Asks::Remember {
+            place.create(&path, b"begun 1\n".to_vec()).map_err(|e| e.at("sink"))?;
+        }
+        Ok(begun)
+    };
+    let sink = KafkaSink::open(brokers, topic, options, identity, binding.promise, from_state)?;
+    Ok(Box::new(sink.remembering(Box::new(begun))))
 }
 
 #[cfg(not(feature = "kafka"))]

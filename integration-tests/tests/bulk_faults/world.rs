@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rufous::core::Plan;
@@ -96,7 +97,16 @@ impl World {
             .env("RUFOUS_LOG", "warn")
             .envs(surroundings.iter().map(|(n, v)| (n, v)))
             .current_dir(self.dir.path());
-        let out = c.output()?;
+        // Another test that starts a process at this very moment holds the copy of the program open for an instant.
+        let until = Instant::now() + Duration::from_secs(60);
+        let out = loop {
+            match c.output() {
+                Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                done => break done?,
+            }
+        };
         Ok(Ended {
             code: out.status.code().unwrap_or(-1),
             said: String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rufous::client::{Basis, Client, ClientParts};
+use rufous::core::producer::Buffer;
 use rufous::core::{BatchId, Batcher, ErrorKind, Format, Frontier, Plan, RecordBatch};
 use rufous::prelude::*;
 use rufous::realtime::{BoundLog, Log, PartitionInfo, Polled, Stream, StreamOptions};
@@ -30,6 +31,8 @@ const LEFT: Source<str> = Source::new("z-left").batches(Batcher::of_hours(SPAN a
 const RIGHT: Source<str> = Source::new("a-right").batches(Batcher::of_hours(SPAN as u32));
 const RUNNING: Store<String, i64> = Store::new("running");
 const TRACE: Store<(String, i64), i64> = Store::new("trace");
+const NEWEST: Store<String, Buffer<i64>> = Store::new("newest");
+const WAS: Store<(String, i64), i64> = Store::new("was");
 const PARTITIONS: usize = 2;
 
 pub(crate) fn job() -> Job {
@@ -46,11 +49,20 @@ pub(crate) fn job() -> Job {
         .scan_by_key(RUNNING)
         .keyed_pairs(|key: &String, total, out| out.emit((key.as_str(), *total), 1))
         .sum_by_key(TRACE);
-    Job::new("joint", trace)
+    // What the right source had last said of the key, as of the time of the left one's record.
+    let newest = pairs(RIGHT).within_partition().as_service(NEWEST);
+    let was = pairs(LEFT)
+        .within_partition()
+        .left_join(newest)
+        .keyed_pairs(|key: &String, (_, was), out| out.emit((key.as_str(), was.unwrap_or(i64::MIN)), 1))
+        .sum_by_key(WAS);
+    Job::new("joint", (trace, was))
 }
 
 type Totals = BTreeMap<String, i64>;
 type Emitted = BTreeMap<(String, i64), i64>;
+/// Totals, what was emitted with them, and what records of the left source found.
+type Answers = (Totals, Emitted, Emitted);
 
 pub(crate) struct Joint {
     random: Random,
@@ -407,7 +419,7 @@ impl Joint {
         })
     }
 
-    fn read(&self, accept_holes: bool) -> rufous::Result<((Totals, Emitted), Basis)> {
+    fn read(&self, accept_holes: bool) -> rufous::Result<(Answers, Basis)> {
         let client = self.client();
         let rows = |name: &str| {
             let face = self.plan.store(name).ok_or_else(|| rufous::Error::bug("no store"))?;
@@ -415,10 +427,14 @@ impl Joint {
             if accept_holes { raw.accept_holes() } else { raw }.under(&[])
         };
         let bug = |e: &dyn std::fmt::Display| rufous::Error::bug(e.to_string());
-        let mut got = (Totals::new(), Emitted::new());
+        let mut got = Answers::default();
         for (k, v) in rows(RUNNING.name())?.0 {
             let key = rufous::core::key::decode_all(&k).map_err(|e| bug(&e))?;
             got.0.insert(key, i64::decode(&v).map_err(|e| bug(&e))?);
+        }
+        for (k, v) in rows(WAS.name())?.0 {
+            let key = rufous::core::key::decode_all(&k).map_err(|e| bug(&e))?;
+            got.2.insert(key, i64::decode(&v).map_err(|e| bug(&e))?);
         }
         let (trace, basis) = rows(TRACE.name())?;
         for (k, v) in trace {
@@ -429,7 +445,7 @@ impl Joint {
     }
 
     /// The fold over what is covered, in log order from its definition, without lost ranges.
-    fn fold(&self, basis: &Basis) -> (Totals, Emitted) {
+    fn fold(&self, basis: &Basis) -> Answers {
         let applied = applied(basis);
         let holes = basis.coverage.holes();
         let mut all = Vec::new();
@@ -459,26 +475,39 @@ impl Joint {
                     if !is_lost(r.offset)
                         && let Some(payload) = &r.payload
                     {
-                        all.push((stands, face.name, p, r.offset, payload));
+                        all.push((stands, face.name, p, r.offset, r.hour, payload));
                     }
                 }
             }
         }
         all.sort_unstable();
-        let (mut totals, mut emitted) = (Totals::new(), Emitted::new());
-        for (.., payload) in all {
+        let (mut totals, mut emitted, mut found) = Answers::default();
+        // Of the right source: key, hour, offset, value.
+        let mut said: Vec<(String, i64, u64, i64)> = Vec::new();
+        for (stands, source, _, offset, hour, payload) in all {
             let line = String::from_utf8_lossy(payload);
             let Some((key, value)) = line.split_once(' ') else {
                 continue;
             };
+            if source == RIGHT.name() {
+                said.push((key.to_string(), hour, offset, value.parse().unwrap_or_default()));
+            } else {
+                // O17, one batch back.
+                let batch = stands.map_or(0, |(batch, _)| batch);
+                let as_of = hour.max((batch - 1) * SPAN);
+                let before = said.iter().filter(|(k, hour, ..)| k == key && *hour < as_of);
+                let was = before.max_by_key(|(_, hour, offset, _)| (*hour, *offset));
+                let was = was.map_or(i64::MIN, |(.., value)| *value);
+                *found.entry((key.to_string(), was)).or_default() += 1;
+            }
             let total = totals.entry(key.to_string()).or_default();
             *total += value.parse::<i64>().unwrap_or_default();
             *emitted.entry((key.to_string(), *total)).or_default() += 1;
         }
-        (totals, emitted)
+        (totals, emitted, found)
     }
 
-    fn same(&self, got: &(Totals, Emitted), basis: &Basis) -> Result<()> {
+    fn same(&self, got: &Answers, basis: &Basis) -> Result<()> {
         let expected = self.fold(basis);
         if *got == expected {
             return Ok(());
@@ -488,7 +517,12 @@ impl Joint {
             .take(4)
             .map(|k| format!("{k:?}: {:?}, should be {:?}", got.1.get(k), expected.1.get(k)))
             .collect();
-        bail!("emitted: {}", wrong.join("; "))
+        bail!(
+            "emitted: {}; found: {:?}, should be {:?}",
+            wrong.join("; "),
+            got.2,
+            expected.2
+        )
     }
 
     fn check(&self) -> Result<()> {

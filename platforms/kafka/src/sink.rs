@@ -4,8 +4,8 @@
 //! partition, wherever it runs. The mark is the committed offset of a consumer group of the same name, at partition 0 of the topic;
 //! the transaction that writes the records commits it. Records are seen by consumers with `isolation.level=read_committed`.
 //!
-//! Brokers forget the offsets of a group that is idle for `offsets.retention.minutes`, so a mark that is missing though the state
-//! went on is an error, never a new beginning.
+//! Brokers forget the offsets of a group that is idle for `offsets.retention.minutes`, so that a sink was begun is remembered
+//! elsewhere, too ([`KafkaSink::remembering`]): a mark that is missing is then an error, never a new beginning.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,6 +87,18 @@ pub struct SinkIdentity {
     pub sink: String,
 }
 
+/// Remembers for good that a sink was begun in a partition; says whether it had been.
+pub type Begun = Box<dyn Fn(&SourcePartition, Asks) -> Result<bool> + Send>;
+
+/// What is asked of [`Begun`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Whether it was begun.
+    Whether,
+    /// To remember that it is.
+    Remember,
+}
+
 /// A topic as a sink.
 pub struct KafkaSink {
     brokers: String,
@@ -96,6 +108,7 @@ pub struct KafkaSink {
     promise: Promise,
     /// A mark that is missing is where the state stands.
     from_state: bool,
+    begun: Option<Begun>,
     partitions: i32,
     open: BTreeMap<SourcePartition, Writing>,
 }
@@ -122,6 +135,7 @@ impl KafkaSink {
             identity,
             promise,
             from_state,
+            begun: None,
             partitions: 0,
             open: BTreeMap::new(),
         };
@@ -320,6 +334,17 @@ impl KafkaSink {
         Ok(())
     }
 
+    /// With a memory that outlasts the brokers' of the mark.
+    #[must_use]
+    pub fn remembering(mut self, begun: Begun) -> Self {
+        self.begun = Some(begun);
+        self
+    }
+
+    fn was_begun(&self, p: &SourcePartition) -> Result<bool> {
+        self.begun.as_ref().map_or(Ok(false), |begun| begun(p, Asks::Whether))
+    }
+
     /// The mark, as it stands.
     fn read_mark(&self, marks: &BaseConsumer, p: &SourcePartition) -> Result<Option<u64>> {
         let asked = self.mark(Offset::Invalid)?;
@@ -379,10 +404,10 @@ impl SinkWriter for KafkaSink {
         };
         let mark = match mark {
             Some(mark) => mark,
-            None if state > start && !self.from_state => {
+            None if (state > start || self.was_begun(p)?) && !self.from_state => {
                 return Err(Error::invalid(format!(
-                    "{}: there is no mark of {p} in the group `{name}`, and the state stands at offset {state}: brokers forget the \
-                     marks of writers that are idle for `offsets.retention.minutes`, or the topic is another one now. If all that \
+                    "{}: there is no mark of {p} in the group `{name}`, and the sink was begun: the state stands at offset {state}. \
+                     Brokers forget the marks of writers that are idle for `offsets.retention.minutes`, or the topic is another one now. If all that \
                      was made of records below {state} is in the topic and nothing else, say `mark_from_state = true` in \
                      [sinks.{}] of the settings; else bind the sink to an empty topic and start with another --instance",
                     self.location(),
@@ -407,6 +432,9 @@ impl SinkWriter for KafkaSink {
                 mark
             }
         };
+        if let Some(begun) = &self.begun {
+            begun(p, Asks::Remember)?;
+        }
         self.open.insert(p.clone(), writing);
         Ok(Some(mark))
     }

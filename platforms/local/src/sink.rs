@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <dir>/<source>-<partition>.jsonl   {"id": "sink/source/partition/offset/number", "record": ..} a line
-//! <dir>/<source>-<partition>.mark    JSON: version, sink, mark, bytes, start, holes; replaced atomically
+//! <dir>/<source>-<partition>.mark    JSON: version, job and instance, sink, mark, bytes, start, holes; replaced atomically
 //! <dir>/<source>-<partition>.lock    locked by whoever writes
 //! ```
 //!
@@ -29,6 +29,8 @@ const VERSION: u32 = 1;
 pub struct FileMark {
     /// The version of this form.
     pub version: u32,
+    /// The job and its instance: partitions are numbered by instance.
+    pub of: String,
     /// The sink.
     pub sink: String,
     /// What was made of records below this offset is in the file.
@@ -51,20 +53,22 @@ struct Writing {
 /// A directory with one file a partition.
 pub struct FileSink {
     dir: PathBuf,
+    of: String,
     sink: String,
     open: BTreeMap<SourcePartition, Writing>,
     line: Vec<u8>,
 }
 
 impl FileSink {
-    /// Files of this sink below `dir`, which is made when it is missing.
+    /// Files of this sink below `dir`, which is made when it is missing. `of` names job and instance: files of another are refused.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new(dir: &Path, sink: &str) -> Result<Self> {
+    pub fn new(dir: &Path, of: &str, sink: &str) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| Error::io("cannot make the directory of a sink", dir, e))?;
         Ok(Self {
             dir: dir.to_path_buf(),
+            of: of.to_string(),
             sink: sink.to_string(),
             open: BTreeMap::new(),
             line: Vec::new(),
@@ -168,7 +172,18 @@ impl SinkWriter for FileSink {
             .open(&path)
             .map_err(at)?;
         let found = file.metadata().map_err(at)?.len();
+        // A mark that is seen may not be durable yet.
+        File::open(&self.dir).and_then(|d| d.sync_all()).map_err(at)?;
         let mark = match Self::mark(&self.dir, p)? {
+            Some(mark) if mark.of != self.of => {
+                return Err(Error::invalid(format!(
+                    "{} holds records of {}, and this is {}: bind sink `{}` to another directory",
+                    path.display(),
+                    mark.of,
+                    self.of,
+                    self.sink
+                )));
+            }
             Some(mark) if mark.sink != self.sink => {
                 return Err(Error::invalid(format!(
                     "{} holds records of sink `{}`: bind `{}` to another directory",
@@ -187,6 +202,7 @@ impl SinkWriter for FileSink {
             None => {
                 let mark = FileMark {
                     version: VERSION,
+                    of: self.of.clone(),
                     sink: self.sink.clone(),
                     mark: start,
                     bytes: 0,
@@ -294,7 +310,7 @@ mod tests {
     fn what_is_behind_the_mark_is_cut_off() {
         let dir = tempfile::tempdir().unwrap();
         let p = SourcePartition::new("payments", 3);
-        let mut sink = FileSink::new(dir.path(), "alerts").unwrap();
+        let mut sink = FileSink::new(dir.path(), "job of main", "alerts").unwrap();
         assert_eq!(sink.open(&p, 5, 5).unwrap(), Some(5));
         write(&mut sink, &p, 5, 9, &[(6, 0, "1"), (6, 1, "\"b\"")]).unwrap();
         let lines =
@@ -303,13 +319,13 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), lines);
         let mark = dir.path().join("payments-3.mark");
         let text = format!(
-            r#"{{"version":1,"sink":"alerts","mark":9,"bytes":{},"start":5,"holes":[]}}"#,
+            r#"{{"version":1,"of":"job of main","sink":"alerts","mark":9,"bytes":{},"start":5,"holes":[]}}"#,
             lines.len()
         );
         assert_eq!(fs::read_to_string(&mark).unwrap(), text);
         drop(sink);
         fs::write(&path, format!("{lines}{{\"id\":\"torn")).unwrap();
-        let mut sink = FileSink::new(dir.path(), "alerts").unwrap();
+        let mut sink = FileSink::new(dir.path(), "job of main", "alerts").unwrap();
         assert_eq!(sink.open(&p, 0, 0).unwrap(), Some(9));
         assert_eq!(fs::read_to_string(&path).unwrap(), lines);
         // O26: a lost range is in the sink's own row.
@@ -332,17 +348,24 @@ mod tests {
     fn there_is_one_writer() {
         let dir = tempfile::tempdir().unwrap();
         let p = SourcePartition::new("payments", 0);
-        let mut first = FileSink::new(dir.path(), "alerts").unwrap();
-        let mut second = FileSink::new(dir.path(), "alerts").unwrap();
+        let mut first = FileSink::new(dir.path(), "job of main", "alerts").unwrap();
+        let mut second = FileSink::new(dir.path(), "job of main", "alerts").unwrap();
         assert_eq!(first.open(&p, 0, 0).unwrap(), Some(0));
         let e = second.open(&p, 0, 0).unwrap_err().to_string();
         assert!(e.contains("is written by another process"), "{e}");
         first.close(&p);
         assert_eq!(second.open(&p, 0, 0).unwrap(), Some(0));
         second.close(&p);
-        let mut other = FileSink::new(dir.path(), "others").unwrap();
+        let mut other = FileSink::new(dir.path(), "job of main", "others").unwrap();
         let e = other.open(&p, 0, 0).unwrap_err().to_string();
         assert!(e.contains("holds records of sink `alerts`"), "{e}");
+        // Another instance numbers its partitions by itself: what it finds there is of other records.
+        let mut foreign = FileSink::new(dir.path(), "job of other", "alerts").unwrap();
+        let e = foreign.open(&p, 0, 0).unwrap_err().to_string();
+        assert!(
+            e.contains("holds records of job of main, and this is job of other") && e.contains("another directory"),
+            "{e}"
+        );
         fs::remove_file(dir.path().join("payments-0.mark")).unwrap();
         fs::write(dir.path().join("payments-0.jsonl"), "mine\n").unwrap();
         let e = other.open(&p, 0, 0).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! Commits: two maps swap, a flush thread writes, and what a failed commit leaves is read again.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rufous_core::panics::{Panicked, catch};
 use rufous_core::{Error, ErrorKind, Result};
@@ -17,6 +17,10 @@ const MAX_FAILURES: u32 = 5;
 
 /// Records that wait for sinks before a commit comes early.
 const MOST_WRITTEN: usize = 1 << 16;
+
+/// Who is shut out so often within a minute has a rival that does not go away.
+const SHUT_OUTS: usize = 8;
+const SHUT_OUT_WITHIN: Duration = Duration::from_secs(60);
 
 /// What became of a chunk.
 pub(crate) enum Landed {
@@ -139,6 +143,14 @@ impl Engine<'_> {
             return Ok(Landed::Passing(failure));
         }
         self.failures += 1;
+        if failure.kind() == ErrorKind::Closed {
+            // Two that shut each other out would write in turns for ever, each with a commit now and then.
+            self.shut_out.retain(|at| at.elapsed() < SHUT_OUT_WITHIN);
+            self.shut_out.push(Instant::now());
+            if self.shut_out.len() >= SHUT_OUTS {
+                return Err(failure);
+            }
+        }
         tracing::warn!(error = %failure, failures = self.failures, "a commit failed: everything read after it is read again");
         if self.failures >= MAX_FAILURES {
             return Err(failure);

@@ -298,7 +298,9 @@ impl Engine<'_> {
             return Ok(false);
         }
         let most = self.queue_limit();
-        let still = self.last_taken.elapsed() >= REST.min(self.options.commit_interval);
+        let domain = self.domains.iter().position(|group| group.contains(&i));
+        let last_taken = domain.and_then(|d| self.last_taken.get(d));
+        let still = last_taken.is_none_or(|t| t.elapsed() >= REST.min(self.options.commit_interval));
         let mut rests = false;
         for queue in { self.bound[i].partitions.values_mut() }.filter_map(|p| p.queue.as_deref_mut()) {
             if !queue.full && !queue.shown.is_empty() && queue.bytes >= most {
@@ -318,6 +320,7 @@ impl Engine<'_> {
     pub(crate) fn take_shown(&mut self) -> Result<bool> {
         let mut any = false;
         for d in 0..self.domains.len() {
+            let mut of_domain = false;
             let first = self.domains[d].first().and_then(|&i| self.bound.get(i));
             let numbers: Vec<u32> = first.map_or_else(Vec::new, |b| b.partitions.keys().copied().collect());
             for n in numbers {
@@ -332,16 +335,20 @@ impl Engine<'_> {
                         Next::Apart => {
                             let done = self.realign(d, n);
                             self.or_pause(done)?;
-                            any = true;
+                            of_domain = true;
                             break;
                         }
                     }
                 }
-                any |= taken > 0;
+                of_domain |= taken > 0;
             }
+            // Each by itself: one that goes on must not let another wait for what it does not read.
+            if let Some(last) = self.last_taken.get_mut(d).filter(|_| of_domain) {
+                *last = Instant::now();
+            }
+            any |= of_domain;
         }
         if any {
-            self.last_taken = Instant::now();
             self.read_on()?;
         }
         Ok(any)

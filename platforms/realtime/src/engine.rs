@@ -118,7 +118,8 @@ impl Stream<'_> {
                 options,
                 failures: 0,
                 last_commit: Instant::now(),
-                last_taken: Instant::now(),
+                last_taken: plan.domains().iter().map(|_| Instant::now()).collect(),
+                shut_out: Vec::new(),
                 last_manifest: Instant::now(),
                 records: RecordBatch::default(),
                 cuts: Cuts::default(),
@@ -157,7 +158,10 @@ pub(crate) struct Engine<'a> {
     pub(crate) options: StreamOptions,
     pub(crate) failures: u32,
     pub(crate) last_commit: Instant,
-    pub(crate) last_taken: Instant,
+    /// By domain.
+    pub(crate) last_taken: Vec<Instant>,
+    /// When another writer lately shut this one out.
+    pub(crate) shut_out: Vec<Instant>,
     pub(crate) last_manifest: Instant,
     pub(crate) records: RecordBatch,
     pub(crate) cuts: Cuts,

@@ -242,6 +242,16 @@ impl Engine<'_> {
                      generations were published that let go of it. Bind the sink to another place and start with another --instance"
                 )));
             }
+            // What the log lost before is in the state, or in a generation, and nowhere else.
+            let covered = self.manifest.as_ref().map_or(0, |m| m.frontier.of(&p).cut);
+            if info.start > floor && info.start > covered {
+                return Err(Error::invalid(format!(
+                    "a sink has what was made of {p} up to offset {least}, and the state stands at {}: the log begins at {} now, so a state \
+                     that is made anew would not have what lies before. Restore the sink to what it was, or bind it to another place: \
+                     there the range is recorded as lost to it",
+                    row.next, info.start
+                )));
+            }
             tracing::warn!(
                 partition = %p, state = row.next, sink = least,
                 "the state is ahead of a sink: it is rebuilt from the log, and the sink gets what it does not have"

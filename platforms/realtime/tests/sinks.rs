@@ -1,18 +1,26 @@
 //! Sinks of a stream (O10, O23-O26): a place in memory that fails as told, the rules that it rests on, and what goes wrong without
-//! each. Alone in its process: rules are switched here.
+//! each.
 
 mod support;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rufous_core::rules::{Rule, drop_in_this_process};
 use rufous_core::sink::{SinkTo, topic};
-use rufous_core::{Error, Job, Plan, Promise, Result, Sink, Source, SourcePartition};
-use rufous_realtime::{BoundSink, Metrics, SinkWrite, SinkWriter, Stream};
+use rufous_core::{Error, Format, Job, Plan, Promise, RecordBatch, Result, Sink, Source, SourcePartition};
+use rufous_realtime::{BoundLog, BoundSink, Log, Metrics, PartitionInfo, Polled, SinkWrite, SinkWriter, Stream};
 use rufous_store_api::{Hole, RealtimeStore};
-use support::{Bed, COUNTS, Fault, Faulty, LINES, Lists, Rec, lists};
+use support::{Bed, COUNTS, Fault, Faulty, LINES, ListLog, Lists, Rec, lists};
+
+/// Rules are switched for the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 const SEEN: Sink<String> = Sink::new("seen");
 
@@ -90,6 +98,8 @@ struct Run {
     bed: Bed,
     place: Place,
     logs: Lists,
+    /// What the log begins with now.
+    trimmed: u64,
 }
 
 impl Run {
@@ -97,13 +107,14 @@ impl Run {
         let plan = job();
         let mut bed = Bed::new(&plan);
         bed.chunk = chunk;
-        bed.options.longest_pause = std::time::Duration::from_millis(1);
+        bed.options.longest_pause = Duration::from_millis(1);
         let part = |p: u64| (0..50).map(|i| Rec::text(&format!("{p}a{i} {p}b{i}"))).collect();
         Self {
             plan,
             bed,
             place: Place::default(),
             logs: lists((0..2).map(part).collect()),
+            trimmed: 0,
         }
     }
     fn run(&self, fault: impl Fn(u64) -> Fault + Send + Sync + 'static) -> Result<()> {
@@ -116,7 +127,10 @@ impl Run {
         };
         let stream = Stream {
             plan: &self.plan,
-            logs: vec![self.bed.bind(&self.logs)],
+            logs: vec![BoundLog::new(
+                LINES.name(),
+                Box::new(Trimmed(ListLog::new(&self.logs, self.bed.chunk), self.trimmed)),
+            )],
             store,
             manifests: &self.bed.manifests,
             generations: None,
@@ -231,6 +245,7 @@ fn killed_between() -> Result<(), String> {
 /// Section 8, "no mark, no fence, start at `next`: written twice, or lost": each rule dropped, and seen.
 #[test]
 fn every_record_once() {
+    let _alone = alone();
     let all: [(&str, fn() -> Result<(), String>); 4] = [
         ("faults", faults),
         ("rebuilt", rebuilt),
@@ -253,9 +268,63 @@ fn every_record_once() {
     }
 }
 
+/// The same lists, of which retention has deleted the beginning.
+struct Trimmed(ListLog, u64);
+
+impl Log for Trimmed {
+    fn location(&self) -> String {
+        self.0.location()
+    }
+    fn format(&self) -> Format {
+        self.0.format()
+    }
+    fn has_time(&self) -> bool {
+        self.0.has_time()
+    }
+    fn partitions(&mut self) -> Result<Vec<PartitionInfo>> {
+        let mut all = self.0.partitions()?;
+        all.iter_mut().for_each(|p| p.start = self.1);
+        Ok(all)
+    }
+    fn assign(&mut self, positions: &[(u32, u64)]) -> Result<()> {
+        self.0.assign(positions)
+    }
+    fn poll(&mut self, timeout: Duration, into: &mut RecordBatch) -> Result<Polled> {
+        self.0.poll(timeout, into)
+    }
+}
+
+/// O26: a state that is ahead of a sink is not taken back where the log has lost what only the state holds.
+#[test]
+fn a_state_that_cannot_be_made_anew_is_kept() {
+    let _alone = alone();
+    let mut r = Run::new(7);
+    r.run(|_| Fault::None).unwrap();
+    let before = r.bed.sums(&r.plan);
+    {
+        // An older copy of the place comes back.
+        let mut state = r.place.state.lock().unwrap();
+        state.rows.retain(|row| row.1 < 30);
+        state.marks.values_mut().for_each(|mark| *mark = 30);
+    }
+    r.trimmed = 20;
+    let e = r.run(|_| Fault::None).unwrap_err().to_string();
+    assert!(
+        e.contains("up to offset 30, and the state stands at 50: the log begins at 20 now")
+            && e.contains("Restore the sink"),
+        "{e}"
+    );
+    assert_eq!(r.bed.sums(&r.plan), before, "nothing of the state is lost");
+    // Whole again, it is taken back.
+    r.trimmed = 0;
+    r.run(|_| Fault::None).unwrap();
+    r.exact().unwrap();
+}
+
 /// A sink has a mark a partition, and partitions of several sources would be taken back together: refused before a log is asked.
 #[test]
 fn not_beside_operators_over_several_sources() {
+    let _alone = alone();
     const MORE: Source<str> = Source::new("more");
     const OFTEN: Sink<(String, u64)> = Sink::new("often");
     let ones = |source: Source<str>| source.read().keyed(|line, out| out.emit(line, 1));
