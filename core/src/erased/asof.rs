@@ -114,7 +114,7 @@ pub(crate) fn stamp_newest<J: Ord + Clone + Send + Sync + 'static>(horizon: u32)
     })
 }
 
-/// A record of a source.
+/// A record: source, partition, and the number of the push that it came with.
 type Record = (u32, u32, u64);
 
 /// What tap and joins share.
@@ -146,10 +146,10 @@ impl<V: Commutative + Codec> Room<V> {
 
     fn settle(&mut self) -> Result<()> {
         let (source, partition, _) = self.record;
-        let mut own = std::mem::take(&mut self.own);
         let Some(at) = self.running.known(source, partition) else {
             return Err(Error::bug("a join remembers what nobody added"));
         };
+        let mut own = std::mem::take(&mut self.own);
         let Some(known) = self.running.domains.get_mut(at) else {
             return Ok(());
         };
@@ -173,8 +173,7 @@ fn open<V>(room: &Mutex<Room<V>>) -> MutexGuard<'_, Room<V>> {
 
 /// The record that a chunk is made of, where records run one by one.
 fn record(cx: &Context, one_by_one: bool) -> Option<Record> {
-    let origin = cx.origins.first().filter(|_| one_by_one)?;
-    Some((cx.meta.source, cx.meta.partition, origin.offset))
+    one_by_one.then_some((cx.meta.source, cx.meta.partition, cx.push))
 }
 
 struct Tap<V> {
@@ -215,16 +214,18 @@ impl<V: Commutative + Codec> Operator for Tap<V> {
     }
     fn turn(&mut self) {
         let room = &mut *open(&self.room);
-        // A key of it that is forgotten would be asked for, and the store has what was added.
-        if room.settle().is_err() {
-            room.running.forget(None);
+        // A key of it that is forgotten would be asked for, and the store has what was added. What cannot be added stays: the
+        // next record says why.
+        if !room.own.values.is_empty() && room.settle().is_err() {
+            return;
         }
         room.running.turn();
     }
     fn forget(&mut self, domain: Option<(u32, u32)>) {
         let room = &mut *open(&self.room);
         let (source, partition, _) = room.record;
-        if domain.is_none_or(|d| d == (source, partition)) {
+        let joint = room.running.is_joint();
+        if domain.is_none_or(|(s, p)| p == partition && (joint || s == source)) {
             room.own = KeyedChunk::default();
         }
         room.running.forget(domain);

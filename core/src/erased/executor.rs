@@ -173,6 +173,7 @@ impl Executor {
                 batch: BatchId::MAX,
                 last: Timestamp(i64::MAX),
                 batcher: None,
+                push: 0,
             },
             forgets: None,
             given: Origins::default(),
@@ -273,6 +274,7 @@ impl Executor {
             return Err(Error::bug(format!("there is no source number {}", meta.source)));
         };
         self.check_complete(meta.source)?;
+        self.cx.push += 1;
         for (i, &reader) in readers.iter().enumerate() {
             let last = i + 1 == readers.len();
             self.begin(&shape, meta, times);
@@ -328,6 +330,7 @@ impl Executor {
             return Err(Error::bug(format!("there is no source number {}", meta.source)));
         };
         self.check_complete(meta.source)?;
+        self.cx.push += 1;
         for &reader in readers {
             self.begin(&shape, meta, NonZeroU64::MIN);
             self.trace(&shape, meta);
@@ -343,7 +346,13 @@ impl Executor {
         if shape.traces && shape.traced_sources[meta.source as usize] {
             self.cx.origins.extend_from_slice(&self.given.list);
             self.cx.batch = self.given.batch;
-            self.cx.last = self.last_of(meta.source, self.given.batch);
+            // A log without times is cut by offsets, whatever the port says of times: its batches have no end.
+            let timed = self.given.list.iter().any(|o| o.time().is_some());
+            self.cx.last = if timed {
+                self.last_of(meta.source, self.given.batch)
+            } else {
+                Timestamp(i64::MAX)
+            };
             self.cx.batcher = shape.batchers.get(meta.source as usize).copied();
         }
     }

@@ -137,6 +137,11 @@ impl<V: Semigroup + Codec> Running<V> {
         self
     }
 
+    /// Whether partition i of all sources is one domain.
+    pub(super) fn is_joint(&self) -> bool {
+        self.standing.joint
+    }
+
     /// The domain of a partition, if anything is remembered of it.
     pub(super) fn known(&self, source: u32, partition: u32) -> Option<usize> {
         let source = if self.standing.joint { 0 } else { source };

@@ -92,6 +92,8 @@ pub(crate) struct Context {
     pub(crate) last: Timestamp,
     /// What cuts their source into batches.
     pub(crate) batcher: Option<Batcher>,
+    /// The number of the chunk that was pushed: what comes of it has it, too.
+    pub(crate) push: u64,
 }
 
 /// A step that is running.

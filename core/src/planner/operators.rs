@@ -42,6 +42,8 @@ impl Operators {
     /// `InvalidRequest` when an operator stands where it cannot have its records one by one.
     pub(super) fn of(said: &Said, in_order: bool) -> Result<Self> {
         let mut domains: Vec<Option<Domain>> = Vec::with_capacity(said.nodes.len());
+        // What was promised of the records that come out: ids of a partition promise nothing of other keys.
+        let mut promised: Vec<Option<Domain>> = Vec::with_capacity(said.nodes.len());
         // What may come in groups that nobody specifies, and the store whose deltas they are.
         let mut grouped: Vec<Option<&'static str>> = Vec::with_capacity(said.nodes.len());
         for node in &said.nodes {
@@ -50,7 +52,7 @@ impl Operators {
                 .skip(node.kind.skips())
                 .take(node.kind.reads())
                 .collect();
-            let mut above = inputs.iter().map(|&i| domains[i]);
+            let mut above = inputs.iter().map(|&i| promised[i]);
             let first = above.next().flatten();
             let common = first.filter(|d| above.all(|other| other == Some(*d)));
             let deltas = inputs.iter().find_map(|&i| grouped[i]);
@@ -116,6 +118,8 @@ impl Operators {
                 NodeKind::Absorb(_) => (common, Some("windowed states")),
                 _ => (common, deltas),
             };
+            let ids = matches!(&node.kind, NodeKind::Scan(scan) if scan.by_partition);
+            promised.push(if ids { common } else { domain });
             domains.push(domain);
             grouped.push(deltas);
         }
@@ -133,7 +137,7 @@ impl Operators {
                     sum.store.name
                 )));
             }
-            let same = built.iter().all(|&b| domains[b] == domains[i]);
+            let same = built.iter().all(|&b| promised[b] == domains[i]);
             of_joins.push((i, domains[i].filter(|_| same)));
         }
         for (i, domain) in of_joins {
@@ -234,7 +238,7 @@ pub(super) fn remember_versions(graph: &mut PlanGraph) -> Result<()> {
         .collect();
     let mut made: BTreeMap<&'static str, (Id, AsOf)> = BTreeMap::new();
     for (id, join) in joins {
-        if let Some((first, of)) = made.get(join.store) {
+        if let Some((first, of)) = made.get(join.versions.name) {
             if of.reading.horizon != join.reading.horizon {
                 return Err(Error::invalid(format!(
                     "{} and {} look {} and {} batches back: the versions of a store are kept for one horizon, so say the same",
@@ -290,7 +294,7 @@ pub(super) fn remember_versions(graph: &mut PlanGraph) -> Result<()> {
             added(graph, id, Kind::Sum(sum), join.tapped, inputs.clone());
         }
         added(graph, id, Kind::Tap(join.clone()), join.tapped, inputs);
-        made.insert(join.store, (id, join));
+        made.insert(join.versions.name, (id, join));
     }
     Ok(())
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rufous_algebra::Max;
 use rufous_core::producer::{Buffer, LastSeen};
-use rufous_core::{ErrorKind, Job, KeyedProducer, Source, Store, Timestamp};
+use rufous_core::{
+    BatchId, ChunkMeta, ErrorKind, Executor, Job, KeyedProducer, Plan, Source, Store, TextChunk, Timestamp,
+};
 use rufous_platform_memory::{JobTest, Memory};
 
 const HOUR: i64 = 3_600_000;
@@ -409,4 +411,124 @@ fn a_store_that_absorbs() {
     // The first finds nothing and is left out; 9 and 4 are more than 3.
     assert_eq!(got, BTreeMap::from([((7, 3, 5), 1), ((7, 9, 5), 2), ((7, 4, 9), 2)]));
     assert_eq!(job.plan().unwrap().stores().len(), 3);
+}
+
+/// Pushes one line by itself, as platforms do where a record may come to a join in several ways.
+fn push(run: &mut Executor, source: u32, offset: u64, line: &str) {
+    let meta = ChunkMeta {
+        source,
+        partition: 0,
+        batch: BatchId(0),
+    };
+    let mut chunk = TextChunk::default();
+    chunk.push(line);
+    if let Some(origins) = run.origins(source) {
+        origins.begin(0, BatchId(0));
+        origins.add(Some(Timestamp(number(line, 0))), offset);
+    }
+    run.push(&meta, &mut chunk).unwrap();
+}
+
+/// What was added to a store of numbers.
+fn taken(plan: &Plan, run: &mut Executor, store: &str) -> i64 {
+    let at = plan.stores().iter().position(|s| s.name == store).unwrap();
+    let deltas = run.take(Vec::new()).unwrap();
+    let mut sum = 0;
+    deltas[at]
+        .for_each(&mut |d| {
+            sum += i64::from_le_bytes(d.value.try_into().unwrap());
+            Ok(())
+        })
+        .unwrap();
+    sum
+}
+
+/// O18: files of a bounded run have offsets of their own, from 0 on: a record of another file is another record.
+#[test]
+fn a_record_is_known_by_its_push() {
+    let plan = loops().plan().unwrap();
+    assert!(plan.one_by_one());
+    let mut run = plan.instantiate();
+    push(&mut run, 0, 0, "10 2 7 100");
+    push(&mut run, 0, 0, "20 2 7 -50");
+    push(&mut run, 0, 0, "30 2 7 -60");
+    assert_eq!(
+        taken(&plan, &mut run, "totals"),
+        50,
+        "the second counts, the third would overdraw"
+    );
+}
+
+/// O10: one source of a joint domain is read anew, and with it what the other has just added.
+#[test]
+fn a_domain_is_forgotten_as_a_whole() {
+    const ROWS: Source<str> = Source::new("rows").timed_by(|line| Timestamp(number(line, 0)));
+    let pairs = |source: Source<str>| {
+        let pairs = source
+            .read()
+            .keyed(|line, out| out.emit(number(line, 2) as u64, number(line, 3)));
+        pairs.within_partition()
+    };
+    let joined = pairs(EVENTS).left_join(TOTALS.as_service());
+    let kept = joined.map_values(|(value, before)| value + before.unwrap_or(0) / 10);
+    let plan = Job::new("joint", kept.merge(pairs(ROWS)).sum_by_key(TOTALS))
+        .plan()
+        .unwrap();
+    let of = |name: &str| plan.sources().iter().position(|s| s.name == name).unwrap() as u32;
+    let mut run = plan.instantiate();
+    push(&mut run, of("events"), 0, "10 0 7 100");
+    run.forget(Some((of("rows"), 0)));
+    // Nothing is known of the domain now, so the record begins anew: it does not meet what was under way.
+    push(&mut run, of("events"), 1, "20 0 7 5");
+    assert_eq!(taken(&plan, &mut run, "totals"), 105);
+}
+
+/// A stream's buffer is a store like others: joined as one, too, it has versions of its own.
+#[test]
+fn a_buffer_joined_as_a_store() {
+    let newest = of(&[1]).as_service(NEWEST);
+    let as_stream = of(&[0]).left_join(newest).map_values(|(_, found)| found.unwrap_or(-1));
+    let as_store = of(&[0]).left_join(NEWEST.as_service());
+    let as_store = as_store.map_values(|(_, found)| match found {
+        Some(buffer) => buffer.total().and_then(|last| last.get().copied()).unwrap_or(-2),
+        None => -1,
+    });
+    for stream_first in [true, false] {
+        let pairs = |p: KeyedProducer<u64, i64>| p.keyed_pairs(|&key, &found, out| out.emit((key, 0_i64, found), 1));
+        let (a, b) = (pairs(as_stream.clone()), pairs(as_store.clone()));
+        let both = if stream_first { a.merge(b) } else { b.merge(a) };
+        let job = Job::new("both", both.sum_by_key(FOUND));
+        let lines = [(1, 0, 0), (2, 1, 4), (3, 0, 0), (4, 1, 9), (5, 0, 0)];
+        let given =
+            lines.map(|(hour, kind, value)| (Timestamp(hour * HOUR), format!("{} {kind} 7 {value}", hour * HOUR)));
+        let run = job.test().given_at(EVENTS, given).every_split().unwrap();
+        let got: Found = run.all(FOUND).into_iter().collect();
+        assert_eq!(got, Found::from([((7, 0, -1), 2), ((7, 0, 4), 2), ((7, 0, 9), 2)]));
+    }
+}
+
+/// O21, O1: ids of a partition promise nothing of the keys behind them.
+#[test]
+fn ids_promise_nothing_of_other_keys() {
+    const IDS: Store<(u32, u64), LastSeen> = Store::new("ids");
+    let job = |promised: bool| {
+        let once = EVENTS.read().dedupe_by(IDS, 3, |line| number(line, 3) as u64);
+        let pairs = once.keyed(|line, out| out.emit(number(line, 2) as u64, 1_i64));
+        let pairs = if promised { pairs.within_partition() } else { pairs };
+        Job::new(
+            "once",
+            pairs
+                .scan_by_key(TOTALS)
+                .map_values(|n| *n)
+                .sum_by_key(Store::new("sums")),
+        )
+    };
+    assert!(job(true).plan().unwrap().check_partitions(&[2]).is_ok());
+    let e = job(false)
+        .plan()
+        .unwrap()
+        .check_partitions(&[2])
+        .unwrap_err()
+        .to_string();
+    assert!(e.contains("scan `totals`") && e.contains("no common order"), "{e}");
 }

@@ -97,10 +97,14 @@ impl Engine<'_> {
             .collect();
         Error::invalid(format!(
             "job `{}`: {panicked}; no single record of those read since the last commit ({}) panics when it is tried alone or \
-             added to itself, so none can be named or skipped: the function is not pure, or it panics for some sums of values \
-             (both break what a job must promise); mend it and start again",
+             added to itself, so none can be named or skipped: {}; mend it and start again",
             self.plan.job(),
-            ranges.join(", ")
+            ranges.join(", "),
+            if self.plan.operators().is_empty() {
+                "the function is not pure, or it panics for some sums of values (both break what a job must promise)"
+            } else {
+                "behind an operator with memory what becomes of a record depends on those before it, so records are not tried alone"
+            }
         ))
     }
 

@@ -10,13 +10,18 @@ use rufous_core::{Error, Key, Result, Store, StoreFace, Timestamp, key};
 use rufous_store_api::{GenerationStore, ManifestLog};
 
 /// Generations of a store of another job, for [`snapshot_per_batch`](rufous_core::service::snapshot_per_batch). A snapshot is a
-/// manifest, by its number. Generations that are pinned must be kept: let the other job's `gc` keep as many as there are batches
+/// manifest, by its number and when it was published. Generations that are pinned must be kept: let the other job's `gc` keep as many as there are batches
 /// that may be computed again.
 pub struct GenerationsOf<K, V> {
     manifests: Arc<dyn ManifestLog>,
     generations: Arc<dyn GenerationStore>,
     face: StoreFace,
     _t: PhantomData<fn(K) -> V>,
+}
+
+/// What a generation is called in a pin: its number, and when it was published.
+fn name(number: u64, created_at: Timestamp) -> String {
+    format!("{number}-{}", created_at.0)
 }
 
 impl<K: Key, V: Semigroup + Codec> GenerationsOf<K, V> {
@@ -37,18 +42,27 @@ impl<K: Key, V: Semigroup + Codec> Snapshots<K, V> for GenerationsOf<K, V> {
         let mut manifest = self.manifests.newest(0)?;
         while let Some(m) = manifest {
             if m.created_at <= at && m.stores.contains_key(self.face.name) {
-                return Ok(Some(m.number.to_string()));
+                return Ok(Some(name(m.number, m.created_at)));
             }
-            let before = m.number.checked_sub(1);
-            manifest = before.map(|n| self.manifests.get(n)).transpose()?.flatten();
+            let Some(before) = m.number.checked_sub(1) else { break };
+            manifest = self.manifests.get(before)?;
+            if manifest.is_none() {
+                return Err(Error::invalid(format!(
+                    "store `{}`: the generations that were there at {at} are not kept any more (the oldest is number {}): a batch of that \
+                     time cannot be computed for the first time",
+                    self.face.name, m.number
+                )));
+            }
         }
         Ok(None)
     }
     fn ask(&self, snapshot: &str, keys: &[K]) -> Result<Option<Vec<Option<V>>>> {
-        let number = snapshot
-            .parse()
-            .map_err(|_| Error::corrupt(format!("`{snapshot}` is pinned, which is no number of a manifest")))?;
-        let Some(manifest) = self.manifests.get(number)? else {
+        let number = snapshot.split('-').next().and_then(|n| n.parse().ok());
+        let number = number
+            .ok_or_else(|| Error::corrupt(format!("`{snapshot}` is pinned, which is no number of a manifest")))?;
+        // A job that was begun anew has other manifests of the same numbers.
+        let found = self.manifests.get(number)?;
+        let Some(manifest) = found.filter(|m| name(m.number, m.created_at) == snapshot) else {
             return Ok(None);
         };
         let Some(generation) = manifest.stores.get(self.face.name) else {
