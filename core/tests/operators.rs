@@ -380,3 +380,24 @@ fn a_key_of_two_partitions_is_an_error() {
         "{e}"
     );
 }
+
+/// What an operator emits rests on the records before, which a record that is tried alone does not have: nobody is blamed.
+#[test]
+fn records_are_not_tried_alone() {
+    let pairs = || {
+        LINES.read().keyed(|line, out| {
+            assert!(line != "poison", "will not count it");
+            out.emit(line, 1_i64);
+        })
+    };
+    let tried = |job: Job| {
+        let plan = job.plan().unwrap();
+        let mut chunk = TextChunk::default();
+        chunk.push("poison");
+        rufous_core::Trial::new(&plan).record(0, &mut chunk, false).is_some()
+    };
+    const TOTALS: Store<String, i64> = Store::new("totals-of-lines");
+    const ROUND: Store<String, i64> = Store::new("round");
+    assert!(tried(Job::new("sum", pairs().sum_by_key(TOTALS))));
+    assert!(!tried(Job::new("scan", pairs().scan_by_key(TOTALS).sum_by_key(ROUND))));
+}
