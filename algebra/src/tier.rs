@@ -16,7 +16,7 @@ use crate::semigroup::{Commutative, Semigroup};
 #[derive(Clone, Copy, Debug)]
 pub enum Exact {}
 
-/// Every merge tree keeps the same bound. Such a type says in [`Codec::agrees`](crate::Codec::agrees) whether two
+/// Every merge tree keeps the same bound. Such a type says in [`Codec::agrees`] whether two
 /// values may be sums of the same items: layers that count the same are compared by it.
 #[derive(Clone, Copy, Debug)]
 pub enum Approximate {}

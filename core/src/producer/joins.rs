@@ -39,8 +39,8 @@ fn joined<T: ?Sized>(
     node::<T>(NodeKind::Step(step), gives, vec![input])
 }
 
-/// What pairs may be joined with: a [service](Service), a store of the job ([`Store::as_service`]), a stream through a buffer
-/// ([`KeyedProducer::as_service`]).
+/// What pairs may be joined with: a [service](Service), a store of the job ([`Store::as_service`](crate::Store::as_service)), a stream
+/// through a buffer ([`KeyedProducer::as_service`]).
 #[diagnostic::on_unimplemented(
     message = "pairs with keys of type `{K}` cannot be joined with `{Self}`",
     label = "keys of another type, or nothing to join with",
