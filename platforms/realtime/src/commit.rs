@@ -122,6 +122,8 @@ impl Engine<'_> {
     pub(crate) fn landed(&mut self, done: Flushed) -> Result<Landed> {
         self.spare = Some(done.spare);
         self.metrics.commit_seconds.observe(done.took);
+        // By the place of a sink: the store's own refusals are counted by `failures`, and heal.
+        let shut_out = matches!(&done.outcome, Ok(Err(e)) if e.kind() == ErrorKind::Closed);
         let failure = match done.outcome {
             Ok(Ok(Committed::Done)) => {
                 self.failures = 0;
@@ -143,7 +145,7 @@ impl Engine<'_> {
             return Ok(Landed::Passing(failure));
         }
         self.failures += 1;
-        if failure.kind() == ErrorKind::Closed {
+        if shut_out {
             // Two that shut each other out would write in turns for ever, each with a commit now and then.
             self.shut_out.retain(|at| at.elapsed() < SHUT_OUT_WITHIN);
             self.shut_out.push(Instant::now());
