@@ -34,10 +34,9 @@ impl<'a> Trial<'a> {
     /// panicked. With `twice` what it adds is also added to itself, in the maps and as a store does it: `combine` is not
     /// called for one record alone. An error that is no panic is not told: it comes again on the normal way.
     ///
-    /// A job with operators has nobody to blame: what it does to a record depends on the records before, which a record that
-    /// is tried alone does not have.
+    /// Of a job that does not [judge alone](Plan::judges_alone) nobody is blamed.
     pub fn record(&mut self, source: u32, chunk: &mut dyn Any, twice: bool) -> Option<Panicked> {
-        if !self.plan.operators().is_empty() {
+        if !self.plan.judges_alone() {
             return None;
         }
         let outcome = catch(|| self.run(source, chunk, twice));

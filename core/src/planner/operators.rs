@@ -194,7 +194,6 @@ pub(super) fn beside(graph: &mut PlanGraph, sum: Option<Id>) -> Result<VecDeque<
     let Some(sum) = sum else {
         return Err(Error::bug("an operator stands on nothing"));
     };
-    let (output, at) = (graph.nodes[sum].output.clone(), graph.nodes[sum].at);
     let Kind::Sum(said) = &graph.nodes[sum].kind else {
         return Err(Error::bug("an operator stands on something else than a sum"));
     };
@@ -202,28 +201,18 @@ pub(super) fn beside(graph: &mut PlanGraph, sum: Option<Id>) -> Result<VecDeque<
     let Some((make, gives)) = single else {
         return Ok(inputs.into());
     };
-    let id = graph.nodes.len();
-    graph.nodes.push(PlanNode {
-        kind: Kind::Step(Step {
-            word: "absorb-one",
-            about: "",
-            // Nothing passes it: neither filters nor combiners know what it is.
-            contract: Contract::OptionMap,
-            takes,
-            make,
-            counts: None,
-            joins: None,
-            traces: false,
-        }),
-        inputs,
-        said: Vec::new(),
-        names: Vec::new(),
-        counts: Vec::new(),
-        gives,
-        output,
-        at,
-        gone: false,
-    });
+    let step = Step {
+        word: "absorb-one",
+        about: "",
+        // Nothing passes it: neither filters nor combiners know what it is.
+        contract: Contract::OptionMap,
+        takes,
+        make,
+        counts: None,
+        joins: None,
+        traces: false,
+    };
+    let id = added(graph, sum, Kind::Step(step), gives, inputs);
     Ok([id].into())
 }
 

@@ -218,6 +218,12 @@ impl Plan {
     pub fn one_by_one(&self) -> bool {
         self.pieces.one_by_one
     }
+    /// Whether a record that is tried by itself, outside of its batch, shows what the job does to it: not behind operators, which
+    /// remember those before it, and not where a snapshot is pinned for its batch.
+    pub fn judges_alone(&self) -> bool {
+        let pinned = |face: &ServiceFace| matches!(self.services.kind(face.name), Some(Kind::PerBatch));
+        self.operators().is_empty() && !self.services().iter().any(pinned)
+    }
     /// The operators with memory, in running order. A platform gives them what is committed
     /// ([`Executor::remember`]), pushes the records of a partition in their order, and checks what they say.
     pub fn operators(&self) -> &[OperatorFace] {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Pins;
 use crate::batch::BatchId;
 use crate::data::start_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::key::{self, Key};
 use crate::time::Timestamp;
 
 /// Keys of one chunk, each as of an instant.
@@ -90,4 +91,27 @@ pub(super) fn distinct<T: std::hash::Hash + Eq + Copy>(all: impl Iterator<Item =
         which.push(place);
     }
     (different, which)
+}
+
+/// Asks for the different keys at once, and gives each record the answer of its key.
+pub(super) fn ask_each<K: Key, V: Clone>(
+    asked: &Asked<'_>,
+    out: &mut Vec<Option<V>>,
+    ask: impl FnOnce(&[K]) -> Result<Vec<Option<V>>>,
+) -> Result<()> {
+    let (different, which) = distinct(asked.iter().map(|(key, _)| key));
+    let keys: Vec<K> = different
+        .iter()
+        .map(|bytes| key::decode_all(bytes).map_err(|e| Error::bug(format!("a key to look up: {e}"))))
+        .collect::<Result<_>>()?;
+    let found = ask(&keys)?;
+    if found.len() != keys.len() {
+        return Err(Error::invalid(format!(
+            "the service gave {} answers for {} keys: one for each, in their order",
+            found.len(),
+            keys.len()
+        )));
+    }
+    out.extend(which.into_iter().map(|i| found.get(i).cloned().flatten()));
+    Ok(())
 }

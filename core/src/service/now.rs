@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::asked::distinct;
+use super::asked::ask_each;
 use super::{Asked, Kind, Lookup, Serves};
-use crate::error::{Error, Result};
-use crate::key::{self, Key};
+use crate::error::Result;
+use crate::key::Key;
 
 /// Asks for many keys as of now.
 pub trait Ask<K, V>: Send + Sync {
@@ -62,20 +62,6 @@ impl<K: Key, V: Clone + Send + 'static, A: Ask<K, V> + 'static> Serves<K, V> for
 
 impl<K: Key, V: Clone + Send + 'static, A: Ask<K, V>> Lookup<V> for Now<K, V, A> {
     fn look_up(&self, asked: &Asked<'_>, out: &mut Vec<Option<V>>) -> Result<()> {
-        let (different, which) = distinct(asked.iter().map(|(key, _)| key));
-        let keys: Vec<K> = different
-            .iter()
-            .map(|bytes| key::decode_all(bytes).map_err(|e| Error::bug(format!("a key to look up: {e}"))))
-            .collect::<Result<_>>()?;
-        let found = self.ask.ask(&keys)?;
-        if found.len() != keys.len() {
-            return Err(Error::invalid(format!(
-                "the service gave {} answers for {} keys: one for each, in their order",
-                found.len(),
-                keys.len()
-            )));
-        }
-        out.extend(which.into_iter().map(|i| found.get(i).cloned().flatten()));
-        Ok(())
+        ask_each(asked, out, |keys| self.ask.ask(keys))
     }
 }

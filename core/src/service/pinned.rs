@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::asked::distinct;
+use super::asked::ask_each;
 use super::{Asked, Kind, Lookup, Serves};
 use crate::batch::BatchId;
 use crate::error::{Error, Result};
@@ -129,27 +129,15 @@ impl<K: Key, V, S: Snapshots<K, V>> PerBatch<K, V, S> {
 impl<K: Key, V: Clone + Send + 'static, S: Snapshots<K, V>> Lookup<V> for PerBatch<K, V, S> {
     fn look_up(&self, asked: &Asked<'_>, out: &mut Vec<Option<V>>) -> Result<()> {
         let snapshot = self.snapshot(asked.batch(), asked.last())?;
-        let (different, which) = distinct(asked.iter().map(|(key, _)| key));
-        let keys: Vec<K> = different
-            .iter()
-            .map(|bytes| key::decode_all(bytes).map_err(|e| Error::bug(format!("a key to look up: {e}"))))
-            .collect::<Result<_>>()?;
-        let Some(found) = self.snapshots.ask(&snapshot, &keys)? else {
-            return Err(Error::invalid(format!(
-                "snapshot `{snapshot}` is pinned for the batch that ends at {} and is gone: restore it, or begin anew with another \
-                 --instance",
-                asked.last()
-            )));
-        };
-        if found.len() != keys.len() {
-            return Err(Error::invalid(format!(
-                "the table gave {} answers for {} keys: one for each, in their order",
-                found.len(),
-                keys.len()
-            )));
-        }
-        out.extend(which.into_iter().map(|i| found.get(i).cloned().flatten()));
-        Ok(())
+        ask_each(asked, out, |keys| {
+            self.snapshots.ask(&snapshot, keys)?.ok_or_else(|| {
+                Error::invalid(format!(
+                    "snapshot `{snapshot}` is pinned for the batch that ends at {} and is gone: restore it, or begin anew with \
+                     another --instance",
+                    asked.last()
+                ))
+            })
+        })
     }
     fn keep_pins(&self, service: &'static str, pins: &Arc<dyn Pins>) {
         // Whoever was first has the pins of this process.

@@ -1,10 +1,11 @@
 //! Joins with tables of versions, against their definition over plain lists (O17, O19).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use rufous_core::service::{Tables, Version, Versions, now, snapshot_per_batch, versions};
-use rufous_core::{Batcher, ErrorKind, Job, Rules, Service, Source, Store, Timestamp};
+use rufous_core::service::{MemoryPins, Pins, Tables, Version, Versions, now, snapshot_per_batch, versions};
+use rufous_core::{BatchId, Batcher, ErrorKind, Job, Rules, Service, Source, Store, TextChunk, Timestamp, Trial};
 use rufous_platform_memory::{JobTest, Memory};
 
 /// `time key`
@@ -140,6 +141,23 @@ fn a_snapshot_per_batch() {
     let e = test.run().err().unwrap();
     assert_eq!(e.kind(), ErrorKind::TryAgain);
     assert!(e.to_string().contains("no complete snapshot as of"), "{e}");
+}
+
+/// A record that is tried by itself has no batch, so it pins nothing and is not blamed.
+#[test]
+fn nothing_is_pinned_for_a_trial() {
+    let tables = Tables::default();
+    tables.add("first", Timestamp(0), [(1, 10)]);
+    let mut plan = job().plan().unwrap();
+    let pins = Arc::new(MemoryPins::default());
+    plan.bind(PAGES, snapshot_per_batch(tables)).unwrap();
+    plan.keep_pins(pins.clone());
+    let mut trial = Trial::new(&plan);
+    let mut chunk = TextChunk::default();
+    chunk.push("5 1");
+    trial.origins(0).unwrap().add(Some(Timestamp(5)), 0);
+    assert!(trial.record(0, &mut chunk, false).is_none());
+    assert_eq!(pins.pinned("pages", BatchId::MAX).unwrap(), None);
 }
 
 /// A port that is not bound is refused with the line to add, before anything runs; so is one that the job does not have.

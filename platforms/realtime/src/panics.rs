@@ -100,10 +100,10 @@ impl Engine<'_> {
              added to itself, so none can be named or skipped: {}; mend it and start again",
             self.plan.job(),
             ranges.join(", "),
-            if self.plan.operators().is_empty() {
+            if self.plan.judges_alone() {
                 "the function is not pure, or it panics for some sums of values (both break what a job must promise)"
             } else {
-                "behind an operator with memory what becomes of a record depends on those before it, so records are not tried alone"
+                "what becomes of a record depends on those before it, or on the snapshot of its batch, so records are not tried alone"
             }
         ))
     }
