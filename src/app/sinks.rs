@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::open::Context;
-#[cfg(feature = "parquet")]
+#[cfg(any(feature = "parquet", feature = "kafka"))]
 use crate::core::SourcePartition;
 use crate::core::sink::{SinkBinding, SinkPlace};
 use crate::core::{Error, Promise, Result};
@@ -51,7 +51,6 @@ fn writer(context: &Context<'_>, binding: &SinkBinding) -> Result<Box<dyn SinkWr
 fn topic(context: &Context<'_>, binding: &SinkBinding, at: &str) -> Result<Box<dyn SinkWriter>> {
     use super::location::Place;
     use crate::core::Format;
-    use crate::core::SourcePartition;
     use crate::platform_kafka::{Asks, KafkaOptions, KafkaSink, SinkIdentity};
     let Some((brokers, topic)) = at.strip_prefix("kafka://").and_then(|at| at.rsplit_once('/')) else {
         return Err(Error::invalid(format!(
