@@ -200,4 +200,25 @@ fn bytes() {
             sum_bytes::<Hll<14>>(&mut small.iter().map(Vec::as_slice), &mut sum)
         })
         .run();
+    // What a window over thirty days reads of hours.
+    let hours: Vec<Hll<12>> = (0..720u64)
+        .map(|hour| {
+            let mut sketch = Hll::default();
+            (hour << 32..(hour << 32) + 600).for_each(|i| sketch.insert(&i));
+            sketch
+        })
+        .collect();
+    let mut plain = Hll::<12>::zero();
+    hours.iter().for_each(|h| plain.combine(h));
+    let encoded: Vec<Vec<u8>> = hours.iter().map(Codec::to_bytes).collect();
+    sum.clear();
+    sum_bytes::<Hll<12>>(&mut encoded.iter().map(Vec::as_slice), &mut sum).unwrap();
+    let exact = sum == plain.to_bytes();
+    contest("hll p12: sum of 720 encoded sketches of 600 items", 720)
+        .contender("sum_bytes", || {
+            sum.clear();
+            sum_bytes::<Hll<12>>(&mut encoded.iter().map(Vec::as_slice), &mut sum)
+        })
+        .exact(exact)
+        .run();
 }
