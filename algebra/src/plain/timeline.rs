@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use serde_json::{Value, json};
+use smallvec::{SmallVec, smallvec};
 
 use crate::codec::{
     Codec, DecodeError, decode_part, nothing_left, put_part, put_varint, take, take_varint, unzigzag, zigzag,
@@ -38,8 +39,11 @@ pub struct Timeline<V> {
     /// The sum of what is older than the floor, with the newest time of it.
     base: Option<(i64, V)>,
     /// What is not, by time, ascending; each time once.
-    versions: Vec<(i64, V)>,
+    versions: Versions<V>,
 }
+
+/// One value with its time is what a join keeps of nearly every record: it needs no space of its own.
+type Versions<V> = SmallVec<[(i64, V); 1]>;
 
 impl<V> Default for Timeline<V> {
     /// Nothing.
@@ -47,7 +51,7 @@ impl<V> Default for Timeline<V> {
         Self {
             floor: i64::MIN,
             base: None,
-            versions: Vec::new(),
+            versions: SmallVec::new(),
         }
     }
 }
@@ -59,13 +63,13 @@ impl<V: Semigroup> Timeline<V> {
             Self {
                 floor,
                 base: Some((time, value)),
-                versions: Vec::new(),
+                versions: SmallVec::new(),
             }
         } else {
             Self {
                 floor,
                 base: None,
-                versions: vec![(time, value)],
+                versions: smallvec![(time, value)],
             }
         }
     }
@@ -148,7 +152,11 @@ impl<V: Semigroup> Semigroup for Timeline<V> {
         }
     }
     fn heap_bytes(&self) -> usize {
-        let own = self.versions.capacity() * size_of::<(i64, V)>();
+        let own = if self.versions.spilled() {
+            self.versions.capacity() * size_of::<(i64, V)>()
+        } else {
+            0
+        };
         let base = self.base.iter().map(|(_, value)| value);
         let values = base.chain(self.versions.iter().map(|(_, value)| value));
         own + values.map(V::heap_bytes).sum::<usize>()
@@ -209,7 +217,7 @@ impl<V: Semigroup + Codec> Codec for Timeline<V> {
             }
             tag => return Err(DecodeError::new(format!("timeline tag {tag:?}"))),
         };
-        let mut versions: Vec<(i64, V)> = Vec::new();
+        let mut versions: Versions<V> = SmallVec::new();
         while !bytes.is_empty() {
             let step = take_varint(&mut bytes)?;
             let before = versions.last().map(|(time, _)| *time);
