@@ -106,8 +106,10 @@ fn own() {
         .filter_values(|(_, n)| n.unwrap_or(0) < 1 << 20)
         .map_values(|(n, _)| *n)
         .sum_by_key(TOTALS);
-    let looped = Job::new("loop", kept);
-    let mut filled: Vec<Executor> = [&stream, &store, &once, &looped]
+    let looped = Job::new("loop", kept.clone());
+    let beside = few(keyed(LINES).left_join(TOTALS.as_service()));
+    let twice = Job::new("twice", (kept, beside));
+    let mut filled: Vec<Executor> = [&stream, &store, &once, &looped, &twice]
         .into_iter()
         .map(|job| {
             let plan = job.plan().expect("a plan");
@@ -118,7 +120,7 @@ fn own() {
         })
         .collect();
     let mut filled = filled.iter_mut();
-    // A record that asks and adds goes through by itself.
+    // A record that asks in two ways and adds goes through by itself.
     let single: Vec<(TextChunk, Vec<i64>)> = chunks
         .iter()
         .flat_map(|(chunk, times)| chunk.iter().zip(times))
@@ -139,7 +141,8 @@ fn own() {
     .contender("a stream through a buffer", contender(&chunks))
     .contender("a store of the job", contender(&chunks))
     .contender("dedupe_by", contender(&chunks))
-    .contender("a store that depends on the join, record by record", contender(&single))
+    .contender("a store that depends on the join", contender(&chunks))
+    .contender("the same, asked twice: record by record", contender(&single))
     .at_most_ns(1e3)
     .run();
 }

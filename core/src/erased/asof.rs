@@ -3,116 +3,29 @@
 //! Three steps: `stamp` gives the values that a store is built of their times; a `tap` before the store of the stamped values
 //! remembers what comes; the join reads what the tap remembers. Tap and join share it, with no edge of the graph between them,
 //! so that what is joined may be what the store is built of.
+//!
+//! A record does not see itself, and it sees those before it. Where what is joined is what the store is built of, and comes in no
+//! other way, the join hands on a chunk in stretches in which each key is of one record: those cannot see each other. Where a
+//! record comes to both in several ways, records run one by one.
 
 use std::any::Any;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rufous_algebra::{Codec, Commutative, Last, Monoid, Timeline};
+use rufous_algebra::buffer::CombineMap;
+use rufous_algebra::{Codec, Commutative, Monoid, Timeline};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::origins::Origin;
 use super::rooms::Rooms;
-use super::running::{Operator, Running, Standing};
-use super::stage::{Context, In, Input, Stage, output};
+use super::running::{Meets, Operator, Running, Standing, full};
+use super::stage::{Context, Input, Stage, output};
+use super::stamp::{floor, origins, time};
 use crate::data::KeyedChunk;
 use crate::error::{Error, Result};
 use crate::evidence::StoreFace;
 use crate::rules::{Rule, kept};
-use crate::time::Timestamp;
-
-/// Below it nobody is going to ask, of records of the chunk's batch on: the start of that batch less the horizon. A batch
-/// without times has none.
-fn floor(cx: &Context, horizon: u32) -> i64 {
-    let first = cx.batch.0.checked_sub(i64::from(horizon)).map(crate::BatchId);
-    let start = first.and_then(|b| cx.batcher?.start_of(b));
-    start.map_or(i64::MIN, |t| t.0)
-}
-
-fn time(origin: &Origin, step: &str) -> Result<Timestamp> {
-    origin.time().ok_or_else(|| {
-        Error::invalid(format!(
-            "{step}: a record has no time, so there is nothing to join it as of: say `.timed_by(..)` of its source"
-        ))
-    })
-}
-
-fn origins<'a>(cx: &'a Context, records: usize, step: &str) -> Result<&'a [Origin]> {
-    if cx.origins.len() == records {
-        Ok(&cx.origins)
-    } else {
-        Err(Error::bug(format!(
-            "{step}: {records} records with {} origins",
-            cx.origins.len()
-        )))
-    }
-}
-
-/// Gives values their times, and the earliest that is asked about from their batch on.
-struct Stamp<V, W, F> {
-    horizon: u32,
-    value: F,
-    _t: PhantomData<fn(V) -> W>,
-}
-
-impl<V, W, F> Stage for Stamp<V, W, F>
-where
-    V: Clone + Send + 'static,
-    W: Commutative,
-    F: Fn(V, &Origin, u32) -> W + Send,
-{
-    fn run(&mut self, cx: &mut Context, input: Input<'_>, _: &mut usize, out: &mut dyn Any) -> Result<bool> {
-        let out = output::<KeyedChunk<Timeline<W>>>(out, "stamp")?;
-        let (floor, source) = (floor(cx, self.horizon), cx.meta.source);
-        let stamp = |value: V, origin: &Origin, values: &mut Vec<Timeline<W>>| -> Result<()> {
-            let time = time(origin, "stamp")?;
-            values.push(Timeline::of(time.0, floor, (self.value)(value, origin, source)));
-            Ok(())
-        };
-        match input.open::<KeyedChunk<V>>("stamp")? {
-            In::Shared(chunk) => {
-                let origins = origins(cx, chunk.values.len(), "stamp")?;
-                for (value, origin) in chunk.values.iter().zip(origins) {
-                    stamp(value.clone(), origin, &mut out.values)?;
-                }
-                out.bytes.extend_from_slice(&chunk.bytes);
-                out.ends.extend_from_slice(&chunk.ends);
-            }
-            In::Owned(chunk) => {
-                let origins = origins(cx, chunk.values.len(), "stamp")?;
-                for (value, origin) in chunk.values.drain(..).zip(origins) {
-                    stamp(value, origin, &mut out.values)?;
-                }
-                std::mem::swap(&mut out.bytes, &mut chunk.bytes);
-                std::mem::swap(&mut out.ends, &mut chunk.ends);
-            }
-        }
-        Ok(true)
-    }
-}
-
-pub(crate) fn stamp<V: Commutative>(horizon: u32) -> Box<dyn Stage> {
-    Box::new(Stamp {
-        horizon,
-        value: |value: V, _: &Origin, _| value,
-        _t: PhantomData,
-    })
-}
-
-/// Where a record stands among those of its key: time, source, offset.
-pub type Position = (i64, u32, u64);
-
-/// The same for records of which only the newest counts.
-pub(crate) fn stamp_newest<J: Ord + Clone + Send + Sync + 'static>(horizon: u32) -> Box<dyn Stage> {
-    Box::new(Stamp {
-        horizon,
-        value: |value: J, origin: &Origin, source| {
-            let time = origin.time().map_or(i64::MIN, |t| t.0);
-            Last::of((time, source, origin.offset), value)
-        },
-        _t: PhantomData,
-    })
-}
 
 /// A record: source, partition, and the number of the push that it came with.
 type Record = (u32, u32, u64);
@@ -120,9 +33,12 @@ type Record = (u32, u32, u64);
 /// What tap and joins share.
 struct Room<V> {
     running: Running<Timeline<V>>,
-    /// What the record that is under way added: it does not see itself (O18). Empty where no record comes both ways.
+    /// What the records that are under way added: they do not see themselves (O18). Empty where no record comes both ways.
     own: KeyedChunk<Timeline<V>>,
     record: Record,
+    /// Of a loop: the keys of the stretch that is under way, with the offsets of their records, and the last of those.
+    stretch: CombineMap<u64>,
+    last: Option<u64>,
 }
 
 impl<V: Commutative + Codec> Room<V> {
@@ -131,20 +47,27 @@ impl<V: Commutative + Codec> Room<V> {
             running: Running::new(face, standing).remembering_absent(Timeline::zero()),
             own: KeyedChunk::default(),
             record: (0, 0, 0),
+            stretch: CombineMap::default(),
+            last: None,
         })
     }
 
-    /// Another record: what the one before it added is seen from now on.
+    /// Another record, or another chunk: what the one before it added is seen from now on.
     fn begin(&mut self, record: Option<Record>) -> Result<()> {
         let Some(record) = record else { return Ok(()) };
-        if record != self.record && !self.own.values.is_empty() {
-            self.settle()?;
+        if record != self.record {
+            self.settle(None)?;
+            self.last = None;
         }
         self.record = record;
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<()> {
+    /// Adds what waits to what is known; but for what the record at offset `under_way` added, which may have more keys to come.
+    fn settle(&mut self, under_way: Option<u64>) -> Result<()> {
+        if self.own.values.is_empty() {
+            return Ok(());
+        }
         let (source, partition, _) = self.record;
         let Some(at) = self.running.known(source, partition) else {
             return Err(Error::bug("a join remembers what nobody added"));
@@ -157,12 +80,52 @@ impl<V: Commutative + Codec> Room<V> {
         for (&end, value) in own.ends.iter().zip(own.values.drain(..)) {
             let key = own.bytes.get(start..end as usize).unwrap_or_default();
             start = end as usize;
-            known.add(xxh3_64(key), key, value)?;
+            let hash = xxh3_64(key);
+            if under_way.is_some() && self.stretch.get_hashed(hash, key).copied() == under_way {
+                self.own.push(key, value);
+            } else {
+                known.add(hash, key, value)?;
+            }
         }
-        own.bytes.clear();
-        own.ends.clear();
-        self.own = own;
+        if self.own.values.is_empty() {
+            // Its space is used again.
+            own.bytes.clear();
+            own.ends.clear();
+            self.own = own;
+        }
         Ok(())
+    }
+
+    /// From record `from` of a chunk that was prepared to where a key comes again, of another record: how far nobody adds to what
+    /// another one reads. Records are whole: what one makes of a key it does not see.
+    fn stretch<L>(&mut self, chunk: &KeyedChunk<L>, origins: &[Origin], from: usize) -> Result<Range<usize>> {
+        let Some(first) = origins.get(from).map(|o| o.offset) else {
+            return Ok(from..from);
+        };
+        let under_way = self.last.filter(|last| *last == first);
+        self.settle(under_way)?;
+        self.stretch.clear();
+        for key in self.own.keys() {
+            let hash = xxh3_64(key);
+            self.stretch.fold(hash, key, first, |o| o, |_, _| ()).map_err(full)?;
+        }
+        let (mut begin, mut record) = (from, first);
+        let places = origins.iter().zip(&self.running.hashes).skip(from);
+        for (i, (key, (origin, &hash))) in (from..).zip(chunk.keys_from(from).zip(places)) {
+            if origin.offset != record {
+                (begin, record) = (i, origin.offset);
+            }
+            match self.stretch.get_hashed(hash, key) {
+                Some(offset) if *offset != record => {
+                    self.last = begin.checked_sub(1).and_then(|i| origins.get(i)).map(|o| o.offset);
+                    return Ok(from..begin);
+                }
+                Some(_) => {}
+                None => self.stretch.fold(hash, key, record, |o| o, |_, _| ()).map_err(full)?,
+            }
+        }
+        self.last = Some(record);
+        Ok(from..chunk.values.len())
     }
 }
 
@@ -171,31 +134,37 @@ fn open<V>(room: &Mutex<Room<V>>) -> MutexGuard<'_, Room<V>> {
     room.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The record that a chunk is made of, where records run one by one.
-fn record(cx: &Context, one_by_one: bool) -> Option<Record> {
-    one_by_one.then_some((cx.meta.source, cx.meta.partition, cx.push))
+/// What a chunk is made of, where records of it come to tap and join.
+fn record(cx: &Context, meets: Meets) -> Option<Record> {
+    (meets != Meets::Not).then_some((cx.meta.source, cx.meta.partition, cx.push))
 }
 
 struct Tap<V> {
     room: Arc<Mutex<Room<V>>>,
-    one_by_one: bool,
+    meets: Meets,
 }
 
 impl<V: Commutative + Codec> Stage for Tap<V> {
     fn run(&mut self, cx: &mut Context, input: Input<'_>, _: &mut usize, _: &mut dyn Any) -> Result<bool> {
         let chunk = input.read::<KeyedChunk<Timeline<V>>>("as-of")?;
         let room = &mut *open(&self.room);
-        let record = record(cx, self.one_by_one);
+        let record = record(cx, self.meets);
         room.begin(record)?;
-        let at = room.running.prepare(cx, chunk, 0)?;
-        if record.is_some() && kept(Rule::NotItself) {
+        // What a loop comes back with was prepared by its join, which goes on with it.
+        let looped = self.meets == Meets::Loop && room.last.is_some();
+        let at = if looped {
+            None
+        } else {
+            Some(room.running.prepare(cx, chunk, 0)?)
+        };
+        if record.is_some() && (looped || kept(Rule::NotItself)) {
             for (key, value) in chunk.keys().zip(&chunk.values) {
                 room.own.push(key, value.clone());
             }
             return Ok(true);
         }
         let Running { domains, hashes, .. } = &mut room.running;
-        let Some(known) = domains.get_mut(at) else {
+        let Some(known) = at.and_then(|at| domains.get_mut(at)) else {
             return Ok(true);
         };
         for ((key, value), &hash) in chunk.keys().zip(&chunk.values).zip(hashes.iter()) {
@@ -216,7 +185,7 @@ impl<V: Commutative + Codec> Operator for Tap<V> {
         let room = &mut *open(&self.room);
         // A key of it that is forgotten would be asked for, and the store has what was added. What cannot be added stays: the
         // next record says why.
-        if !room.own.values.is_empty() && room.settle().is_err() {
+        if room.settle(None).is_err() {
             return;
         }
         room.running.turn();
@@ -240,7 +209,7 @@ pub(crate) fn tap<V: Commutative + Codec>(
 ) -> Result<Box<dyn Stage>> {
     Ok(Box::new(Tap::<V> {
         room: Room::of(face, standing, rooms)?,
-        one_by_one: standing.one_by_one,
+        meets: standing.meets,
     }))
 }
 
@@ -283,7 +252,7 @@ impl<L: Clone + Send + 'static, J: Clone + Send + 'static> Pairs<L, J> for Inner
 
 struct Join<L, V, J, P> {
     room: Arc<Mutex<Room<V>>>,
-    one_by_one: bool,
+    meets: Meets,
     reading: Reading,
     found: fn(V) -> Option<J>,
     _t: PhantomData<fn(L) -> P>,
@@ -296,22 +265,31 @@ where
     J: Clone + Send + 'static,
     P: Pairs<L, J>,
 {
-    fn run(&mut self, cx: &mut Context, input: Input<'_>, _: &mut usize, out: &mut dyn Any) -> Result<bool> {
+    fn run(&mut self, cx: &mut Context, input: Input<'_>, from: &mut usize, out: &mut dyn Any) -> Result<bool> {
         let out = output::<KeyedChunk<P::Out>>(out, "join")?;
         let chunk = input.read::<KeyedChunk<L>>("join")?;
         let room = &mut *open(&self.room);
-        room.begin(record(cx, self.one_by_one))?;
-        let at = room.running.prepare(cx, chunk, 0)?;
+        let at = if *from == 0 {
+            room.begin(record(cx, self.meets))?;
+            Some(room.running.prepare(cx, chunk, 0)?)
+        } else {
+            room.running.known(cx.meta.source, cx.meta.partition)
+        };
         let floor = floor(cx, self.reading.horizon);
+        let origins = origins(cx, chunk.values.len(), "join")?;
+        let some = match self.meets {
+            Meets::Loop => room.stretch(chunk, origins, *from)?,
+            Meets::Not | Meets::OneByOne => 0..chunk.values.len(),
+        };
         let Running { domains, hashes, .. } = &mut room.running;
-        let Some(known) = domains.get_mut(at) else {
+        let Some(known) = at.and_then(|at| domains.get_mut(at)) else {
             return Ok(true);
         };
-        let asked = cx.lineage.is_asked();
-        let origins = origins(cx, chunk.values.len(), "join")?;
+        let asked = cx.lineage.is_asked() && !(P::LEFT && some.len() == chunk.values.len());
         let mut lineage = Vec::new();
-        let records = chunk.keys().zip(&chunk.values).zip(hashes.iter().zip(origins));
-        for (i, ((key, left), (&hash, origin))) in records.enumerate() {
+        let records = chunk.keys_from(some.start).zip(chunk.values.iter().skip(some.start));
+        let places = hashes.iter().zip(origins).skip(some.start);
+        for (i, ((key, left), (&hash, origin))) in some.clone().zip(records.zip(places)) {
             let time = time(origin, "join")?.0;
             let as_of = if kept(Rule::ClampToHorizon) {
                 time.max(floor)
@@ -328,13 +306,14 @@ where
             });
             if let Some(pair) = P::pair(left.clone(), found.and_then(self.found)) {
                 out.push(key, pair);
-                if asked && !P::LEFT {
+                if asked {
                     lineage.push(i);
                 }
             }
         }
         lineage.into_iter().for_each(|i| cx.lineage.kept(i));
-        Ok(true)
+        *from = some.end;
+        Ok(some.end >= chunk.values.len())
     }
 }
 
@@ -353,7 +332,7 @@ where
 {
     Ok(Box::new(Join::<L, V, J, P> {
         room: Room::of(face, standing, rooms)?,
-        one_by_one: standing.one_by_one,
+        meets: standing.meets,
         reading,
         found,
         _t: PhantomData,

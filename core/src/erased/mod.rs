@@ -4,7 +4,7 @@
 //! - `stage`: what a running step is; `executor`: steps in a row, without recursion;
 //! - `emit`: what closures emit into; `records`, `keyed`, `counting`, `write`: steps made of closures;
 //! - `running`: what operators remember per key, and what they ask of the platform; `scan`: operators on sums;
-//! - `asof`: joins with what the job built; `dedupe`: records once per id; `rooms`: what steps of an instance share;
+//! - `stamp`, `asof`: joins with what the job built; `dedupe`: records once per id; `rooms`: what steps of an instance share;
 //! - `sum`, `lanes`: values per key, combined in memory; `hops`: the key steps of windowed sums;
 //! - `join`: steps that ask services;
 //! - `origins`: where records come from, for steps that ask.
@@ -26,13 +26,13 @@ mod rooms;
 mod running;
 mod scan;
 mod stage;
+mod stamp;
 mod sum;
 #[cfg(any(test, feature = "testing"))]
 mod traced;
 mod write;
 
-pub use asof::Position;
-pub(crate) use asof::{Inner, Left, Pairs, Reading, as_of_join, stamp, stamp_newest, tap};
+pub(crate) use asof::{Inner, Left, Pairs, Reading, as_of_join, tap};
 pub(crate) use counting::{counted_keyed, counted_records};
 pub use dedupe::LastSeen;
 pub(crate) use dedupe::{dedupe, ids};
@@ -49,10 +49,12 @@ pub use lanes::{Delta, Deltas};
 pub use origins::{Origin, Origins};
 pub(crate) use records::{filter, flat_map, key_by, to_keyed};
 pub(crate) use rooms::Rooms;
-pub(crate) use running::Standing;
+pub(crate) use running::{Meets, Standing};
 pub use running::{OperatorState, Wanted, in_two_domains};
 pub(crate) use scan::{changes_stage, scan_stage, totals_stage};
 pub(crate) use stage::{ChunkType, Stage};
+pub use stamp::Position;
+pub(crate) use stamp::{stamp, stamp_newest};
 pub(crate) use sum::{absorb_first_stage, absorb_stage, combine_stage, sum_stage};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use traced::with_origins;

@@ -48,8 +48,19 @@ pub(crate) struct Standing {
     pub(crate) store: usize,
     /// Whether it gets the records of several sources: then partition i of all of them is one domain.
     pub(crate) joint: bool,
-    /// Whether one record may come to it in several ways: then records run one by one.
-    pub(crate) one_by_one: bool,
+    /// How records meet themselves there.
+    pub(crate) meets: Meets,
+}
+
+/// How a record may come to what reads the state of an operator and to what writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meets {
+    /// It comes to one of them only.
+    Not,
+    /// What is read is what is written of it, and it comes in no other way.
+    Loop,
+    /// In several ways: then records run one by one.
+    OneByOne,
 }
 
 /// What an operator remembers, for the executor.

@@ -10,7 +10,7 @@ use super::normal::Said;
 use super::operators::OperatorFace;
 use super::plan::{Pieces, Plan, StepMaker};
 use super::{dot, explain};
-use crate::erased::{About, Follower, Rooms, Shape, Standing, sum_stage};
+use crate::erased::{About, Follower, Meets, Rooms, Shape, Standing, sum_stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::graph::{Arity, Contract, Step};
@@ -124,7 +124,7 @@ pub(super) fn lay_out(
         Ok(Standing {
             store,
             joint: fed.sources.get(&id).is_some_and(|s| s.len() > 1),
-            one_by_one: fed.several.contains(&id),
+            meets: fed.meets.get(&id).copied().unwrap_or(Meets::Not),
         })
     };
     let mut pools: HashMap<TypeId, u32> = HashMap::new();

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::graph::{Id, Kind, PlanGraph, PlanNode, call};
 use super::normal::{Said, line};
-use crate::erased::ChunkType;
+use crate::erased::{ChunkType, Meets};
 use crate::error::{Error, Result};
 use crate::graph::{Arity, AsOf, Contract, Domain, Node, NodeKind, Step, Sum};
 
@@ -374,10 +374,10 @@ pub(super) fn above(graph: &PlanGraph) -> Vec<bool> {
     above
 }
 
-/// Per node how many ways lead to it from each source, by name: one, or several.
-fn ways<'a>(graph: &'a PlanGraph, order: &[Id]) -> Vec<BTreeMap<&'a str, bool>> {
+/// Per node how many ways lead to it from each source, by name: one, or several; but for those through one node.
+fn ways<'a>(graph: &'a PlanGraph, order: &[Id], but: Option<Id>) -> Vec<BTreeMap<&'a str, bool>> {
     let mut ways: Vec<BTreeMap<&str, bool>> = vec![BTreeMap::new(); graph.nodes.len()];
-    for &id in order {
+    for &id in order.iter().filter(|id| but != Some(**id)) {
         let mut here = BTreeMap::new();
         if let Kind::Source { face, .. } = &graph.nodes[id].kind {
             here.insert(face.name, false);
@@ -396,58 +396,100 @@ fn ways<'a>(graph: &'a PlanGraph, order: &[Id]) -> Vec<BTreeMap<&'a str, bool>> 
 pub(super) struct Fed<'a> {
     /// Per operator its sources, in the order of their names; of a join those of both sides.
     pub(super) sources: BTreeMap<Id, Vec<&'a str>>,
-    /// The operators to which a record may come in several ways.
-    pub(super) several: BTreeSet<Id>,
+    /// Per operator how records meet themselves there.
+    pub(super) meets: BTreeMap<Id, Meets>,
 }
 
 pub(super) fn fed<'a>(graph: &'a PlanGraph, order: &[Id]) -> Fed<'a> {
     let mut fed = Fed {
         sources: BTreeMap::new(),
-        several: BTreeSet::new(),
+        meets: BTreeMap::new(),
     };
     if !graph.nodes.iter().any(is_operator) {
         return fed;
     }
-    let ways = ways(graph, order);
-    // Taps and joins of one store of versions share what they remember.
-    let mut rooms: BTreeMap<&str, (BTreeSet<&'a str>, bool)> = BTreeMap::new();
-    let ends = |tap: bool| {
-        graph.ids().filter_map(move |id| match &graph.nodes[id].kind {
-            Kind::Tap(join) if tap => Some((id, join.versions.name)),
-            Kind::AsOf { join, .. } if !tap => Some((id, join.versions.name)),
-            _ => None,
-        })
-    };
-    for (id, versions) in ends(true) {
-        rooms.insert(versions, (ways[id].keys().copied().collect(), false));
-    }
-    let taps = rooms.clone();
-    for (id, versions) in ends(false) {
-        let (Some((all, meets)), Some((built, _))) = (rooms.get_mut(versions), taps.get(versions)) else {
-            continue;
-        };
-        *meets |= ways[id].keys().any(|source| built.contains(source));
-        all.extend(ways[id].keys().copied());
-    }
+    let all_ways = ways(graph, order, None);
+    let rooms = rooms(graph, order, &all_ways);
     for id in graph.ids().filter(|&id| is_operator(&graph.nodes[id])) {
-        let (sources, several) = match &graph.nodes[id].kind {
-            Kind::Tap(join) | Kind::AsOf { join, .. } => rooms.get(join.versions.name).cloned().unwrap_or_default(),
-            _ => (
-                ways[id].keys().copied().collect(),
-                ways[id].values().any(|several| *several),
-            ),
+        let (sources, meets) = match &graph.nodes[id].kind {
+            Kind::Tap(join) | Kind::AsOf { join, .. } => { rooms.get(join.versions.name) }
+                .map(|room| (room.sources.clone(), room.meets))
+                .unwrap_or((BTreeSet::new(), Meets::Not)),
+            _ => {
+                let several = all_ways[id].values().any(|several| *several);
+                let meets = if several { Meets::OneByOne } else { Meets::Not };
+                (all_ways[id].keys().copied().collect(), meets)
+            }
         };
         fed.sources.insert(id, sources.into_iter().collect());
-        if several {
-            fed.several.insert(id);
-        }
+        fed.meets.insert(id, meets);
     }
     fed
 }
 
+/// What taps and joins of one store of versions share.
+struct Room<'a> {
+    tap: Id,
+    joins: Vec<Id>,
+    /// Of all of them.
+    sources: BTreeSet<&'a str>,
+    meets: Meets,
+}
+
+fn rooms<'a>(
+    graph: &PlanGraph,
+    order: &[Id],
+    all_ways: &[BTreeMap<&'a str, bool>],
+) -> BTreeMap<&'static str, Room<'a>> {
+    let mut rooms: BTreeMap<&'static str, Room<'a>> = BTreeMap::new();
+    for id in graph.ids() {
+        if let Kind::Tap(join) = &graph.nodes[id].kind {
+            let room = Room {
+                tap: id,
+                joins: Vec::new(),
+                sources: all_ways[id].keys().copied().collect(),
+                meets: Meets::Not,
+            };
+            rooms.insert(join.versions.name, room);
+        }
+    }
+    for id in graph.ids() {
+        let Kind::AsOf { join, .. } = &graph.nodes[id].kind else {
+            continue;
+        };
+        if let Some(room) = rooms.get_mut(join.versions.name) {
+            room.joins.push(id);
+            room.sources.extend(all_ways[id].keys().copied());
+        }
+    }
+    for room in rooms.values_mut() {
+        let meet = |join: &Id| {
+            all_ways[*join]
+                .keys()
+                .any(|source| all_ways[room.tap].contains_key(source))
+        };
+        if !room.joins.iter().any(meet) {
+            continue;
+        }
+        room.meets = match room.joins[..] {
+            [join] if is_loop(graph, order, all_ways, join, room.tap) => Meets::Loop,
+            _ => Meets::OneByOne,
+        };
+    }
+    rooms
+}
+
+/// Whether a record comes to a join in one way, and to what the join reads through it alone.
+fn is_loop(graph: &PlanGraph, order: &[Id], all_ways: &[BTreeMap<&str, bool>], join: Id, tap: Id) -> bool {
+    let sources = &all_ways[join];
+    let besides = ways(graph, order, Some(join));
+    let one_way = sources.values().all(|several| !several);
+    one_way && !besides[tap].keys().any(|source| sources.contains_key(source))
+}
+
 /// Whether an operator gets what several branches make of one record.
 pub(super) fn meets_itself(graph: &PlanGraph) -> bool {
-    !fed(graph, &graph.order()).several.is_empty()
+    fed(graph, &graph.order()).meets.values().any(|m| *m == Meets::OneByOne)
 }
 
 impl OperatorFace {

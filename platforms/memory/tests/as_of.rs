@@ -413,18 +413,24 @@ fn a_store_that_absorbs() {
     assert_eq!(job.plan().unwrap().stores().len(), 3);
 }
 
-/// Pushes one line by itself, as platforms do where a record may come to a join in several ways.
+/// Pushes one line by itself.
 fn push(run: &mut Executor, source: u32, offset: u64, line: &str) {
+    push_all(run, source, offset, &[line]);
+}
+
+/// Pushes lines together, the first of which stands at this offset.
+fn push_all(run: &mut Executor, source: u32, offset: u64, lines: &[&str]) {
     let meta = ChunkMeta {
         source,
         partition: 0,
         batch: BatchId(0),
     };
     let mut chunk = TextChunk::default();
-    chunk.push(line);
+    lines.iter().for_each(|line| chunk.push(line));
     if let Some(origins) = run.origins(source) {
         origins.begin(0, BatchId(0));
-        origins.add(Some(Timestamp(number(line, 0))), offset);
+        let times = lines.iter().map(|line| Some(Timestamp(number(line, 0))));
+        times.zip(offset..).for_each(|(t, o)| origins.add(t, o));
     }
     run.push(&meta, &mut chunk).unwrap();
 }
@@ -447,7 +453,6 @@ fn taken(plan: &Plan, run: &mut Executor, store: &str) -> i64 {
 #[test]
 fn a_record_is_known_by_its_push() {
     let plan = loops().plan().unwrap();
-    assert!(plan.one_by_one());
     let mut run = plan.instantiate();
     push(&mut run, 0, 0, "10 2 7 100");
     push(&mut run, 0, 0, "20 2 7 -50");
@@ -457,6 +462,41 @@ fn a_record_is_known_by_its_push() {
         50,
         "the second counts, the third would overdraw"
     );
+}
+
+/// O18: a record does not see what it added itself, however many pairs it makes, of one key or of several; those behind it do,
+/// whether they come with it or later.
+#[test]
+fn a_record_with_many_pairs_does_not_see_itself() {
+    // Two steps: what one closure emits is never divided.
+    let many = EVENTS.read().flat_map(|line, out| {
+        for i in 0..number(line, 3) {
+            out.emit(i);
+        }
+    });
+    let pairs = many.keyed(|i, out| out.emit((i % 3) as u64, 1_i64));
+    let joined = pairs.within_partition().left_join(TOTALS.as_service());
+    let kept = joined.map_values(|(one, before)| one + before.unwrap_or(0) % 1_000);
+    let plan = Job::new("many", kept.sum_by_key(TOTALS)).plan().unwrap();
+    assert!(!plan.one_by_one(), "records come to the join in one way");
+    let many = [2, 2_500, 5, 1, 1_300, 4_000, 7];
+    // So late that they are asked about as of the horizon: what is of a time before is seen there, but for their own.
+    let late = -100 * HOUR;
+    let lines: Vec<String> = (late..).zip(many).map(|(t, n)| format!("{t} 0 7 {n}")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut totals = [0_i64; 3];
+    for n in many {
+        let before = totals;
+        (0..n as usize).for_each(|i| totals[i % 3] += 1 + before[i % 3] % 1_000);
+    }
+    for together in 1..=lines.len() {
+        let mut run = plan.instantiate();
+        for (i, lines) in lines.chunks(together).enumerate() {
+            push_all(&mut run, 0, (i * together) as u64, lines);
+        }
+        let sum: i64 = totals.iter().sum();
+        assert_eq!(taken(&plan, &mut run, "totals"), sum, "{together} records at once");
+    }
 }
 
 /// O10: one source of a joint domain is read anew, and with it what the other has just added.
