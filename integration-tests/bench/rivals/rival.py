@@ -1,4 +1,4 @@
-"""One rival over one question: `rival.py ENGINE words|sums|uniques|windows DIRECTORY OUTPUT`.
+"""One rival over one question: `rival.py ENGINE words|sums|uniques|windows|as-of DIRECTORY OUTPUT`.
 
 Prints `result wall=S cpu=S peak_mb=M version=V`: the question alone, from the call to the whole answer in memory, without
 imports. Writes the answer as lines `key<TAB>number[<TAB>number]` afterwards.
@@ -20,6 +20,12 @@ QUERIES = {
         "SELECT campaign || '/1d/' || (i // 288), sum(n), sum(cost) FROM small GROUP BY campaign, i // 288",
         None,
     ),
+    # The rates lie beside the directory of the clicks.
+    "as-of": (
+        "SELECT c.campaign, count(*) AS n, sum(c.cost * coalesce(r.rate, 0)) AS rated FROM {table} c "
+        "ASOF LEFT JOIN read_parquet('{rates}') r ON c.campaign = r.campaign AND c.at >= r.since GROUP BY c.campaign",
+        None,
+    ),
     "uniques": ("SELECT campaign, {distinct}(user) AS n FROM {table} GROUP BY campaign", None),
 }
 
@@ -28,7 +34,8 @@ def duckdb(question, files):
     import duckdb as engine
 
     con = engine.connect()
-    sql = QUERIES[question][0].format(table=f"read_parquet('{files}')", distinct="approx_count_distinct")
+    rates = files.removesuffix("/*.parquet") + ".rates"
+    sql = QUERIES[question][0].format(table=f"read_parquet('{files}')", distinct="approx_count_distinct", rates=rates)
     return lambda: con.execute(sql.replace("user", '"user"')).to_arrow_table()
 
 

@@ -37,6 +37,49 @@ pub(super) struct Clicks {
     pub(super) dir: PathBuf,
     /// Rows and cost by `campaign/size of a hop/its number`.
     pub(super) sums: HashMap<String, (u64, i64)>,
+    /// The rate of each campaign from each of its hours on, in a file of its own.
+    pub(super) rates: PathBuf,
+    /// Rows, and the sum of cost times rate as of the click, by campaign.
+    pub(super) rated: Vec<(u64, i64)>,
+}
+
+/// Campaigns of clicks.
+const CLICKED: u32 = 500;
+/// When the clicks begin.
+const START: i64 = 1_700_000_000_000;
+const HOUR: i64 = 3_600_000;
+const HOURS: i64 = 7 * 24;
+
+/// The rate of a campaign in an hour since the start, and when it begins to hold: each campaign at a minute of its own.
+fn rate(campaign: u32, hour: i64) -> (i64, i64) {
+    let from = START + hour * HOUR + i64::from(campaign % 60) * 60_000;
+    (from, (i64::from(campaign) * 31 + hour * 17) % 1_000)
+}
+
+/// The rate as of an instant, by its definition: the last one that began before it or just then.
+fn rate_at(campaign: u32, at: i64) -> i64 {
+    let (first, _) = rate(campaign, 0);
+    let hour = (at - first).div_euclid(HOUR).min(HOURS - 1);
+    if hour < 0 { 0 } else { rate(campaign, hour).1 }
+}
+
+/// Writes the rates of all campaigns.
+fn rates(path: &Path) -> Result<()> {
+    let field = |name| Field::new(name, DataType::Int64, false);
+    let schema = Arc::new(Schema::new(vec![field("campaign"), field("since"), field("rate")]));
+    let mut out = writer(path, &schema)?;
+    for hour in 0..HOURS {
+        let all = (0..CLICKED).map(|c| (i64::from(c), rate(c, hour)));
+        let columns: [Vec<i64>; 3] = [
+            all.clone().map(|(c, _)| c).collect(),
+            all.clone().map(|(_, (from, _))| from).collect(),
+            all.map(|(_, (_, rate))| rate).collect(),
+        ];
+        let columns = columns.map(|c| Arc::new(Int64Array::from(c)) as ArrayRef);
+        out.write(&RecordBatch::try_new(schema.clone(), columns.into())?)?;
+    }
+    out.close()?;
+    Ok(())
 }
 
 fn writer(path: &Path, schema: &Arc<Schema>) -> Result<ArrowWriter<File>> {
@@ -151,9 +194,9 @@ pub(super) fn ads(dir: &Path, rows: u64) -> Result<Ads> {
 
 /// A campaign, an instant and a cost in each row: a week that goes by in order, but each row up to ten minutes late.
 pub(super) fn clicks(dir: &Path, rows: u64) -> Result<Clicks> {
-    const START: i64 = 1_700_000_000_000;
-    const WEEK: f64 = 7.0 * 86_400_000.0;
-    let law = Law::Zipf { keys: 500, s: 0.8 };
+    const WEEK: f64 = (HOURS * HOUR) as f64;
+    let law = Law::Zipf { keys: CLICKED, s: 0.8 };
+    let mut rated = vec![(0, 0); CLICKED as usize];
     let (mut ranks, mut random, mut done) = (Ranks::new(law, 23), SplitMix(29), 0_u64);
     let mut hops: HashMap<(u32, i64), (u64, i64)> = HashMap::new();
     let field = |name| Field::new(name, DataType::Int64, false);
@@ -165,6 +208,8 @@ pub(super) fn clicks(dir: &Path, rows: u64) -> Result<Clicks> {
             let at = START + (done as f64 / rows as f64 * WEEK) as i64 - random.below(600_000) as i64;
             let sum = hops.entry((campaign, at.div_euclid(300_000))).or_default();
             *sum = (sum.0 + 1, sum.1 + cost);
+            let sum = &mut rated[campaign as usize];
+            *sum = (sum.0 + 1, sum.1 + cost * rate_at(campaign, at));
             done += 1;
             campaigns.push(i64::from(campaign));
             ats.push(at);
@@ -184,5 +229,12 @@ pub(super) fn clicks(dir: &Path, rows: u64) -> Result<Clicks> {
             *sum = (sum.0 + n, sum.1 + cost);
         }
     }
-    Ok(Clicks { dir: dir.into(), sums })
+    let rates = dir.with_extension("rates");
+    self::rates(&rates)?;
+    Ok(Clicks {
+        dir: dir.into(),
+        sums,
+        rates,
+        rated,
+    })
 }

@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// A twentieth of the rows, one run
     #[arg(long)]
     quick: bool,
-    /// Only these parts: words, sums, uniques, windows, backfill, incremental
+    /// Only these parts: words, sums, uniques, windows, as-of, backfill, incremental
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The Python that has the rivals of integration-tests/bench/rivals/requirements.txt; without it there are none

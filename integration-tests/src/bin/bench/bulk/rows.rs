@@ -59,12 +59,21 @@ pub(super) fn table(options: &Options) -> Result<()> {
         }
         std::fs::remove_dir_all(&ads.dir)?;
     }
-    if bench.wants("windows") {
+    if bench.wants("windows") || bench.wants("as-of") {
         let clicks = input::clicks(&bench.work.join("clicks"), options.ads / 2)?;
-        let what = "count and sum by integer key over hops of 5 minutes, hours and days";
-        let check = |lines: &[(String, Vec<f64>)]| check_clicks(&clicks, lines);
-        bench.row_beside("windows", what, &clicks.dir, options.ads / 2, &["duckdb"], &check)?;
+        let row = |question, what, check: &dyn Fn(&[(String, Vec<f64>)]) -> Result<String>| {
+            bench.row_beside(question, what, &clicks.dir, options.ads / 2, &["duckdb"], check)
+        };
+        if bench.wants("windows") {
+            let what = "count and sum by integer key over hops of 5 minutes, hours and days";
+            row("windows", what, &|lines| check_clicks(&clicks, lines))?;
+        }
+        if bench.wants("as-of") {
+            let what = "sum of cost times the rate as of the click, by integer key";
+            row("as-of", what, &|lines| check_rated(&clicks, lines))?;
+        }
         std::fs::remove_dir_all(&clicks.dir)?;
+        std::fs::remove_file(&clicks.rates)?;
     }
     if bench.wants("backfill") {
         let rows = options.ads / 5;
@@ -260,6 +269,17 @@ fn check_clicks(clicks: &Clicks, lines: &[(String, Vec<f64>)]) -> Result<String>
         right &= clicks.sums.get(key) == Some(&(n as u64, cost as i64));
     }
     exact(right)
+}
+
+fn check_rated(clicks: &Clicks, lines: &[(String, Vec<f64>)]) -> Result<String> {
+    let mut sums = vec![(0, 0); clicks.rated.len()];
+    for (campaign, numbers) in lines {
+        let [n, rated] = numbers[..] else {
+            bail!("two numbers a campaign")
+        };
+        *sums.get_mut(campaign.parse::<usize>()?).context("a campaign")? = (n as u64, rated as i64);
+    }
+    exact(sums == clicks.rated)
 }
 
 /// The mean and the greatest relative error over all campaigns.

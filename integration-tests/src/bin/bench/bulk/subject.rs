@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use cpu_time::ProcessTime;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rufous::core::service::{Version, Versions, versions};
 use rufous::prelude::*;
 use rufous_integration_tests::run::State;
 use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput};
@@ -39,6 +43,9 @@ const LINES: Source<Line> = Source::new("lines");
 const COSTS: Source<Cost> = Source::new("ads");
 const VISITS: Source<Visit> = Source::new("ads");
 const CLICKS: Source<Click> = Source::new("clicks");
+/// The same rows as those of clicks, each with its time.
+const TIMED: Source<Click> = Source::new("clicks").timed_by(|c| Timestamp(c.at));
+const RATES: Service<i64, i64> = Service::new("rates");
 const COUNTS: Store<String, u64> = Store::new("counts");
 const SUMS: Store<i64, (u64, i64)> = Store::new("sums");
 const UNIQUES: Store<i64, Hll<12>> = Store::new("uniques");
@@ -72,8 +79,31 @@ fn job(question: &str) -> Result<Job> {
                 .keyed(|c, out| out.emit((c.campaign, Timestamp(c.at)), (1, c.cost)))
                 .windowed_sum_by_key(HOPS),
         ),
+        "as-of" => Job::new(
+            "as-of",
+            TIMED
+                .read()
+                .keyed(|c, out| out.emit(c.campaign, c.cost))
+                .left_join(RATES)
+                .map_values(|(cost, rate)| (1, cost * rate.unwrap_or(0)))
+                .sum_by_key(SUMS),
+        ),
         other => bail!("no question `{other}`"),
     })
+}
+
+/// The rates of a file, complete for ever.
+fn rates(path: &Path) -> Result<Versions<i64, i64>> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path)?)?.build()?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch?;
+        let column = |i: usize| batch.column(i).as_primitive::<Int64Type>().values().to_vec();
+        let (campaigns, since, rates) = (column(0), column(1), column(2));
+        let row = |((campaign, since), rate)| Version::new(campaign, Timestamp(since), rate);
+        rows.extend(campaigns.into_iter().zip(since).zip(rates).map(row));
+    }
+    Ok(versions(rows, Timestamp(i64::MAX)))
 }
 
 /// `QUESTION DIRECTORY STATE OUTPUT MEMORY_MB`: prints `result wall=S cpu=S peak_mb=M records=N`.
@@ -81,12 +111,15 @@ pub(crate) fn subject(args: &[String]) -> Result<()> {
     let [question, dir, state, output, memory] = args else {
         bail!("usage: bulk-subject QUESTION DIRECTORY STATE OUTPUT MEMORY_MB");
     };
-    let plan = job(question)?.plan()?;
+    let mut plan = job(question)?.plan()?;
     let state = State::disk(&plan, Path::new(state))?;
     let mut files: Vec<PathBuf> = std::fs::read_dir(dir)?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
     files.sort();
     let source = plan.sources().first().context("a source")?.name.to_string();
     let (wall, cpu) = (Instant::now(), ProcessTime::now());
+    if question == "as-of" {
+        plan.bind(RATES, rates(&Path::new(dir).with_extension("rates"))?)?;
+    }
     let run = BatchRun {
         plan: &plan,
         inputs: [(source, BulkInput::Parquet(files.into_iter().map(Into::into).collect()))].into(),
@@ -117,7 +150,7 @@ pub(crate) fn subject(args: &[String]) -> Result<()> {
         let bad = |e: rufous::algebra::DecodeError| rufous::Error::bug(e.to_string());
         let line = match question.as_str() {
             "words" => u64::decode(value).map_err(bad)?.to_string(),
-            "sums" | "windows" => {
+            "sums" | "windows" | "as-of" => {
                 let (n, cost) = <(u64, i64)>::decode(value).map_err(bad)?;
                 format!("{n}\t{cost}")
             }
