@@ -3,6 +3,7 @@
 //! ```text
 //! <data>/<instance>/jobs/<job>/manifests/<n>.json
 //! <data>/<instance>/jobs/<job>/realtime/<namespace>/
+//! <data>/<instance>/jobs/<job>/tables/
 //! <data>/<instance>/jobs/<job>/offline/<store>/
 //! <data>/<instance>/jobs/<job>/lines/<line>/manifests/<n>.json
 //! <data>/<instance>/archive/<source>/
@@ -62,6 +63,10 @@ impl Layout {
     /// A realtime namespace of a job.
     pub fn realtime(&self, job: &str, namespace: &str) -> PathBuf {
         self.job(job).join("realtime").join(namespace)
+    }
+    /// The tables that a job writes: beside its namespaces, which come and go with its code.
+    pub fn tables(&self, job: &str) -> PathBuf {
+        self.job(job).join("tables")
     }
     /// The generations of a job: one directory a store below it.
     pub fn offline(&self, job: &str) -> PathBuf {

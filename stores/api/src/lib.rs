@@ -7,11 +7,11 @@
 //!   cannot write both at once; [`stats`]: what a store shows of itself;
 //! - [`manifest`]: the numbered record that names one generation; [`window`]: the event time that it may be limited to;
 //!   [`offline`]: its files;
-//! - [`archive`]: the archive's files and index;
+//! - [`archive`]: the archive's files and index; [`table`]: tables of written records;
 //! - [`asked`]: operators ask for state over a channel;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
-//! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store must pass.
+//! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store, and every place of tables, must pass.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -27,6 +27,7 @@ pub mod progress;
 pub mod realtime;
 pub mod split;
 pub mod stats;
+pub mod table;
 pub mod window;
 pub mod wire;
 
@@ -40,4 +41,5 @@ pub use realtime::{
 };
 pub use split::{AtLeastOnce, SplitStore};
 pub use stats::StoreStats;
+pub use table::{TableReader, TableStore};
 pub use window::Window;

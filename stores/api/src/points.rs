@@ -36,6 +36,9 @@ pub const SINKS: [&str; 4] = [
     "sinks.written",
 ];
 
+/// Around the write of a sink that is a table, and behind all sinks of a commit.
+pub const TABLE: [&str; 3] = ["table.before", "table.written", "sinks.written"];
+
 /// Between the steps of a transaction of a sink that is a topic, and behind all sinks of a commit.
 pub const TOPIC: [&str; 4] = ["topic.sent", "topic.marked", "topic.committed", "sinks.written"];
 

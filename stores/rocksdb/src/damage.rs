@@ -50,6 +50,23 @@ pub(crate) fn failed(what: impl std::fmt::Display, e: rocksdb::Error) -> Error {
     Error::new(kind, format!("{what}: {text}{repair}")).caused_by(e)
 }
 
+/// What is to be done about damage of tables: they are no function of the log alone.
+const REPAIR_OF_TABLES: &str = "stop the job and restore the directory from a copy; or move it away and start the job again: \
+                                tables begin anew with what the live part can make again";
+
+/// The same failure of a place of tables.
+pub(crate) fn of_table(e: Error) -> Error {
+    if e.kind() != ErrorKind::CorruptData {
+        return e;
+    }
+    let text = e.to_string();
+    if text.ends_with(REPAIR_OF_TABLES) {
+        return e;
+    }
+    let what = text.trim_end_matches(&format!("; {REPAIR}"));
+    Error::corrupt(format!("{what}; {REPAIR_OF_TABLES}")).caused_by(e)
+}
+
 /// An error for bytes that cannot be what was written.
 pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
     Error::corrupt(format!("{what}; {REPAIR}"))

@@ -16,7 +16,8 @@
 //! - [`layout`]: keys, progress rows, lanes; [`options`]: settings and opening; `meta`: what is checked then;
 //! - [`store`]: the owner: acquire, commit, drop; `database`: its handle, opened again after a write that failed;
 //! - [`session`]: snapshots; `stats`: what is seen from outside; `chain`: whether all that was written is there; [`damage`]: the mark of a damaged namespace;
-//! - [`owner`]: who may write; [`serve`] and [`read`]: reading from other processes.
+//! - [`owner`]: who may write; [`serve`] and [`read`]: reading from other processes;
+//! - [`table`]: tables of written records, in a database of their own.
 #![forbid(unsafe_code)]
 
 mod chain;
@@ -33,7 +34,9 @@ pub mod serve;
 pub mod session;
 mod stats;
 pub mod store;
+pub mod table;
 
 pub use options::RocksOptions;
 pub use read::RocksReader;
 pub use store::RocksStore;
+pub use table::{RocksTables, RocksTablesReader};

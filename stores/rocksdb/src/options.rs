@@ -58,7 +58,8 @@ pub(crate) fn family(store: &str) -> String {
     format!("store/{store}")
 }
 
-fn database() -> Options {
+/// Settings of any database of ours.
+pub(crate) fn database() -> Options {
     // Not `track_and_verify_wals`: it refuses what a kill in the middle of an opening leaves (no log yet). See `chain`.
     let mut o = Options::default();
     // A log that outgrows this flushes the memtables that hold it back: replay at open stays short.

@@ -1,4 +1,4 @@
-//! What every realtime store must pass, as functions that a store's own tests call. They panic where a store fails, and
+//! What every realtime store and every place of tables must pass, as functions that a store's own tests call. They panic where a store fails, and
 //! name the rule. What is expected is kept apart, in a plain map that shares no code with any store.
 //!
 //! ```ignore
@@ -9,12 +9,15 @@ mod bed;
 mod commits;
 mod reads;
 mod shards;
+mod tables;
 
 use std::sync::Arc;
 
 use rufous_core::StoreFace;
 
 use crate::realtime::RealtimeStore;
+
+pub use tables::MakeTables;
 
 /// Makes an empty namespace of this name with these stores; every call another one.
 pub type Make<'a> = &'a dyn Fn(&str, &[StoreFace]) -> Arc<dyn RealtimeStore>;
@@ -34,6 +37,17 @@ pub fn realtime(make: Make<'_>) {
 /// Where the store fails one.
 pub fn at_least_once(make: Make<'_>) {
     run(CHECKS.iter(), make);
+}
+
+/// All checks of a place of tables.
+///
+/// # Panics
+/// Where the place fails one.
+pub fn tables(make: MakeTables<'_>) {
+    for (name, check) in tables::CHECKS {
+        eprintln!("conformance: {name}");
+        check(make);
+    }
 }
 
 fn run<'a>(checks: impl Iterator<Item = &'a Check>, make: Make<'_>) {
