@@ -85,7 +85,7 @@ pub use message::Message;
 pub use order::{LogTime, RunningTime};
 pub use planner::{OperatorFace, Plan, Rules};
 pub use platform::{Platform, Runs};
-pub use port::{COUNTERS, Counter, Service, Sink, Source, Store};
+pub use port::{COUNTERS, Counter, PROGRESS, Service, Sink, Source, Store};
 pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};
 pub use record::{Field, FieldType, FieldValue, Record, RecordError, Row};
 pub use service::{ServiceFace, Services};

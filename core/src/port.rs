@@ -208,6 +208,9 @@ impl Counter {
 /// The counters of a job, by name. Every job that counts has this store; its name is reserved.
 pub const COUNTERS: Store<String, u64> = Store::new("counters");
 
+/// How far the live part of a job is that has no store, for it only writes: rows of progress, and never a value.
+pub const PROGRESS: Store<String, u64> = Store::new("progress");
+
 /// What a job looks up and does not build: a table, the answers of another system. A platform [binds](crate::service) it.
 pub struct Service<K, V> {
     name: &'static str,

@@ -7,12 +7,16 @@ use crate::erased::{ChunkMeta, Executor, Origins};
 use crate::error::{Error, Result};
 use crate::panics::{Panicked, catch};
 use crate::planner::Plan;
+use crate::sink::{Encode, Encoded};
 
 /// Runs single records through a job, far from what is being summed.
 pub struct Trial<'a> {
     plan: &'a Plan,
     executor: Executor,
     origins: Origins,
+    /// How what is written is encoded; none: it is not.
+    encodes: Vec<Encode>,
+    encoded: Encoded,
 }
 
 impl<'a> Trial<'a> {
@@ -22,7 +26,15 @@ impl<'a> Trial<'a> {
             plan,
             executor: plan.instantiate(),
             origins: Origins::default(),
+            encodes: Vec::new(),
+            encoded: Encoded::default(),
         }
+    }
+
+    /// Encodes what is written, too: so are the sinks of the plan, in its order.
+    #[must_use]
+    pub fn encoding(self, encodes: Vec<Encode>) -> Self {
+        Self { encodes, ..self }
     }
 
     /// As [`Executor::origins`]: where the record comes from that is tried next.
@@ -30,7 +42,8 @@ impl<'a> Trial<'a> {
         self.plan.traces(source as usize).then_some(&mut self.origins)
     }
 
-    /// Runs a chunk of one record of source number `source` through all steps and out of the maps, as its bytes; says what
+    /// Runs a chunk of one record of source number `source` through all steps and out of the maps, as its bytes, and what it writes as the bytes
+    /// of its sinks; says what
     /// panicked. With `twice` what it adds is also added to itself, in the maps and as a store does it: `combine` is not
     /// called for one record alone. An error that is no panic is not told: it comes again on the normal way.
     ///
@@ -79,7 +92,12 @@ impl<'a> Trial<'a> {
             })?;
         }
         for sink in 0..self.plan.sinks().len() {
-            self.executor.take_written(sink)?;
+            let written = self.executor.take_written(sink)?;
+            let records: &dyn Any = &*written;
+            if let Some(encode) = self.encodes.get(sink) {
+                self.encoded.clear();
+                encode(records, &mut self.encoded);
+            }
         }
         // Operators see each record as the first of its key.
         self.executor.forget(None);

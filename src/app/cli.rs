@@ -145,6 +145,7 @@ pub(super) fn command<A: clap::Args>() -> Command {
             .arg(grace())
             .arg(flag("dry-run", "Only show them")),
         )
+        .subcommand(super::sinks::command(&sub))
         .subcommand(sub("doctor", "Check that all can be reached and fits together"))
 }
 

@@ -102,16 +102,7 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
         );
     }
     for (name, _) in context.plan.sinks() {
-        let bound = context.sinks.of(context.plan);
-        check(
-            &format!("sink {name}"),
-            bound.map(|_| {
-                context
-                    .sinks
-                    .get(name)
-                    .map_or_else(String::new, super::sinks::described)
-            }),
-        );
+        check(&format!("sink {name}"), super::sinks::described(context, name));
     }
     let manifest = context.manifests.newest(0);
     check(

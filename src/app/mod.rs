@@ -113,7 +113,7 @@ impl<Args: clap::Args> App<Args> {
         self.services.bind(port, to);
         self
     }
-    /// Binds a sink: `topic("kafka://HOST:PORT/TOPIC")`, `files("DIR")` of [`sink`](crate::core::sink). The type of the
+    /// Binds a sink: `topic("kafka://HOST:PORT/TOPIC")`, `files("DIR")`, `table()` of [`sink`](crate::core::sink). The type of the
     /// binding says whether records come exactly once or at least once. `location` in `[sinks.NAME]` of the settings puts topic or
     /// files elsewhere.
     pub fn sink<T: 'static>(mut self, port: Sink<T>, to: impl SinkTo<T>) -> Self {
@@ -135,9 +135,12 @@ impl<Args: clap::Args> App<Args> {
     }
 
     fn run(&self, matches: &clap::ArgMatches) -> Result<()> {
-        let Some((name, sub)) = matches.subcommand() else {
-            return Err(Error::invalid("no command: try --help"));
-        };
+        let none = || Error::invalid("no command: try --help");
+        let (name, mut sub) = matches.subcommand().ok_or_else(none)?;
+        let mut word = "";
+        if name == "sink" {
+            (word, sub) = sub.subcommand().ok_or_else(none)?;
+        }
         let mut plan = self.plan(sub)?;
         plan.bind_all(&self.services)?;
         let common = cli::Common::read(sub)?;
@@ -174,6 +177,7 @@ impl<Args: clap::Args> App<Args> {
             "window" => window::window(&context, &cli::WindowArgs::read(sub)?),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete")),
+            "sink" => sinks::Asked(word, sub).run(&context),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),
             "doctor" => explain::doctor(&context),
             other => Err(Error::bug(format!("command `{other}` has no implementation"))),

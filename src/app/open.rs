@@ -312,7 +312,7 @@ impl<'a> Context<'a> {
         store: &str,
     ) -> Result<Vec<(crate::core::SourcePartition, crate::store_api::Progress)>> {
         let dir = self.layout.realtime(self.plan.job(), namespace);
-        match read_realtime(&dir, namespace, self.plan.stores())? {
+        match read_realtime(&dir, namespace, &self.plan.live_stores())? {
             Some(reader) => reader.snapshot()?.partitions(store),
             None => Ok(Vec::new()),
         }
@@ -332,9 +332,9 @@ impl<'a> Context<'a> {
         Ok(Arc::new(crate::store_rocksdb::RocksStore::open(
             &dir,
             namespace,
-            self.plan.stores(),
+            &self.plan.live_stores(),
             crate::store_rocksdb::RocksOptions {
-                memory: self.shares.store,
+                memory: self.shares.store.saturating_sub(super::sinks::table_memory(self)),
                 ..crate::store_rocksdb::RocksOptions::default()
             },
         )?))
@@ -348,7 +348,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn client(&self) -> Client {
-        let (layout, job, stores) = (self.layout.clone(), self.plan.job(), self.plan.stores().to_vec());
+        let (layout, job, stores) = (self.layout.clone(), self.plan.job(), self.plan.live_stores());
         Client::new(ClientParts {
             job: job.to_string(),
             manifests: self.manifests.clone(),

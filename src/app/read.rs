@@ -19,6 +19,22 @@ pub(super) fn fresh<V>(answer: &Answer<V>) -> String {
     }
 }
 
+/// Whether there is anything that could be read.
+///
+/// # Errors
+/// `InvalidRequest` with what the job does instead.
+pub(super) fn has_stores(context: &Context<'_>) -> Result<()> {
+    if !context.plan.stores().is_empty() {
+        return Ok(());
+    }
+    let sinks: Vec<_> = context.plan.sinks().iter().map(|(name, _)| *name).collect();
+    Err(Error::invalid(format!(
+        "job `{}` has no store: it only writes ({}); `sink list` says how far, `sink read NAME` shows what",
+        context.plan.job(),
+        sinks.join(", ")
+    )))
+}
+
 fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClient> {
     let names = || {
         context
@@ -29,6 +45,7 @@ fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClient> {
             .collect::<Vec<_>>()
             .join(", ")
     };
+    has_stores(context)?;
     let face = match (&reads.store, context.plan.stores()) {
         (Some(name), _) => *context.plan.store(name).ok_or_else(|| {
             Error::invalid(format!(

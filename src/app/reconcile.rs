@@ -55,6 +55,12 @@ pub(super) fn reconcile(context: &Context<'_>, options: &Reconcile) -> Result<()
 /// The stores that are asked for.
 fn faces(plan: &Plan, name: Option<&str>) -> Result<Vec<StoreFace>> {
     let mut faces = plan.stores().to_vec();
+    if faces.is_empty() {
+        return Err(Error::invalid(format!(
+            "job `{}` has no store: it only writes, so there is nothing to compare",
+            plan.job()
+        )));
+    }
     let Some(name) = name else { return Ok(faces) };
     faces.retain(|face| face.name == name);
     if faces.is_empty() {

@@ -57,6 +57,7 @@ fn asked(args: &WindowArgs) -> Result<Window> {
 
 /// The windowed store that is meant.
 fn store(context: &Context<'_>, args: &WindowArgs) -> Result<RawWindowClient> {
+    super::read::has_stores(context)?;
     let windowed: Vec<StoreFace> = context
         .plan
         .stores()

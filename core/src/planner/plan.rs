@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::key::Key;
 use crate::planner::OperatorFace;
-use crate::port::Service;
+use crate::port::{PROGRESS, Service};
 use crate::service::{Kind, Pins, Serves, ServiceFace, Services};
 
 pub(super) type StepMaker = Arc<dyn Fn(&Services, &Rooms) -> Result<Box<dyn Stage>> + Send + Sync>;
@@ -85,6 +85,14 @@ impl Plan {
     /// [`COUNTERS`](crate::COUNTERS) last.
     pub fn stores(&self) -> &[StoreFace] {
         &self.pieces.stores
+    }
+    /// The stores whose rows say how far a live part is: those of the job; of a job that only writes [`PROGRESS`], which nothing
+    /// is ever added to.
+    pub fn live_stores(&self) -> Vec<StoreFace> {
+        match self.stores() {
+            [] => vec![StoreFace::of(PROGRESS)],
+            stores => stores.to_vec(),
+        }
     }
     /// The counters, by name.
     pub fn counters(&self) -> &[&'static str] {

@@ -4,7 +4,7 @@ use std::any::{TypeId, type_name};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Encode, Promise, SinkPlace, SinkTo};
+use super::{Encode, Promise, Show, SinkPlace, SinkTo};
 use crate::error::{Error, Result};
 use crate::planner::Plan;
 use crate::port::Sink;
@@ -24,6 +24,8 @@ pub struct SinkBinding {
     pub encode: Encode,
     /// What their bytes mean.
     pub schema: String,
+    /// How one is shown.
+    pub show: Show,
 }
 
 impl fmt::Debug for SinkBinding {
@@ -51,6 +53,7 @@ impl Sinks {
             place: to.place(),
             encode: to.encode(),
             schema: to.schema(),
+            show: to.show(),
         };
         self.0.insert(port.name(), bound);
     }
@@ -62,14 +65,14 @@ impl Sinks {
     pub fn get(&self, name: &str) -> Option<&SinkBinding> {
         self.0.get(name)
     }
-    /// Puts records of a sink elsewhere; `false`: nothing is bound to it.
+    /// Puts records of a sink elsewhere; `false`: nothing is bound to it, or a place that has no other.
     pub fn move_to(&mut self, name: &str, place: &str) -> bool {
         match self.0.get_mut(name).map(|b| &mut b.place) {
             Some(SinkPlace::Topic(at) | SinkPlace::Files(at)) => {
                 *at = place.to_string();
                 true
             }
-            None => false,
+            Some(SinkPlace::Table) | None => false,
         }
     }
     /// Those of a job, in the order of [`Plan::sinks`].
@@ -90,8 +93,8 @@ impl Sinks {
             let bound = self.0.get(name).ok_or_else(|| {
                 let port = name.to_uppercase().replace('-', "_");
                 Error::invalid(format!(
-                    "sink `{name}` is not bound: add `.sink({port}, topic(\"kafka://HOST:PORT/TOPIC\"))` or `.sink({port}, \
-                     files(\"DIR\"))`"
+                    "sink `{name}` is not bound: add `.sink({port}, topic(\"kafka://HOST:PORT/TOPIC\"))`, `.sink({port}, \
+                     files(\"DIR\"))` or `.sink({port}, table())`"
                 ))
             })?;
             if bound.record != *record {

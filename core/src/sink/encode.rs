@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use rufous_algebra::Codec;
+use serde_json::Value;
 
 /// Records as bytes, end to end.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,15 @@ impl Encoded {
     /// How many records there are.
     pub fn len(&self) -> usize {
         self.ends.len()
+    }
+    /// The bytes of all of them.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+    /// Forgets all, and keeps the space.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
     }
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
@@ -57,10 +67,30 @@ pub(super) fn as_json<T: Codec + 'static>(records: &dyn Any, out: &mut Encoded) 
     })
 }
 
+pub(super) fn as_codec<T: Codec + 'static>(records: &dyn Any, out: &mut Encoded) -> bool {
+    each::<T>(records, out, Codec::encode)
+}
+
 pub(super) fn as_text<T: AsRef<str> + 'static>(records: &dyn Any, out: &mut Encoded) -> bool {
     each::<T>(records, out, |record, bytes| {
         bytes.extend_from_slice(record.as_ref().as_bytes())
     })
+}
+
+/// The bytes of one record, as they were encoded, for people; an error says why they are none.
+pub type Show = fn(&[u8]) -> Result<Value, String>;
+
+pub(super) fn json_shown(bytes: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(bytes).map_err(|e| e.to_string())
+}
+
+pub(super) fn text_shown(bytes: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+    Ok(text.into())
+}
+
+pub(super) fn codec_shown<T: Codec>(bytes: &[u8]) -> Result<Value, String> {
+    T::decode(bytes).map(|record| record.json()).map_err(|e| e.to_string())
 }
 
 /// Records as JSON, one line each.

@@ -1,6 +1,6 @@
 //! What is bound to sink ports: where written records go, in which form, and what that place promises (O22-O24).
 //!
-//! - [`topic`]: a Kafka topic; [`files`]: JSON lines in a directory;
+//! - [`topic`]: a Kafka topic; [`files`]: JSON lines in a directory; [`table`]: a table beside the state;
 //! - [`Promise`]: whether a record may come twice, by the type of the binding: [`ExactlyOnce`], [`AtLeastOnce`];
 //! - [`RecordId`]: which record it is (O13); [`Sinks`]: what is bound, by port.
 
@@ -10,12 +10,14 @@ mod bound;
 mod encode;
 mod files;
 mod promise;
+mod table;
 mod topic;
 
 pub use bound::{SinkBinding, Sinks};
-pub use encode::{Encode, Encoded, Json, Lines};
+pub use encode::{Encode, Encoded, Json, Lines, Show};
 pub use files::{Files, files};
 pub use promise::{AtLeastOnce, ExactlyOnce, Promise, Says};
+pub use table::{Table, table};
 pub use topic::{Topic, topic};
 
 /// Which record it is that was written (O13): of the sink's step, by the record of the log that it was made of. It depends on
@@ -39,6 +41,8 @@ pub enum SinkPlace {
     Topic(String),
     /// Files below a directory.
     Files(String),
+    /// A table in the job's own directory.
+    Table,
 }
 
 impl fmt::Display for SinkPlace {
@@ -46,6 +50,7 @@ impl fmt::Display for SinkPlace {
         match self {
             Self::Topic(at) => f.write_str(at),
             Self::Files(dir) => write!(f, "files:{dir}"),
+            Self::Table => f.write_str("a table beside the state"),
         }
     }
 }
@@ -53,7 +58,7 @@ impl fmt::Display for SinkPlace {
 /// What may be bound to a sink port.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be bound to a `Sink<{T}>`",
-    note = "`topic(..)` and `files(..)` write records that are `Codec`: derive it, or map to a type that has it",
+    note = "`topic(..)`, `files(..)` and `table()` write records that are `Codec`: derive it, or map to a type that has it",
     note = "`topic(..).text()` writes records that are text"
 )]
 pub trait SinkTo<T> {
@@ -65,4 +70,8 @@ pub trait SinkTo<T> {
     fn encode(&self) -> Encode;
     /// What their bytes mean.
     fn schema(&self) -> String;
+    /// How they are shown. Of JSON, unless it says otherwise.
+    fn show(&self) -> Show {
+        encode::json_shown
+    }
 }

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use rufous_algebra::Codec;
 
-use super::encode::{as_json, as_text};
-use super::{AtLeastOnce, Encode, ExactlyOnce, Json, Lines, Promise, Says, SinkPlace, SinkTo};
+use super::encode::{as_json, as_text, text_shown};
+use super::{AtLeastOnce, Encode, ExactlyOnce, Json, Lines, Promise, Says, Show, SinkPlace, SinkTo};
 
 /// See [`topic`].
 #[derive(Clone, Debug)]
@@ -73,5 +73,8 @@ impl<T: AsRef<str> + 'static, P: Says> SinkTo<T> for Topic<P, Lines> {
     }
     fn schema(&self) -> String {
         "text".into()
+    }
+    fn show(&self) -> Show {
+        text_shown
     }
 }

@@ -48,4 +48,4 @@ mod watch;
 pub use dead_letters::KafkaDeadLetters;
 pub use log::KafkaLog;
 pub use options::{KafkaOptions, Ownership};
-pub use sink::{Asks, Begun, KafkaSink, SinkIdentity};
+pub use sink::{KafkaSink, SinkIdentity, SinkMemory};

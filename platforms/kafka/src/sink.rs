@@ -5,7 +5,8 @@
 //! the transaction that writes the records commits it. Records are seen by consumers with `isolation.level=read_committed`.
 //!
 //! Brokers forget the offsets of a group that is idle for `offsets.retention.minutes`, so that a sink was begun is remembered
-//! elsewhere, too ([`KafkaSink::remembering`]): a mark that is missing is then an error, never a new beginning.
+//! elsewhere, too ([`KafkaSink::remembering`]): a mark that is missing is then an error, never a new beginning. So are the ranges
+//! that were lost to it, for which a topic has no place.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,12 +32,40 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The header that says which record it is: `sink/source/partition/offset/number`.
 const ID: &str = "rufous-id";
 
-/// The first message that did not arrive since it was asked.
+/// How much goes to the brokers at once. They take a batch or refuse it whole: where one of many records is too large, librdkafka
+/// does not say which, and where none is, all are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Batches {
+    Usual,
+    Small,
+    /// One record each: what is refused now is too large by itself.
+    Single,
+}
+
+impl Batches {
+    fn options(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Usual => &[],
+            Self::Small => &[("batch.size", "16384")],
+            Self::Single => &[("batch.num.messages", "1")],
+        }
+    }
+    /// The next smaller ones; `None`: there are none.
+    fn smaller(self) -> Option<Self> {
+        match self {
+            Self::Usual => Some(Self::Small),
+            Self::Small => Some(Self::Single),
+            Self::Single => None,
+        }
+    }
+}
+
+/// The first message that did not arrive since it was asked, by its place in the write.
 #[derive(Clone, Default)]
-struct Lost(Arc<Mutex<Option<Code>>>);
+struct Lost(Arc<Mutex<Option<(Code, usize)>>>);
 
 impl Lost {
-    fn take(&self) -> Option<Code> {
+    fn take(&self) -> Option<(Code, usize)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -48,14 +77,14 @@ impl ClientContext for Lost {
 }
 
 impl ProducerContext for Lost {
-    type DeliveryOpaque = ();
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    type DeliveryOpaque = usize;
+    fn delivery(&self, result: &DeliveryResult<'_>, place: usize) {
         if let Err((e, _)) = result {
             let code = e.rdkafka_error_code().unwrap_or(Code::Unknown);
             self.0
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(code);
+                .get_or_insert((code, place));
         }
     }
 }
@@ -87,16 +116,23 @@ pub struct SinkIdentity {
     pub sink: String,
 }
 
-/// Remembers for good that a sink was begun in a partition; says whether it had been.
-pub type Begun = Box<dyn Fn(&SourcePartition, Asks) -> Result<bool> + Send>;
-
-/// What is asked of [`Begun`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// Whether it was begun.
-    Whether,
-    /// To remember that it is.
-    Remember,
+/// What is remembered of a topic for good, outside of it.
+pub trait SinkMemory: Send {
+    /// Whether the sink was begun in a partition.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    fn was_begun(&self, p: &SourcePartition) -> Result<bool>;
+    /// It is begun in a partition from now on.
+    ///
+    /// # Errors
+    /// When that cannot be kept.
+    fn begin(&self, p: &SourcePartition) -> Result<()>;
+    /// A range is lost to a partition (O26). It may be said again, after a crash.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    fn lose(&self, p: &SourcePartition, hole: &Hole) -> Result<()>;
 }
 
 /// A topic as a sink.
@@ -108,8 +144,9 @@ pub struct KafkaSink {
     promise: Promise,
     /// A mark that is missing is where the state stands.
     from_state: bool,
-    begun: Option<Begun>,
+    memory: Option<Box<dyn SinkMemory>>,
     partitions: i32,
+    batches: Batches,
     open: BTreeMap<SourcePartition, Writing>,
 }
 
@@ -135,8 +172,9 @@ impl KafkaSink {
             identity,
             promise,
             from_state,
-            begun: None,
+            memory: None,
             partitions: 0,
+            batches: Batches::Usual,
             open: BTreeMap::new(),
         };
         let asker: BaseConsumer = this.config(&[])?.create().map_err(|e| this.refused(&e))?;
@@ -206,7 +244,7 @@ impl KafkaSink {
             ("queue.buffering.max.messages", "200000"),
             ("reconnect.backoff.max.ms", "1000"),
         ])?;
-        for (name, value) in own {
+        for (name, value) in own.iter().chain(self.batches.options()) {
             config.set(*name, *value);
         }
         let lost = Lost::default();
@@ -248,14 +286,15 @@ impl KafkaSink {
         Ok(list)
     }
 
-    fn send(&self, writing: &Writing, p: &SourcePartition, row: &SinkRow<'_>) -> Result<()> {
+    /// Hands a record over; `place` is its number in the write.
+    fn send(&self, writing: &Writing, p: &SourcePartition, place: usize, row: &SinkRow<'_>) -> Result<()> {
         let id = row.id(&self.identity.sink, p);
         let headers = OwnedHeaders::new().insert(Header {
             key: ID,
             value: Some(&id),
         });
         let to = (p.partition % self.partitions.max(1) as u32) as i32;
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic)
+        let mut record: BaseRecord<'_, [u8], [u8], usize> = BaseRecord::with_opaque_to(&self.topic, place)
             .partition(to)
             .payload(row.bytes)
             .headers(headers);
@@ -284,18 +323,25 @@ impl KafkaSink {
     }
 
     /// All records of a write are with the brokers.
-    fn arrived(&self, writing: &Writing, write: &SinkWrite<'_>) -> Result<()> {
+    fn arrived(&mut self, writing: &Writing, write: &SinkWrite<'_>) -> Result<()> {
         let flushed = writing.producer.flush(PATIENCE);
         match (writing.lost.take(), flushed) {
             (None, Ok(())) => Ok(()),
-            (Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge), _) => {
-                let largest = write.rows.iter().max_by_key(|r| r.bytes.len());
-                Err(largest.map_or_else(
+            (Some((Code::MessageSizeTooLarge | Code::MessageBatchTooLarge, place)), _) => {
+                if let Some(smaller) = self.batches.smaller() {
+                    self.batches = smaller;
+                    return Err(Error::try_again(format!(
+                        "{}, {}: the brokers take no batch so large: written again in smaller ones",
+                        self.location(),
+                        write.partition
+                    )));
+                }
+                Err(write.rows.get(place).map_or_else(
                     || Error::bug("no record is too large"),
                     |row| self.too_large(&row.id(&self.identity.sink, write.partition), row),
                 ))
             }
-            (Some(code), _) => {
+            (Some((code, _)), _) => {
                 let e = KafkaError::MessageProduction(code);
                 Err(self.broken(writing, "a record did not arrive", write.partition, e))
             }
@@ -304,23 +350,22 @@ impl KafkaSink {
     }
 
     /// One transaction: records, and the mark behind them.
-    fn transaction(&self, writing: &Writing, marks: &BaseConsumer, write: &SinkWrite<'_>) -> Result<()> {
+    fn transaction(&mut self, writing: &Writing, marks: &BaseConsumer, write: &SinkWrite<'_>) -> Result<()> {
         let p = write.partition;
-        let at = |what: &'static str| move |e: KafkaError| self.broken(writing, what, p, e);
-        writing
-            .producer
-            .begin_transaction()
-            .map_err(at("cannot begin a transaction"))?;
-        for row in write.rows {
-            self.send(writing, p, row)?;
+        let begun = writing.producer.begin_transaction();
+        begun.map_err(|e| self.broken(writing, "cannot begin a transaction", p, e))?;
+        for (place, row) in write.rows.iter().enumerate() {
+            self.send(writing, p, place, row)?;
         }
         self.arrived(writing, write)?;
+        let this = &*self;
+        let at = |what: &'static str| move |e: KafkaError| this.broken(writing, what, p, e);
         reach("topic.sent");
         let group = marks
             .group_metadata()
             .ok_or_else(|| Error::bug("a consumer without a group"))?;
         let to = i64::try_from(write.to).map_err(|_| Error::bug("an offset beyond all offsets"))?;
-        let mark = self.mark(Offset::Offset(to))?;
+        let mark = this.mark(Offset::Offset(to))?;
         writing
             .producer
             .send_offsets_to_transaction(&mark, &group, PATIENCE)
@@ -336,13 +381,32 @@ impl KafkaSink {
 
     /// With a memory that outlasts the brokers' of the mark.
     #[must_use]
-    pub fn remembering(mut self, begun: Begun) -> Self {
-        self.begun = Some(begun);
+    pub fn remembering(mut self, memory: Box<dyn SinkMemory>) -> Self {
+        self.memory = Some(memory);
         self
     }
 
+    /// Where the mark of a partition stands, without becoming its writer; `None`: the brokers know none.
+    ///
+    /// # Errors
+    /// `TryAgain` when they do not answer.
+    pub fn mark_of(&self, p: &SourcePartition) -> Result<Option<u64>> {
+        self.read_mark(&self.keeper(p)?, p)
+    }
+
+    /// A consumer of the group that keeps the mark; it never reads.
+    fn keeper(&self, p: &SourcePartition) -> Result<BaseConsumer> {
+        let name = self.name(p);
+        let config = self.config(&[
+            ("group.id", &name),
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+        ])?;
+        config.create().map_err(|e| self.refused(&e))
+    }
+
     fn was_begun(&self, p: &SourcePartition) -> Result<bool> {
-        self.begun.as_ref().map_or(Ok(false), |begun| begun(p, Asks::Whether))
+        self.memory.as_ref().map_or(Ok(false), |memory| memory.was_begun(p))
     }
 
     /// The mark, as it stands.
@@ -388,14 +452,7 @@ impl SinkWriter for KafkaSink {
                 .init_transactions(PATIENCE)
                 .map_err(|e| self.failed("cannot become the writer", p, &e))?;
         }
-        let marks: BaseConsumer = self
-            .config(&[
-                ("group.id", &name),
-                ("isolation.level", "read_committed"),
-                ("enable.auto.commit", "false"),
-            ])?
-            .create()
-            .map_err(|e| self.refused(&e))?;
+        let marks = self.keeper(p)?;
         let mark = self.read_mark(&marks, p)?;
         let writing = Writing {
             producer,
@@ -432,8 +489,8 @@ impl SinkWriter for KafkaSink {
                 mark
             }
         };
-        if let Some(begun) = &self.begun {
-            begun(p, Asks::Remember)?;
+        if let Some(memory) = &self.memory {
+            memory.begin(p)?;
         }
         self.open.insert(p.clone(), writing);
         Ok(Some(mark))
@@ -450,8 +507,8 @@ impl SinkWriter for KafkaSink {
         match &writing.marks {
             Some(marks) => self.transaction(&writing, marks, write)?,
             None => {
-                for row in write.rows {
-                    self.send(&writing, write.partition, row)?;
+                for (place, row) in write.rows.iter().enumerate() {
+                    self.send(&writing, write.partition, place, row)?;
                 }
                 self.arrived(&writing, write)?;
             }
@@ -461,6 +518,10 @@ impl SinkWriter for KafkaSink {
     }
 
     fn pass(&mut self, p: &SourcePartition, hole: &Hole) -> Result<()> {
+        // Before the mark: a range that is recorded twice is one, and one that is not recorded is never seen again.
+        if let Some(memory) = &self.memory {
+            memory.lose(p, hole)?;
+        }
         self.write(&SinkWrite {
             partition: p,
             mark: hole.from,

@@ -141,6 +141,32 @@ impl FileSink {
         Ok(Some(mark))
     }
 
+    /// The marks of all partitions in a directory, in their order.
+    ///
+    /// # Errors
+    /// As [`mark`](Self::mark).
+    pub fn marks(dir: &Path) -> Result<Vec<(SourcePartition, FileMark)>> {
+        let at = |e| Error::io("cannot list the directory of a sink", dir, e);
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(at(e)),
+        };
+        let mut marks = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(at)?.file_name();
+            let of = name.to_str().and_then(|n| n.strip_suffix(".mark")?.rsplit_once('-'));
+            let Some(p) = of.and_then(|(source, n)| Some(SourcePartition::new(source, n.parse().ok()?))) else {
+                continue;
+            };
+            if let Some(mark) = Self::mark(dir, &p)? {
+                marks.push((p, mark));
+            }
+        }
+        marks.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(marks)
+    }
+
     fn store(&mut self, p: &SourcePartition, mark: FileMark) -> Result<()> {
         // Until the mark is there for sure nobody may go on behind it.
         let Some(writing) = self.open.remove(p) else {

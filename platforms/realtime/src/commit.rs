@@ -15,9 +15,6 @@ use crate::partition::Partition;
 /// Commits that may fail one after the other before the stream gives up.
 const MAX_FAILURES: u32 = 5;
 
-/// Records that wait for sinks before a commit comes early.
-const MOST_WRITTEN: usize = 1 << 16;
-
 /// Who is shut out so often within a minute has a rival that does not go away.
 const SHUT_OUTS: usize = 8;
 const SHUT_OUT_WITHIN: Duration = Duration::from_secs(60);
@@ -44,7 +41,10 @@ impl Engine<'_> {
             None => self.options.memory_budget,
         };
         let full = self.executor.is_full(maps)
-            || self.executor.written() >= MOST_WRITTEN
+            || (self.sinks.is_some()
+                && self
+                    .written
+                    .is_full(self.executor.written(), self.options.memory_budget))
             || self.bound.iter().any(|b| b.bad.is_full());
         if full && self.flusher.busy {
             // Backpressure: the second map is full while the first is still being written.
@@ -92,6 +92,7 @@ impl Engine<'_> {
                 };
                 let written = (0..sinks).map(|sink| self.executor.take_identified(sink));
                 let written = written.collect::<Result<_>>()?;
+                self.written.taken();
                 self.flusher.send(Chunk {
                     advances,
                     deltas,
@@ -121,6 +122,7 @@ impl Engine<'_> {
     /// After too many failures.
     pub(crate) fn landed(&mut self, done: Flushed) -> Result<Landed> {
         self.spare = Some(done.spare);
+        self.written.had(done.written);
         self.metrics.commit_seconds.observe(done.took);
         // By the place of a sink: the store's own refusals are counted by `failures`, and heal.
         let shut_out = matches!(&done.outcome, Ok(Err(e)) if e.kind() == ErrorKind::Closed);

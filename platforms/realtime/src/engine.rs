@@ -18,7 +18,7 @@ use crate::log::Polled;
 use crate::metrics::{Metrics, StreamReport};
 use crate::options::StreamOptions;
 use crate::panics::Careful;
-use crate::sinks::{BoundSink, OpenSinks};
+use crate::sinks::{BoundSink, OpenSinks, Written};
 use crate::state::Committed;
 
 /// A job, its logs, and the store that it keeps its realtime state in.
@@ -92,14 +92,21 @@ impl Stream<'_> {
         let _entered = span.enter();
         let _running = metrics.run();
         let sources = plan.sources().iter().map(|s| s.name.to_string()).collect();
-        let stores: Vec<String> = plan.stores().iter().map(|s| s.name.to_string()).collect();
+        let stores: Vec<String> = plan.live_stores().iter().map(|s| s.name.to_string()).collect();
         std::thread::scope(|scope| {
             let asker = committed.map(|mut committed| {
                 let (asker, answers) = asked::channel();
                 scope.spawn(move || answers.serve(|wanted| committed.values(wanted)));
                 asker
             });
-            let flusher = Flusher::start(scope, store.clone(), sources, stores.clone(), sinks.clone());
+            let flusher = Flusher::start(
+                scope,
+                store.clone(),
+                sources,
+                stores.clone(),
+                sinks.clone(),
+                metrics.clone(),
+            );
             let mut engine = Engine {
                 plan,
                 domains: plan.domains(),
@@ -112,6 +119,7 @@ impl Stream<'_> {
                 bound,
                 flusher,
                 sinks,
+                written: Written::default(),
                 spare: None,
                 manifest: None,
                 superseded: false,
@@ -151,6 +159,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) flusher: Flusher,
     /// `None`: the job writes to none.
     pub(crate) sinks: Option<OpenSinks>,
+    /// What waits for them.
+    pub(crate) written: Written,
     pub(crate) spare: Option<Vec<Box<dyn Deltas>>>,
     pub(crate) manifest: Option<Manifest>,
     /// Whether the newest one is of another version of the job.
@@ -384,6 +394,7 @@ impl Engine<'_> {
         b.meter.read(records, cuts);
         metrics.records.fetch_add(records.entries.len() as u64, Relaxed);
         metrics.bytes.fetch_add(records.bytes.len() as u64, Relaxed);
+        self.written.read(records.bytes.len());
         metrics.late.fetch_add(cuts.late, Relaxed);
         metrics.saw_lateness(&cuts.lateness);
         metrics.held.fetch_add(cuts.held, Relaxed);

@@ -1,7 +1,8 @@
 //! The thread that sorts, encodes and commits while the engine reads on: two maps swap.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
 use rufous_core::panics::{Panicked, catch};
@@ -10,7 +11,11 @@ use rufous_core::{Deltas, Error, Identified, Result};
 use rufous_store_api::points::reach;
 use rufous_store_api::{Advance, Commit, Committed, RealtimeStore};
 
+use crate::metrics::Metrics;
 use crate::sinks::OpenSinks;
+
+/// How often a wait for the place of a sink is a sign of life.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// A chunk on its way to the store.
 pub(crate) struct Chunk {
@@ -29,6 +34,8 @@ pub(crate) struct Flushed {
     /// How long the store took, and how many cells it was given.
     pub(crate) took: Duration,
     pub(crate) cells: usize,
+    /// Records and bytes that sinks were given.
+    pub(crate) written: (usize, usize),
     pub(crate) spare: Vec<Box<dyn Deltas>>,
 }
 
@@ -37,6 +44,9 @@ pub(crate) struct Flusher {
     chunks: SyncSender<Chunk>,
     results: Receiver<Flushed>,
     pub(crate) busy: bool,
+    /// Whether it waits for the place of a sink.
+    writes: Option<Arc<AtomicBool>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Flusher {
@@ -46,7 +56,9 @@ impl Flusher {
         sources: Vec<String>,
         stores: Vec<String>,
         sinks: Option<OpenSinks>,
+        metrics: Arc<Metrics>,
     ) -> Self {
+        let writes = sinks.as_ref().map(|sinks| sinks.busy.clone());
         let (chunks, inbox) = sync_channel::<Chunk>(1);
         let (outbox, results) = sync_channel::<Flushed>(1);
         scope.spawn(move || {
@@ -59,6 +71,7 @@ impl Flusher {
             {
                 let (started, cells) = (Instant::now(), deltas.iter().map(|d| d.len()).sum());
                 let mut took = Duration::ZERO;
+                let mut for_sinks = (written.iter().map(|w| w.ids.len()).sum(), 0);
                 let outcome = catch(|| {
                     let by_store: Vec<(&str, &dyn Deltas)> = stores
                         .iter()
@@ -70,10 +83,10 @@ impl Flusher {
                         sources: &sources,
                         deltas: &by_store,
                     };
-                    let write = || {
-                        sinks
-                            .as_ref()
-                            .map_or(Ok(()), |s| s.write(&advances, &sources, &written))
+                    let mut write = || {
+                        let all = |s: &OpenSinks| s.write(&advances, &sources, &written);
+                        for_sinks.1 = sinks.as_ref().map_or(Ok(0), all)?;
+                        Ok(())
                     };
                     // O10: a state that is ahead of a sink would never emit again what the sink does not have.
                     let outcome = if kept(Rule::SinkFirst) { write() } else { Ok(()) };
@@ -102,6 +115,7 @@ impl Flusher {
                         advances,
                         took,
                         cells,
+                        written: for_sinks,
                         spare: deltas,
                     })
                     .is_err()
@@ -114,6 +128,8 @@ impl Flusher {
             chunks,
             results,
             busy: false,
+            writes,
+            metrics,
         }
     }
     pub(crate) fn send(&mut self, chunk: Chunk) -> Result<()> {
@@ -139,7 +155,17 @@ impl Flusher {
         if !self.busy {
             return Ok(None);
         }
-        let done = self.results.recv().map_err(|_| gone())?;
+        let done = loop {
+            match self.results.recv_timeout(BEAT) {
+                Ok(done) => break done,
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+                // Brokers that do not answer are no stuck loop; a store that does not come back is one.
+                Err(RecvTimeoutError::Timeout) if self.writes.as_ref().is_some_and(|w| w.load(Relaxed)) => {
+                    self.metrics.heartbeat.mark();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        };
         self.busy = false;
         Ok(Some(done))
     }

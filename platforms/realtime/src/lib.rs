@@ -9,7 +9,7 @@
 //!   encodes and commits; `pause`: a store that takes nothing for a while; [`bad`]: records that cannot be read, and dead
 //!   letters; `panics`: the job's functions that panic; `dropping`: cells that the offline layer covers; `partition`: the
 //!   state of one partition; `domain`: partitions of several sources that have one order; `close`: the end;
-//! - [`sinks`]: what is written to the places of sinks, before the state;
+//! - [`sinks`]: what is written to the places of sinks, before the state; [`table`]: a sink that is a table;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count; `measure`: where the engine does.
 #![forbid(unsafe_code)]
 
@@ -36,6 +36,7 @@ mod pause;
 pub mod repair;
 pub mod sinks;
 mod state;
+pub mod table;
 mod waiting;
 
 pub use archiver::{Archiver, ArchiverOptions, Recut};
@@ -48,3 +49,4 @@ pub use log::{Log, PartitionInfo, Polled, Position};
 pub use metrics::{Limits, Metrics, PartitionMetrics, Reason, SourceMetrics, StreamReport};
 pub use options::{OnBadRecord, StreamOptions};
 pub use sinks::{BoundSink, SinkRow, SinkWrite, SinkWriter};
+pub use table::TableSink;

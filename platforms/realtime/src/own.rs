@@ -196,8 +196,7 @@ impl Engine<'_> {
             let again = |store: &String| self.store.acquire(store, &p, &mut |_| Ok(joined.clone()));
             rows = self.stores.iter().map(again).collect::<Result<_>>()?;
         }
-        rows.pop()
-            .ok_or_else(|| Error::invalid("a job without a store has no realtime state"))
+        rows.pop().ok_or_else(|| Error::bug("a stream without a store"))
     }
 
     /// P10a.

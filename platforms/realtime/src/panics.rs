@@ -14,6 +14,7 @@ use rufous_core::{BadRecord, BatchId, Error, Result, SourceDecoder, Trial};
 use crate::commit::Landed;
 use crate::engine::{Engine, executor};
 use crate::partition::Partition;
+use crate::sinks::OpenSinks;
 
 /// Records that are still tried alone after the last bad one: they come in swarms, and each costs what was read since the
 /// last commit.
@@ -73,7 +74,7 @@ impl Engine<'_> {
             until,
             calm: CALM,
             decoders: self.bound.iter().map(|_| None).collect(),
-            trial: Trial::new(self.plan),
+            trial: Trial::new(self.plan).encoding(self.sinks.as_ref().map(OpenSinks::encodes).unwrap_or_default()),
         });
         // What is on its way was taken out before: it is whole, unless it was the one that panicked.
         if let Some(done) = self.flusher.take()?

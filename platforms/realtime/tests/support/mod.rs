@@ -151,7 +151,7 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            memory: MemoryRealtime::new(plan.fingerprint(), plan.stores()),
+            memory: MemoryRealtime::new(plan.fingerprint(), &plan.live_stores()),
             manifests: MemoryManifests::default(),
             metrics: Arc::default(),
             options: StreamOptions {

@@ -1,0 +1,201 @@
+//! `sink list`, `sink read`, `sink release`, `sink resume`.
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use super::read::{Read, read};
+use super::{marks, promised, turns};
+use crate::app::generations::now;
+use crate::app::open::Context;
+use crate::core::sink::SinkBinding;
+use crate::core::{Error, Result};
+use crate::store_api::table::RowId;
+
+/// The command; `sub` makes one with what every command takes.
+pub(in crate::app) fn command(sub: &dyn Fn(&'static str, &'static str) -> Command) -> Command {
+    let named = |c: Command| {
+        c.arg(
+            Arg::new("name")
+                .value_name("NAME")
+                .required(true)
+                .help("Which sink of the job"),
+        )
+    };
+    Command::new("sink")
+        .about("What the job has written: how far, and the records; sinks that are given up")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(sub(
+            "list",
+            "Every sink: its place, what it promises, how far each partition is, what was lost to it",
+        ))
+        .subcommand(
+            named(sub(
+                "read",
+                "The records of a table, or of files up to their mark, as JSON lines",
+            ))
+            .arg(
+                Arg::new("from")
+                    .long("from")
+                    .value_name("ID")
+                    .help("From this record on, as the lines name it: SINK/SOURCE/PARTITION/OFFSET/NUMBER"),
+            )
+            .arg(
+                Arg::new("limit")
+                    .long("limit")
+                    .value_name("N")
+                    .value_parser(value_parser!(u64))
+                    .help("So many at most [default: all]"),
+            ),
+        )
+        .subcommand(named(sub(
+            "release",
+            "Give a sink up: it is not written any more, and holds nothing. Stop the job first",
+        )))
+        .subcommand(named(sub(
+            "resume",
+            "Take a sink up again that was given up; what cannot be made any more is recorded in it as lost. Stop the job first",
+        )))
+}
+
+/// What is asked for.
+pub(in crate::app) struct Asked<'a>(pub(in crate::app) &'a str, pub(in crate::app) &'a ArgMatches);
+
+impl Asked<'_> {
+    pub(in crate::app) fn run(&self, context: &Context<'_>) -> Result<()> {
+        let Self(word, m) = self;
+        if *word == "list" {
+            return list(context);
+        }
+        let name: &String = m.get_one("name").ok_or_else(|| Error::bug("a sink without a name"))?;
+        let known: Vec<_> = context.plan.sinks().iter().map(|(name, _)| *name).collect();
+        if !known.contains(&name.as_str()) {
+            let known = if known.is_empty() {
+                "none".into()
+            } else {
+                known.join(", ")
+            };
+            return Err(Error::invalid(format!(
+                "job `{}` has no sink `{name}` (it has: {known})",
+                context.plan.job()
+            )));
+        }
+        match *word {
+            "read" => {
+                context.sinks.of(context.plan)?;
+                let binding = bound(context, name)?;
+                let from: Option<&String> = m.get_one("from");
+                let asked = Read {
+                    from: from.map(|id| RowId::parse(name, id)).transpose()?,
+                    limit: m.get_one("limit").copied().unwrap_or(u64::MAX),
+                };
+                read(context, binding, &asked)
+            }
+            "release" => turn(context, name, true),
+            "resume" => turn(context, name, false),
+            other => Err(Error::bug(format!("command `sink {other}` has no implementation"))),
+        }
+    }
+}
+
+fn bound<'a>(context: &'a Context<'_>, name: &str) -> Result<&'a SinkBinding> {
+    context
+        .sinks
+        .get(name)
+        .ok_or_else(|| Error::invalid(format!("sink `{name}` is not bound")))
+}
+
+fn list(context: &Context<'_>) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let mut failed = None;
+    // A reader that closed its end (`| head`) is no error.
+    let mut say = |line: String| drop(writeln!(out, "{line}"));
+    for (name, _) in context.plan.sinks() {
+        let Some(binding) = context.sinks.get(name) else {
+            say(format!("{name}: not bound"));
+            continue;
+        };
+        let turn = turns::newest(&context.offline, name)?;
+        let turned = turn.map_or_else(String::new, |turn| format!("; {turn}"));
+        say(format!("{name}: {}, {}{turned}", binding.place, promised(binding)));
+        match marks::of(context, binding) {
+            Ok(marks) if marks.is_empty() => say("  not begun".into()),
+            Ok(marks) => marks.iter().for_each(|mark| say(format!("  {mark}"))),
+            Err(e) => {
+                say(format!("  how far it is cannot be said: {e}"));
+                failed = failed.or(Some(e));
+            }
+        }
+    }
+    if context.plan.sinks().is_empty() {
+        say(format!("job `{}` has no sinks", context.plan.job()));
+    }
+    match failed {
+        None => Ok(()),
+        Some(e) => Err(Error::new(e.kind(), format!("not all sinks can be looked at: {e}"))),
+    }
+}
+
+impl std::fmt::Display for marks::Mark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.partition)?;
+        match self.at {
+            Some(at) => write!(f, "written up to offset {at}")?,
+            None => f.write_str("begun, and its mark is gone")?,
+        }
+        if let Some(start) = self.start {
+            write!(f, ", from offset {start} on")?;
+        }
+        for hole in &self.holes {
+            write!(f, "; lost: offsets {} to {} ({})", hole.from, hole.to, hole.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives a sink up, or takes it up again, while no live part runs that would go on otherwise.
+fn turn(context: &Context<'_>, name: &str, released: bool) -> Result<()> {
+    let stood = match super::permission::stands(context) {
+        Ok(stands) => stands.unwrap_or_default(),
+        // A state that is damaged or gone is made anew.
+        Err(e) if e.kind() == crate::core::ErrorKind::CorruptData => Default::default(),
+        Err(e) => return Err(e),
+    };
+    let _alone = alone(context)?;
+    let turn = turns::take(&context.offline, name, released, now(), stood)?;
+    println!(
+        "sink `{name}` is {turn}: {}",
+        if released {
+            format!("the next `stream` does not write it, and it holds nothing; `sink resume {name}` takes it up again")
+        } else {
+            "the next `stream` writes it from its mark on; what cannot be made any more is recorded in it as lost"
+                .into()
+        }
+    );
+    Ok(())
+}
+
+/// Nobody writes the state as long as this is kept.
+#[cfg(feature = "rocksdb")]
+fn alone(context: &Context<'_>) -> Result<Option<crate::store_rocksdb::owner::Owner>> {
+    use crate::store_rocksdb::owner::Owner;
+    let namespace = context.namespace(&*context.manifests)?;
+    let dir = context.layout.realtime(context.plan.job(), &namespace);
+    if !dir.exists() {
+        return Ok(None);
+    }
+    match Owner::take(&dir, std::time::Duration::from_millis(500)) {
+        Ok(owner) => Ok(Some(owner)),
+        Err(e) if e.kind() == crate::core::ErrorKind::Closed => Err(Error::closed(format!(
+            "the live part runs, and would go on as it began ({e}): stop it, say this again, then start it"
+        ))),
+        Err(e) => Err(e),
+    }
+}
+
+/// Without a store there is no live part.
+#[cfg(not(feature = "rocksdb"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
+fn alone(_: &Context<'_>) -> Result<Option<()>> {
+    Ok(None)
+}

@@ -1,0 +1,111 @@
+//! What sinks hold: the permission to drop cells does not pass what is not written (O25).
+
+use std::collections::BTreeMap;
+
+use crate::app::open::{Context, read_realtime};
+#[cfg(feature = "parquet")]
+use crate::core::ErrorKind;
+use crate::core::{Result, SourcePartition};
+#[cfg(feature = "parquet")]
+use crate::store_api::Manifest;
+use crate::store_api::ManifestLog;
+
+/// Where the live part stands, by partition; `None`: it never ran here.
+///
+/// # Errors
+/// When its state cannot be read.
+pub(super) fn stands(context: &Context<'_>) -> Result<Option<BTreeMap<SourcePartition, u64>>> {
+    let stores = context.plan.live_stores();
+    let Some(face) = stores.first() else { return Ok(None) };
+    let Some(namespace) = context.manifests.newest(0)?.and_then(|m| m.realtime_namespace) else {
+        return Ok(None);
+    };
+    let dir = context.layout.realtime(context.plan.job(), &namespace);
+    let Some(reader) = read_realtime(&dir, &namespace, &stores)? else {
+        return Ok(None);
+    };
+    let rows = reader.snapshot()?.partitions(face.name)?;
+    Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
+}
+
+/// Up to where every sink that is not given up has what was made of the records. `None`: there are no sinks, or nobody can say.
+#[cfg(feature = "parquet")]
+pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<BTreeMap<SourcePartition, u64>> {
+    if context.plan.sinks().is_empty() {
+        return None;
+    }
+    let read = || -> Result<Option<BTreeMap<SourcePartition, u64>>> {
+        let Some(mut written) = stands(context)? else {
+            return Ok(None);
+        };
+        let mut is_written = false;
+        for (name, _) in context.plan.sinks() {
+            let turn = super::turns::newest(&context.offline, name)?;
+            if turn.as_ref().is_some_and(|turn| turn.released) {
+                continue;
+            }
+            is_written = true;
+            let Some(turn) = turn else { continue };
+            // Where it was taken up again its mark may be anywhere, until the live part has met it.
+            for (p, to) in &mut written {
+                if !super::turns::is_met(&context.offline, name, &turn, p)? {
+                    *to = 0;
+                }
+            }
+        }
+        if !is_written {
+            written.values_mut().for_each(|to| *to = u64::MAX);
+        }
+        Ok(Some(written))
+    };
+    read().unwrap_or_else(|e| {
+        let again = if e.kind() == ErrorKind::TryAgain {
+            ", this time"
+        } else {
+            ""
+        };
+        tracing::warn!(error = %e, "what is written to sinks is not known: nothing is let go of{again}");
+        None
+    })
+}
+
+/// Whose sinks hold the permission to drop cells, and rebuild from there.
+#[cfg(feature = "parquet")]
+pub(in crate::app) fn held(context: &Context<'_>, manifest: &Manifest) -> String {
+    let Some(written) = written_to(context) else {
+        return "held: how far sinks are written is not known, for there is no live state that can be read".into();
+    };
+    let behind = manifest.frontier.0.iter().filter_map(|(p, cut)| {
+        let at = written.get(p).copied().unwrap_or(0);
+        (at < cut.cut).then(|| {
+            format!(
+                "{p} is written up to offset {at}, generation {} ends at {}",
+                manifest.number, cut.cut
+            )
+        })
+    });
+    match behind.collect::<Vec<_>>() {
+        none if none.is_empty() => "no sink holds it".into(),
+        some => format!(
+            "held by the live part that writes the sinks: {}{}",
+            some.join(", "),
+            resumed(context)
+        ),
+    }
+}
+
+/// Which sinks were taken up again and hold all until the live part has met them.
+#[cfg(feature = "parquet")]
+fn resumed(context: &Context<'_>) -> String {
+    let names = context.plan.sinks().iter().filter_map(|(name, _)| {
+        let turn = super::turns::newest(&context.offline, name).ok()??;
+        (!turn.released).then(|| format!("`{name}` ({turn})"))
+    });
+    match names.collect::<Vec<_>>() {
+        none if none.is_empty() => String::new(),
+        some => format!(
+            "; a sink that was resumed holds all until the live part has written to it: {}",
+            some.join(", ")
+        ),
+    }
+}
