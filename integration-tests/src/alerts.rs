@@ -39,6 +39,17 @@ pub fn alerts() -> Job {
     Job::new("alerts", (overdrawn, copies))
 }
 
+/// The same copies, and nothing else: a job without a store.
+pub fn only_copies() -> Job {
+    let copies = PAYMENTS.read().flat_map(|line, out| {
+        if line.ends_with('3') {
+            out.emit(format!("{line}, first"));
+            out.emit(format!("{line}, second"));
+        }
+    });
+    Job::new("only-copies", copies.write(COPIES))
+}
+
 /// What both sinks get of one partition, in order: by a loop.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expected {

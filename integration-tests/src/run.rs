@@ -43,7 +43,7 @@ impl State {
             commit_interval: Duration::from_millis(20),
             manifests: Arc::new(MemoryManifests::default()),
             generations: Arc::new(MemoryGenerations::default()),
-            realtime: Arc::new(MemoryRealtime::new(plan.fingerprint(), plan.stores())),
+            realtime: Arc::new(MemoryRealtime::new(plan.fingerprint(), &plan.live_stores())),
         }
     }
     /// RocksDB and files below `dir`.
@@ -55,7 +55,7 @@ impl State {
             realtime: Arc::new(RocksStore::open(
                 &dir.join("realtime"),
                 plan.fingerprint(),
-                plan.stores(),
+                &plan.live_stores(),
                 RocksOptions::default(),
             )?),
         })

@@ -13,12 +13,24 @@ pub const BALANCES: Store<String, i64> = Store::new("balances");
 /// How often an account had a balance: one that was emitted out of order is a key too many.
 pub const SEEN: Store<(String, i64), i64> = Store::new("seen");
 
+/// Every balance that was emitted.
+pub const EMITTED: Sink<(String, i64)> = Sink::new("emitted");
+
 fn time(line: &str) -> Timestamp {
     Timestamp(line.split(' ').next().and_then(|t| t.parse().ok()).unwrap_or_default())
 }
 
 /// The job.
 pub fn two_sources() -> Job {
+    job(false)
+}
+
+/// The same, which also writes what it emits.
+pub fn two_sources_written() -> Job {
+    job(true)
+}
+
+fn job(writes: bool) -> Job {
     let pairs = |source: Source<str>| {
         source.read().keyed(|line, out| {
             let mut parts = line.split(' ').skip(1);
@@ -27,12 +39,17 @@ pub fn two_sources() -> Job {
             }
         })
     };
-    let seen = pairs(PAYMENTS)
+    let balances = pairs(PAYMENTS)
         .merge(pairs(DEPOSITS))
         .within_partition()
-        .scan_by_key(BALANCES)
+        .scan_by_key(BALANCES);
+    let seen = balances
+        .clone()
         .keyed_pairs(|account: &String, balance, out| out.emit((account.as_str(), *balance), 1))
         .sum_by_key(SEEN);
+    if writes {
+        return Job::new("two-sources-written", (seen, balances.pairs().write(EMITTED)));
+    }
     Job::new("two-sources", seen)
 }
 

@@ -1,22 +1,33 @@
-//! A job that writes to sinks, as a program: `ALERTS_TO` says where.
+//! A job that writes to sinks, as a program: `ALERTS_TO` says where, `ALERTS_ONLY=copies` leaves all but the copies out.
 
 use std::process::ExitCode;
 
-use rufous::sink::{files, topic};
-use rufous_integration_tests::alerts::{COPIES, OVERDRAWN, alerts};
+use rufous::sink::{files, table, topic};
+use rufous_integration_tests::alerts::{COPIES, OVERDRAWN, alerts, only_copies};
 
 fn main() -> ExitCode {
-    let app = rufous::App::new(alerts);
     let to = std::env::var("ALERTS_TO").unwrap_or_default();
     let at = |sink: &str| {
         to.split_once(' ')
             .map(|(_, at)| format!("{at}{sink}"))
             .unwrap_or_default()
     };
-    match to.split(' ').next().unwrap_or_default() {
+    let place = to.split(' ').next().unwrap_or_default();
+    if std::env::var("ALERTS_ONLY").is_ok_and(|only| only == "copies") {
+        let app = rufous::App::new(only_copies);
+        return match place {
+            "files" => app.sink(COPIES, files(at("copies"))),
+            _ => app.sink(COPIES, table()),
+        }
+        .main();
+    }
+    let app = rufous::App::new(alerts);
+    match place {
         "files" => app
             .sink(OVERDRAWN, files(at("overdrawn")))
             .sink(COPIES, files(at("copies"))),
+        "same-files" => app.sink(OVERDRAWN, files(at(""))).sink(COPIES, files(at("./"))),
+        "table" => app.sink(OVERDRAWN, table()).sink(COPIES, table()),
         "topic" => app
             .sink(OVERDRAWN, topic(at("overdrawn")))
             .sink(COPIES, topic(at("copies")).text()),

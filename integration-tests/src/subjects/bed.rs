@@ -140,7 +140,8 @@ impl Bed {
         if self.places.is_empty() {
             return Ok(None);
         }
-        let Some(face) = self.plan.stores().first() else {
+        let faces = self.plan.live_stores();
+        let Some(face) = faces.first() else {
             return Ok(None);
         };
         let rows = self.state.realtime.snapshot()?.partitions(face.name)?;

@@ -23,10 +23,10 @@ impl Subject for Hybrid {
         "hybrid at every split".into()
     }
     fn refusals(&self) -> &'static [Reason] {
-        super::LIVE
+        super::ABOVE
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
-        super::can_live(case)
+        super::can_above(case)
     }
     fn run(&self, case: &Case) -> Result<Answers> {
         let live = Bed::new(case.plan()?).writing(case)?;

@@ -23,8 +23,6 @@ pub use topics::Topics;
 
 use rufous_core::testing::{Case, Reason};
 
-/// A live job keeps its offsets with its sums.
-pub const NO_STORE: Reason = Reason::Error("has no store, so there is nothing to keep live");
 /// What groups of deltas become has no ids (O26).
 pub const GROUPED: Reason = Reason::Error("come in unspecified groups");
 /// Bulk runs evaluate nothing beyond a sink (O22).
@@ -33,19 +31,25 @@ pub const SINKS: Reason = Reason::Error("a bulk run writes to no sink");
 pub const ORDER: Reason = Reason::Error("needs its values in order");
 
 /// What streams refuse.
-const LIVE: &[Reason] = &[NO_STORE, GROUPED, ORDER];
+const LIVE: &[Reason] = &[GROUPED, ORDER];
 
 fn can_live(case: &Case) -> Result<(), Reason> {
     if case.in_order() {
         return Err(ORDER);
     }
     let Ok(mut plan) = case.plan() else { return Ok(()) };
-    if plan.stores().is_empty() {
-        Err(NO_STORE)
-    } else if plan.identify_writes().is_err() {
-        Err(GROUPED)
-    } else {
-        Ok(())
+    plan.identify_writes().map_err(|_| GROUPED)
+}
+
+/// What streams above generations refuse.
+const ABOVE: &[Reason] = &[GROUPED, SINKS, ORDER];
+
+/// A job that only writes has nothing that a bulk run could publish.
+fn can_above(case: &Case) -> Result<(), Reason> {
+    can_live(case)?;
+    match case.plan() {
+        Ok(plan) if plan.stores().is_empty() => Err(SINKS),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Topics of a real Kafka.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -11,8 +12,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use rufous::core::{ErrorKind, Format, Promise, SourcePartition};
-use rufous::platform_kafka::{KafkaOptions, KafkaSink, SinkIdentity};
+use rufous::platform_kafka::{KafkaOptions, KafkaSink, SinkIdentity, SinkMemory};
 use rufous::realtime::{SinkRow, SinkWrite, SinkWriter};
+use rufous::store_api::Hole;
 use rufous_integration_tests::kafka::{Broker, block_on, shared, unique_name};
 
 use crate::world::{Got, World};
@@ -240,12 +242,106 @@ fn what_is_too_large_is_named() -> Result<()> {
     let p = SourcePartition::new("payments", 0);
     let mut s = sink(broker, &topic)?;
     s.open(&p, 0, 0)?;
-    let e = write(&mut s, &p, 0, &"x".repeat(20_000)).err().context("too large")?;
+    let large = "x".repeat(20_000);
+    let texts = ["small", &large, "small, too"];
+    let e = written_at_last(&mut s, &p, 0, &texts).err().context("too large")?;
     ensure!(e.kind() == ErrorKind::InvalidRequest, "{e}");
-    ensure!(e.to_string().contains("sink/payments/0/0/0 has 20000 bytes"), "{e}");
+    ensure!(e.to_string().contains("sink/payments/0/1/0 has 20000 bytes"), "{e}");
     ensure!(s.open(&p, 0, 0)? == Some(0), "the mark did not move");
     write(&mut s, &p, 0, "small")?;
     ensure!(read(broker, &topic)?.len() == 1, "one record");
+    Ok(())
+}
+
+/// Writes records of one offset each as the engine does: opens and writes again what did not end well. Says how often.
+fn written_at_last(sink: &mut KafkaSink, p: &SourcePartition, mark: u64, texts: &[&str]) -> rufous::Result<usize> {
+    let rows: Vec<SinkRow<'_>> = texts
+        .iter()
+        .zip(mark..)
+        .map(|(text, offset)| SinkRow {
+            offset,
+            number: 0,
+            bytes: text.as_bytes(),
+        })
+        .collect();
+    let mut tries = 1;
+    loop {
+        let write = SinkWrite {
+            partition: p,
+            mark,
+            to: mark + texts.len() as u64,
+            rows: &rows,
+        };
+        match sink.write(&write) {
+            Err(e) if e.kind() == ErrorKind::TryAgain && tries < 5 => {
+                tries += 1;
+                sink.open(p, mark, mark)?;
+            }
+            done => return done.map(|()| tries),
+        }
+    }
+}
+
+/// Many small records are more than a topic takes at once: none of them is called too large, and they go in smaller batches.
+#[test]
+fn small_records_are_not_too_large() -> Result<()> {
+    let (broker, topic) = (shared()?, unique_name("small"));
+    broker.create_topic(&topic, TOPIC_PARTITIONS, &[("max.message.bytes", "10000")])?;
+    let p = SourcePartition::new("payments", 0);
+    let mut s = sink(broker, &topic)?;
+    s.open(&p, 0, 0)?;
+    let text = "y".repeat(400);
+    let texts = vec![text.as_str(); 500];
+    let tries = written_at_last(&mut s, &p, 0, &texts)?;
+    ensure!(tries > 1, "the brokers took a batch of 200 kB");
+    let got = read(broker, &topic)?;
+    ensure!(
+        got.len() == 500 && got.iter().all(|(_, _, t)| *t == text),
+        "{} records",
+        got.len()
+    );
+    Ok(())
+}
+
+/// What a sink is told to remember.
+#[derive(Clone, Default)]
+struct Remembered(Arc<Mutex<(Vec<SourcePartition>, Vec<Hole>)>>);
+
+impl SinkMemory for Remembered {
+    fn was_begun(&self, p: &SourcePartition) -> rufous::Result<bool> {
+        Ok(self.0.lock().unwrap().0.contains(p))
+    }
+    fn begin(&self, p: &SourcePartition) -> rufous::Result<()> {
+        self.0.lock().unwrap().0.push(p.clone());
+        Ok(())
+    }
+    fn lose(&self, _: &SourcePartition, hole: &Hole) -> rufous::Result<()> {
+        self.0.lock().unwrap().1.push(hole.clone());
+        Ok(())
+    }
+}
+
+/// O26: a lost range moves the mark, and is remembered where brokers forget nothing; who only asks does not become the writer.
+#[test]
+fn a_hole_is_remembered() -> Result<()> {
+    let (broker, topic) = (shared()?, unique_name("hole"));
+    broker.create_topic(&topic, TOPIC_PARTITIONS, &[])?;
+    let (p, memory) = (SourcePartition::new("payments", 0), Remembered::default());
+    let mut s = sink(broker, &topic)?.remembering(Box::new(memory.clone()));
+    ensure!(s.mark_of(&p)?.is_none(), "it was not begun");
+    s.open(&p, 3, 3)?;
+    let hole = Hole {
+        from: 3,
+        to: 9,
+        reason: "lost".into(),
+    };
+    s.pass(&p, &hole)?;
+    let asker = sink(broker, &topic)?;
+    ensure!(asker.mark_of(&p)? == Some(9), "{:?}", asker.mark_of(&p)?);
+    write(&mut s, &p, 9, "behind it")?;
+    ensure!(asker.mark_of(&p)? == Some(10), "the writer goes on");
+    let (begun, holes) = &*memory.0.lock().unwrap();
+    ensure!((begun, holes) == (&vec![p], &vec![hole]), "{begun:?} {holes:?}");
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rufous_integration_tests::alerts::{Expected, expected};
@@ -47,6 +47,8 @@ pub(crate) struct World {
     /// What the program is told of its sinks.
     pub(crate) to: String,
     instance: String,
+    /// Leaves all but the copies out, so that the job has no store.
+    only_copies: bool,
 }
 
 impl World {
@@ -54,8 +56,17 @@ impl World {
         Self::named(seed, to, "main")
     }
 
+    /// Of the job that only writes copies, to a table.
+    pub(crate) fn only_copies(seed: u64) -> Result<Self> {
+        Self::of(seed, |_| "table".into(), "main", true)
+    }
+
     /// As an instance of this name.
     pub(crate) fn named(seed: u64, to: impl FnOnce(&std::path::Path) -> String, instance: &str) -> Result<Self> {
+        Self::of(seed, to, instance, false)
+    }
+
+    fn of(seed: u64, to: impl FnOnce(&std::path::Path) -> String, instance: &str, only_copies: bool) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         std::fs::create_dir(dir.path().join("in"))?;
         let to = to(dir.path());
@@ -65,6 +76,7 @@ impl World {
             random: Random(seed),
             to,
             instance: instance.to_string(),
+            only_copies,
         };
         // All files are there from the start, in a known order.
         world.append_all(1)?;
@@ -76,9 +88,15 @@ impl World {
         self.dir.path().join("data")
     }
 
+    /// Everything of the job.
+    pub(crate) fn job(&self) -> PathBuf {
+        let job = if self.only_copies { "only-copies" } else { "alerts" };
+        self.data().join(&self.instance).join("jobs").join(job)
+    }
+
     /// Where the state is.
     pub(crate) fn state(&self) -> PathBuf {
-        self.data().join(&self.instance).join("jobs/alerts/realtime")
+        self.job().join("realtime")
     }
 
     /// Appends payments of accounts that are in this file alone.
@@ -102,17 +120,49 @@ impl World {
         (0..PARTITIONS).try_for_each(|p| self.append(p, n))
     }
 
+    /// What every command is told.
+    pub(crate) fn places(&self) -> Vec<String> {
+        let source = format!("payments=dir:{}+text", self.dir.path().join("in").display());
+        let data = self.data().display().to_string();
+        let all = ["--data", &data, "--source", &source, "--instance", &self.instance];
+        all.map(str::to_string).to_vec()
+    }
+
+    /// `sink` takes a word before what every command is told.
     pub(crate) fn command(&self, command: &str) -> Command {
         let mut c = Command::new(PROGRAM);
-        let source = format!("payments=dir:{}+text", self.dir.path().join("in").display());
-        c.arg(command)
-            .arg("--data")
-            .arg(self.data())
-            .args(["--source", &source, "--instance", &self.instance]);
+        c.arg(command);
+        if command != "sink" {
+            c.args(self.places());
+        }
+        if self.only_copies {
+            c.env("ALERTS_ONLY", "copies");
+        }
         c.env("RUFOUS_LOG", "error")
             .env("ALERTS_TO", &self.to)
             .current_dir(self.dir.path());
         c
+    }
+
+    /// Starts a stream, and waits until it owns the state.
+    pub(crate) fn live(&self) -> Result<Child> {
+        let mut stream = self.command("stream");
+        let stream = stream
+            .args(["--no-archive", "--commit-ms", "2"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = stream.spawn()?;
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            for namespace in std::fs::read_dir(self.state())? {
+                let owner = rufous_store_rocksdb::owner::look(&namespace?.path())?;
+                if matches!(owner, rufous_store_rocksdb::owner::Ownership::Held(Some(_))) {
+                    return Ok(child);
+                }
+            }
+            ensure!(Instant::now() < until, "the stream does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub(crate) fn run(&self, command: &str, args: &[&str]) -> Result<Output> {
