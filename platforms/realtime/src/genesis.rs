@@ -104,8 +104,13 @@ pub fn check(plan: &Plan, cut_specs: &BTreeMap<String, String>, m: &Manifest) ->
         )));
     }
     if m.fingerprint != plan.fingerprint() {
+        let backfill = if plan.stores().is_empty() {
+            "it has no store, so there is nothing to backfill;"
+        } else {
+            "`backfill` makes a line of the new code; or"
+        };
         return Err(Error::invalid(format!(
-            "job `{job}` changed: its fingerprint is {}, the data directory was written by {}: `backfill` makes a line of the new code; or run the job with the arguments and the code of then, or start with another --instance",
+            "job `{job}` changed: its fingerprint is {}, the data directory was written by {}: {backfill} run the job with the arguments and the code of then, or start with another --instance",
             plan.fingerprint(),
             m.fingerprint
         )));
