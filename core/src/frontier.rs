@@ -82,6 +82,12 @@ impl Frontier {
     pub fn of(&self, p: &SourcePartition) -> Cut {
         self.0.get(p).copied().unwrap_or(Cut::ORIGIN)
     }
+    /// The partitions of a source that it knows.
+    pub fn partitions_of(&self, source: &str) -> impl Iterator<Item = u32> {
+        { self.0.keys() }
+            .filter(move |p| p.source == source)
+            .map(|p| p.partition)
+    }
     /// Whether every partition's batch is at or above the other's (P22).
     pub fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|(p, c)| self.of(p).batch >= c.batch)

@@ -131,15 +131,15 @@ pub(crate) struct Sum {
     pub(crate) single: Option<(Make, ChunkType)>,
 }
 
-/// Which partitions have a common order, and so may hold one key (O1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which partitions have a common order, and so may hold one key (O1). A coarser one is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Domain {
     /// Each partition by itself: a key stays in its partition.
     Partition,
-    /// All partitions together, in the order of O3.
-    Log,
     /// Each partition of the left side of a join with all of the right one.
     Broadcast,
+    /// All partitions together, in the order of O3.
+    Log,
 }
 
 /// An operator that emits what becomes of a sum, record by record.
@@ -160,8 +160,9 @@ pub(crate) struct Scan {
     pub(crate) traces: bool,
     /// Whether it reads its second input, and not what the sum reads.
     pub(crate) own_input: bool,
-    /// Whether a key is one of its partition already, so that nobody has to promise it.
-    pub(crate) by_partition: bool,
+    /// A key is one of its partition already, so that nobody has to promise it. What makes the keys where all partitions are one
+    /// domain.
+    pub(crate) by_partition: Option<Make>,
 }
 
 /// Makes a running step that shares state with others.

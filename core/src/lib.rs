@@ -83,7 +83,7 @@ pub use key::{AsKey, Key, KeyError, KeyOf, PrefixOf};
 pub use log::{Entry, Headers, RecordBatch, Span};
 pub use message::Message;
 pub use order::{LogTime, RunningTime};
-pub use planner::{OperatorFace, Plan, Rules};
+pub use planner::{Joint, OperatorFace, Plan, Rules};
 pub use platform::{Platform, Runs};
 pub use port::{COUNTERS, Counter, PROGRESS, Service, Sink, Source, Store};
 pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};

@@ -40,16 +40,111 @@ fn plan(tails: impl Tails<Anywhere>) -> Plan {
     job.plan().expect("this job is accepted")
 }
 
-/// What is not reached is refused when the job is planned, with its reason (section 7).
+/// O1: what is for the right side of a join says nothing of the records of another operator, nor of a left side.
 #[test]
-fn one_order_over_partitions_is_refused() {
-    let text = refusal(seen(pairs(LINES).in_log_order().scan_by_key(RUNNING)));
+fn broadcast_is_for_what_a_join_finds() {
+    let text = refusal(seen(pairs(LINES).broadcast().scan_by_key(RUNNING)));
     assert!(
-        text.starts_with("`.in_log_order()` (core/tests/operators.rs:"),
+        text.contains("scan `running` (core/tests/operators.rs:")
+            && text.contains("its records come from behind `.broadcast()`, which is for what a join finds")
+            && text.contains("`.in_log_order()`"),
         "{text}"
     );
+    let joined = pairs(LINES).broadcast().left_join(RUNNING.as_service());
+    let joined = joined.map_values(|(v, _)| *v).sum_by_key(OTHER);
+    let text = refusal((joined, pairs(MORE).sum_by_key(RUNNING)));
     assert!(
-        text.contains("not reached yet") && text.contains("`.within_partition()`"),
+        text.contains("join with `running`") && text.contains("`.broadcast()`, which is for what a join finds"),
+        "{text}"
+    );
+}
+
+/// O1, O5: all partitions are one domain where one operator says so, and all that share a source with it are taken in that order;
+/// what a join of them needs is said by both sides, or by a right side that everybody sees.
+#[test]
+fn domains_of_all_partitions() {
+    const THIRD: Source<str> = Source::new("third");
+    const THIRDS: Store<u64, i64> = Store::new("thirds");
+    const SEEN_TOO: Store<(u64, i64), u64> = Store::new("seen-too");
+    let joint = |plan: &Plan| -> Vec<(Vec<&'static str>, bool)> {
+        let names = |g: &Joint| {
+            let mut names: Vec<_> = g.sources.iter().map(|s| plan.sources()[*s].name).collect();
+            names.sort_unstable();
+            (names, g.spread)
+        };
+        plan.domains().iter().map(names).collect()
+    };
+    let spread = || pairs(LINES).in_log_order().scan_by_key(RUNNING);
+    let one = plan(seen(spread()));
+    assert_eq!(joint(&one), [(vec!["lines"], true)]);
+    one.check_partitions(&[12]).expect("one order over all");
+    one.check_layers().expect("both layers emit the same");
+    let text = one.explain(None);
+    assert!(text.contains("in one order of all partitions"), "{text}");
+    assert!(
+        text.contains("  lines  all partitions in one, read by one process"),
+        "{text}"
+    );
+    // Any number of partitions of each; and the coarser of two words.
+    let both = seen(
+        { pairs(LINES).in_log_order() }
+            .merge(pairs(MORE).within_partition())
+            .scan_by_key(RUNNING),
+    );
+    let both = plan(both);
+    assert_eq!(joint(&both), [(vec!["lines", "more"], true)]);
+    both.check_partitions(&[12, 5]).expect("any number of each");
+    // One that keeps its keys apart is in the order of the coarser one; its own number of partitions stays checked.
+    let kept = |source| pairs(source).within_partition();
+    let apart = kept(MORE).merge(kept(THIRD)).scan_by_key(THIRDS);
+    let apart = apart.keyed_pairs(|key: &u64, total, out| out.emit((*key, *total), 1));
+    let beside = pairs(LINES).in_log_order().merge(pairs(MORE).in_log_order());
+    let shared = plan((seen(beside.scan_by_key(RUNNING)), apart.sum_by_key(SEEN_TOO)));
+    assert_eq!(joint(&shared), [(vec!["lines", "more", "third"], true)]);
+    let by_name = [("lines", 7), ("more", 3), ("third", 3)];
+    let counts = |wrong: Option<(&str, usize)>| -> Vec<usize> {
+        let n = |face: &SourceFace| {
+            let said = by_name.iter().copied().find(|(name, _)| *name == face.name);
+            wrong.filter(|w| w.0 == face.name).or(said).map_or(0, |(_, n)| n)
+        };
+        shared.sources().iter().map(n).collect()
+    };
+    shared.check_partitions(&counts(None)).expect("partition i of two");
+    let text = shared
+        .check_partitions(&counts(Some(("third", 4))))
+        .expect_err("3 and 4")
+        .to_string();
+    assert!(text.contains("scan `thirds`"), "{text}");
+
+    // Joins: of a left side that says nothing.
+    let join = |left: KeyedProducer<u64, i64>, right: KeyedProducer<u64, i64>| {
+        let found = left.left_join(RUNNING.as_service()).map_values(|(v, _)| *v);
+        plan((found.sum_by_key(OTHER), right.sum_by_key(RUNNING)))
+    };
+    let broad = join(pairs(LINES), pairs(MORE).broadcast());
+    assert_eq!(joint(&broad), [(vec!["lines", "more"], true)]);
+    broad.check_partitions(&[12, 5]).expect("any number of each");
+    let text = broad.explain(None);
+    assert!(
+        text.contains("each left partition with all right ones, run in one order of all partitions"),
+        "{text}"
+    );
+    let unsaid = join(pairs(LINES), pairs(MORE).in_log_order());
+    let text = unsaid.check_partitions(&[2, 2]).expect_err("one side only").to_string();
+    assert!(
+        text.contains("join with `running`") && text.contains("no common order"),
+        "{text}"
+    );
+    let coarser = join(kept(LINES), pairs(MORE).in_log_order());
+    coarser.check_partitions(&[2, 3]).expect("the coarser of two");
+
+    // Records of several partitions have no order without times.
+    const OFFSETS: Source<str> = Source::new("lines").batches(Batcher::of_offsets(100));
+    let offsets = plan(seen(pairs(OFFSETS).in_log_order().scan_by_key(RUNNING)));
+    let specs: Vec<_> = offsets.sources().iter().map(|face| face.cut_spec(true)).collect();
+    let text = offsets.check_clocks(&specs).expect_err("no times").to_string();
+    assert!(
+        text.contains("`lines` has batches of offsets, which have no times"),
         "{text}"
     );
 }
@@ -82,7 +177,9 @@ fn what_runs_refuse() {
     one.check_partitions(&[1]).expect("one partition is one order");
     let text = one.check_partitions(&[12]).expect_err("no order").to_string();
     assert!(
-        text.contains("scan `running`") && text.contains("12 partitions of `lines`, which have no common order"),
+        text.contains("scan `running`")
+            && text.contains("12 partitions of `lines`, which have no common order")
+            && text.contains("else `.in_log_order()` (one process, heartbeats in every partition)"),
         "{text}"
     );
     let kept = plan(seen(pairs(LINES).within_partition().scan_by_key(RUNNING)));
@@ -135,7 +232,8 @@ fn domains_of_several_sources() {
     let apart = plan((first.clone(), alone.clone()));
     let names = |plan: &Plan| -> Vec<Vec<&'static str>> {
         let name = |s: &usize| plan.sources()[*s].name;
-        plan.domains().iter().map(|g| g.iter().map(name).collect()).collect()
+        let domains = plan.domains();
+        domains.iter().map(|g| g.sources.iter().map(name).collect()).collect()
     };
     assert_eq!(
         names(&apart).concat().len(),

@@ -4,7 +4,7 @@
 use std::panic::resume_unwind;
 
 use anyhow::Result;
-use rufous_core::testing::{Report, Subject, catalogue, check_cases, domains};
+use rufous_core::testing::{Report, Subject, catalogue, check_cases, domains, many_partitions};
 use rufous_integration_tests::kafka;
 use rufous_integration_tests::subjects::{Bulk, Feed, GROUPED, Hybrid, Live, ORDER, SINKS, TEXTS, Tables, Topics};
 
@@ -117,5 +117,26 @@ fn domains_of_several_sources() -> Result<()> {
         check(&Bulk { threads });
     }
     check(&Topics::of(kafka::shared()?, &domains())?);
+    Ok(())
+}
+
+/// O3-O5: 64 partitions in one order.
+#[test]
+fn one_order_of_many_partitions() -> Result<()> {
+    let check = |subject: &dyn Subject| {
+        let report = check_cases(subject, [many_partitions()], &mut |line| println!("{line}"));
+        assert_eq!(report.ran, 1, "{report}");
+    };
+    for chunk in [1, 50] {
+        check(&Live {
+            feed: Feed::Listed(chunk),
+            small_commits: chunk > 1,
+            goes_back: None,
+            disk: chunk > 1,
+        });
+    }
+    check(&Hybrid);
+    check(&Bulk { threads: 4 });
+    check(&Topics::of(kafka::shared()?, &[many_partitions()])?);
     Ok(())
 }

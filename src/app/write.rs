@@ -205,7 +205,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     );
     if report.waiting > 0 {
         println!(
-            "{} records wait for later ones of other sources (a heartbeat will do)",
+            "{} records wait for later ones of other partitions (a heartbeat will do)",
             report.waiting
         );
     }

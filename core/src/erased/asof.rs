@@ -193,8 +193,7 @@ impl<V: Commutative + Codec> Operator for Tap<V> {
     fn forget(&mut self, domain: Option<(u32, u32)>) {
         let room = &mut *open(&self.room);
         let (source, partition, _) = room.record;
-        let joint = room.running.is_joint();
-        if domain.is_none_or(|(s, p)| p == partition && (joint || s == source)) {
+        if domain.is_none_or(|of| room.running.are_one(of, (source, partition))) {
             room.own = KeyedChunk::default();
         }
         room.running.forget(domain);

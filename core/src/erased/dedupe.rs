@@ -9,7 +9,7 @@ use rufous_algebra::Max;
 use super::CHUNK;
 use super::emit::within;
 use super::records::keep_some;
-use super::running::{Operator, Running, Standing};
+use super::running::{Extent, Operator, Running, Standing};
 use super::stage::{Context, Input, Stage, output};
 use crate::batch::BatchId;
 use crate::data::{AnyChunk, Chunk, Data, KeyedChunk};
@@ -20,9 +20,9 @@ use crate::key::AsKey;
 /// When an id occurred last: the number of that batch.
 pub type LastSeen = Max<i64>;
 
-/// An id in another partition is another id: a producer's retries keep the partition.
-fn put_id<Q: AsKey>(partition: u32, id: Q, ids: &mut KeyedChunk<LastSeen>, batch: BatchId) {
-    partition.encode_key(&mut ids.bytes);
+/// An id in another domain is another id: a producer's retries keep the partition.
+fn put_id<Q: AsKey>(domain: u32, id: Q, ids: &mut KeyedChunk<LastSeen>, batch: BatchId) {
+    domain.encode_key(&mut ids.bytes);
     id.encode_key(&mut ids.bytes);
     ids.ends.push(ids.bytes.len() as u32);
     ids.values.push(Max::of(batch.0));
@@ -31,6 +31,7 @@ fn put_id<Q: AsKey>(partition: u32, id: Q, ids: &mut KeyedChunk<LastSeen>, batch
 /// Ids with the batch of their record.
 struct Ids<T: ?Sized, F> {
     id: Arc<F>,
+    extent: Extent,
     _t: PhantomData<fn(Box<T>)>,
 }
 
@@ -39,7 +40,7 @@ impl<T: Data + ?Sized, Q: AsKey, F: Fn(&T) -> Q + Send + Sync> Stage for Ids<T, 
         let chunk = input.read::<T::Chunk>("ids")?;
         let out = output::<KeyedChunk<LastSeen>>(out, "ids")?;
         for item in chunk.iter_from(*at).take(CHUNK) {
-            put_id(cx.meta.partition, (self.id)(item), out, cx.batch);
+            put_id(self.extent.number(cx.meta.partition), (self.id)(item), out, cx.batch);
             *at += 1;
         }
         within(out)?;
@@ -47,13 +48,17 @@ impl<T: Data + ?Sized, Q: AsKey, F: Fn(&T) -> Q + Send + Sync> Stage for Ids<T, 
     }
 }
 
-pub(crate) fn ids<T, Q, F>(id: Arc<F>) -> Box<dyn Stage>
+pub(crate) fn ids<T, Q, F>(id: Arc<F>, extent: Extent) -> Box<dyn Stage>
 where
     T: Data + ?Sized,
     Q: AsKey,
     F: Fn(&T) -> Q + Send + Sync + 'static,
 {
-    Box::new(Ids::<T, F> { id, _t: PhantomData })
+    Box::new(Ids::<T, F> {
+        id,
+        extent,
+        _t: PhantomData,
+    })
 }
 
 /// Lets records pass whose id did not occur in the last batches.
@@ -71,8 +76,9 @@ impl<T: Data + ?Sized, Q: AsKey, F: Fn(&T) -> Q + Send + Sync> Stage for Dedupe<
         let input = input.open::<T::Chunk>("dedupe-by")?;
         let chunk = input.get();
         self.ids.clear();
+        let domain = self.running.number(cx.meta.partition);
         for item in chunk.iter() {
-            put_id(cx.meta.partition, (self.id)(item), &mut self.ids, cx.batch);
+            put_id(domain, (self.id)(item), &mut self.ids, cx.batch);
         }
         within(&self.ids)?;
         let at = self.running.prepare(cx, &self.ids, 0)?;

@@ -49,7 +49,7 @@ pub use lanes::{Delta, Deltas};
 pub use origins::{Origin, Origins};
 pub(crate) use records::{filter, flat_map, key_by, to_keyed};
 pub(crate) use rooms::Rooms;
-pub(crate) use running::{Meets, Standing};
+pub(crate) use running::{Extent, Meets, Standing};
 pub use running::{OperatorState, Wanted, in_two_domains};
 pub(crate) use scan::{changes_stage, scan_stage, totals_stage};
 pub(crate) use stage::{ChunkType, Stage};

@@ -33,12 +33,40 @@ pub trait OperatorState: Send {
 pub struct Wanted<'a> {
     /// The place of the operator's store in the plan.
     pub store: usize,
-    /// The source's place in the plan.
+    /// The place in the plan of the source that the keys come from now.
     pub source: u32,
-    /// The partition that the keys come from.
+    /// Its partition. Others of the operator's domain may hold them, too ([`Plan::goes_with`](crate::Plan::goes_with)).
     pub partition: u32,
     /// Canonical bytes, each key once.
     pub keys: &'a [Vec<u8>],
+}
+
+/// Which of the partitions that an operator gets may hold one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// None but itself.
+    Partition,
+    /// Partition i of all its sources.
+    Alike,
+    /// All.
+    All,
+}
+
+impl Extent {
+    /// What the domain of a partition of a source is known by.
+    #[inline]
+    pub(super) fn domain(self, (source, partition): (u32, u32)) -> (u32, u32) {
+        match self {
+            Self::Partition => (source, partition),
+            Self::Alike => (0, partition),
+            Self::All => (0, 0),
+        }
+    }
+    /// Its number among those of one source.
+    #[inline]
+    pub(super) fn number(self, partition: u32) -> u32 {
+        self.domain((0, partition)).1
+    }
 }
 
 /// Where an operator stands in its plan.
@@ -46,8 +74,8 @@ pub struct Wanted<'a> {
 pub(crate) struct Standing {
     /// The place of its store.
     pub(crate) store: usize,
-    /// Whether it gets the records of several sources: then partition i of all of them is one domain.
-    pub(crate) joint: bool,
+    /// Which partitions are one domain.
+    pub(crate) extent: Extent,
     /// How records meet themselves there.
     pub(crate) meets: Meets,
 }
@@ -75,8 +103,8 @@ pub(crate) trait Operator {
 
 /// What is remembered of one domain.
 pub(super) struct Known<V> {
-    source: u32,
-    partition: u32,
+    /// A source and a partition of it.
+    domain: (u32, u32),
     pub(super) young: CombineMap<V>,
     pub(super) old: CombineMap<V>,
 }
@@ -148,16 +176,20 @@ impl<V: Semigroup + Codec> Running<V> {
         self
     }
 
-    /// Whether partition i of all sources is one domain.
-    pub(super) fn is_joint(&self) -> bool {
-        self.standing.joint
+    /// The number of the domain of a partition, for keys that begin with it.
+    pub(super) fn number(&self, partition: u32) -> u32 {
+        self.standing.extent.number(partition)
+    }
+
+    /// Whether two partitions of sources are of one domain.
+    pub(super) fn are_one(&self, one: (u32, u32), other: (u32, u32)) -> bool {
+        self.standing.extent.domain(one) == self.standing.extent.domain(other)
     }
 
     /// The domain of a partition, if anything is remembered of it.
     pub(super) fn known(&self, source: u32, partition: u32) -> Option<usize> {
-        let source = if self.standing.joint { 0 } else { source };
-        let known = |d: &Known<V>| d.source == source && d.partition == partition;
-        self.domains.iter().position(known)
+        let domain = self.standing.extent.domain((source, partition));
+        self.domains.iter().position(|d| d.domain == domain)
     }
 
     /// The domain of a chunk.
@@ -165,11 +197,8 @@ impl<V: Semigroup + Codec> Running<V> {
         if let Some(at) = self.known(cx.meta.source, cx.meta.partition) {
             return at;
         }
-        let source = if self.standing.joint { 0 } else { cx.meta.source };
-        let partition = cx.meta.partition;
         self.domains.push(Known {
-            source,
-            partition,
+            domain: self.standing.extent.domain((cx.meta.source, cx.meta.partition)),
             young: CombineMap::default(),
             old: CombineMap::default(),
         });
@@ -248,8 +277,8 @@ impl<V: Semigroup + Codec> Running<V> {
         let hash = xxh3_64(key);
         for (_, other) in others {
             if other.young.get_hashed(hash, key).is_some() || other.old.get_hashed(hash, key).is_some() {
-                let here = self.domains.get(at).map_or(0, |d| d.partition);
-                return Err(in_two_domains(&self.face, key, here, other.partition));
+                let here = self.domains.get(at).map_or(0, |d| d.domain.1);
+                return Err(in_two_domains(&self.face, key, here, other.domain.1));
             }
         }
         Ok(())
@@ -262,7 +291,7 @@ pub fn in_two_domains(face: &StoreFace, key: &[u8], one: u32, other: u32) -> Err
     let (low, high) = (one.min(other), one.max(other));
     Error::invalid(format!(
         "key `{key}` of `{}` came from partitions {low} and {high}, but the job says `.within_partition()`: write the records of \
-         a key to one partition (by the key that the operator uses), or give the source one partition",
+         a key to one partition (by the key that the operator uses), or say `.in_log_order()`",
         face.name
     ))
 }
@@ -281,9 +310,9 @@ impl<V: Semigroup + Codec> Operator for Running<V> {
     }
     fn forget(&mut self, domain: Option<(u32, u32)>) {
         match domain {
-            Some((source, partition)) => {
-                let source = if self.standing.joint { 0 } else { source };
-                self.domains.retain(|d| (d.source, d.partition) != (source, partition));
+            Some(of) => {
+                let gone = self.standing.extent.domain(of);
+                self.domains.retain(|d| d.domain != gone);
             }
             None => self.domains.clear(),
         }

@@ -126,8 +126,10 @@ pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
                 });
                 notes.push(match domain {
                     Some(Domain::Partition) => "a key stays in its partition".into(),
-                    Some(Domain::Log) => "in log order".into(),
-                    Some(Domain::Broadcast) => "every process reads the right side whole".into(),
+                    Some(Domain::Log) => "in one order of all partitions".into(),
+                    Some(Domain::Broadcast) => {
+                        "each left partition with all right ones, run in one order of all partitions".into()
+                    }
                     None => "a source of one partition".into(),
                 });
                 if graph.one_by_one {

@@ -10,7 +10,7 @@ use super::normal::Said;
 use super::operators::OperatorFace;
 use super::plan::{Pieces, Plan, StepMaker};
 use super::{dot, explain};
-use crate::erased::{About, Follower, Meets, Rooms, Shape, Standing, sum_stage};
+use crate::erased::{About, Extent, Follower, Meets, Rooms, Shape, Standing, sum_stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::graph::{Arity, Contract, Step};
@@ -123,7 +123,11 @@ pub(super) fn lay_out(
         };
         Ok(Standing {
             store,
-            joint: fed.sources.get(&id).is_some_and(|s| s.len() > 1),
+            extent: match fed.sources.get(&id) {
+                _ if fed.spread.contains(&id) => Extent::All,
+                Some(sources) if sources.len() > 1 => Extent::Alike,
+                _ => Extent::Partition,
+            },
             meets: fed.meets.get(&id).copied().unwrap_or(Meets::Not),
         })
     };
@@ -253,6 +257,7 @@ pub(super) fn lay_out(
                 store_name,
                 sources: names.filter_map(of).collect(),
                 domain,
+                spread: fed.spread.contains(&id),
                 approximate,
             }
         })

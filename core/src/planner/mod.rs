@@ -25,6 +25,7 @@ pub mod rules;
 use std::panic::Location;
 use std::sync::Arc;
 
+pub use domains::Joint;
 pub use operators::OperatorFace;
 pub use plan::Plan;
 pub use rules::Rules;

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::Identity;
+use super::domains::is_spread;
 use super::graph::{Id, Kind, PlanGraph, PlanNode, call};
 use super::operators::{self, Operators, beside};
 use crate::error::{Error, Result};
@@ -187,8 +188,12 @@ impl Said {
                         scan: scan.clone(),
                         domain: operators.domain(i),
                     };
+                    let sum = before.and_then(|b| became[b]);
                     if node.kind.skips() == 0 {
-                        all = beside(&mut graph, before.and_then(|b| became[b]))?;
+                        all = beside(&mut graph, sum)?;
+                    }
+                    if let Some(together) = scan.by_partition.as_ref().filter(|_| is_spread(operators.domain(i))) {
+                        operators::key_together(&mut graph, sum, together)?;
                     }
                     kind
                 }

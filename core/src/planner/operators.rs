@@ -9,11 +9,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::domains::{coarsest, is_spread, of_join, of_records};
 use super::graph::{Id, Kind, PlanGraph, PlanNode, call};
 use super::normal::{Said, line};
 use crate::erased::{ChunkType, Meets};
 use crate::error::{Error, Result};
-use crate::graph::{Arity, AsOf, Contract, Domain, Node, NodeKind, Step, Sum};
+use crate::graph::{Arity, AsOf, Contract, Domain, Make, Node, NodeKind, Step, Sum};
 
 /// An operator of a plan, for platforms.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct OperatorFace {
     pub sources: Vec<usize>,
     /// Which partitions have a common order; `None`: nobody said.
     pub domain: Option<Domain>,
+    /// Whether its keys may come from all partitions of its sources, and so have one state whatever partition a record is of.
+    pub spread: bool,
     /// Whether sums of its values are approximate, and what they are.
     pub approximate: Option<String>,
 }
@@ -52,27 +55,9 @@ impl Operators {
                 .skip(node.kind.skips())
                 .take(node.kind.reads())
                 .collect();
-            let mut above = inputs.iter().map(|&i| promised[i]);
-            let first = above.next().flatten();
-            let common = first.filter(|d| above.all(|other| other == Some(*d)));
+            let common = coarsest(inputs.iter().map(|&i| promised[i]));
             let deltas = inputs.iter().find_map(|&i| grouped[i]);
             let (domain, deltas) = match &node.kind {
-                NodeKind::Domain(Domain::Log) => {
-                    return Err(Error::invalid(format!(
-                        "`.in_log_order()` ({}): one order over all partitions is not reached yet (it takes one process, \
-                         heartbeats, and waiting for the slowest partition): if a key stays in its partition say \
-                         `.within_partition()`, or give the source one partition",
-                        line(node.at)
-                    )));
-                }
-                NodeKind::Domain(Domain::Broadcast) => {
-                    return Err(Error::invalid(format!(
-                        "`.broadcast()` ({}): a right side that every process reads whole is not reached yet: partition both sides \
-                         alike by the key and say `.within_partition()` on both, or bind the table to a service port \
-                         (`versions(..)`, `snapshot_per_batch(..)`)",
-                        line(node.at)
-                    )));
-                }
                 NodeKind::Domain(domain) => (Some(*domain), deltas),
                 NodeKind::Deltas => (common, inputs.first().and_then(|&i| store(&said.nodes[i]))),
                 NodeKind::Scan(scan) => {
@@ -90,10 +75,10 @@ impl Operators {
                             call((scan.word, scan.store.name), None, node.at)
                         )));
                     }
-                    let domain = if scan.by_partition {
-                        Some(Domain::Partition)
-                    } else {
-                        common
+                    let domain = of_records(common, (scan.word, scan.store.name), node.at)?;
+                    let domain = match scan.by_partition {
+                        Some(_) => domain.max(Some(Domain::Partition)),
+                        None => domain,
                     };
                     (domain, scan.grouped.then_some(scan.store.name))
                 }
@@ -112,18 +97,18 @@ impl Operators {
                             call((join.word, join.store), None, node.at)
                         )));
                     }
-                    (common, None)
+                    (of_records(common, (join.word, join.store), node.at)?, None)
                 }
                 // Records are absorbed before their keys become those of hops.
                 NodeKind::Absorb(_) => (common, Some("windowed states")),
                 _ => (common, deltas),
             };
-            let ids = matches!(&node.kind, NodeKind::Scan(scan) if scan.by_partition);
+            let ids = matches!(&node.kind, NodeKind::Scan(scan) if scan.by_partition.is_some());
             promised.push(if ids { common } else { domain });
             domains.push(domain);
             grouped.push(deltas);
         }
-        // What a join finds comes the way of the store: both ways must have the order.
+        // What a join finds comes the way of the store.
         let mut of_joins = Vec::new();
         for (i, node) in said.nodes.iter().enumerate() {
             let NodeKind::AsOf(join) = &node.kind else { continue };
@@ -137,8 +122,7 @@ impl Operators {
                     sum.store.name
                 )));
             }
-            let same = built.iter().all(|&b| promised[b] == domains[i]);
-            of_joins.push((i, domains[i].filter(|_| same)));
+            of_joins.push((i, of_join(domains[i], coarsest(built.iter().map(|&b| promised[b])))));
         }
         for (i, domain) in of_joins {
             domains[i] = domain;
@@ -214,6 +198,18 @@ pub(super) fn beside(graph: &mut PlanGraph, sum: Option<Id>) -> Result<VecDeque<
     };
     let id = added(graph, sum, Kind::Step(step), gives, inputs);
     Ok([id].into())
+}
+
+/// The keys of an operator's state, found one step before its sum, are those of all partitions together.
+pub(super) fn key_together(graph: &mut PlanGraph, sum: Option<Id>, make: &Make) -> Result<()> {
+    let found = sum.and_then(|sum| graph.nodes[sum].inputs.first().copied());
+    match found.map(|id| &mut graph.nodes[id].kind) {
+        Some(Kind::Step(step)) => {
+            step.make = make.clone();
+            Ok(())
+        }
+        _ => Err(Error::bug("an operator finds its keys in no step")),
+    }
 }
 
 /// Beside the sum of each store that is joined: its versions, their store, and the tap that joins read.
@@ -398,12 +394,15 @@ pub(super) struct Fed<'a> {
     pub(super) sources: BTreeMap<Id, Vec<&'a str>>,
     /// Per operator how records meet themselves there.
     pub(super) meets: BTreeMap<Id, Meets>,
+    /// Those whose keys may come from all partitions.
+    pub(super) spread: BTreeSet<Id>,
 }
 
 pub(super) fn fed<'a>(graph: &'a PlanGraph, order: &[Id]) -> Fed<'a> {
     let mut fed = Fed {
         sources: BTreeMap::new(),
         meets: BTreeMap::new(),
+        spread: BTreeSet::new(),
     };
     if !graph.nodes.iter().any(is_operator) {
         return fed;
@@ -411,18 +410,25 @@ pub(super) fn fed<'a>(graph: &'a PlanGraph, order: &[Id]) -> Fed<'a> {
     let all_ways = ways(graph, order, None);
     let rooms = rooms(graph, order, &all_ways);
     for id in graph.ids().filter(|&id| is_operator(&graph.nodes[id])) {
-        let (sources, meets) = match &graph.nodes[id].kind {
-            Kind::Tap(join) | Kind::AsOf { join, .. } => { rooms.get(join.versions.name) }
-                .map(|room| (room.sources.clone(), room.meets))
-                .unwrap_or((BTreeSet::new(), Meets::Not)),
-            _ => {
+        let (sources, meets, spread) = match &graph.nodes[id].kind {
+            Kind::Tap(join) | Kind::AsOf { join, .. } => match rooms.get(join.versions.name) {
+                Some(room) => (room.sources.clone(), room.meets, room.spread),
+                None => continue,
+            },
+            kind => {
                 let several = all_ways[id].values().any(|several| *several);
-                let meets = if several { Meets::OneByOne } else { Meets::Not };
-                (all_ways[id].keys().copied().collect(), meets)
+                (
+                    all_ways[id].keys().copied().collect(),
+                    if several { Meets::OneByOne } else { Meets::Not },
+                    matches!(kind, Kind::Scan { domain, .. } if is_spread(*domain)),
+                )
             }
         };
         fed.sources.insert(id, sources.into_iter().collect());
         fed.meets.insert(id, meets);
+        if spread {
+            fed.spread.insert(id);
+        }
     }
     fed
 }
@@ -434,6 +440,8 @@ struct Room<'a> {
     /// Of all of them.
     sources: BTreeSet<&'a str>,
     meets: Meets,
+    /// Whether keys may come from all partitions.
+    spread: bool,
 }
 
 fn rooms<'a>(
@@ -449,16 +457,18 @@ fn rooms<'a>(
                 joins: Vec::new(),
                 sources: all_ways[id].keys().copied().collect(),
                 meets: Meets::Not,
+                spread: false,
             };
             rooms.insert(join.versions.name, room);
         }
     }
     for id in graph.ids() {
-        let Kind::AsOf { join, .. } = &graph.nodes[id].kind else {
+        let Kind::AsOf { join, domain } = &graph.nodes[id].kind else {
             continue;
         };
         if let Some(room) = rooms.get_mut(join.versions.name) {
             room.joins.push(id);
+            room.spread |= is_spread(*domain);
             room.sources.extend(all_ways[id].keys().copied());
         }
     }
@@ -506,10 +516,10 @@ impl OperatorFace {
         match (several, self.domain) {
             (Some((source, n)), None) => Err(Error::invalid(format!(
                 "{}: keys may come from {n} partitions of `{source}`, which have no common order. If a key stays in its \
-                 partition add `.within_partition()` before it (one order over all partitions, `.in_log_order()`, is not \
-                 reached yet)",
+                 partition add `.within_partition()` before it, else `.in_log_order()` (one process, heartbeats in every partition)",
                 self.name
             ))),
+            _ if self.spread => Ok(()),
             _ => self.same_partitions(sources),
         }
     }

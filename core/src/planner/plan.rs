@@ -317,6 +317,26 @@ impl Plan {
             text.push('\n');
         }
         text.push_str(&pieces.why);
+        let joint = self.domains();
+        if !joint.is_empty() {
+            text.push_str("order\n");
+            for group in joint {
+                let names: Vec<_> = group
+                    .sources
+                    .iter()
+                    .filter_map(|&s| Some(self.sources().get(s)?.name))
+                    .collect();
+                let how = if group.spread {
+                    "all partitions in one, read by one process"
+                } else {
+                    "partition i of each in one, read by one process"
+                };
+                text.push_str(&format!(
+                    "  {}  {how}; a record waits until every other has shown a later one\n",
+                    names.join(" ")
+                ));
+            }
+        }
         if !pieces.services.is_empty() {
             text.push_str("services\n");
             for face in &pieces.services {

@@ -8,7 +8,7 @@ use rufous_algebra::{Codec, DecodeError};
 use super::{Producer, node, step, tracing};
 use crate::batch::BatchId;
 use crate::data::Data;
-use crate::erased::{self, ChunkType, LastSeen};
+use crate::erased::{self, ChunkType, Extent, LastSeen};
 use crate::evidence::StoreFace;
 use crate::forget::Forgets;
 use crate::graph::{Contract, Make, NodeKind, Scan, Sum};
@@ -28,7 +28,8 @@ impl<T: Data + ?Sized> Producer<T> {
     /// Ids that nobody can ask for any more are left out where runs are merged.
     ///
     /// An id in another partition is another id: a producer's retries keep the partition. Records that reach one partition twice
-    /// count once; those that were sent to two do not. An input without batches is one batch.
+    /// count once; those that were sent to two do not, unless [`in_log_order`](Self::in_log_order) stands before: then all partitions
+    /// are one, whose number in the store is 0. An input without batches is one batch.
     ///
     /// ```
     /// use rufous_core::producer::LastSeen;
@@ -58,12 +59,13 @@ impl<T: Data + ?Sized> Producer<T> {
         };
         let id = Arc::new(id);
         let (records, ids) = (ChunkType::of::<T::Chunk>(), ChunkType::keyed::<LastSeen>());
-        let find = {
+        let find = |extent| {
             let id = id.clone();
-            move || erased::ids::<T, Q, _>(id.clone())
+            move || erased::ids::<T, Q, _>(id.clone(), extent)
         };
+        let (apart, together) = (find(Extent::Partition), find(Extent::All));
         let found =
-            step::<((u32, Q::Key), LastSeen)>(self.node.clone(), "ids", Contract::FlatMap, (records, ids), find);
+            step::<((u32, Q::Key), LastSeen)>(self.node.clone(), "ids", Contract::FlatMap, (records, ids), apart);
         let combine: Make = Arc::new(|_| erased::combine_stage::<LastSeen>());
         let sum = Sum {
             word: "sum-by-key",
@@ -86,7 +88,7 @@ impl<T: Data + ?Sized> Producer<T> {
             note: format!("ids of {batches} batches"),
             traces: true,
             own_input: true,
-            by_partition: true,
+            by_partition: Some(Arc::new(move |_| together())),
         };
         Self::of(node::<T>(NodeKind::Scan(dedupe), records, vec![sum, self.node]))
     }

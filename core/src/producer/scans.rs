@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rufous_algebra::tier::Tier;
 use rufous_algebra::{Codec, Commutative, Group, Semigroup, Tiered};
 
-use super::{DeltaProducer, KeyedProducer, Summed, node, same};
+use super::{DeltaProducer, KeyedProducer, Producer, Summed, node, same};
 use crate::erased::{self, ChunkType, KeyedOut, Stage, Standing};
 use crate::evidence::StoreFace;
 use crate::graph::{Domain, Node, NodeKind, Scan};
@@ -28,24 +28,64 @@ impl<K, V> KeyedProducer<K, V> {
     pub fn within_partition(self) -> Self {
         Self::of(same(NodeKind::Domain(Domain::Partition), vec![self.node]))
     }
-    /// Asks, for the operators behind it, for one order of the records of all partitions. **Not reached yet**: a job that says
-    /// it is refused when it is planned.
+    /// Asks, for the operators behind it, for one order of the records of all partitions of all their sources, however many each has:
+    /// by batch, by the greatest time of the partition in it so far, by the source's name, by partition, by offset (O3). So a key's
+    /// records may be in any partition.
+    ///
+    /// What it costs: one process reads all partitions, and live each record waits until every other partition has shown a later one.
+    /// Partitions that fall silent need heartbeats; sources need one batcher and one kind of clock, and a partition whose clock is a day
+    /// ahead waits a day for the others. Where a key stays in its partition [`within_partition`](Self::within_partition) costs
+    /// nothing of this.
+    ///
+    /// ```
+    /// use rufous_core::{Job, Source, Store};
+    ///
+    /// // Written by machine, not by user.
+    /// const CLICKS: Source<str> = Source::new("clicks");
+    /// const BY_USER: Store<String, u64> = Store::new("by-user");
+    /// const HUNDREDTH: Store<String, u64> = Store::new("hundredth-click");
+    /// let hundredth = CLICKS.read()
+    ///     .keyed(|line, out| out.emit(line.split(' ').nth(1).unwrap_or(""), 1))
+    ///     .in_log_order()
+    ///     .scan_by_key(BY_USER)
+    ///     .filter_values(|clicks| clicks % 100 == 0)
+    ///     .map_values(|_| 1)
+    ///     .sum_by_key(HUNDREDTH);
+    /// let plan = Job::new("hundredth", hundredth).plan()?;
+    /// plan.check_partitions(&[12])?;
+    /// assert!(plan.domains()[0].spread);
+    /// # Ok::<(), rufous_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn in_log_order(self) -> Self {
         Self::of(same(NodeKind::Domain(Domain::Log), vec![self.node]))
     }
-    /// Asks, as the right side of a join, to be read whole by every process: its keys need not be partitioned as those of the left
-    /// side. **Not reached yet**: a job that says it is refused when it is planned, with what to do instead.
+    /// Says, of the right side of a join (what builds the store, or the stream before
+    /// [`as_service`](Self::as_service)), that each partition of the left side sees all of it: its keys need not be partitioned as
+    /// those of the left side, nor need the number of partitions be the same.
+    ///
+    /// It is run in one order of all partitions of both sides, as [`in_log_order`](Self::in_log_order) is, with what that costs: a copy
+    /// of the right side for each process is not reached yet. What is found is the same, since an order of all is one of each left
+    /// partition with all right ones.
     #[track_caller]
     pub fn broadcast(self) -> Self {
         Self::of(same(NodeKind::Domain(Domain::Broadcast), vec![self.node]))
     }
 }
 
+impl<T: ?Sized> Producer<T> {
+    /// Asks, for the operators behind it, for one order of the records of all partitions: what
+    /// [`KeyedProducer::in_log_order`] says of pairs.
+    #[track_caller]
+    pub fn in_log_order(self) -> Self {
+        Self::of(same(NodeKind::Domain(Domain::Log), vec![self.node]))
+    }
+}
+
 impl<K: Key, V: Clone + Send + 'static> KeyedProducer<K, V> {
     /// Totals per key in `store`, and for every record its key with the total after it (O15). Records of a key are taken in the
     /// order of their partition; where a source has several partitions [`within_partition`](Self::within_partition) must say
-    /// that a key stays in one.
+    /// that a key stays in one, or [`in_log_order`](Self::in_log_order) that all of them are read in one order.
     ///
     /// ```
     /// use rufous_core::{Job, Source, Store};
@@ -152,7 +192,7 @@ fn scan<V: Semigroup + Tiered + Codec, T>(
         note: String::new(),
         traces: false,
         own_input: false,
-        by_partition: false,
+        by_partition: None,
     };
     node::<T>(NodeKind::Scan(scan), gives, vec![sum])
 }

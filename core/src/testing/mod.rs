@@ -101,7 +101,7 @@ mod subject;
 
 pub use answers::{Answers, Cells, Records, records};
 pub use case::{AnyJob, Case, ReadSinks, SinkPort};
-pub use catalogue::{catalogue, domains};
+pub use catalogue::{catalogue, domains, many_partitions};
 pub use check::{Report, check, check_cases};
 pub use input::{Event, Input, START_MS, SourceInput, SourcePort};
 pub use random::Random;

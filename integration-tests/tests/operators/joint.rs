@@ -1,6 +1,6 @@
-//! The same over two sources of one partitioning (O3-O5): partition i of both has one order, so records wait, generations are
-//! level, and both partitions are rebuilt together. After every step each answer must be the fold, in log order, of what it says
-//! it covers.
+//! The same over two sources (O3-O5): of one partitioning, where partition i of both has one order, or spread, where all partitions
+//! of both have. So records wait, generations are level, and the partitions of a domain are rebuilt together. After every step each
+//! answer must be the fold, in log order, of what it says it covers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -27,15 +27,33 @@ use crate::topic::{Partition, Produced, Topic};
 /// Batches of eight hours: there are many times in one.
 const SPAN: i64 = 8;
 /// The job names them the other way round.
-const LEFT: Source<str> = Source::new("z-left").batches(Batcher::of_hours(SPAN as u32));
-const RIGHT: Source<str> = Source::new("a-right").batches(Batcher::of_hours(SPAN as u32));
+pub(crate) const LEFT: Source<str> = Source::new("z-left").batches(Batcher::of_hours(SPAN as u32));
+pub(crate) const RIGHT: Source<str> = Source::new("a-right").batches(Batcher::of_hours(SPAN as u32));
 const RUNNING: Store<String, i64> = Store::new("running");
-const TRACE: Store<(String, i64), i64> = Store::new("trace");
+pub(crate) const TRACE: Store<(String, i64), i64> = Store::new("trace");
 const NEWEST: Store<String, Buffer<i64>> = Store::new("newest");
 const WAS: Store<(String, i64), i64> = Store::new("was");
-const PARTITIONS: usize = 2;
 
-pub(crate) fn job() -> Job {
+/// Which partitions are one domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Partition i of both sources.
+    Alike,
+    /// All.
+    Spread,
+}
+
+impl Shape {
+    /// Of the left and the right source.
+    fn partitions(self, source: &str) -> usize {
+        match self {
+            Self::Spread if source == LEFT.name() => 3,
+            _ => 2,
+        }
+    }
+}
+
+pub(crate) fn job(shape: Shape) -> Job {
     let pairs = |source: Source<str>| {
         source.read().keyed(|line, out| {
             if let Some((key, value)) = line.split_once(' ') {
@@ -43,40 +61,54 @@ pub(crate) fn job() -> Job {
             }
         })
     };
-    let trace = pairs(LEFT)
-        .merge(pairs(RIGHT))
-        .within_partition()
+    let both = pairs(LEFT).merge(pairs(RIGHT));
+    // What the right source had last said of the key, as of the time of the left one's record.
+    let (both, newest, left) = match shape {
+        Shape::Alike => (
+            both.within_partition(),
+            pairs(RIGHT).within_partition().as_service(NEWEST),
+            pairs(LEFT).within_partition(),
+        ),
+        Shape::Spread => (
+            both.in_log_order(),
+            pairs(RIGHT).broadcast().as_service(NEWEST),
+            pairs(LEFT),
+        ),
+    };
+    let trace = both
         .scan_by_key(RUNNING)
         .keyed_pairs(|key: &String, total, out| out.emit((key.as_str(), *total), 1))
         .sum_by_key(TRACE);
-    // What the right source had last said of the key, as of the time of the left one's record.
-    let newest = pairs(RIGHT).within_partition().as_service(NEWEST);
-    let was = pairs(LEFT)
-        .within_partition()
+    let was = left
         .left_join(newest)
         .keyed_pairs(|key: &String, (_, was), out| out.emit((key.as_str(), was.unwrap_or(i64::MIN)), 1))
         .sum_by_key(WAS);
-    Job::new("joint", (trace, was))
+    let name = match shape {
+        Shape::Alike => "joint",
+        Shape::Spread => "spread",
+    };
+    Job::new(name, (trace, was))
 }
 
-type Totals = BTreeMap<String, i64>;
-type Emitted = BTreeMap<(String, i64), i64>;
+pub(crate) type Totals = BTreeMap<String, i64>;
+pub(crate) type Emitted = BTreeMap<(String, i64), i64>;
 /// Totals, what was emitted with them, and what records of the left source found.
-type Answers = (Totals, Emitted, Emitted);
+pub(crate) type Answers = (Totals, Emitted, Emitted);
 
 pub(crate) struct Joint {
+    shape: Shape,
     random: Random,
-    plan: Plan,
+    pub(crate) plan: Plan,
     /// By the plan's order of sources.
     topics: Vec<Topic>,
     /// All that was ever produced.
     history: Vec<Vec<Vec<Produced>>>,
-    store: MemoryRealtime,
+    pub(crate) store: MemoryRealtime,
     shown: Arc<Mutex<MemoryRealtime>>,
     copy: Option<MemoryRealtime>,
-    manifests: Arc<Manifests>,
+    pub(crate) manifests: Arc<Manifests>,
     generations: Arc<Generations>,
-    genesis: Frontier,
+    pub(crate) genesis: Frontier,
     dir: tempfile::TempDir,
     hour: i64,
     trimmed: bool,
@@ -87,17 +119,20 @@ pub(crate) struct Joint {
 }
 
 impl Joint {
-    pub(crate) fn new(seed: u64) -> Result<Self> {
-        let plan = job().plan()?;
+    pub(crate) fn new(seed: u64, shape: Shape) -> Result<Self> {
+        let plan = job(shape).plan()?;
         let topics: Vec<Topic> = plan.sources().iter().map(|_| Topic::default()).collect();
-        for topic in &topics {
-            topic.partitions().resize_with(PARTITIONS, Partition::default);
+        for (face, topic) in plan.sources().iter().zip(&topics) {
+            topic
+                .partitions()
+                .resize_with(shape.partitions(face.name), Partition::default);
         }
         let store = MemoryRealtime::new(plan.fingerprint(), plan.stores());
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
         Ok(Self {
+            shape,
             random: Random(seed),
-            history: topics.iter().map(|_| vec![Vec::new(); PARTITIONS]).collect(),
+            history: topics.iter().map(|t| vec![Vec::new(); t.partitions().len()]).collect(),
             topics,
             shown: Arc::new(Mutex::new(store.clone())),
             store,
@@ -178,7 +213,7 @@ impl Joint {
         self.same(&got, &basis)
     }
 
-    fn put(&mut self, s: usize, p: usize, hour: i64, payload: Option<String>) {
+    pub(crate) fn put(&mut self, s: usize, p: usize, hour: i64, payload: Option<String>) {
         let mut partitions = self.topics[s].partitions();
         let at = &mut partitions[p];
         let record = Produced {
@@ -193,7 +228,7 @@ impl Joint {
 
     fn beat(&mut self) {
         for s in 0..self.topics.len() {
-            for p in 0..PARTITIONS {
+            for p in 0..self.history[s].len() {
                 self.put(s, p, self.hour, None);
             }
         }
@@ -201,13 +236,14 @@ impl Joint {
 
     fn produce(&mut self) {
         let s = self.random.below(2) as usize;
-        let p = self.random.below(PARTITIONS as u64) as usize;
+        let p = self.random.below(self.history[s].len() as u64) as usize;
         for _ in 0..1 + self.random.below(6) {
             let hour = match self.random.below(25) {
                 0 => self.hour - 100,
                 _ => self.hour + self.random.below(5) as i64 - 2,
             };
-            let line = format!("{p}-{} {}", self.random.below(3), self.random.below(9) as i64 - 4);
+            let of = if self.shape == Shape::Spread { 0 } else { p };
+            let line = format!("{of}-{} {}", self.random.below(3), self.random.below(9) as i64 - 4);
             let line = (self.random.below(12) > 0).then_some(line);
             self.put(s, p, hour, line);
         }
@@ -395,7 +431,7 @@ impl Joint {
     fn retain(&mut self) {
         let s = self.random.below(2) as usize;
         let mut partitions = self.topics[s].partitions();
-        let p = self.random.below(PARTITIONS as u64) as usize;
+        let p = self.random.below(partitions.len() as u64) as usize;
         let at = &mut partitions[p];
         let to = at.start + self.random.below(at.end - at.start + 1);
         at.start = to;
@@ -419,7 +455,7 @@ impl Joint {
         })
     }
 
-    fn read(&self, accept_holes: bool) -> rufous::Result<(Answers, Basis)> {
+    pub(crate) fn read(&self, accept_holes: bool) -> rufous::Result<(Answers, Basis)> {
         let client = self.client();
         let rows = |name: &str| {
             let face = self.plan.store(name).ok_or_else(|| rufous::Error::bug("no store"))?;
@@ -496,7 +532,7 @@ impl Joint {
                 let batch = stands.map_or(0, |(batch, _)| batch);
                 let as_of = hour.max((batch - 1) * SPAN);
                 let before = said.iter().filter(|(k, hour, ..)| k == key && *hour < as_of);
-                let was = before.max_by_key(|(_, hour, offset, _)| (*hour, *offset));
+                let was = before.max_by_key(|(_, hour, offset, value)| (*hour, *offset, *value));
                 let was = was.map_or(i64::MIN, |(.., value)| *value);
                 *found.entry((key.to_string(), was)).or_default() += 1;
             }
@@ -525,7 +561,7 @@ impl Joint {
         )
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.genesis.0.is_empty() {
             return Ok(());
         }
@@ -588,7 +624,11 @@ impl Log for Partly {
 }
 
 /// Runs to the end, with these partitions of the left and the right log; what is left waiting, and whom it waits for.
-fn to_end(world: &Joint, owned: [&'static [u32]; 2], budget: usize) -> Result<(u64, Vec<(String, u32, u64)>)> {
+pub(crate) fn to_end(
+    world: &Joint,
+    owned: [&'static [u32]; 2],
+    budget: usize,
+) -> Result<(u64, Vec<(String, u32, u64)>)> {
     let metrics = Arc::new(rufous::realtime::Metrics::default());
     let stop = Arc::new(AtomicBool::new(false));
     let mut logs = Vec::new();
@@ -631,7 +671,7 @@ fn to_end(world: &Joint, owned: [&'static [u32]; 2], budget: usize) -> Result<(u
 fn a_tail_waits() -> Result<()> {
     let _alone = crate::alone();
     for budget in [0, 128 << 20] {
-        let mut world = Joint::new(1)?;
+        let mut world = Joint::new(1, Shape::Alike)?;
         let source = |world: &Joint, port: Source<str>| {
             let found = world.plan.sources().iter().position(|face| face.name == port.name());
             found.context("a source of the job")
@@ -668,9 +708,9 @@ fn a_tail_waits() -> Result<()> {
 #[test]
 fn what_is_given_apart_is_not_read() -> Result<()> {
     let _alone = crate::alone();
-    let mut world = Joint::new(2)?;
+    let mut world = Joint::new(2, Shape::Alike)?;
     for s in 0..2 {
-        for p in 0..PARTITIONS {
+        for p in 0..2 {
             world.put(s, p, 8_000 + s as i64, Some(format!("{p}-k 1")));
             world.put(s, p, 8_100, None);
         }

@@ -16,6 +16,7 @@ mod joint;
 mod joint_kill;
 mod kill;
 mod single;
+mod spread;
 #[allow(dead_code, reason = "the processes of another test, which does more with them")]
 #[path = "../protocol/topic.rs"]
 mod topic;
@@ -25,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use joint::Joint;
+use joint::{Joint, Shape};
 use rufous::core::rules::{Rule, drop_in_this_process};
 use world::World;
 
@@ -47,38 +48,44 @@ fn run(seed: u64, flaky: bool, trims: bool) -> Result<()> {
 }
 
 fn run_joint(seed: u64, flaky: bool, trims: bool) -> Result<()> {
-    let mut world = Joint::new(seed)?;
+    run_shape(Shape::Alike, seed, flaky, trims)
+}
+
+fn run_spread(seed: u64, flaky: bool, trims: bool) -> Result<()> {
+    run_shape(Shape::Spread, seed, flaky, trims)
+}
+
+fn run_shape(shape: Shape, seed: u64, flaky: bool, trims: bool) -> Result<()> {
+    let mut world = Joint::new(seed, shape)?;
     (world.flaky, world.trims) = (flaky, trims);
     let done = (0..STEPS).try_for_each(|_| world.step()).and_then(|()| world.heal());
     done.with_context(|| format!("seed {seed}:\n  {}", world.trace.join("\n  ")))
+}
+
+fn seeds(run: fn(u64, bool, bool) -> Result<()>) -> Result<()> {
+    let asked = std::env::var("RUFOUS_SEEDS").ok().and_then(|n| n.parse().ok());
+    (1..=asked.unwrap_or(150)).try_for_each(|seed| run(seed, seed % 5 == 0, seed % 7 == 0))
 }
 
 /// O3-O5, O7-O12: two sources in one order.
 #[test]
 fn every_emission_of_two_sources_is_that_of_a_fold_in_log_order() -> Result<()> {
     let _alone = alone();
-    let seeds = std::env::var("RUFOUS_SEEDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(150);
-    for seed in 1..=seeds {
-        run_joint(seed, seed % 5 == 0, seed % 7 == 0)?;
-    }
-    Ok(())
+    seeds(run_joint)
+}
+
+/// The same where keys come from all partitions.
+#[test]
+fn every_emission_of_spread_keys_is_that_of_a_fold_in_log_order() -> Result<()> {
+    let _alone = alone();
+    seeds(run_spread)
 }
 
 /// O7-O12, O15, O16.
 #[test]
 fn every_emission_is_that_of_a_fold() -> Result<()> {
     let _alone = alone();
-    let seeds = std::env::var("RUFOUS_SEEDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(150);
-    for seed in 1..=seeds {
-        run(seed, seed % 5 == 0, seed % 7 == 0)?;
-    }
-    Ok(())
+    seeds(run)
 }
 
 /// What goes wrong first without these rules, and with which seed.
@@ -126,8 +133,7 @@ fn every_rule_is_needed() -> Result<()> {
 
 /// Section 8, of a domain of several partitions: a record that does not wait, a frontier that is a vector; and what of the order
 /// a row must keep.
-#[test]
-fn every_rule_of_two_sources_is_needed() -> Result<()> {
+fn every_rule_of_a_domain(run: fn(u64, bool, bool) -> Result<()>) -> Result<()> {
     let _alone = alone();
     let mut unnoticed = Vec::new();
     for rules in [
@@ -139,7 +145,7 @@ fn every_rule_of_two_sources_is_needed() -> Result<()> {
         &[Rule::StateOfBase],
         &[Rule::ForgetAfterFailure],
     ] {
-        match noticed(rules, run_joint) {
+        match noticed(rules, run) {
             Some((seed, wrong)) => println!("without {rules:?}, seed {seed}: {wrong}"),
             None => unnoticed.push(rules),
         }
@@ -149,4 +155,14 @@ fn every_rule_of_two_sources_is_needed() -> Result<()> {
         "nobody notices that these are gone: {unnoticed:?}"
     );
     Ok(())
+}
+
+#[test]
+fn every_rule_of_two_sources_is_needed() -> Result<()> {
+    every_rule_of_a_domain(run_joint)
+}
+
+#[test]
+fn every_rule_of_spread_keys_is_needed() -> Result<()> {
+    every_rule_of_a_domain(run_spread)
 }

@@ -156,11 +156,11 @@ impl Memory {
             partitions.push(seen.max(said as usize));
         }
         plan.check_partitions(&partitions)?;
-        if sources.len() > 1 {
+        if sources.len() > 1 || !plan.domains().is_empty() {
             let name = |s: usize| plan.sources()[s].name;
             order.sort_by(|a, b| (a.0, name(a.1), a.2, a.3).cmp(&(b.0, name(b.1), b.2, b.3)));
         }
-        // Of one source records come as they were given: that keeps each partition's order.
+        // Else records come as they were given: that keeps each partition's order.
         for (_, s, partition, i) in order {
             let meta = ChunkMeta {
                 source: s as u32,

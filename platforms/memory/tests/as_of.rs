@@ -364,10 +364,13 @@ fn refusals() {
         ),
         &["declared twice with different types"],
     );
-    let everywhere = of(&[1]).broadcast().as_service(NEWEST);
+    let newest = of(&[1]).as_service(NEWEST);
     refused(
-        Job::new("broadcast", found(of(&[0]).left_join(everywhere)).sum_by_key(FOUND)),
-        &["`.broadcast()`", "not reached yet", "`.within_partition()` on both"],
+        Job::new(
+            "broadcast",
+            found(of(&[0]).broadcast().left_join(newest)).sum_by_key(FOUND),
+        ),
+        &["its records come from behind `.broadcast()`", "else `.in_log_order()`"],
     );
     const COUNTS: Store<u64, i64> = Store::new("counts");
     let deltas = of(&[1]).sum_by_key(COUNTS).deltas().sum_by_key(TOTALS);

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use rufous_core::testing::{
     Answers, AnyJob, Case, ReadSinks, Reason, SourceInput, SourcePort, Subject, check, check_cases, domains,
+    many_partitions,
 };
 use rufous_core::{Error, Result, Rules, Sink, Source};
 use rufous_platform_memory::{Concurrent, Memory, Totals};
@@ -180,8 +181,9 @@ fn chunks_and_rules() {
 fn domains_of_several_sources() {
     for chunk in [1, 7, 1_024] {
         for rules in [Planner::All, Planner::None] {
-            let report = check_cases(&InMemory { chunk, rules }, domains(), &mut |line| println!("{line}"));
-            assert_eq!(report.ran, domains().len(), "{report}");
+            let cases = || domains().into_iter().chain([many_partitions()]).collect::<Vec<_>>();
+            let report = check_cases(&InMemory { chunk, rules }, cases(), &mut |line| println!("{line}"));
+            assert_eq!(report.ran, cases().len(), "{report}");
         }
     }
 }

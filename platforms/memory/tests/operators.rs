@@ -1,7 +1,7 @@
 //! Operators in the test kit: partitions that are dealt by key, late and repeated records, every split; and what it says of a
 //! promise that does not hold.
 
-use rufous_core::{ErrorKind, Job, Source, Store};
+use rufous_core::{ErrorKind, Job, Source, Store, Timestamp};
 use rufous_platform_memory::JobTest;
 
 const PAYMENTS: Source<str> = Source::new("payments");
@@ -166,4 +166,43 @@ fn partitions_without_a_common_order() {
             .contains("key `ann` of `running` came from partitions 0 and 1"),
         "{e}"
     );
+}
+
+/// O1, O3-O5, the model of both layers over keys that come from all partitions: at equal times by number, late records where their
+/// partition stands, cut at batches that all have reached.
+#[test]
+fn spread_keys_at_every_split() {
+    let trace = PAYMENTS
+        .read()
+        .keyed(|line, out| {
+            let (account, cents) = pair(line);
+            out.emit(account, cents);
+        })
+        .in_log_order()
+        .scan_by_key(RUNNING)
+        .keyed_pairs(|account: &String, total, out| out.emit((account.as_str(), *total), 1))
+        .sum_by_key(TRACE);
+    let job = Job::new("spread", trace);
+    let run = { job.test().clock(Timestamp(0)) }
+        // In turn.
+        .partitions(PAYMENTS, 2)
+        .every(0)
+        .given(PAYMENTS, ["ann -10", "ann 30"])
+        .advance(1_800_000)
+        .given(PAYMENTS, ["ann 1", "ann 2"])
+        .advance(1_860_000)
+        .given(PAYMENTS, ["ann 100"])
+        // The other partition stands in the first hour yet.
+        .late(PAYMENTS, 3_600_000, ["ann 5"])
+        .again(PAYMENTS, 3)
+        .advance(3_600_000)
+        .given(PAYMENTS, ["ann 1", "ann 1"])
+        .every_split()
+        .expect("one answer");
+    let totals = [-10, 20, 21, 23, 28, 128, 129, 130];
+    for total in totals {
+        assert_eq!(run.get(TRACE, ("ann", total)), Some(1), "{total}");
+    }
+    assert_eq!(run.all(TRACE).len(), totals.len());
+    assert_eq!(run.get(RUNNING, "ann"), Some(130));
 }

@@ -1,8 +1,8 @@
 //! What a run will do with the archives: how far it goes, and which files lie between (P20-P23).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rufous_core::{Cut, CutSpec, Error, Frontier, Result, SourceFace, SourcePartition, StoreFace};
+use rufous_core::{Cut, CutSpec, Error, Frontier, OperatorFace, Result, SourceFace, SourcePartition, StoreFace};
 use rufous_store_api::{Archive, InputRange};
 
 use crate::history;
@@ -52,13 +52,13 @@ impl BatchRun<'_> {
             self.check_domains(&archives, &base.frontier)?;
             for group in self.plan.domains() {
                 let named = |s: &usize| self.plan.sources().get(*s).map(|face| face.name);
-                let sources: Vec<_> = group.iter().filter_map(named).collect();
+                let sources: Vec<_> = group.sources.iter().filter_map(named).collect();
                 let together: Vec<_> = archives
                     .iter()
                     .copied()
                     .filter(|a| sources.contains(&a.source()))
                     .collect();
-                levels.add(&together, &base.frontier)?;
+                levels.add(&together, &base.frontier, group.spread)?;
             }
         }
         let read = history::read_before(self.manifests, &base);
@@ -144,18 +144,16 @@ impl BatchRun<'_> {
     fn check_domains(&self, archives: &[&dyn Archive], base: &Frontier) -> Result<()> {
         let mut counts = vec![0; self.plan.sources().len()];
         for archive in archives {
-            let now = archive.partitions()?.len();
             let source = archive.source();
-            let before = base.0.keys().filter(|p| p.source == source).count();
+            let mut all: BTreeSet<u32> = base.partitions_of(source).collect();
+            let before = all.len();
+            all.extend(archive.partitions()?);
+            let now = all.len();
             if before > 0 && now > before {
-                let name = self.plan.operators().first().map_or("", |o| o.name.as_str());
-                return Err(Error::invalid(format!(
-                    "source `{source}` had {before} partitions and has {now} now, so keys move between them, and {name} needs \
-                     each in one: `backfill` a new version of the job, or start with another --instance"
-                )));
+                return Err(self.plan.more_partitions(source, before, now));
             }
             if let Some(at) = self.plan.sources().iter().position(|s| s.name == source) {
-                counts[at] = now.max(before);
+                counts[at] = now;
             }
         }
         self.plan.check_partitions(&counts)?;
@@ -176,6 +174,7 @@ impl BatchRun<'_> {
         let mut pieces = Vec::new();
         let domains = self.plan.domains();
         let mut joint: BTreeMap<(usize, u32), Vec<Member>> = BTreeMap::new();
+        let of_source = |source: usize| domains.iter().enumerate().find(|(_, group)| group.has(source));
         for piece in &target.pieces {
             let Some(source) = self
                 .plan
@@ -195,13 +194,18 @@ impl BatchRun<'_> {
                 archive: archive.clone(),
                 file: file.clone(),
             });
-            if let Some(d) = domains.iter().position(|group| group.contains(&source)) {
+            if let Some((d, group)) = of_source(source) {
                 let Some(face) = self.plan.sources().get(source) else {
                     continue;
                 };
-                joint.entry((d, piece.partition.partition)).or_default().push(Member {
+                let partition = piece.partition.partition;
+                let is_apart = |o: &OperatorFace| !o.spread && o.sources.iter().any(|s| group.has(*s));
+                let one_lane = group.spread && !self.plan.operators().iter().any(is_apart);
+                joint.entry((d, group.domain(partition))).or_default().push(Member {
                     source: source as u32,
                     name: piece.partition.source.clone(),
+                    partition,
+                    lane: if one_lane { 0 } else { partition },
                     spec: self.spec_of(face),
                     files: files.collect(),
                 });
@@ -212,7 +216,8 @@ impl BatchRun<'_> {
                 pieces.push(Piece::Ordered(files.collect()));
             }
         }
-        pieces.extend(joint.into_values().map(Piece::Joint));
+        let joint = joint.into_iter();
+        pieces.extend(joint.map(|((_, domain), members)| Piece::Joint { domain, members }));
         pieces
     }
 
@@ -226,7 +231,7 @@ impl BatchRun<'_> {
             let why = match open {
                 None => "its archive holds nothing yet".into(),
                 Some(open) if levels.of(p).is_some_and(|level| level < *open && to.batch >= level) => format!(
-                    "batch {} is open in another source that it goes with",
+                    "batch {} is open in another partition that it goes with",
                     self.shown(p, to)
                 ),
                 Some(open) if to.batch < *open => format!("{} and later were not asked for", self.shown(p, to)),

@@ -1,8 +1,10 @@
-//! One partition of several sources whose records have one order (O3): their archives are read side by side and merged.
+//! Several partitions whose records have one order (O3): their archives are read side by side and merged.
 //!
 //! A batch begins and ends in all of them alike, and the running time begins anew in each, so a run needs to know nothing of
 //! what lies before it.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::num::NonZeroU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -11,17 +13,22 @@ use rufous_core::{BatchId, ChunkMeta, Clock, CutSpec, Error, LogTime, RecordBatc
 use crate::work::Piece;
 use crate::worker::{Care, Decoded, Given, Place, Worker};
 
-/// What a run reads of one source.
+/// What a run reads of one partition.
 pub(crate) struct Member {
     pub(crate) source: u32,
     pub(crate) name: String,
+    pub(crate) partition: u32,
+    /// What operators take it for: where all of them know keys of all partitions, one map holds the sums of all.
+    pub(crate) lane: u32,
     pub(crate) spec: CutSpec,
     /// Its files in the order of offsets.
     pub(crate) files: Vec<Piece>,
 }
 
-/// Batches of records that a reader is ahead.
-const AHEAD: usize = 2;
+/// Batches of records that all readers together are ahead, besides the one that each has in hand.
+const AHEAD: usize = 16;
+/// The same of one.
+const EACH_AHEAD: usize = 2;
 
 type Read = Result<(usize, RecordBatch)>;
 
@@ -61,6 +68,8 @@ fn read(files: &[Piece], to: &SyncSender<Read>) {
 /// What was read and not summed of a member.
 struct Head<'a> {
     member: &'a Member,
+    /// The place of its decoder: of one source several chunks are held at a time.
+    slot: usize,
     from: Receiver<Read>,
     time: RunningTime,
     now: Option<Now>,
@@ -74,48 +83,71 @@ struct Now {
     at: usize,
 }
 
-impl Head<'_> {
-    /// Where its next record stands, and its name.
-    fn key(&self) -> Option<(LogTime, &str)> {
+/// Where a record stands among those of other partitions (O3).
+type Key<'a> = (LogTime, &'a str, u32);
+
+impl<'a> Head<'a> {
+    /// Where its next record stands.
+    fn key(&self) -> Option<Key<'a>> {
         let now = self.now.as_ref()?;
-        Some((now.keys.get(now.at).copied()?, self.member.name.as_str()))
+        Some((
+            now.keys.get(now.at).copied()?,
+            self.member.name.as_str(),
+            self.member.partition,
+        ))
     }
 }
 
 impl Worker<'_> {
     /// Sums one domain.
-    pub(crate) fn joint(&mut self, members: &[Member], care: Care) -> Result<()> {
-        std::thread::scope(|scope| {
-            let mut heads = Vec::new();
-            for member in members {
-                let (to, from) = sync_channel(AHEAD);
-                scope.spawn(move || read(&member.files, &to));
+    pub(crate) fn joint(&mut self, domain: u32, members: &[Member], care: Care) -> Result<()> {
+        self.of_domain(domain);
+        let ahead = (AHEAD / members.len().max(1)).min(EACH_AHEAD);
+        let first_slot = self.spare_slot();
+        let done = std::thread::scope(|scope| {
+            let mut heads = Vec::with_capacity(members.len());
+            let mut keys: BinaryHeap<Reverse<(Key<'_>, usize)>> = BinaryHeap::with_capacity(members.len());
+            for (i, member) in members.iter().enumerate() {
+                let (to, from) = sync_channel(ahead);
+                let started = std::thread::Builder::new().spawn_scoped(scope, move || read(&member.files, &to));
+                started.map_err(|e| {
+                    Error::try_again(format!(
+                        "{} partitions have one order and are read side by side, and no more threads can be started ({e}): allow the \
+                         process more",
+                        members.len()
+                    ))
+                })?;
                 let before = LogTime {
                     batch: BatchId::MIN,
                     time: None,
                 };
                 heads.push(Head {
                     member,
+                    slot: first_slot + i,
                     from,
                     time: RunningTime::at(&member.spec, before),
                     now: None,
                 });
             }
-            loop {
-                for head in heads.iter_mut().filter(|h| h.now.is_none()) {
-                    self.fetch(head, care)?;
-                }
-                let mut keys: Vec<_> = (0..).zip(&heads).filter_map(|(i, h)| Some((h.key()?, i))).collect();
-                keys.sort_unstable();
-                let Some(&((_, name), i)) = keys.first() else {
-                    return Ok(());
-                };
-                let until = keys.get(1).map(|&((time, other), _)| (time, name < other));
-                let i: usize = i;
+            for (i, head) in heads.iter_mut().enumerate() {
+                self.fetch(head, care)?;
+                keys.extend(head.key().map(|key| Reverse((key, i))));
+            }
+            while let Some(Reverse(((_, name, partition), i))) = keys.pop() {
+                let until = keys
+                    .peek()
+                    .map(|Reverse(((time, of, number), _))| (*time, (name, partition) < (*of, *number)));
                 let Some(head) = heads.get_mut(i) else { return Ok(()) };
                 self.sum(head, until)?;
+                if head.now.is_none() {
+                    self.fetch(head, care)?;
+                }
+                keys.extend(head.key().map(|key| Reverse((key, i))));
             }
-        })
+            Ok(())
+        });
+        self.drop_spare();
+        done
     }
 
     /// The next records of a member, decoded; none at its end.
@@ -136,7 +168,7 @@ impl Worker<'_> {
                 continue;
             }
             let source = head.member.source;
-            let chunk = self.decode(source, *format, Given::Records(&records), care)?;
+            let chunk = self.decode_at(head.slot, source, *format, Given::Records(&records), care)?;
             let place = |i: usize| {
                 let offset = records.entries.get(i).map_or(records.next, |e| e.offset);
                 format!(
@@ -182,10 +214,9 @@ impl Worker<'_> {
         };
         let meta = ChunkMeta {
             source: head.member.source,
-            partition: *partition,
+            partition: head.member.lane,
             batch: BatchId(0),
         };
-        self.of_domain(*partition);
         let range = now.at..now.at + n;
         let place = Place::Log(&now.records, *partition, file.batch);
         self.push_some(&mut now.chunk, range, &meta, NonZeroU64::MIN, place)?;

@@ -117,7 +117,8 @@ impl BatchRun<'_> {
         let threads = if self.plan.in_order() {
             1
         } else {
-            self.options.threads()
+            // A domain of several partitions is one piece.
+            self.options.threads().clamp(1, pieces.len().max(1))
         };
         let mut work = Work {
             plan: self.plan,

@@ -1,6 +1,6 @@
 //! How far a run may go: per partition the longest sealed prefix that the archive holds (P20, P21).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition};
@@ -37,19 +37,31 @@ pub struct Target {
 pub struct Levels(BTreeMap<SourcePartition, BatchId>);
 
 impl Levels {
-    /// Of the partitions of these sources, partition i of all of which is one domain.
+    /// Of the partitions of these sources: all of them are one domain (`spread`), or partition i of each is.
     ///
     /// # Errors
     /// When an archive cannot be read; `CorruptData` when the base is not level.
-    pub fn add(&mut self, archives: &[&dyn Archive], base: &Frontier) -> Result<()> {
-        let mut partitions = std::collections::BTreeSet::new();
+    pub fn add(&mut self, archives: &[&dyn Archive], base: &Frontier, spread: bool) -> Result<()> {
+        let mut domains: BTreeMap<u32, Vec<(&dyn Archive, u32)>> = BTreeMap::new();
+        let mut numbers = BTreeSet::new();
         for archive in archives {
-            partitions.extend(archive.partitions()?);
+            // Of what nothing is archived the base knows.
+            let mut own: BTreeSet<u32> = archive.partitions()?.into_iter().collect();
+            own.extend(base.partitions_of(archive.source()));
+            if spread {
+                let all = own.into_iter().map(|n| (*archive, n));
+                domains.entry(0).or_default().extend(all);
+            } else {
+                numbers.append(&mut own);
+            }
         }
-        for n in partitions {
+        for n in numbers {
+            domains.insert(n, archives.iter().map(|archive| (*archive, n)).collect());
+        }
+        for members in domains.into_values() {
             let mut level = BatchId::MAX;
             let mut stand: Option<(SourcePartition, BatchId)> = None;
-            for archive in archives {
+            for &(archive, n) in &members {
                 let p = SourcePartition::new(archive.source(), n);
                 let from = base.of(&p);
                 if let Some((other, batch)) = stand
@@ -67,7 +79,7 @@ impl Levels {
                 level = level.min(index.last().map_or(from.batch, |last| last.batch_after().batch));
                 stand = Some((p, from.batch));
             }
-            for archive in archives {
+            for (archive, n) in members {
                 self.0.insert(SourcePartition::new(archive.source(), n), level);
             }
         }

@@ -37,8 +37,8 @@ pub(crate) enum Piece {
     },
     /// All that one thread must read in this order: what an operator emits depends on the records before.
     Ordered(Vec<Piece>),
-    /// The same of one partition of several sources, which have one order.
-    Joint(Vec<Member>),
+    /// The same of a domain of several partitions, which have one order, with its number.
+    Joint { domain: u32, members: Vec<Member> },
 }
 
 /// A generation, as operators read it.

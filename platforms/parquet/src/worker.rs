@@ -52,7 +52,7 @@ pub(crate) struct Worker<'a> {
     sums: Vec<Vec<List>>,
     /// The same of pieces that are not at their end: these sums are only good together with what the maps hold.
     pending: Vec<Vec<List>>,
-    /// The partition that the maps are of, where keys stay in one.
+    /// The domain that the maps are of, where keys stay in one.
     domain: Option<u32>,
     /// Bytes of sums in memory.
     kept: usize,
@@ -243,7 +243,7 @@ impl<'a> Worker<'a> {
         let work = self.work;
         match work.pieces.get(i) {
             Some(Piece::Ordered(pieces)) => pieces.iter().try_for_each(|piece| self.one(piece, care)),
-            Some(Piece::Joint(members)) => self.joint(members, care),
+            Some(Piece::Joint { domain, members }) => self.joint(*domain, members, care),
             Some(piece) => self.one(piece, care),
             None => Ok(()),
         }
@@ -251,7 +251,7 @@ impl<'a> Worker<'a> {
 
     fn one(&mut self, piece: &Piece, care: Care) -> Result<()> {
         match piece {
-            Piece::Ordered(_) | Piece::Joint(_) => {
+            Piece::Ordered(_) | Piece::Joint { .. } => {
                 Err(Error::bug("what must be read in order holds no such thing again"))
             }
             Piece::Archived {
@@ -343,19 +343,31 @@ impl<'a> Worker<'a> {
         self.push(chunk, meta, NonZeroU64::MIN, from)
     }
 
-    pub(crate) fn decode(&mut self, source: u32, format: Format, given: Given<'_>, care: Care) -> Result<Decoded> {
+    fn decode(&mut self, source: u32, format: Format, given: Given<'_>, care: Care) -> Result<Decoded> {
+        self.decode_at(source as usize, source, format, given, care)
+    }
+
+    /// The same by a decoder of one's own, where several chunks of a source are held at a time.
+    pub(crate) fn decode_at(
+        &mut self,
+        slot: usize,
+        source: u32,
+        format: Format,
+        given: Given<'_>,
+        care: Care,
+    ) -> Result<Decoded> {
         let mut chunk = Decoded {
-            source: source as usize,
+            slot,
             len: given.len(),
             times: std::mem::take(&mut self.times),
             bad: Vec::new(),
             poison: Vec::new(),
             one_by_one: self.work.plan.one_by_one(),
         };
-        let decoder = decoder(self.work, &mut self.decoders, source, format)?;
+        let decoder = decoder(self.work, &mut self.decoders, slot, source, format)?;
         given.decode(decoder, &mut chunk.times, &mut chunk.bad)?;
         if care != Care::None {
-            let decoder = self::decoder(self.work, &mut self.second, source, format)?;
+            let decoder = self::decoder(self.work, &mut self.second, source as usize, source, format)?;
             let (mut times, mut bad) = (Vec::new(), Vec::new());
             given.decode(decoder, &mut times, &mut bad)?;
             let trial = self.trial.get_or_insert_with(|| Trial::new(self.work.plan));
@@ -388,8 +400,16 @@ impl<'a> Worker<'a> {
     }
 
     /// The domain of the keys that follow (O1).
-    pub(crate) fn of_domain(&mut self, partition: u32) {
-        self.domain = Some(partition);
+    pub(crate) fn of_domain(&mut self, domain: u32) {
+        self.domain = Some(domain);
+    }
+    /// The first place for decoders of one's own.
+    pub(crate) fn spare_slot(&self) -> usize {
+        self.work.plan.sources().len()
+    }
+    /// Those are not needed any more.
+    pub(crate) fn drop_spare(&mut self) {
+        self.decoders.truncate(self.spare_slot());
     }
 
     /// Runs the good ones through the steps.
@@ -412,7 +432,7 @@ impl<'a> Worker<'a> {
         chunk.push(range, &mut self.executor, meta, times, from, &mut self.decoders)?;
         if self.asker.is_some() && self.executor.remembered() > self.work.share {
             return Err(Error::invalid(format!(
-                "job `{}`: the keys that its operators remember of a partition take more than {} MiB: give the run more \
+                "job `{}`: the keys that its operators remember of a domain take more than {} MiB: give the run more \
                  memory (`--memory`) or fewer threads (`--threads`); nothing is published",
                 self.work.plan.job(),
                 self.work.share >> 20
@@ -497,13 +517,14 @@ pub(crate) fn nobody(job: &str, panicked: &Panicked) -> Error {
 fn decoder<'d>(
     work: &Work<'_>,
     decoders: &'d mut Decoders,
+    slot: usize,
     source: u32,
     format: Format,
 ) -> Result<&'d mut dyn SourceDecoder> {
-    let (Some(slot), Some(face)) = (
-        decoders.get_mut(source as usize),
-        work.plan.sources().get(source as usize),
-    ) else {
+    if slot >= decoders.len() {
+        decoders.resize_with(slot + 1, || None);
+    }
+    let (Some(slot), Some(face)) = (decoders.get_mut(slot), work.plan.sources().get(source as usize)) else {
         return Err(Error::bug(format!("there is no source number {source}")));
     };
     if slot.as_ref().is_none_or(|(f, _)| *f != format) {
@@ -576,7 +597,8 @@ fn row_of(group: usize, row: u64) -> u64 {
 
 /// Records that wait in their source's decoder.
 pub(crate) struct Decoded {
-    source: usize,
+    /// The place of the decoder.
+    slot: usize,
     len: usize,
     pub(crate) times: Vec<Option<Timestamp>>,
     pub(crate) bad: Vec<BadRecord>,
@@ -595,7 +617,7 @@ impl Decoded {
         from: Place<'_>,
         decoders: &mut Decoders,
     ) -> Result<()> {
-        let Some(Some((_, decoder))) = decoders.get_mut(self.source) else {
+        let Some(Some((_, decoder))) = decoders.get_mut(self.slot) else {
             return Err(Error::bug("a chunk without a decoder"));
         };
         let mut push = |range: Range<usize>| {

@@ -52,17 +52,21 @@ pub(crate) struct Bound {
     pub(crate) meter: Arc<SourceMetrics>,
     /// Partitions that another process of the group reads; their rows say so.
     pub(crate) elsewhere: BTreeSet<u32>,
-    /// Partitions that the log gives to this process, whether it may read them or not (O6).
-    pub(crate) given: BTreeSet<u32>,
+    /// All partitions of the log, and whether it gives them to this process, which may have to leave them alone (O6).
+    pub(crate) given: BTreeMap<u32, bool>,
+    /// The source's place among those of the job by name.
+    pub(crate) rank: u32,
 }
 
 impl Bound {
     /// What the log gives to this process.
     pub(crate) fn give(&mut self, infos: &[PartitionInfo]) {
-        self.given = { infos.iter() }
-            .filter(|info| info.owned)
-            .map(|info| info.partition)
-            .collect();
+        self.given = infos.iter().map(|info| (info.partition, info.owned)).collect();
+    }
+    /// Whether a partition that is read has shown nothing that was not taken.
+    pub(crate) fn is_silent(&self) -> bool {
+        let mut queues = self.partitions.values().filter_map(|p| p.queue.as_ref());
+        queues.any(|q| q.is_silent())
     }
     /// Whether every partition that the start saw is this process's or another's. The group may have given one just now that
     /// nobody has looked at.
@@ -152,7 +156,8 @@ pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>, options: &StreamOptions) ->
             bad: BadState::default(),
             meter: Arc::default(),
             elsewhere: BTreeSet::new(),
-            given: BTreeSet::new(),
+            given: BTreeMap::new(),
+            rank: plan.sources().iter().filter(|other| other.name < face.name).count() as u32,
         });
     }
     match logs.into_keys().next() {

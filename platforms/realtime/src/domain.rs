@@ -1,4 +1,4 @@
-//! Domains of several sources (O1): partition i of each of them is one domain, whose records have one order (O3).
+//! Domains of several partitions (O1): partition i of several sources, or all partitions of some. Their records have one order (O3).
 //!
 //! What the logs hand out is *shown* first: it waits in its partition's queue. A record is *taken* when every other partition of
 //! its domain has shown one that stands after it (O4); then nothing that is still to come can stand before it. Runs of one
@@ -10,14 +10,18 @@
 //! at one place of its order is checked with every record that is taken: a crash between two acquisitions may leave one of
 //! them rebuilt and the others not.
 
+mod heads;
+
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rufous_core::rules::{Rule, kept};
-use rufous_core::{Clock, CutSpec, Entry, LogTime, RecordBatch, Result, RunningTime, Timestamp};
+use rufous_core::{Clock, CutSpec, Entry, Frontier, Joint, LogTime, RecordBatch, Result, RunningTime, Timestamp};
 use rufous_store_api::{Hole, Progress, Repair};
 
+use self::heads::{Choice, Heads};
+use crate::bind::Bound;
 use crate::engine::Engine;
 use crate::log::{PartitionInfo, Position};
 use crate::partition::Partition;
@@ -123,6 +127,10 @@ impl Queue {
         let front = self.shown.front()?;
         front.keys.get(front.taken).copied()
     }
+    /// Whether nothing is shown that was not taken, and more may be.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.head().is_none() && !self.full
+    }
     /// How many records were shown and not taken.
     pub(crate) fn waiting(&self) -> usize {
         self.shown.iter().map(|s| s.keys.len() - s.taken).sum()
@@ -198,48 +206,10 @@ fn clock_time(spec: &CutSpec, e: &Entry, event: Option<&Option<Timestamp>>) -> O
     }
 }
 
-/// Which partition of a domain goes next, and how many of its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Choice {
-    Run(usize, usize),
-    Nothing,
-    /// What goes next stands before what was taken.
-    Apart,
-}
-
-/// The first record of all, if every partition has shown one (O4), and those behind it that stand before all others. Sources by
-/// name: their numbers depend on how the job is written.
-fn choose(members: &[(&str, &Queue)]) -> Choice {
-    let waits = kept(Rule::WaitForOthers);
-    let mut heads: Vec<(LogTime, &str, usize)> = Vec::with_capacity(members.len());
-    let mut silent = false;
-    for (at, (name, queue)) in members.iter().enumerate() {
-        match queue.head() {
-            Some(head) => heads.push((head, name, at)),
-            None => silent = true,
-        }
-    }
-    heads.sort_unstable();
-    let Some(&(head, name, at)) = heads.first() else {
-        return Choice::Nothing;
-    };
-    let last = members.iter().map(|(name, queue)| (queue.taken, *name)).max();
-    if waits && last.is_some_and(|last| (head, name) < last) {
-        return Choice::Apart;
-    }
-    if silent && waits {
-        return Choice::Nothing;
-    }
-    let other = heads.get(1);
-    let first = other.is_some_and(|(_, theirs, _)| name < *theirs);
-    let queue = members.get(at).map(|(_, queue)| *queue);
-    Choice::Run(at, queue.map_or(0, |q| q.run(other.map(|(time, ..)| *time), first)))
-}
-
 /// What comes next in a domain.
 enum Next {
-    /// So many records of this source.
-    Run(usize, usize),
+    /// So many records of this source and partition.
+    Run(usize, u32, usize),
     /// It waits.
     Nothing,
     /// The rows of its partitions do not stand at one place.
@@ -247,14 +217,36 @@ enum Next {
 }
 
 impl Engine<'_> {
+    /// How partitions of source `i` go with others.
+    pub(crate) fn group_of(&self, i: usize) -> Option<&Joint> {
+        self.domains.iter().find(|group| group.has(i))
+    }
+
     /// The other sources whose partitions go with those of source `i`, and it.
-    pub(crate) fn group_of(&self, i: usize) -> Option<&[usize]> {
-        self.domains.iter().find(|group| group.contains(&i)).map(Vec::as_slice)
+    pub(crate) fn sources_with(&self, i: usize) -> Vec<usize> {
+        self.group_of(i).map_or_else(|| vec![i], |group| group.sources.clone())
+    }
+
+    /// The partitions of a domain by source and number, whoever reads them.
+    fn members(&self, group: &Joint, domain: u32) -> Vec<(usize, u32)> {
+        let of_source = |&i: &usize| {
+            let all = self.bound.get(i).map(|b| b.given.keys().copied());
+            let of_it = move |n: &u32| group.domain(*n) == domain;
+            all.into_iter().flatten().filter(of_it).map(move |n| (i, n))
+        };
+        group.sources.iter().flat_map(of_source).collect()
+    }
+
+    /// The partitions that go with one, and it; none where it goes alone.
+    pub(crate) fn members_with(&self, i: usize, n: u32) -> Vec<(usize, u32)> {
+        let group = self.group_of(i);
+        group.map_or_else(Vec::new, |group| self.members(group, group.domain(n)))
     }
 
     /// Bytes that a queue holds before its partition is left out.
     fn queue_limit(&self) -> usize {
-        let joint = self.domains.iter().flatten().filter_map(|&i| self.bound.get(i));
+        let sources = self.domains.iter().flat_map(|group| &group.sources);
+        let joint = sources.filter_map(|&i| self.bound.get(i));
         let queues: usize = joint.map(|b| b.partitions.len()).sum();
         (self.options.memory_budget / 4 / queues.max(1)).min(8 << 20)
     }
@@ -294,13 +286,13 @@ impl Engine<'_> {
 
     /// Whether source `i` is not read now, since it has shown more than has a place.
     pub(crate) fn rests(&mut self, i: usize) -> Result<bool> {
-        if self.group_of(i).is_none() {
+        let Some(d) = self.domains.iter().position(|group| group.has(i)) else {
             return Ok(false);
-        }
+        };
         let most = self.queue_limit();
-        let domain = self.domains.iter().position(|group| group.contains(&i));
-        let last_taken = domain.and_then(|d| self.last_taken.get(d));
-        let still = last_taken.is_none_or(|t| t.elapsed() >= REST.min(self.options.commit_interval));
+        let still = { self.last_taken.get(d) }.is_none_or(|t| t.elapsed() >= REST.min(self.options.commit_interval));
+        // Where all wait for a partition of this source itself, rest brings nothing.
+        let still = still || { self.domains.get(d) }.is_some_and(|group| group.spread) && self.bound[i].is_silent();
         let mut rests = false;
         for queue in { self.bound[i].partitions.values_mut() }.filter_map(|p| p.queue.as_deref_mut()) {
             if !queue.full && !queue.shown.is_empty() && queue.bytes >= most {
@@ -321,19 +313,21 @@ impl Engine<'_> {
         let mut any = false;
         for d in 0..self.domains.len() {
             let mut of_domain = false;
-            let first = self.domains[d].first().and_then(|&i| self.bound.get(i));
-            let numbers: Vec<u32> = first.map_or_else(Vec::new, |b| b.partitions.keys().copied().collect());
-            for n in numbers {
+            for n in self.numbers(d) {
+                let members = self
+                    .domains
+                    .get(d)
+                    .map_or_else(Vec::new, |group| self.members(group, n));
                 let mut taken = 0;
                 while taken < TURN {
-                    match self.next_of(d, n) {
-                        Next::Run(i, len) => {
+                    match self.next_of(&members) {
+                        Next::Run(i, n, len) => {
                             taken += len;
                             self.take(i, n, len)?;
                         }
                         Next::Nothing => break,
                         Next::Apart => {
-                            let done = self.realign(d, n);
+                            let done = self.realign(&members);
                             self.or_pause(done)?;
                             of_domain = true;
                             break;
@@ -354,6 +348,18 @@ impl Engine<'_> {
         Ok(any)
     }
 
+    /// The numbers of the domains that sources have together.
+    fn numbers(&self, d: usize) -> Vec<u32> {
+        let Some(group) = self.domains.get(d) else {
+            return Vec::new();
+        };
+        let first = group.sources.first().and_then(|&i| self.bound.get(i));
+        let all = first.into_iter().flat_map(|b| b.partitions.keys());
+        let mut numbers: Vec<u32> = all.map(|n| group.domain(*n)).collect();
+        numbers.dedup();
+        numbers
+    }
+
     /// Partitions whose queues have room again are read on.
     fn read_on(&mut self) -> Result<()> {
         let most = self.queue_limit();
@@ -372,54 +378,52 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn next_of(&mut self, d: usize, n: u32) -> Next {
-        let Self { domains, bound, .. } = self;
-        let Some(group) = domains.get(d) else {
-            return Next::Nothing;
-        };
-        let mut floor = None;
-        for &i in group {
-            let Some(partition) = bound[i].partitions.get_mut(&n).filter(|p| p.held.is_none()) else {
+    /// What goes next of these partitions, which are one domain. It is asked for every few records: one look at each of them.
+    fn next_of(&mut self, members: &[(usize, u32)]) -> Next {
+        let Self { bound, manifest, .. } = self;
+        let mut heads = Heads::default();
+        let (mut floor, mut uneven) = (None, false);
+        let (mut holes, mut said_waiting) = (false, false);
+        for (at, &(i, n)) in members.iter().enumerate() {
+            let b = &mut bound[i];
+            let Some(partition) = b.partitions.get_mut(&n).filter(|p| p.held.is_none()) else {
                 return Next::Nothing;
             };
-            floor = floor.max(Some(partition.retained_from()));
             while let Some((next, epoch)) = partition.queue.as_mut().and_then(|q| q.empty()) {
                 partition.pass(next, epoch);
             }
-        }
-        let mut members = Vec::with_capacity(group.len());
-        for &i in group {
-            let b = &bound[i];
-            let Some(queue) = b.partitions.get(&n).and_then(|p| p.queue.as_deref()) else {
+            let from = Some(partition.retained_from());
+            uneven |= at > 0 && from != floor;
+            floor = floor.max(from);
+            holes |= !partition.row.holes.is_empty();
+            said_waiting |= partition.meter.waiting_for.load(Relaxed) > 0;
+            let Some(queue) = &partition.queue else {
                 return Next::Nothing;
             };
-            members.push((b.name.as_str(), queue));
+            heads.see(at, (b.rank, n), queue);
         }
-        let found = match choose(&members) {
-            Choice::Run(at, len) => group.get(at).map(|&i| (i, len)),
+        let found = match heads.choose() {
+            Choice::Run(at) => members.get(at).copied(),
             Choice::Apart => return Next::Apart,
             Choice::Nothing => None,
         };
-        if found.is_some() && passes_over(group, bound, n, self.manifest.as_ref().map(|m| &m.frontier)) {
+        if found.is_some() && holes && passes_over(members, bound, manifest.as_ref().map(|m| &m.frontier)) {
             return Next::Apart;
         }
-        // Whoever is waited for is shown with how many records wait.
-        let waiting = |i: usize| { bound[i].partitions.get(&n) }.and_then(|p| p.queue.as_ref().map(|q| q.waiting()));
-        let all: usize = group.iter().filter_map(|&i| waiting(i)).sum();
-        for &i in group {
-            let waits_for = found.is_none() && waiting(i) == Some(0);
-            if let Some(partition) = bound[i].partitions.get(&n) {
-                let n = if waits_for { all as u64 } else { 0 };
-                partition.meter.waiting_for.store(n, Relaxed);
-            }
+        if found.is_none() || said_waiting {
+            show_whom_it_waits_for(members, bound, found.is_none());
         }
         // P14: where cells of one of them were dropped, those of the others are about to be.
-        for &i in group {
-            if let Some(partition) = bound[i].partitions.get_mut(&n) {
-                partition.floor = floor.unwrap_or(partition.floor);
+        if uneven && let Some(floor) = floor {
+            for (i, n) in members {
+                if let Some(partition) = bound[*i].partitions.get_mut(n) {
+                    partition.floor = floor;
+                }
             }
         }
-        found.map_or(Next::Nothing, |(i, len)| Next::Run(i, len))
+        let Some((i, n)) = found else { return Next::Nothing };
+        let queue = { bound[i].partitions.get(&n) }.and_then(|p| p.queue.as_deref());
+        queue.map_or(Next::Nothing, |queue| Next::Run(i, n, heads.run(queue)))
     }
 
     /// The next `len` records of partition `n` of source `i` go the way of all records.
@@ -437,23 +441,25 @@ impl Engine<'_> {
 
     /// The rows of a domain stand apart: one was rebuilt, or went on behind a lost range, and the others were not. All are rebuilt,
     /// or go on where the generation ends that passed the range (O12).
-    fn realign(&mut self, d: usize, n: u32) -> Result<()> {
+    fn realign(&mut self, members: &[(usize, u32)]) -> Result<()> {
         self.settle()?;
-        if !matches!(self.next_of(d, n), Next::Apart) {
+        if !matches!(self.next_of(members), Next::Apart) {
             return Ok(());
         }
-        let group = self.domains[d].clone();
         let frontier = self.manifest.as_ref().map(|m| &m.frontier);
-        let lost = passes_over(&group, &self.bound, n, frontier);
+        let lost = passes_over(members, &self.bound, frontier);
+        let of = |(i, n): &(usize, u32)| format!("{}/{n}", self.bound[*i].name);
         tracing::warn!(
-            sources = ?group.iter().map(|&i| self.bound[i].name.as_str()).collect::<Vec<_>>(),
-            partition = n,
+            partitions = ?members.iter().map(of).collect::<Vec<_>>(),
             "the partitions of one domain do not stand at one place of its order: {}",
             if lost { "they go on where the generation ends" } else { "they are rebuilt" }
         );
-        for &i in &group {
+        let mut sources: Vec<usize> = members.iter().map(|(i, _)| *i).collect();
+        sources.dedup();
+        for i in sources {
             let Some(infos) = self.infos(i)? else { return Ok(()) };
-            for info in infos.iter().filter(|info| info.owned && info.partition == n) {
+            let of_it = |info: &&PartitionInfo| info.owned && members.contains(&(i, info.partition));
+            for info in infos.iter().filter(of_it) {
                 self.acquire_as(i, info, None, &|row, s| match row {
                     Some(row) if lost => {
                         let mut row = row.clone();
@@ -472,7 +478,7 @@ impl Engine<'_> {
     pub(crate) fn show_waiting(&self) {
         let mut all = 0;
         for group in &self.domains {
-            for p in group.iter().flat_map(|&i| self.bound[i].partitions.values()) {
+            for p in group.sources.iter().flat_map(|&i| self.bound[i].partitions.values()) {
                 let waiting = p.queue.as_ref().map_or(0, |q| q.waiting());
                 all += waiting as u64;
                 if waiting > 0 {
@@ -487,11 +493,34 @@ impl Engine<'_> {
         self.metrics.waiting.store(all, Relaxed);
     }
 
-    /// O6: one process reads partition i of all sources of a domain, or nobody.
+    /// O6: one process reads all partitions of a domain, or nobody.
     pub(crate) fn together(&self, i: usize, infos: &mut [PartitionInfo]) {
         let Some(group) = self.group_of(i) else { return };
+        let elsewhere = |(j, n): &(usize, u32)| self.bound[*j].given.get(n) != Some(&true);
+        if group.spread {
+            let all = self.members(group, 0);
+            let Some(&(j, n)) = all.iter().find(|member| elsewhere(member)) else {
+                return;
+            };
+            let mut given = 0;
+            for info in infos.iter_mut().filter(|info| info.owned) {
+                info.owned = false;
+                given += 1;
+            }
+            // Before the group has decided nobody else has them.
+            if given > 0 && !self.waits(i) {
+                tracing::warn!(
+                    source = self.bound[i].name,
+                    partitions = given,
+                    "the consumer group gave these partitions to this process, and partition {n} of source `{}` to another one: all of them \
+                     have one order (`.in_log_order()`, `.broadcast()`), which one process takes, so none is read. Run one process",
+                    self.bound[j].name
+                );
+            }
+            return;
+        }
         for info in infos.iter_mut().filter(|info| info.owned) {
-            let alone = group.iter().find(|&&j| !self.bound[j].given.contains(&info.partition));
+            let alone = group.sources.iter().find(|&&j| elsewhere(&(j, info.partition)));
             if let Some(&j) = alone {
                 info.owned = false;
                 tracing::warn!(
@@ -506,14 +535,25 @@ impl Engine<'_> {
     }
 }
 
+/// Whoever is waited for is shown with how many records wait.
+fn show_whom_it_waits_for(members: &[(usize, u32)], bound: &[Bound], waits: bool) {
+    let partitions = || { members.iter() }.filter_map(|(i, n)| bound.get(*i)?.partitions.get(n));
+    let waiting = |p: &Partition| p.queue.as_ref().map(|q| q.waiting());
+    let all: usize = if waits {
+        partitions().filter_map(waiting).sum()
+    } else {
+        0
+    };
+    for partition in partitions() {
+        let silent = waits && waiting(partition) == Some(0);
+        let n = if silent { all as u64 } else { 0 };
+        partition.meter.waiting_for.store(n, Relaxed);
+    }
+}
+
 /// Whether a partition has come to where a generation ends by passing over a lost range, and another has not come there.
-fn passes_over(
-    group: &[usize],
-    bound: &[crate::bind::Bound],
-    n: u32,
-    frontier: Option<&rufous_core::Frontier>,
-) -> bool {
-    let partitions = || group.iter().filter_map(|&i| bound.get(i)?.partitions.get(&n));
+fn passes_over(members: &[(usize, u32)], bound: &[Bound], frontier: Option<&Frontier>) -> bool {
+    let partitions = || { members.iter() }.filter_map(|(i, n)| bound.get(*i)?.partitions.get(n));
     let Some(frontier) = frontier.filter(|_| partitions().any(|p| !p.row.holes.is_empty())) else {
         return false;
     };

@@ -61,8 +61,8 @@ impl Engine<'_> {
     /// O5: of a domain all are dropped, or none: what is passed over in one is in the state of the others.
     fn level(&self, due: &mut Vec<(usize, u32, Cut)>, permitted: &Frontier) {
         due.retain(|&(i, number, _)| {
-            self.group_of(i).unwrap_or_default().iter().all(|&j| {
-                let partition = self.bound[j].partitions.get(&number);
+            self.members_with(i, number).into_iter().all(|(j, n)| {
+                let partition = self.bound[j].partitions.get(&n);
                 partition.is_some_and(|p| {
                     let cut = permitted.of(&p.id);
                     droppable(p, cut) || p.row.retained_from >= cut.batch

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use rufous_core::panics::catch;
 use rufous_core::rules::{Rule, kept};
-use rufous_core::{BadRecord, ChunkMeta, Deltas, Error, ErrorKind, Executor, Plan, RecordBatch, Result, Timestamp};
+use rufous_core::{
+    BadRecord, ChunkMeta, Deltas, Error, ErrorKind, Executor, Joint, Plan, RecordBatch, Result, Timestamp,
+};
 use rufous_store_api::asked::{self, Asker};
 use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeStore};
 
@@ -146,8 +148,8 @@ impl Stream<'_> {
 
 pub(crate) struct Engine<'a> {
     pub(crate) plan: &'a Plan,
-    /// Sources whose records have one order, by partition.
-    pub(crate) domains: Vec<Vec<usize>>,
+    /// Sources whose partitions have one order together.
+    pub(crate) domains: Vec<Joint>,
     pub(crate) stores: Vec<String>,
     pub(crate) store: Arc<dyn RealtimeStore>,
     pub(crate) manifests: &'a dyn ManifestLog,

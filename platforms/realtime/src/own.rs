@@ -78,18 +78,10 @@ impl Engine<'_> {
         for (b, &now) in self.bound.iter().zip(&counts) {
             let before = manifest.frontier.0.keys().filter(|p| p.source == b.name).count();
             if before > 0 && now > before {
-                return Err(self.more_partitions(&b.name, before, now));
+                return Err(self.plan.more_partitions(&b.name, before, now));
             }
         }
         Ok(())
-    }
-
-    fn more_partitions(&self, source: &str, before: usize, now: usize) -> Error {
-        let name = self.plan.operators().first().map_or("", |o| o.name.as_str());
-        Error::invalid(format!(
-            "source `{source}` had {before} partitions and has {now} now, so keys move between them, and {name} needs each in one: \
-             `backfill` a new version of the job, or start with another --instance"
-        ))
     }
 
     /// Acquires all partitions of one source anew and reads on from their rows. Nothing of them may be in a map.
@@ -98,7 +90,7 @@ impl Engine<'_> {
             Some(infos) => {
                 let before = self.bound[i].targets.len();
                 if !self.plan.operators().is_empty() && before > 0 && infos.len() > before {
-                    return Err(self.more_partitions(&self.bound[i].name, before, infos.len()));
+                    return Err(self.plan.more_partitions(&self.bound[i].name, before, infos.len()));
                 }
                 self.acquire_all(i, &infos)
             }
@@ -284,7 +276,7 @@ impl Engine<'_> {
     pub(crate) fn changed(&mut self, i: usize) -> Result<()> {
         self.changed_one(i)?;
         // Those that go with them come and go together (O6).
-        for j in self.group_of(i).unwrap_or_default().to_vec() {
+        for j in self.sources_with(i) {
             if j != i {
                 self.changed_one(j)?;
             }
@@ -293,9 +285,8 @@ impl Engine<'_> {
     }
 
     /// Whether it is not settled yet what this process gets of a source and those that go with it.
-    fn waits(&self, i: usize) -> bool {
-        let waits = |j: &usize| self.bound[*j].log.waits();
-        self.group_of(i).unwrap_or(&[i]).iter().any(waits)
+    pub(crate) fn waits(&self, i: usize) -> bool {
+        self.sources_with(i).into_iter().any(|j| self.bound[j].log.waits())
     }
 
     fn changed_one(&mut self, i: usize) -> Result<()> {
@@ -308,7 +299,7 @@ impl Engine<'_> {
         if self.asker.is_some() {
             let before = self.bound[i].targets.len();
             if infos.len() > before {
-                return Err(self.more_partitions(&self.bound[i].name, before, infos.len()));
+                return Err(self.plan.more_partitions(&self.bound[i].name, before, infos.len()));
             }
         }
         let (owned, elsewhere) = (self.bound[i].partitions.len(), self.bound[i].elsewhere.clone());

@@ -27,7 +27,7 @@ pub(crate) struct Partition {
     pub(crate) end: u64,
     /// Why it stands still, if it does.
     pub(crate) held: Option<Held>,
-    /// What it has shown, where it has one order with partitions of other sources.
+    /// What it has shown, where it has one order with other partitions.
     pub(crate) queue: Option<Box<Queue>>,
     /// Cells of batches below were dropped here, or in another partition of its domain.
     pub(crate) floor: BatchId,

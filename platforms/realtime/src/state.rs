@@ -47,18 +47,14 @@ impl Committed<'_> {
             return Err(Error::bug("an operator asks for a store that the plan does not have"));
         };
         let p = SourcePartition::new(source.name, wanted.partition);
-        let domains = plan.domains();
-        let group = domains
-            .iter()
-            .filter(|g| g.contains(&(wanted.source as usize)))
-            .flatten();
         let goes_with = |q: &SourcePartition| {
-            let name = |s: &&usize| plan.sources().get(**s).is_some_and(|face| face.name == q.source);
-            q.partition == p.partition && (q.source == p.source || group.clone().any(|s| name(&s)))
+            let place = plan.sources().iter().position(|face| face.name == q.source);
+            let asked = (wanted.source as usize, wanted.partition);
+            place.is_some_and(|s| plan.goes_with(wanted.store, asked, (s, q.partition)))
         };
         let snapshot = self.store.snapshot()?;
         let rows = snapshot.partitions(face.name)?;
-        // Of a domain of several sources each has cells.
+        // Of a domain of several partitions each has cells.
         let own: Vec<usize> = { rows.iter().enumerate() }
             .filter_map(|(i, (q, _))| goes_with(q).then_some(i))
             .collect();

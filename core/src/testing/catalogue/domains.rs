@@ -1,4 +1,5 @@
-//! Operators that read several sources of one partitioning: partition i of all of them is one domain, in log order (O1, O3).
+//! Operators that read several sources of one partitioning: partition i of all of them is one domain, in log order (O1, O3). Then
+//! those of which all partitions are one (`spread`).
 //! What they emit depends on which record of which source comes first, so a platform that does not wait, or that cuts its layers
 //! unevenly, leaves other values behind. Expected are folds over one sorted list.
 
@@ -33,13 +34,15 @@ const HIGHEST: Store<String, Max<i64>> = Store::new("highest");
 const RISES: Store<String, u64> = Store::new("rises");
 const ALL: Store<String, i64> = Store::new("all-of-one");
 
-/// The cases for platforms that give several sources one order. Each partition of a log that is read live to its end needs a
+/// The cases for platforms that give several partitions one order. Each partition of a log that is read live to its end needs a
 /// heartbeat there, or its last records wait for ever.
 pub fn domains() -> Vec<Case> {
-    vec![balances(), overlapping(), in_a_row(), by_event_time(), joined()]
+    let mut cases = vec![balances(), overlapping(), in_a_row(), by_event_time(), joined()];
+    cases.extend(super::spread::cases());
+    cases
 }
 
-fn pairs(source: Source<str>) -> KeyedProducer<String, i64> {
+pub(super) fn pairs(source: Source<str>) -> KeyedProducer<String, i64> {
     source.read().keyed(|line, out| {
         if let Some((account, cents)) = line.split_once(' ') {
             out.emit(account, cents.parse().unwrap_or(0));
@@ -47,7 +50,7 @@ fn pairs(source: Source<str>) -> KeyedProducer<String, i64> {
     })
 }
 
-fn partition(account: &str, n: u32) -> u32 {
+pub(super) fn partition(account: &str, n: u32) -> u32 {
     account
         .bytes()
         .fold(11_u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)))
@@ -56,7 +59,7 @@ fn partition(account: &str, n: u32) -> u32 {
 
 /// Lines of one source: in bursts, so that runs of one source are long and short; late by up to half an hour, now and then by
 /// hours; times are whole minutes, so that many are equal in several sources. `from` and `to` are minutes.
-fn log(seed: u64, n: u64, (from, to): (u64, u64), partitions: u32) -> SourceInput {
+pub(super) fn log(seed: u64, n: u64, (from, to): (u64, u64), partitions: u32) -> SourceInput {
     let mut random = Random::new(seed);
     let mut events = Vec::new();
     for i in 0..n {
@@ -87,38 +90,44 @@ fn log(seed: u64, n: u64, (from, to): (u64, u64), partitions: u32) -> SourceInpu
 }
 
 /// A record where log order has it.
-struct Stands {
-    source: &'static str,
-    time: i64,
-    key: String,
-    value: i64,
+#[derive(Clone)]
+pub(super) struct Stands {
+    pub(super) source: &'static str,
+    pub(super) batch: i64,
+    pub(super) time: i64,
+    pub(super) offset: u64,
+    pub(super) key: String,
+    pub(super) value: i64,
 }
 
 /// All records in log order, from its definition: by batch, greatest time of the partition so far in the batch, name, partition.
 /// `clock` says a record's time, `read` its key and value.
-fn in_log_order(
+pub(super) fn in_log_order(
     logs: &[(&'static str, &SourceInput)],
     clock: impl Fn(&str, usize) -> i64,
     read: impl Fn(&str, usize) -> (String, i64),
 ) -> Vec<Stands> {
     let mut all = Vec::new();
     for (name, log) in logs {
-        let mut partitions: BTreeMap<u32, (i64, i64)> = BTreeMap::new();
+        let mut partitions: BTreeMap<u32, (i64, i64, u64)> = BTreeMap::new();
         for (i, event) in log.events.iter().enumerate() {
             let time = clock(name, i);
             let hour = time.div_euclid(HOUR_MS as i64);
-            let (batch, greatest) = partitions.entry(event.partition).or_insert((hour, time));
+            let (batch, greatest, next) = partitions.entry(event.partition).or_insert((hour, time, 0));
             if hour > *batch {
                 (*batch, *greatest) = (hour, time);
             }
             *greatest = time.max(*greatest);
+            *next += 1;
             let (key, value) = read(name, i);
             let source = *name;
             all.push((
                 (*batch, *greatest, source, event.partition, i),
                 Stands {
                     source,
+                    batch: *batch,
                     time,
+                    offset: *next - 1,
                     key,
                     value,
                 },
@@ -129,7 +138,7 @@ fn in_log_order(
     all.into_iter().map(|(_, stands)| stands).collect()
 }
 
-fn lines_in_log_order(logs: &[(&'static str, &SourceInput)]) -> Vec<Stands> {
+pub(super) fn lines_in_log_order(logs: &[(&'static str, &SourceInput)]) -> Vec<Stands> {
     let event = |name: &str, i: usize| {
         let log = logs.iter().find(|(n, _)| *n == name).map(|(_, log)| &log.events[i]);
         log.expect("a log of the case")
@@ -146,7 +155,7 @@ fn lines_in_log_order(logs: &[(&'static str, &SourceInput)]) -> Vec<Stands> {
 }
 
 /// Totals after each record.
-fn after_each<'a>(all: impl IntoIterator<Item = &'a Stands>) -> Vec<(String, i64)> {
+pub(super) fn after_each<'a>(all: impl IntoIterator<Item = &'a Stands>) -> Vec<(String, i64)> {
     let mut totals: BTreeMap<&str, i64> = BTreeMap::new();
     let mut after = Vec::new();
     for r in all {
@@ -157,7 +166,7 @@ fn after_each<'a>(all: impl IntoIterator<Item = &'a Stands>) -> Vec<(String, i64
     after
 }
 
-fn sums<'a>(all: impl IntoIterator<Item = &'a Stands>) -> BTreeMap<String, i64> {
+pub(super) fn sums<'a>(all: impl IntoIterator<Item = &'a Stands>) -> BTreeMap<String, i64> {
     tally(all.into_iter().map(|r| (r.key.clone(), r.value)))
 }
 

@@ -17,12 +17,14 @@ mod rewrites;
 mod shapes;
 mod sketches;
 mod sources;
+mod spread;
 mod steps;
 mod time;
 mod windows;
 
 use super::case::Case;
 pub use domains::domains;
+pub use spread::many_partitions;
 
 /// All cases, the same ones in the same order each time. Their names differ.
 pub fn catalogue() -> Vec<Case> {

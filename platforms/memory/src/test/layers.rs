@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use rufous_core::{
-    BatchId, ChunkMeta, Clock, CutSpec, Executor, LogTime, OperatorState, Plan, Result, RunningTime, StoreFace, Wanted,
+    BatchId, ChunkMeta, Clock, CutSpec, Executor, Joint, LogTime, OperatorState, Plan, Result, RunningTime, StoreFace,
+    Wanted,
 };
 
 use super::Script;
@@ -102,7 +103,7 @@ fn cut(spec: &CutSpec, given: &Bound<'_>, records: &[usize]) -> Vec<LogTime> {
     records.iter().enumerate().map(stands).collect()
 }
 
-/// What is read in one order: a partition, or partition i of several sources that go together (O1).
+/// What is read in one order: a partition, partition i of several sources that go together, or all of theirs (O1).
 pub(super) struct Lane {
     /// The partitions, by their places.
     pub(super) of: Vec<usize>,
@@ -115,8 +116,10 @@ pub(super) fn lanes(plan: &Plan, partitions: &[Partition]) -> Vec<Lane> {
     let domains = plan.domains();
     let mut lanes: Vec<((Option<usize>, usize, u32), Lane)> = Vec::new();
     for (at, p) in partitions.iter().enumerate() {
-        let domain = domains.iter().position(|group| group.contains(&p.source));
-        let name = (domain, if domain.is_some() { 0 } else { p.source }, p.number);
+        let name = match domains.iter().position(|group| group.has(p.source)) {
+            Some(d) => (Some(d), 0, domains[d].domain(p.number)),
+            None => (None, p.source, p.number),
+        };
         let order = (0..p.len()).map(|offset| (at, offset));
         match lanes.iter_mut().find(|(known, _)| *known == name) {
             Some((_, lane)) => {
@@ -131,7 +134,7 @@ pub(super) fn lanes(plan: &Plan, partitions: &[Partition]) -> Vec<Lane> {
     }
     let stands = |&(p, offset): &(usize, usize)| {
         let p = &partitions[p];
-        (p.times[offset], plan.sources()[p.source].name, offset)
+        (p.times[offset], plan.sources()[p.source].name, p.number, offset)
     };
     let sorted = lanes.into_iter().map(|(_, mut lane)| {
         if lane.of.len() > 1 {
@@ -247,6 +250,9 @@ impl Realtime {
             let state = Committed {
                 faces: plan.stores().to_vec(),
                 domains: plan.domains(),
+                spread: (0..plan.stores().len())
+                    .map(|store| plan.operators().iter().any(|o| o.store == store && o.spread))
+                    .collect(),
                 base: base.to_vec(),
                 cells: self.cells.clone(),
             };
@@ -305,7 +311,9 @@ impl Realtime {
 /// What operators read.
 struct Committed {
     faces: Vec<StoreFace>,
-    domains: Vec<Vec<usize>>,
+    domains: Vec<Joint>,
+    /// Per store whether its keys may come from all partitions.
+    spread: Vec<bool>,
     base: Vec<Bytes>,
     cells: Vec<BTreeMap<(Vec<u8>, u32, u32, BatchId), Vec<u8>>>,
 }
@@ -317,12 +325,13 @@ impl OperatorState for Committed {
             &self.base[wanted.store],
             &self.cells[wanted.store],
         );
-        let group = self.domains.iter().find(|g| g.contains(&(wanted.source as usize)));
-        let goes_with = |s: u32| s == wanted.source || group.is_some_and(|g| g.contains(&(s as usize)));
+        let group = self.domains.iter().find(|g| g.has(wanted.source as usize));
+        let goes_with = |s: u32| s == wanted.source || group.is_some_and(|g| g.has(s as usize));
+        let everywhere = self.spread[wanted.store];
         let value = |key: &Vec<u8>| {
             let own = cells
                 .iter()
-                .filter(|((k, s, p, _), _)| k == key && goes_with(*s) && *p == wanted.partition);
+                .filter(|((k, s, p, _), _)| k == key && goes_with(*s) && (everywhere || *p == wanted.partition));
             let mut parts = base
                 .get(key)
                 .into_iter()

@@ -17,7 +17,23 @@ impl Random {
     }
 }
 
-const NAMES: [&str; 3] = ["b", "a", "c"];
+/// Two of one source among them.
+const MEMBERS: [(&str, u32); 4] = [("b", 0), ("a", 1), ("c", 0), ("a", 0)];
+
+/// What goes next, and how many records of it.
+fn choose(members: &[((&str, u32), &Queue)]) -> (Choice, usize) {
+    let mut heads = Heads::default();
+    for (at, ((name, n), queue)) in members.iter().enumerate() {
+        let rank = name.as_bytes()[0];
+        heads.see(at, (u32::from(rank), *n), queue);
+    }
+    let choice = heads.choose();
+    let len = match choice {
+        Choice::Run(at) => heads.run(members[at].1),
+        _ => 0,
+    };
+    (choice, len)
+}
 
 fn spec() -> CutSpec {
     CutSpec::new(Clock::Log, Batcher::of_hours(1))
@@ -44,7 +60,7 @@ fn logs(random: &mut Random) -> Vec<Vec<(u64, i64)>> {
         .take(n as usize)
         .collect::<Vec<_>>()
     };
-    (0..NAMES.len()).map(|_| log(random)).collect()
+    (0..MEMBERS.len()).map(|_| log(random)).collect()
 }
 
 /// Where each record stands, from the definition: source and offset, in order.
@@ -56,7 +72,7 @@ fn sorted(logs: &[Vec<(u64, i64)>]) -> Vec<(usize, u64)> {
             let hour = minutes().map(|m| m.div_euclid(60)).max().unwrap();
             let begins = minutes().position(|m| m.div_euclid(60) == hour).unwrap();
             let greatest = minutes().skip(begins).max().unwrap();
-            all.push((hour, greatest, NAMES[s], *offset, s));
+            all.push((hour, greatest, MEMBERS[s], *offset, s));
         }
     }
     all.sort_unstable();
@@ -84,7 +100,7 @@ fn what_is_taken_is_sorted() {
         let mut random = Random(seed);
         let logs = logs(&mut random);
         let expected = sorted(&logs);
-        let mut rows = vec![row(); NAMES.len()];
+        let mut rows = vec![row(); MEMBERS.len()];
         let mut taken = Vec::new();
         let mut queues: Vec<Queue> = rows.iter().map(|row| Queue::new(&spec(), row)).collect();
         let mut idle = 0;
@@ -94,7 +110,7 @@ fn what_is_taken_is_sorted() {
                 // Everything that was shown is forgotten; rows know what was taken.
                 queues = rows.iter().map(|row| Queue::new(&spec(), row)).collect();
             }
-            let s = random.below(3) as usize;
+            let s = random.below(4) as usize;
             let log = &logs[s];
             let from = log.partition_point(|(offset, _)| *offset < queues[s].next);
             let to = (from + random.below(5) as usize).min(log.len());
@@ -105,11 +121,11 @@ fn what_is_taken_is_sorted() {
                 while let Some((next, _)) = queues.iter_mut().find_map(|q| q.empty()) {
                     assert!(next <= 1_000);
                 }
-                let members: Vec<(&str, &Queue)> = NAMES.into_iter().zip(&queues).collect();
+                let members: Vec<_> = MEMBERS.into_iter().zip(&queues).collect();
                 let (at, len) = match choose(&members) {
-                    Choice::Run(at, len) => (at, len),
-                    Choice::Nothing => break,
-                    Choice::Apart => panic!("seed {seed}: apart"),
+                    (Choice::Run(at), len) => (at, len),
+                    (Choice::Nothing, _) => break,
+                    (Choice::Apart, _) => panic!("seed {seed}: apart"),
                 };
                 assert!(len > 0, "seed {seed}");
                 let mut records = RecordBatch::default();
@@ -131,7 +147,7 @@ fn what_is_taken_is_sorted() {
         }
         // What is left stands behind all of a partition, which may show more.
         let shown = |s: usize| taken.iter().filter(|(at, _)| *at == s).count() == logs[s].len();
-        assert!((0..NAMES.len()).any(shown), "seed {seed}");
+        assert!((0..MEMBERS.len()).any(shown), "seed {seed}");
     }
 }
 
@@ -145,14 +161,30 @@ fn rows_that_stand_apart() {
     for (queue, minute) in queues.iter_mut().zip([125, 140]) {
         queue.show(&mut batch(&[(5, minute)], 6), &[]);
     }
-    let members = [("a", &queues[0]), ("b", &queues[1])];
-    assert_eq!(choose(&members), Choice::Apart);
-    // Also while the other has shown nothing yet.
-    let silent = Queue::new(&spec, &ahead);
-    assert_eq!(choose(&[("a", &queues[0]), ("b", &silent)]), Choice::Apart);
-    let mut level = Queue::new(&spec, &row());
-    level.show(&mut batch(&[(5, 131)], 6), &[]);
-    assert_eq!(choose(&[("a", &level), ("b", &queues[1])]), Choice::Run(0, 1));
+    // Of two sources, and of one.
+    for (one, other) in [(("a", 0), ("b", 0)), (("a", 3), ("b", 2)), (("a", 0), ("a", 1))] {
+        let (choice, _) = choose(&[(one, &queues[0]), (other, &queues[1])]);
+        assert_eq!(choice, Choice::Apart);
+        // Also while the other has shown nothing yet.
+        let silent = Queue::new(&spec, &ahead);
+        assert_eq!(choose(&[(one, &queues[0]), (other, &silent)]).0, Choice::Apart);
+        let mut level = Queue::new(&spec, &row());
+        level.show(&mut batch(&[(5, 131)], 6), &[]);
+        assert_eq!(choose(&[(one, &level), (other, &queues[1])]), (Choice::Run(0), 1));
+    }
+}
+
+/// Records without times, and before the first that has one, stand at the beginning: that is no place that anybody was taken to.
+#[test]
+fn nothing_was_taken_at_the_beginning() {
+    let mut queues = [Queue::new(&spec(), &row()), Queue::new(&spec(), &row())];
+    for queue in &mut queues {
+        let mut records = batch(&[(1, 0), (2, 0)], 3);
+        records.entries.iter_mut().for_each(|e| e.time_ms = i64::MIN);
+        queue.show(&mut records, &[]);
+    }
+    let [one, other] = &queues;
+    assert_eq!(choose(&[(("a", 0), one), (("a", 1), other)]), (Choice::Run(0), 2));
 }
 
 /// Space is given back; positions without records wait for nobody.

@@ -53,7 +53,7 @@ pub struct Metrics {
     pub elsewhere: AtomicU64,
     /// Offsets between what was committed and the log's end when last looked at.
     pub lag: AtomicU64,
-    /// Records that a stream which ended has left in the log: they wait for later ones of other sources (O4).
+    /// Records that a stream which ended has left in the log: they wait for later ones of other partitions (O4).
     pub waiting: AtomicU64,
     /// The greatest time applied, in milliseconds; `i64::MIN` before the first.
     pub last_time_ms: AtomicI64,
@@ -224,6 +224,6 @@ pub struct StreamReport {
     pub held: u64,
     /// Commits done.
     pub commits: u64,
-    /// Records that were read and left in the log: they wait for later ones of other sources (O4).
+    /// Records that were read and left in the log: they wait for later ones of other partitions (O4).
     pub waiting: u64,
 }

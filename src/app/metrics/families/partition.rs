@@ -107,7 +107,7 @@ pub(super) const FAMILIES: &[Family] = &[
         "rufous_partition_waiting_for",
         Kind::Gauge,
         PARTITION,
-        "records of other sources that wait until this partition has a later record or heartbeat",
+        "records of other partitions that wait until this one has a later record or heartbeat",
         |s, out| {
             owned(s, out, |p| count(&p.waiting_for));
         },
