@@ -1,10 +1,10 @@
-//! A job whose operator reads two sources in one order: balances after each payment and each deposit.
+//! Jobs whose operator reads two sources in one order: balances after each payment and each deposit.
 
 use std::collections::BTreeMap;
 
 use rufous::prelude::*;
 
-/// `milliseconds account cents` a line; an account stays in its partition, the same one in both.
+/// `milliseconds account cents` a line.
 pub const PAYMENTS: Source<str> = Source::new("payments").timed_by(time);
 /// The same.
 pub const DEPOSITS: Source<str> = Source::new("deposits").timed_by(time);
@@ -20,17 +20,24 @@ fn time(line: &str) -> Timestamp {
     Timestamp(line.split(' ').next().and_then(|t| t.parse().ok()).unwrap_or_default())
 }
 
-/// The job.
+/// An account stays in its partition, the same one in both.
 pub fn two_sources() -> Job {
-    job(false)
+    balances("two-sources", false, |pairs| pairs.within_partition())
 }
 
 /// The same, which also writes what it emits.
 pub fn two_sources_written() -> Job {
-    job(true)
+    balances("two-sources-written", true, |pairs| pairs.within_partition())
 }
 
-fn job(writes: bool) -> Job {
+/// An account is in any partition.
+pub fn one_order() -> Job {
+    balances("one-order", false, |pairs| pairs.in_log_order())
+}
+
+type Pairs = KeyedProducer<String, i64>;
+
+fn balances(name: &'static str, writes: bool, promise: fn(Pairs) -> Pairs) -> Job {
     let pairs = |source: Source<str>| {
         source.read().keyed(|line, out| {
             let mut parts = line.split(' ').skip(1);
@@ -39,18 +46,15 @@ fn job(writes: bool) -> Job {
             }
         })
     };
-    let balances = pairs(PAYMENTS)
-        .merge(pairs(DEPOSITS))
-        .within_partition()
-        .scan_by_key(BALANCES);
+    let balances = promise(pairs(PAYMENTS).merge(pairs(DEPOSITS))).scan_by_key(BALANCES);
     let seen = balances
         .clone()
         .keyed_pairs(|account: &String, balance, out| out.emit((account.as_str(), *balance), 1))
         .sum_by_key(SEEN);
     if writes {
-        return Job::new("two-sources-written", (seen, balances.pairs().write(EMITTED)));
+        return Job::new(name, (seen, balances.pairs().write(EMITTED)));
     }
-    Job::new("two-sources", seen)
+    Job::new(name, seen)
 }
 
 /// A line as it was written.
@@ -68,7 +72,7 @@ pub struct Line {
 }
 
 /// Balances, and how often each was seen, after lines that are given file by file in their order: by hour, by the greatest time of
-/// the file so far in it, by source.
+/// the file so far in it, by source, by file.
 pub fn fold(lines: &[Line]) -> (BTreeMap<String, i64>, BTreeMap<(String, i64), i64>) {
     let mut stands: BTreeMap<(&str, usize), (i64, i64)> = BTreeMap::new();
     let mut all = Vec::new();
@@ -79,7 +83,7 @@ pub fn fold(lines: &[Line]) -> (BTreeMap<String, i64>, BTreeMap<(String, i64), i
             *at = (hour, line.time);
         }
         at.1 = at.1.max(line.time);
-        all.push((*at, line.source, i));
+        all.push((*at, line.source, line.partition, i));
     }
     all.sort_unstable();
     let (mut balances, mut seen) = (BTreeMap::new(), BTreeMap::new());

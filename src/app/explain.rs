@@ -101,6 +101,10 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
             }),
         );
     }
+    match super::order::warnings(context) {
+        Ok(all) => all.iter().for_each(|warning| println!("warn  {warning}")),
+        Err(e) => check("order", Err(e)),
+    }
     for (name, _) in context.plan.sinks() {
         check(&format!("sink {name}"), super::sinks::described(context, name));
     }

@@ -18,6 +18,7 @@ mod member;
 mod metrics;
 mod monitor;
 mod open;
+mod order;
 mod progress;
 mod read;
 mod rebuild;

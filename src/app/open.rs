@@ -305,7 +305,6 @@ impl<'a> Context<'a> {
     }
 
     /// The rows of a store in a namespace; empty when nothing was ever read into it.
-    #[cfg(feature = "parquet")]
     pub(super) fn rows(
         &self,
         namespace: &str,

@@ -15,6 +15,7 @@ mod fold;
 mod joint;
 mod joint_kill;
 mod kill;
+mod one_process;
 mod single;
 mod spread;
 #[allow(dead_code, reason = "the processes of another test, which does more with them")]

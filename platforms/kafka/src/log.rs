@@ -418,6 +418,19 @@ impl Log for KafkaLog {
     fn has_time(&self) -> bool {
         true
     }
+    fn stamped_by_writers(&mut self) -> Result<Option<bool>> {
+        let deadline = Instant::now() + self.options.timeout;
+        let (_, broker) = self.find(deadline)?;
+        let config = admin_config(&self.brokers, &self.options);
+        let wait = left(deadline).min(self.options.timeout / 2);
+        Ok(topic::stamped_by_writers(
+            &config,
+            broker,
+            &self.location(),
+            &self.topic,
+            wait,
+        ))
+    }
 
     fn partitions(&mut self) -> Result<Vec<PartitionInfo>> {
         let deadline = Instant::now() + self.options.timeout;

@@ -112,7 +112,7 @@ pub(crate) fn refuse_compacted(
     topic: &str,
     timeout: Duration,
 ) -> Result<()> {
-    match cleanup_policy(config, broker, topic, timeout) {
+    match setting(config, broker, topic, "cleanup.policy", timeout) {
         Ok(policy) if policy.split(',').any(|p| p.trim() == "compact") => Err(Error::invalid(format!(
             "{location}: topic `{topic}` has cleanup.policy={policy}: compaction removes records that were counted, so its \
              answers could not be rebuilt; read a topic with cleanup.policy=delete"
@@ -125,7 +125,25 @@ pub(crate) fn refuse_compacted(
     }
 }
 
-fn cleanup_policy(config: &ClientConfig, broker: i32, topic: &str, timeout: Duration) -> Result<String, String> {
+/// Whether producers stamp the records of a topic. `None`: the broker does not tell; a warning says so.
+pub(crate) fn stamped_by_writers(
+    config: &ClientConfig,
+    broker: i32,
+    location: &str,
+    topic: &str,
+    timeout: Duration,
+) -> Option<bool> {
+    match setting(config, broker, topic, "message.timestamp.type", timeout) {
+        Ok(kind) => Some(kind == "CreateTime"),
+        Err(e) => {
+            tracing::warn!("{location}: cannot see the topic's message.timestamp.type ({e})");
+            None
+        }
+    }
+}
+
+/// A setting of a topic.
+fn setting(config: &ClientConfig, broker: i32, topic: &str, name: &str, timeout: Duration) -> Result<String, String> {
     let admin: AdminClient<DefaultClientContext> = config.create().map_err(|e| Secrets::default().refusal(&e))?;
     let options = AdminOptions::new().request_timeout(Some(timeout)).broker_id(broker);
     let asked = [ResourceSpecifier::Topic(topic)];
@@ -136,7 +154,7 @@ fn cleanup_policy(config: &ClientConfig, broker: i32, topic: &str, timeout: Dura
         .ok_or("an empty answer")?
         .map_err(|e| e.to_string())?;
     resource
-        .get("cleanup.policy")
+        .get(name)
         .and_then(|entry| entry.value.clone())
         .ok_or_else(|| "not told".into())
 }

@@ -90,6 +90,13 @@ pub trait Log: Send {
         let plain: Vec<_> = positions.iter().map(|p| (p.partition, p.offset)).collect();
         self.assign(&plain)
     }
+    /// Whether those who write stamp the records, each by a clock of its own; `None`: the log does not say, or has no times.
+    ///
+    /// # Errors
+    /// `TryAgain` when the log cannot be reached.
+    fn stamped_by_writers(&mut self) -> Result<Option<bool>> {
+        Ok(None)
+    }
     /// Waits for records at most `timeout`.
     ///
     /// # Errors
