@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use rufous::client::{Comparison, ReconcileOptions};
 use rufous::prelude::*;
 use rufous::store_api::{
-    Archive, ArchivedFile, Cell, GenerationStore, IndexEntry, ManifestLog, Progress, RealtimeReader, RunFile,
+    Archive, ArchivedFile, Cell, Entries, GenerationStore, IndexEntry, ManifestLog, Progress, RealtimeReader, RunFile,
     RunWriter, Snapshot, StoreGeneration,
 };
 use rufous_algebra::{FloatSum, HeavyHitters, Hll, Quantiles};
@@ -166,6 +166,15 @@ impl GenerationStore for Spoilt<Arc<dyn GenerationStore>> {
     }
     fn verify(&self, face: &StoreFace, generation: &StoreGeneration) -> rufous::Result<()> {
         self.inner.verify(face, generation)
+    }
+    fn begin_records(&self, sink: &str) -> rufous::Result<Box<dyn RunWriter>> {
+        self.inner.begin_records(sink)
+    }
+    fn entries<'a>(&'a self, sink: &str, run: &RunFile, from: &[u8]) -> rufous::Result<Box<dyn Entries + 'a>> {
+        self.inner.entries(sink, run, from)
+    }
+    fn verify_records(&self, sink: &str, run: &RunFile) -> rufous::Result<()> {
+        self.inner.verify_records(sink, run)
     }
 }
 

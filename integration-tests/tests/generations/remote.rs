@@ -87,6 +87,7 @@ fn manifest(number: u64, line: &str, runs: &[RunFile]) -> Manifest {
         covered_until: String::new(),
         window: None,
         not_repeatable: Vec::new(),
+        sinks: BTreeMap::new(),
     }
 }
 

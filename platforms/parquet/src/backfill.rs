@@ -105,6 +105,7 @@ pub fn first(
         covered_until: "the beginning".into(),
         window: None,
         not_repeatable: plan.not_repeatable().map(str::to_string).collect(),
+        sinks: BTreeMap::new(),
     };
     manifest.format = manifest.format_needed();
     Ok(manifest)

@@ -232,6 +232,7 @@ impl BatchRun<'_> {
             covered_until,
             window: self.options.window,
             not_repeatable: self.plan.not_repeatable().map(str::to_string).collect(),
+            sinks: BTreeMap::new(),
         };
         manifest.format = manifest.format_needed();
         RunPlan::of(manifest, true)

@@ -196,6 +196,7 @@ mod tests {
             covered_until: "c".into(),
             window: None,
             not_repeatable: Vec::new(),
+            sinks: std::collections::BTreeMap::new(),
         };
         let merged = || {
             [Merged {

@@ -113,6 +113,7 @@ mod tests {
             covered_until: String::new(),
             window: None,
             not_repeatable: Vec::new(),
+            sinks: BTreeMap::new(),
         }
     }
 

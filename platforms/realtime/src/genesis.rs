@@ -76,6 +76,7 @@ pub fn genesis(
                 covered_until: "the beginning".into(),
                 window: None,
                 not_repeatable: plan.not_repeatable().map(str::to_string).collect(),
+                sinks: BTreeMap::new(),
             };
             first.format = first.format_needed();
             match manifests.publish(&first)? {

@@ -6,7 +6,7 @@
 //! - [`realtime`]: cells and progress rows, committed in one atomic write; snapshots of them; [`split`]: stores that
 //!   cannot write both at once; [`stats`]: what a store shows of itself;
 //! - [`manifest`]: the numbered record that names one generation; [`window`]: the event time that it may be limited to;
-//!   [`offline`]: its files;
+//!   [`offline`]: its files; [`records`]: what it has of sinks;
 //! - [`archive`]: the archive's files and index; [`table`]: tables of written records;
 //! - [`asked`]: operators ask for state over a channel;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
@@ -25,6 +25,7 @@ pub mod offline;
 pub mod points;
 pub mod progress;
 pub mod realtime;
+pub mod records;
 pub mod split;
 pub mod stats;
 pub mod table;
@@ -34,11 +35,12 @@ pub mod wire;
 pub use archive::{Archive, ArchivedFile, IndexEntry};
 pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
-pub use offline::{GenerationStore, MergedRuns, RunWriter, merge_runs};
+pub use offline::{Entries, GenerationStore, MergedRuns, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{
     Advance, Cell, Commit, Committed, Guarantee, KeyRange, RealtimeReader, RealtimeStore, Repair, Snapshot,
 };
+pub use records::{RecordFile, SinkGeneration, WrittenId};
 pub use split::{AtLeastOnce, SplitStore};
 pub use stats::StoreStats;
 pub use table::{TableReader, TableStore};

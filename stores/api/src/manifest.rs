@@ -8,13 +8,16 @@ use rufous_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Hole;
+use crate::records::SinkGeneration;
 use crate::window::Window;
 
 /// The version of [`Manifest`]'s form that says all but what is dropped. Format 1 is frozen: a field more is format 2.
 pub const MANIFEST_FORMAT: u32 = 1;
 /// The version of a manifest that says which hops are dropped ([`StoreGeneration::dropped`]), or which answers are not repeatable
-/// ([`Manifest::not_repeatable`]). One that says neither has format 1.
+/// ([`Manifest::not_repeatable`]). One that says neither, and nothing of sinks, has format 1.
 pub const MANIFEST_FORMAT_DROPPED: u32 = 2;
+/// The version of a manifest that says what the generation has of sinks ([`Manifest::sinks`]).
+pub const MANIFEST_FORMAT_SINKS: u32 = 3;
 
 /// One published generation of all stores of a job, and all that a reader needs. Every field is persisted from the first
 /// version on, used or not; [`window`](Self::window) where there is one.
@@ -56,6 +59,10 @@ pub struct Manifest {
     /// format 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_repeatable: Vec<String>,
+    /// The generation of each sink that batch runs write (O22): the records below the frontier, each once. Not there in formats 1
+    /// and 2.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sinks: BTreeMap<String, SinkGeneration>,
 }
 
 /// The files of one store.
@@ -221,7 +228,9 @@ impl Manifest {
 
     /// The format that says what this one says.
     pub fn format_needed(&self) -> u32 {
-        if self.not_repeatable.is_empty() && self.stores.values().all(|g| g.dropped.is_empty()) {
+        if !self.sinks.is_empty() {
+            MANIFEST_FORMAT_SINKS
+        } else if self.not_repeatable.is_empty() && self.stores.values().all(|g| g.dropped.is_empty()) {
             MANIFEST_FORMAT
         } else {
             MANIFEST_FORMAT_DROPPED
@@ -348,6 +357,7 @@ mod tests {
             covered_until: String::new(),
             window: None,
             not_repeatable: Vec::new(),
+            sinks: BTreeMap::new(),
         }
     }
 

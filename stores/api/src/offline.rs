@@ -61,6 +61,33 @@ pub trait GenerationStore: Send + Sync {
     /// # Errors
     /// `CorruptData` that names the first file that is not what the manifest says.
     fn verify(&self, store: &StoreFace, generation: &StoreGeneration) -> Result<()>;
+
+    /// Begins a run of a sink, for [`RecordWriter`](crate::records::RecordWriter).
+    ///
+    /// # Errors
+    /// As [`begin_run`](Self::begin_run).
+    fn begin_records(&self, sink: &str) -> Result<Box<dyn RunWriter>>;
+
+    /// The entries of a run of a sink, from the first key on that is not below `from`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    fn entries<'a>(&'a self, sink: &str, run: &RunFile, from: &[u8]) -> Result<Box<dyn Entries + 'a>>;
+
+    /// Reads every byte of a run of a sink and compares checksums and counts.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    fn verify_records(&self, sink: &str, run: &RunFile) -> Result<()>;
+}
+
+/// A run in key order.
+pub trait Entries {
+    /// The next key and value.
+    ///
+    /// # Errors
+    /// As [`GenerationStore::get`].
+    fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>>;
 }
 
 /// A run that is being written.

@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rufous_core::{Error, Result, StoreFace};
-use rufous_store_api::{GenerationStore, Manifest, ManifestLog, Published, RunFile, RunWriter, StoreGeneration};
+use rufous_store_api::{
+    Entries, GenerationStore, Manifest, ManifestLog, Published, RunFile, RunWriter, StoreGeneration,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Manifests in a map. Clones share it.
@@ -58,12 +60,16 @@ pub struct MemoryGenerations {
 
 impl MemoryGenerations {
     fn run(&self, store: &StoreFace, file: &RunFile) -> Result<Run> {
+        self.run_of("store", store.name, store.name, file)
+    }
+
+    fn run_of(&self, what: &str, name: &str, below: &str, file: &RunFile) -> Result<Run> {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = runs.by_path.get(&(store.name.to_string(), file.path.clone())).cloned();
+        let run = runs.by_path.get(&(below.to_string(), file.path.clone())).cloned();
         run.ok_or_else(|| {
             Error::corrupt(format!(
-                "store `{}`: run {} is missing: run the batch job again in full",
-                store.name, file.path
+                "{what} `{name}`: run {} is missing: run the batch job again in full",
+                file.path
             ))
         })
     }
@@ -89,7 +95,7 @@ impl GenerationStore for MemoryGenerations {
     fn begin_run(&self, store: &StoreFace) -> Result<Box<dyn RunWriter>> {
         Ok(Box::new(Writer {
             runs: self.runs.clone(),
-            store: store.name,
+            below: store.name.into(),
             run: Run::default(),
         }))
     }
@@ -149,6 +155,52 @@ impl GenerationStore for MemoryGenerations {
         }
         Ok(())
     }
+
+    fn begin_records(&self, sink: &str) -> Result<Box<dyn RunWriter>> {
+        Ok(Box::new(Writer {
+            runs: self.runs.clone(),
+            below: of_sink(sink),
+            run: Run::default(),
+        }))
+    }
+
+    fn entries<'a>(&'a self, sink: &str, file: &RunFile, from: &[u8]) -> Result<Box<dyn Entries + 'a>> {
+        let run = self.run_of("sink", sink, &of_sink(sink), file)?;
+        let left = run.values.range(from.to_vec()..);
+        let mut left: Vec<_> = left
+            .map(|(k, at)| (k.clone(), run.bytes[at.clone()].to_vec()))
+            .collect();
+        left.reverse();
+        Ok(Box::new(Pairs { left, now: None }))
+    }
+
+    fn verify_records(&self, sink: &str, file: &RunFile) -> Result<()> {
+        if described(&file.path, &self.run_of("sink", sink, &of_sink(sink), file)?) == *file {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "sink `{sink}`: run {} is not what the manifest says: run the batch job again in full",
+            file.path
+        )))
+    }
+}
+
+/// Where the runs of a sink are: no store has such a name.
+fn of_sink(sink: &str) -> String {
+    format!("sinks/{sink}")
+}
+
+/// The pairs of a run, the next one last.
+struct Pairs {
+    left: Vec<(Vec<u8>, Vec<u8>)>,
+    now: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Entries for Pairs {
+    fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        self.now = self.left.pop();
+        Ok(self.now.as_ref().map(|(k, v)| (k.as_slice(), v.as_slice())))
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -169,7 +221,8 @@ fn described(path: &str, run: &Run) -> RunFile {
 
 struct Writer {
     runs: Arc<Mutex<Runs>>,
-    store: &'static str,
+    /// Where it will be: the name of a store, or a sink's.
+    below: String,
     run: Run,
 }
 
@@ -181,10 +234,7 @@ impl RunWriter for Writer {
             .last_key_value()
             .is_some_and(|(last, _)| last.as_slice() >= key)
         {
-            return Err(Error::bug(format!(
-                "store `{}`: the keys of a run must ascend",
-                self.store
-            )));
+            return Err(Error::bug(format!("`{}`: the keys of a run must ascend", self.below)));
         }
         for field in [key, value] {
             self.run.bytes.extend_from_slice(&(field.len() as u64).to_le_bytes());
@@ -202,7 +252,7 @@ impl RunWriter for Writer {
         runs.count += 1;
         let path = format!("{:08}.run", runs.count);
         let file = described(&path, &self.run);
-        runs.by_path.insert((self.store.to_string(), path), self.run);
+        runs.by_path.insert((self.below, path), self.run);
         Ok(Some(file))
     }
 }

@@ -1,6 +1,6 @@
 //! Deletes what nobody can read any more (P25): manifests below the keep window, and run files that no manifest in it names.
 //!
-//! Named are the runs and deltas of the current manifest, of the `keep` generations before it, of those down to the one that the
+//! Named are the runs and deltas of stores, and the files of sinks, of the current manifest, of the `keep` generations before it, of those down to the one that the
 //! drop permission stands at (a shard that is lost is rebuilt there, O9), of every manifest that was
 //! replaced within the reader grace, and of the newest two of each staged line. (A manifest that is only another form of the one
 //! before it is no generation of its own.) A file must also be older than the grace, and older than what
@@ -26,6 +26,7 @@ use rufous_place::{Listed, PROBE, Place, TEMPORARY};
 use rufous_store_api::points::reach;
 use rufous_store_api::{Manifest, ManifestLog};
 
+use crate::generations::SINKS;
 use crate::hold::{HOLD, LIFE, Writers};
 use crate::{Generations, Manifests};
 
@@ -92,6 +93,11 @@ fn name_files(generations: &Generations, manifest: &Manifest, named: &mut HashSe
     for (store, generation) in &manifest.stores {
         for run in generation.runs.iter().chain(&generation.delta) {
             named.insert(generations.path(store, run)?);
+        }
+    }
+    for (sink, generation) in &manifest.sinks {
+        for file in &generation.files {
+            named.insert(generations.sink_path(sink, &file.file)?);
         }
     }
     Ok(())
@@ -391,6 +397,10 @@ fn kind(file: &Listed, dir: &str) -> Option<Kind> {
     if [TEMPORARY, PROBE, HOLD].iter().any(|prefix| name.starts_with(prefix)) {
         return Some(Kind::Temporary);
     }
-    let run = below.split('/').count() == 2 && name.starts_with("run-") && name.ends_with(".rrun");
+    let of_store = below.split('/').count() == 2;
+    let of_sink = below
+        .strip_prefix(SINKS)
+        .is_some_and(|below| below.split('/').count() == 2);
+    let run = (of_store || of_sink) && name.starts_with("run-") && name.ends_with(".rrun");
     run.then_some(Kind::Run)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rufous_core::{Error, Result, StoreFace};
 use rufous_place::{Local, Place};
-use rufous_store_api::{GenerationStore, KeyRange, RunFile, RunWriter, StoreGeneration};
+use rufous_store_api::{Entries, GenerationStore, KeyRange, RunFile, RunWriter, SinkGeneration, StoreGeneration};
 
 use crate::hold::Hold;
 use crate::key_range::{apart, outside, range};
@@ -17,6 +17,8 @@ use crate::run::{Cache, Reader, Scan, Writer};
 const OPEN_RUNS: usize = 256;
 /// What indexes and filters of all runs together may hold, unless it is said.
 const CACHE: usize = 64 << 20;
+/// Where the directories of sinks are. A store may have the name of a sink, or this one: its directory holds files alone.
+pub(crate) const SINKS: &str = "sinks/";
 
 /// The generations of a job: one directory a store.
 ///
@@ -76,15 +78,23 @@ impl Generations {
     }
 
     pub(crate) fn path(&self, store: &str, run: &RunFile) -> Result<String> {
+        self.path_of("store", "", store, run)
+    }
+
+    pub(crate) fn sink_path(&self, sink: &str, run: &RunFile) -> Result<String> {
+        self.path_of("sink", SINKS, sink, run)
+    }
+
+    fn path_of(&self, what: &str, below: &str, name: &str, run: &RunFile) -> Result<String> {
         // A manifest is checked by its checksum, but a name from a file must not lead out of the directory.
         if run.path.is_empty() || run.path.contains(['/', '\\', '\0']) || run.path.starts_with('.') {
             let why = "which is no file name: restore the manifest from a copy";
             return Err(Error::corrupt(format!(
-                "store `{store}`: the manifest names a run `{}`, {why}",
+                "{what} `{name}`: the manifest names a run `{}`, {why}",
                 run.path
             )));
         }
-        Ok(format!("{}{store}/{}", self.dir, run.path))
+        Ok(format!("{}{below}{name}/{}", self.dir, run.path))
     }
 
     /// Opens the runs and deltas of a generation afresh: whether they are there, as long as they were, and begin and end as
@@ -94,6 +104,17 @@ impl Generations {
     /// As [`verify`](GenerationStore::verify).
     pub fn check(&self, store: &str, generation: &StoreGeneration) -> Result<()> {
         self.each(store, generation, |_, _| Ok(()))
+    }
+
+    /// The same of a sink.
+    ///
+    /// # Errors
+    /// As [`verify_records`](GenerationStore::verify_records).
+    pub fn check_sink(&self, sink: &str, generation: &SinkGeneration) -> Result<()> {
+        generation.files.iter().try_for_each(|file| {
+            let path = self.sink_path(sink, &file.file)?;
+            Reader::open(&*self.place, &path, &file.file, &self.cache).map(drop)
+        })
     }
 
     fn each(
@@ -116,7 +137,10 @@ impl Generations {
     }
 
     fn reader(&self, store: &StoreFace, run: &RunFile) -> Result<Arc<Reader>> {
-        let path = self.path(store.name, run)?;
+        self.reader_of(self.path(store.name, run)?, run)
+    }
+
+    fn reader_of(&self, path: String, run: &RunFile) -> Result<Arc<Reader>> {
         {
             let mut open = self.lock();
             open.now += 1;
@@ -217,8 +241,9 @@ impl<W: Fn(&[u8]) -> bool> Merge<W> {
     }
 }
 
-impl GenerationStore for Generations {
-    fn begin_run(&self, store: &StoreFace) -> Result<Box<dyn RunWriter>> {
+impl Generations {
+    /// Begins a run in a directory.
+    fn begin(&self, name: &str) -> Result<Box<dyn RunWriter>> {
         let hold = {
             let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
             match &*hold {
@@ -227,8 +252,14 @@ impl GenerationStore for Generations {
             }
         };
         hold.renew()?;
-        let dir = format!("{}{}", self.dir, store.name);
+        let dir = format!("{}{name}", self.dir);
         Ok(Box::new(Writer::create(&self.place, &dir, hold)?))
+    }
+}
+
+impl GenerationStore for Generations {
+    fn begin_run(&self, store: &StoreFace) -> Result<Box<dyn RunWriter>> {
+        self.begin(store.name)
     }
 
     fn get(&self, store: &StoreFace, generation: &StoreGeneration, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
@@ -321,6 +352,22 @@ impl GenerationStore for Generations {
     /// `CorruptData` that names the first file that is not what the manifest says; `TryAgain` when one is gone.
     fn verify(&self, store: &StoreFace, generation: &StoreGeneration) -> Result<()> {
         self.each(store.name, generation, |reader, run| reader.verify(run))
+    }
+
+    fn begin_records(&self, sink: &str) -> Result<Box<dyn RunWriter>> {
+        self.begin(&format!("{SINKS}{sink}"))
+    }
+
+    fn entries<'a>(&'a self, sink: &str, run: &RunFile, from: &[u8]) -> Result<Box<dyn Entries + 'a>> {
+        Ok(Box::new(self.reader_of(self.sink_path(sink, run)?, run)?.scan(from)))
+    }
+
+    /// # Errors
+    /// As [`verify`](GenerationStore::verify).
+    fn verify_records(&self, sink: &str, run: &RunFile) -> Result<()> {
+        let path = self.sink_path(sink, run)?;
+        // A kept handle would not notice that the file has another length, or is gone.
+        Reader::open(&*self.place, &path, run, &self.cache)?.verify(run)
     }
 }
 

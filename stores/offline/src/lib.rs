@@ -27,8 +27,10 @@
 //! older programs. An older program stops at the first file of format 2 that it needs. What was published before is whole,
 //! and the newer program can make it current by `rollback`.
 //!
-//! Format 2 exists of manifests alone: it says which hops of a windowed store are dropped (`dropped` of a store, per size of hops
-//! an instant in milliseconds). A job without such stores, or whose hops are kept for ever, has manifests of format 1.
+//! Of manifests there are two more. Format 2 says which hops of a windowed store are dropped (`dropped` of a store, per size of
+//! hops an instant in milliseconds), or which answers are not repeatable. Format 3 says what the generation has of sinks (`sinks`,
+//! by name: what the bytes of a record mean, and files). A job without any of it has manifests of format 1. The files of
+//! sinks are runs of format 1; what lies in them has a version of its own (`rufous_store_api::records::block`).
 //!
 //! The realtime state has a number of its own (`rufous-store-rocksdb`): it can be made again from the log, so it may be
 //! migrated.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use rufous_core::{Error, ErrorKind, HopSize, Result};
 use rufous_place::{Local, PROBE, Place, TEMPORARY};
-use rufous_store_api::manifest::{MANIFEST_FORMAT, MANIFEST_FORMAT_DROPPED};
+use rufous_store_api::manifest::{MANIFEST_FORMAT, MANIFEST_FORMAT_SINKS};
 use rufous_store_api::{Manifest, ManifestLog, Published};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
@@ -200,11 +200,11 @@ fn decode(name: &str, bytes: &[u8]) -> Result<Manifest> {
     }
     let said: Value = serde_json::from_str(body).map_err(no_json)?;
     let format = said.get("format").and_then(Value::as_u64);
-    if !format.is_some_and(|f| (u64::from(MANIFEST_FORMAT)..=u64::from(MANIFEST_FORMAT_DROPPED)).contains(&f)) {
+    if !format.is_some_and(|f| (u64::from(MANIFEST_FORMAT)..=u64::from(MANIFEST_FORMAT_SINKS)).contains(&f)) {
         let format = said.get("format").map_or_else(|| "none".into(), Value::to_string);
         return Err(Error::corrupt(format!(
-            "manifest {name} has format {format}, this program knows {MANIFEST_FORMAT} and {MANIFEST_FORMAT_DROPPED}: read it with \
-             the program that wrote it"
+            "manifest {name} has format {format}, this program knows {MANIFEST_FORMAT} to {MANIFEST_FORMAT_SINKS}: read it with the \
+             program that wrote it"
         )));
     }
     let manifest: Manifest = serde_json::from_str(body).map_err(no_json)?;

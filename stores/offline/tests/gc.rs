@@ -47,6 +47,7 @@ fn manifest(number: u64, runs: &[RunFile], delta: &[RunFile]) -> Manifest {
         covered_until: number.to_string(),
         window: None,
         not_repeatable: Vec::new(),
+        sinks: BTreeMap::new(),
     }
 }
 
@@ -544,4 +545,56 @@ fn lines_that_were_current_go() {
     assert!(!w.path("lines/second/switched").exists());
     assert!(lines.retired(&w.manifests).unwrap().is_empty());
     assert!(w.collect(&NOW).unwrap().is_empty(), "once");
+}
+
+/// Files of sinks go as runs do: what a kept manifest names stays, what none does goes, and what a run is about to name is left alone.
+#[test]
+fn files_of_sinks_go_with_their_generations() {
+    use rufous_store_api::records::{RecordFile, RecordWriter, SinkGeneration, verify};
+    let w = World::new(0);
+    let file = |g: &Generations, offset: u64| -> RecordFile {
+        let mut writer = RecordWriter::begin(g, "overdrawn").unwrap();
+        let id = rufous_store_api::WrittenId::parse("", &format!("payments/0/{offset}")).unwrap();
+        writer.push(&id.to_bytes(), b"record").unwrap();
+        writer.finish().unwrap().unwrap()
+    };
+    // Generations 0 and 1 extend each other, 2 begins anew; what a killed run left is named by none.
+    let all: Vec<RecordFile> = (0..4).map(|n| file(&w.generations(), n)).collect();
+    let lists = [&all[..1], &all[..2], &all[2..3]];
+    for (number, files) in (0..).zip(lists) {
+        let mut m = manifest(number, &[], &[]);
+        m.format = 3;
+        let sink = SinkGeneration {
+            schema: "text".into(),
+            files: files.to_vec(),
+        };
+        m.sinks.insert("overdrawn".into(), sink);
+        assert_eq!(w.manifests.publish(&m).unwrap(), Published::Done);
+    }
+    let left = || -> Vec<usize> {
+        let there = |n: &usize| w.path("offline/sinks/overdrawn").join(&all[*n].file.path).exists();
+        (0..all.len()).filter(there).collect()
+    };
+    let writing = w.generations();
+    let unnamed = file(&writing, 9);
+    w.collect(&Gc { dry_run: true, ..NOW }).unwrap();
+    assert_eq!(left(), [0, 1, 2, 3]);
+    w.collect(&Gc { keep: 9, ..NOW }).unwrap();
+    assert_eq!(left(), [0, 1, 2], "the older generations stay");
+    w.collect(&NOW).unwrap();
+    assert_eq!(left(), [0, 1, 2], "generation 1 stays, and has both");
+    let beside = w.path("offline/sinks/overdrawn").join(&unnamed.file.path);
+    assert!(beside.exists(), "its writer is alive");
+    w.collect(&Gc { keep: 0, ..NOW }).unwrap();
+    assert_eq!(left(), [2]);
+    drop(writing);
+    let gone = w.collect(&NOW).unwrap();
+    assert!(
+        !beside.exists()
+            && gone
+                .iter()
+                .any(|d| d.kind == Kind::Run && d.name.contains("sinks/overdrawn"))
+    );
+    let current = w.manifests.newest(0).unwrap().unwrap();
+    verify(&w.generations(), "overdrawn", &current.sinks["overdrawn"]).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Format 1 of runs and of manifests is written and read for ever as these files have it.
+//! Format 1 of runs, and formats 1 to 3 of manifests, are written and read for ever as these files have them.
 
 mod support;
 
@@ -6,10 +6,15 @@ use std::collections::BTreeMap;
 
 use rufous_core::{BatchId, Cut, Frontier, SourcePartition, Timestamp};
 use rufous_store_api::{
-    GenerationStore, Hole, InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration, Window,
+    GenerationStore, Hole, InputRange, Manifest, ManifestLog, Published, RecordFile, RunFile, SinkGeneration,
+    SourceHole, StoreGeneration, Window,
 };
 use rufous_store_offline::{Generations, Manifests};
 use support::{One, Pairs, face, pairs, scan};
+
+/// Of `golden/records-1.hex`.
+const GOLDEN_BYTES: u64 = 284;
+const GOLDEN_CHECKSUM: &str = "9e25e3883753d79d";
 
 fn hex(text: &str) -> Vec<u8> {
     let digits = text.trim().as_bytes().chunks(2);
@@ -90,6 +95,7 @@ fn a_manifest_of_a_window() {
             until: None,
         }),
         not_repeatable: Vec::new(),
+        sinks: BTreeMap::new(),
     };
     let dir = tempfile::tempdir().unwrap();
     let log = Manifests::new(dir.path().join("written"));
@@ -158,6 +164,7 @@ fn a_manifest() {
         covered_until: "2023-11-14T22".into(),
         window: None,
         not_repeatable: Vec::new(),
+        sinks: BTreeMap::new(),
     };
     let dir = tempfile::tempdir().unwrap();
     let log = Manifests::new(dir.path().join("written"));
@@ -207,6 +214,7 @@ fn a_manifest_that_says_what_is_dropped() {
         covered_until: "2023-11-14T22".into(),
         window: None,
         not_repeatable: vec!["rates".into()],
+        sinks: BTreeMap::new(),
     };
     let dir = tempfile::tempdir().unwrap();
     let log = Manifests::new(dir.path().join("written"));
@@ -226,8 +234,8 @@ fn a_manifest_that_says_what_is_dropped() {
         ),
         (
             "\"format\": 2",
-            "\"format\": 3",
-            "has format 3, this program knows 1 and 2",
+            "\"format\": 4",
+            "has format 4, this program knows 1 to 3",
         ),
         (
             "\"5m\"",
@@ -255,4 +263,74 @@ fn a_manifest_that_says_what_is_dropped() {
         Manifests::new(dir.path().join("other")).publish(&manifest).unwrap(),
         Published::Done
     );
+}
+
+/// Format 3: what the generation has of sinks. A program of before stops at its number.
+#[test]
+fn a_manifest_that_has_sinks() {
+    let file = RecordFile {
+        file: RunFile {
+            path: "run-golden.rrun".into(),
+            bytes: GOLDEN_BYTES,
+            checksum: GOLDEN_CHECKSUM.into(),
+            keys: 1,
+            first_key: "726566756e6473000000000000000000000000000000000000000000".into(),
+            last_key: "726566756e6473000000000000000000000000000000000000000000".into(),
+        },
+        records: 4,
+        first_id: "payments/0/3/0".into(),
+    };
+    let overdrawn = SinkGeneration {
+        schema: "i64".into(),
+        files: vec![file],
+    };
+    let none = SinkGeneration {
+        schema: "text".into(),
+        files: Vec::new(),
+    };
+    let mut manifest = Manifest {
+        format: 3,
+        number: 0,
+        job: "alerts".into(),
+        line: "l".into(),
+        fingerprint: "f".into(),
+        cut_specs: BTreeMap::new(),
+        realtime_namespace: Some("n".into()),
+        stores: BTreeMap::from([("running".to_string(), StoreGeneration::default())]),
+        frontier: Frontier::default(),
+        drop_before: BTreeMap::new(),
+        holes: Vec::new(),
+        input: Vec::new(),
+        created_at: Timestamp(1_700_000_000_000),
+        covered_until: "2023-11-14T22".into(),
+        window: None,
+        not_repeatable: Vec::new(),
+        sinks: BTreeMap::from([("copies".to_string(), none), ("overdrawn".to_string(), overdrawn)]),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let log = Manifests::new(dir.path().join("written"));
+    assert_eq!(log.publish(&manifest).unwrap(), Published::Done);
+    let golden = include_str!("golden/manifest-3.json");
+    let written = std::fs::read_to_string(dir.path().join("written/0.json")).unwrap();
+    assert_eq!(written, golden, "what is written");
+    std::fs::write(dir.path().join("0.json"), golden).unwrap();
+    let log = Manifests::new(dir.path());
+    assert_eq!(log.newest(0).unwrap().as_ref(), Some(&manifest), "what is read");
+    for (from, to, why) in [
+        (
+            "\"format\": 3",
+            "\"format\": 2",
+            "has format 2, and what it says is of format 3",
+        ),
+        ("\"records\": 4", "\"records\": 4, \"more\": 1", "cannot be read"),
+    ] {
+        let (body, _) = golden.rsplit_once("xxh3 ").unwrap();
+        let body = body.replacen(from, to, 1);
+        let sum = xxhash_rust::xxh3::xxh3_64(body.as_bytes());
+        std::fs::write(dir.path().join("0.json"), format!("{body}xxh3 {sum:016x}\n")).unwrap();
+        let e = log.newest(0).unwrap_err().to_string();
+        assert!(e.contains(why) && e.contains("0.json"), "{e}");
+    }
+    manifest.format = 2;
+    assert!(Manifests::new(dir.path().join("other")).publish(&manifest).is_err());
 }

@@ -35,6 +35,7 @@ fn manifest(number: u64, batch: i64) -> Manifest {
         covered_until: "x".into(),
         window: None,
         not_repeatable: Vec::new(),
+        sinks: BTreeMap::new(),
     }
 }
 

@@ -10,8 +10,8 @@ use rufous_client::{Client, ClientParts};
 use rufous_core::key::to_bytes;
 use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition, Store, StoreFace, Timestamp};
 use rufous_store_api::{
-    Cell, GenerationStore, Hole, Manifest, ManifestLog, Progress, Published, RealtimeReader, RunFile, RunWriter,
-    Snapshot, SourceHole, StoreGeneration,
+    Cell, Entries, GenerationStore, Hole, Manifest, ManifestLog, Progress, Published, RealtimeReader, RunFile,
+    RunWriter, Snapshot, SourceHole, StoreGeneration,
 };
 
 pub const COUNTS: Store<String, u64> = Store::new("counts");
@@ -109,6 +109,7 @@ pub fn manifest(number: u64, namespace: Option<&str>, frontier: &[(u32, Cut)]) -
         covered_until: format!("batch of manifest {number}"),
         window: None,
         not_repeatable: Vec::new(),
+        sinks: BTreeMap::new(),
     }
 }
 
@@ -219,6 +220,15 @@ impl GenerationStore for World {
             .try_for_each(|(k, v)| f(k, v))
     }
     fn verify(&self, _: &StoreFace, _: &StoreGeneration) -> Result<()> {
+        Ok(())
+    }
+    fn begin_records(&self, _: &str) -> Result<Box<dyn RunWriter>> {
+        Err(Error::bug("a reader writes nothing"))
+    }
+    fn entries<'a>(&'a self, _: &str, _: &RunFile, _: &[u8]) -> Result<Box<dyn Entries + 'a>> {
+        Err(Error::bug("this world has no sinks"))
+    }
+    fn verify_records(&self, _: &str, _: &RunFile) -> Result<()> {
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rufous_core::Result;
+use rufous_store_api::Entries;
 
 use super::Reader;
 use super::entry::entry;
@@ -119,5 +120,11 @@ impl Scan {
                 return Ok(Some((&self.bytes[key], &self.bytes[value])));
             }
         }
+    }
+}
+
+impl Entries for Scan {
+    fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        Self::next_entry(self)
     }
 }
