@@ -14,8 +14,8 @@ pub struct Trial<'a> {
     plan: &'a Plan,
     executor: Executor,
     origins: Origins,
-    /// How what is written is encoded; none: it is not.
-    encodes: Vec<Encode>,
+    /// How what is written is encoded, by the sink's place in the plan; of other sinks it is not.
+    encodes: Vec<(usize, Encode)>,
     encoded: Encoded,
 }
 
@@ -31,9 +31,9 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Encodes what is written, too: so are the sinks of the plan, in its order.
+    /// Encodes what is written to these sinks, too, which are named by their places in the plan.
     #[must_use]
-    pub fn encoding(self, encodes: Vec<Encode>) -> Self {
+    pub fn encoding(self, encodes: Vec<(usize, Encode)>) -> Self {
         Self { encodes, ..self }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Trial<'a> {
         for sink in 0..self.plan.sinks().len() {
             let written = self.executor.take_written(sink)?;
             let records: &dyn Any = &*written;
-            if let Some(encode) = self.encodes.get(sink) {
+            if let Some((_, encode)) = self.encodes.iter().find(|(i, _)| *i == sink) {
                 self.encoded.clear();
                 encode(records, &mut self.encoded);
             }

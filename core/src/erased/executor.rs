@@ -169,7 +169,6 @@ impl Executor {
                 lineage: Lineage::default(),
                 origins: Vec::new(),
                 identifies: shape_identifies,
-                mute: false,
                 batch: BatchId::MAX,
                 last: Timestamp(i64::MAX),
                 batcher: None,
@@ -651,9 +650,12 @@ impl Executor {
         Ok(Identified { ids, records })
     }
 
-    /// What is written is dropped from here on: another layer writes it (O22).
-    pub fn mute_writes(&mut self) {
-        self.cx.mute = true;
+    /// What is written to sink number `sink` is dropped from here on: another layer writes it (O22).
+    pub fn mute_write(&mut self, sink: usize) {
+        let slot = self.shape.writes.get(sink).map(|&i| i as usize);
+        if let Some(slot) = slot.and_then(|i| self.slots.get_mut(i)) {
+            slot.stage.mute();
+        }
     }
 
     /// How many records wait for sinks.

@@ -84,8 +84,6 @@ pub(crate) struct Context {
     pub(crate) origins: Vec<Origin>,
     /// Whether writes say which records they write.
     pub(crate) identifies: bool,
-    /// Whether nobody takes what is written.
-    pub(crate) mute: bool,
     /// The batch that these are in, which need not be the lane's.
     pub(crate) batch: BatchId,
     /// The last instant of that batch: nothing is looked up beyond it.
@@ -118,6 +116,8 @@ pub(crate) trait Stage: Send {
     fn take_ids(&mut self) -> Vec<RecordId> {
         Vec::new()
     }
+    /// What is written is dropped from here on.
+    fn mute(&mut self) {}
     /// How many records were written and not taken.
     fn written(&self) -> usize {
         0

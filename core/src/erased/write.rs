@@ -11,6 +11,8 @@ struct Write<T> {
     written: Vec<T>,
     /// Which records these are, where somebody asks.
     ids: Vec<RecordId>,
+    /// Whether nobody takes what is written.
+    muted: bool,
     /// Whether steps follow that get the same records.
     goes_on: bool,
 }
@@ -22,7 +24,7 @@ impl<T: Clone + Send + 'static> Stage for Write<T> {
             In::Shared(chunk) => *chunk,
             In::Owned(chunk) => &**chunk,
         };
-        if cx.mute {
+        if self.muted {
             if self.goes_on {
                 output::<Vec<T>>(out, "write")?.extend_from_slice(items);
             }
@@ -59,6 +61,9 @@ impl<T: Clone + Send + 'static> Stage for Write<T> {
     fn take_ids(&mut self) -> Vec<RecordId> {
         std::mem::take(&mut self.ids)
     }
+    fn mute(&mut self) {
+        self.muted = true;
+    }
     fn written(&self) -> usize {
         self.written.len()
     }
@@ -68,6 +73,7 @@ pub(crate) fn write_stage<T: Clone + Send + 'static>(goes_on: bool) -> Box<dyn S
     Box::new(Write::<T> {
         written: Vec::new(),
         ids: Vec::new(),
+        muted: false,
         goes_on,
     })
 }

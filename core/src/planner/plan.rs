@@ -14,6 +14,7 @@ use crate::key::Key;
 use crate::planner::OperatorFace;
 use crate::port::{PROGRESS, Service};
 use crate::service::{Kind, Pins, Serves, ServiceFace, Services};
+use crate::sink::{Layer, SinkBinding, Sinks};
 
 pub(super) type StepMaker = Arc<dyn Fn(&Services, &Rooms) -> Result<Box<dyn Stage>> + Send + Sync>;
 
@@ -22,6 +23,8 @@ pub struct Plan {
     pieces: Pieces,
     limits: HashMap<u32, usize>,
     services: Services,
+    /// The sinks that batch runs write.
+    bulk: Vec<(usize, SinkBinding)>,
     /// Whether somebody said where pins are kept.
     pinned: AtomicBool,
 }
@@ -65,6 +68,7 @@ impl Plan {
             pieces,
             limits: HashMap::new(),
             services: Services::new(),
+            bulk: Vec::new(),
             pinned: AtomicBool::new(false),
         }
     }
@@ -118,6 +122,36 @@ impl Plan {
             self.pieces.shape = identified.clone();
         }
         Ok(())
+    }
+    /// Says which sinks batch runs write with each generation (O22): those of `sinks` that are bound so. Nothing live writes them.
+    /// From then on writes know [which records they write](Self::identify_writes).
+    ///
+    /// # Errors
+    /// `InvalidRequest` when a sink is bound in both layers, or is bound as one of other records, or its records have no single
+    /// origin.
+    pub fn write_in_bulk(&mut self, sinks: &Sinks) -> Result<()> {
+        sinks.check_layers()?;
+        let mut bulk = Vec::new();
+        for (i, (name, record)) in self.sinks().iter().enumerate() {
+            if let Some(bound) = sinks.get(name).filter(|bound| bound.layer() == Layer::Batch) {
+                bound.check(*record)?;
+                bulk.push((i, bound.clone()));
+            }
+        }
+        if !bulk.is_empty() {
+            self.identify_writes()?;
+        }
+        self.bulk = bulk;
+        Ok(())
+    }
+    /// The sinks that batch runs write, by their places in [`sinks`](Self::sinks).
+    pub fn bulk_sinks(&self) -> &[(usize, SinkBinding)] {
+        &self.bulk
+    }
+    /// The other sinks, which the live part writes.
+    pub fn live_sinks(&self) -> impl Iterator<Item = (usize, &'static str)> {
+        let all = self.sinks().iter().map(|(name, _)| *name).enumerate();
+        all.filter(|(i, _)| self.bulk.iter().all(|(bulk, _)| bulk != i))
     }
     /// The services that steps look things up in.
     pub fn services(&self) -> &[ServiceFace] {
@@ -260,7 +294,8 @@ impl Plan {
     /// Whether equal records of source number `source` may be pushed once, with their number
     /// ([`Executor::push_repeated`]).
     pub fn may_repeat(&self, source: usize) -> bool {
-        self.pieces.repeats.get(source) == Some(&true)
+        // A write that tells records apart tells equal ones apart, too.
+        self.pieces.repeats.get(source) == Some(&true) && !self.traces(source)
     }
     /// Whether a step behind source number `source` asks where its records come from: it is pushed with
     /// [`Origins`](crate::Origins).

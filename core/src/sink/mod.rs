@@ -1,6 +1,8 @@
 //! What is bound to sink ports: where written records go, in which form, and what that place promises (O22-O24).
 //!
-//! - [`topic`]: a Kafka topic; [`files`]: JSON lines in a directory; [`table`]: a table beside the state;
+//! - [`topic`]: a Kafka topic; [`files`]: JSON lines in a directory; [`table`]: a table beside the state; [`each_generation`]: files
+//!   of the offline store;
+//! - [`Layer`]: which layer writes (O22);
 //! - [`Promise`]: whether a record may come twice, by the type of the binding: [`ExactlyOnce`], [`AtLeastOnce`];
 //! - [`RecordId`]: which record it is (O13); [`Sinks`]: what is bound, by port.
 
@@ -9,6 +11,7 @@ use std::fmt;
 mod bound;
 mod encode;
 mod files;
+mod generations;
 mod promise;
 mod table;
 mod topic;
@@ -16,6 +19,7 @@ mod topic;
 pub use bound::{SinkBinding, Sinks};
 pub use encode::{Encode, Encoded, Json, Lines, Show};
 pub use files::{Files, files};
+pub use generations::{EachGeneration, Layer, each_generation};
 pub use promise::{AtLeastOnce, ExactlyOnce, Promise, Says};
 pub use table::{Table, table};
 pub use topic::{Topic, topic};
@@ -43,6 +47,18 @@ pub enum SinkPlace {
     Files(String),
     /// A table in the job's own directory.
     Table,
+    /// Files of each generation.
+    Generations,
+}
+
+impl SinkPlace {
+    /// Who writes there.
+    pub fn layer(&self) -> Layer {
+        match self {
+            Self::Topic(_) | Self::Files(_) | Self::Table => Layer::Live,
+            Self::Generations => Layer::Batch,
+        }
+    }
 }
 
 impl fmt::Display for SinkPlace {
@@ -51,6 +67,7 @@ impl fmt::Display for SinkPlace {
             Self::Topic(at) => f.write_str(at),
             Self::Files(dir) => write!(f, "files:{dir}"),
             Self::Table => f.write_str("a table beside the state"),
+            Self::Generations => f.write_str("files of each generation"),
         }
     }
 }
@@ -58,7 +75,7 @@ impl fmt::Display for SinkPlace {
 /// What may be bound to a sink port.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be bound to a `Sink<{T}>`",
-    note = "`topic(..)`, `files(..)` and `table()` write records that are `Codec`: derive it, or map to a type that has it",
+    note = "`topic(..)`, `files(..)`, `table()` and `each_generation()` write records that are `Codec`: derive it, or map to a type that has it",
     note = "`topic(..).text()` writes records that are text"
 )]
 pub trait SinkTo<T> {

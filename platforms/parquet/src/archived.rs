@@ -86,7 +86,7 @@ impl BatchRun<'_> {
             pieces: read,
         } = target;
         let mut manifest = base.clone();
-        let mut notes = self.said_of_sinks();
+        let mut notes = self.said_of_sinks(&base);
         if new {
             let mut stores = BTreeMap::new();
             for face in self.plan.stores() {
@@ -115,6 +115,7 @@ impl BatchRun<'_> {
             manifest.number += 1;
             manifest.covered_until = self.covered_until(&frontier);
             manifest.stores = stores;
+            manifest.sinks = self.records_of(&base)?;
             manifest.frontier = frontier;
             manifest.holes.extend(holes);
             let range = |p: target::Piece| InputRange {

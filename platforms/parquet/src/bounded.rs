@@ -178,6 +178,9 @@ impl BatchRun<'_> {
                 face.name
             ));
         }
+        if let Some(why) = self.lacks_records(base) {
+            return Some(why);
+        }
         if let Some(why) = known.differs(base.number) {
             return Some(why);
         }
@@ -194,6 +197,14 @@ impl BatchRun<'_> {
         if new {
             manifest.number += 1;
             manifest.created_at = now();
+            // What the base lacks was a reason to sum everything anew.
+            let mut sinks = self.no_records();
+            for (name, generation) in &mut sinks {
+                if let Some(before) = base.sinks.get(name) {
+                    generation.files.clone_from(&before.files);
+                }
+            }
+            manifest.sinks = sinks;
             for face in self.plan.stores() {
                 manifest.stores.entry(face.name.to_string()).or_default().schema = face.schema();
             }
@@ -232,7 +243,7 @@ impl BatchRun<'_> {
             covered_until,
             window: self.options.window,
             not_repeatable: self.plan.not_repeatable().map(str::to_string).collect(),
-            sinks: BTreeMap::new(),
+            sinks: self.no_records(),
         };
         manifest.format = manifest.format_needed();
         RunPlan::of(manifest, true)

@@ -156,6 +156,8 @@ pub struct BatchReport {
     pub outside: u64,
     /// Keys in the run's delta, per store.
     pub keys: BTreeMap<String, u64>,
+    /// Records in the run's files, per sink that is a part of the generation.
+    pub written: BTreeMap<String, u64>,
     /// Per partition the batch that is open and so not covered.
     pub open: BTreeMap<SourcePartition, BatchId>,
     /// What was not read again, or why everything was: a line each.

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use rufous_core::panics::Panicked;
 use rufous_core::{Error, Result};
-use rufous_store_api::{Published, RunFile};
+use rufous_store_api::{Published, RecordFile, RunFile};
 
 use crate::options::{BatchReport, BatchRun};
 use crate::progress::{Pace, Phase};
-use crate::sums::{self, List, SpillDir};
+use crate::sums::{self, List, SpillDir, ToSink, ToStore};
 use crate::survey::RunPlan;
 use crate::work::{Base, Piece, Work};
 use crate::worker::{Care, nobody};
@@ -76,6 +76,7 @@ impl BatchRun<'_> {
             bad: 0,
             outside: 0,
             keys: BTreeMap::new(),
+            written: BTreeMap::new(),
             open,
             notes,
         };
@@ -89,7 +90,14 @@ impl BatchRun<'_> {
             generations: self.generations,
             stores: manifest.stores.clone(),
         };
-        let (work, runs) = self.sum(pieces, base)?;
+        let (work, Files { runs, written }) = self.sum(pieces, base)?;
+        for ((_, sink), files) in self.plan.bulk_sinks().iter().zip(written) {
+            let generation = manifest.sinks.entry(sink.name.to_string()).or_default();
+            let records = files.iter().map(|f| f.records).sum();
+            report.written.insert(sink.name.to_string(), records);
+            generation.files.extend(files);
+        }
+        manifest.format = manifest.format_needed();
         for (face, delta) in self.plan.stores().iter().zip(runs) {
             let generation = manifest.stores.entry(face.name.to_string()).or_default();
             let keys = delta.iter().map(|d| d.keys).sum();
@@ -112,8 +120,8 @@ impl BatchRun<'_> {
         }
     }
 
-    /// Reads all pieces and writes runs, per store.
-    fn sum<'a>(&'a self, pieces: Vec<Piece>, base: Base<'a>) -> Result<(Work<'a>, Vec<Vec<RunFile>>)> {
+    /// Reads all pieces and writes files, per store and sink.
+    fn sum<'a>(&'a self, pieces: Vec<Piece>, base: Base<'a>) -> Result<(Work<'a>, Files)> {
         let threads = if self.plan.in_order() {
             1
         } else {
@@ -126,7 +134,7 @@ impl BatchRun<'_> {
             base,
             skip_bad: self.plan.sources().iter().map(|s| self.options.skips(s.name)).collect(),
             care: Care::None,
-            share: share(self.options.memory, threads),
+            share: share(self.options.memory, threads) / if self.plan.bulk_sinks().is_empty() { 1 } else { 2 },
             dir: SpillDir::below(&self.options.spill_dir),
             stop: &self.options.stop,
             progress: &self.options.progress,
@@ -163,17 +171,34 @@ impl BatchRun<'_> {
         }
     }
 
-    /// The runs of each store, in the plan's order.
-    fn write(&self, sums: Vec<Vec<List>>, dir: &SpillDir) -> Result<Result<Vec<Vec<RunFile>>, Panicked>> {
-        let mut runs = Vec::new();
-        for (face, lists) in self.plan.stores().iter().zip(sums) {
-            match sums::write(lists, face, self.generations, dir, self.options.threads()) {
-                Ok(written) => runs.push(written?),
+    /// The files of each store and of each sink, in the plan's order.
+    fn write(&self, sums: Vec<Vec<List>>, dir: &SpillDir) -> Result<Result<Files, Panicked>> {
+        let (generations, threads) = (self.generations, self.options.threads());
+        let (mut sums, mut files) = (sums.into_iter(), Files::default());
+        for (store, lists) in self.plan.stores().iter().zip(&mut sums) {
+            match sums::write(lists, &ToStore { store, generations }, dir, threads) {
+                Ok(written) => files.runs.push(written?),
                 Err(panicked) => return Ok(Err(panicked)),
             }
         }
-        Ok(Ok(runs))
+        for ((_, sink), lists) in self.plan.bulk_sinks().iter().zip(sums) {
+            let sink = sink.name;
+            match sums::write(lists, &ToSink { sink, generations }, dir, threads) {
+                Ok(written) => files.written.push(written?),
+                Err(panicked) => return Ok(Err(panicked)),
+            }
+        }
+        Ok(Ok(files))
     }
+}
+
+/// What a run made, that no manifest names yet.
+#[derive(Default)]
+struct Files {
+    /// Per store.
+    runs: Vec<Vec<RunFile>>,
+    /// Per sink that is a part of the generation.
+    written: Vec<Vec<RecordFile>>,
 }
 
 /// What a process has without any sums: the program's pages, threads, what is read and decoded at a time.

@@ -125,9 +125,14 @@ impl fmt::Display for RunPlan {
 /// # Errors
 /// `InvalidRequest` with the reason: it has no store, reads several sources in order, or a service is not bound.
 pub fn check(plan: &Plan) -> Result<()> {
-    if let Some((sink, _)) = plan.sinks().first().filter(|_| plan.stores().is_empty()) {
+    if let Some((_, sink)) = plan
+        .live_sinks()
+        .next()
+        .filter(|_| plan.stores().is_empty() && plan.bulk_sinks().is_empty())
+    {
         return Err(Error::invalid(format!(
-            "job `{}` has no store, and a bulk run writes to no sink: sink `{sink}` is written by the live job",
+            "job `{}` has no store, and sink `{sink}` is written by the live job: a bulk run would do nothing; bind the sink to \
+             `each_generation()` to have it write",
             plan.job()
         )));
     }
@@ -173,10 +178,10 @@ impl BatchRun<'_> {
             }
         }
         let bounded = self.inputs.values().filter(|i| i.is_bounded()).count();
-        if let Some((sink, _)) = self.plan.sinks().first().filter(|_| bounded > 0) {
+        if let Some((_, sink)) = self.plan.live_sinks().next().filter(|_| bounded > 0) {
             return Err(Error::invalid(format!(
-                "sink `{sink}`: a bulk run writes to no sink, and a bounded input has no live part that would: run the job over a log, \
-                 or take the write out"
+                "sink `{sink}`: a bounded input has no live part that would write it: bind the sink to `each_generation()` to have this \
+                 run write it, or run the job over a log, or take the write out"
             )));
         }
         if let Some(window) = &self.options.window {

@@ -79,6 +79,7 @@ pub(crate) fn parquet(
     };
     let group = |group| Piece::RowGroup {
         source,
+        partition,
         file: file.clone(),
         group,
     };

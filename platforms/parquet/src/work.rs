@@ -27,6 +27,8 @@ pub(crate) enum Piece {
     },
     RowGroup {
         source: u32,
+        /// The number of the file.
+        partition: u32,
         file: Arc<ParquetFile>,
         group: usize,
     },
@@ -87,7 +89,13 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Reads everything with `threads` threads; returns their sums, per store.
+    /// None yet, per store and per sink of the generation.
+    pub(crate) fn lists(&self) -> Vec<Vec<List>> {
+        let all = self.plan.stores().len() + self.plan.bulk_sinks().len();
+        (0..all).map(|_| Vec::new()).collect()
+    }
+
+    /// Reads everything with `threads` threads; returns their sums, per store, and what they wrote, per sink of the generation.
     pub(crate) fn run(&self, threads: usize) -> Result<Vec<Vec<List>>> {
         std::thread::scope(|scope| {
             let asker = (!self.plan.operators().is_empty()).then(|| {
@@ -102,7 +110,7 @@ impl Work<'_> {
                 })
                 .collect();
             drop(asker);
-            let mut sums: Vec<Vec<List>> = self.plan.stores().iter().map(|_| Vec::new()).collect();
+            let mut sums = self.lists();
             for worker in workers {
                 let theirs = worker
                     .join()

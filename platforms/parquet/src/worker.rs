@@ -6,6 +6,7 @@
 //! the same trial. What was summed without a panic is then taken out of the maps, so that the next panic costs little.
 
 mod windowed;
+mod written;
 
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -24,6 +25,7 @@ use rufous_store_api::asked::Asker;
 use crate::columns::FileReader;
 use crate::sums::{List, Sorted, SpillWriter};
 use crate::work::{Piece, Work};
+use written::Written;
 
 /// How records are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ type Decoders = Vec<Option<(Format, Box<dyn SourceDecoder>)>>;
 pub(crate) struct Worker<'a> {
     work: &'a Work<'a>,
     executor: Executor,
+    /// What was written to the sinks of the generation, in the plan's order.
+    written: Vec<Written>,
     /// Where operators ask for their state.
     asker: Option<Asker>,
     decoders: Decoders,
@@ -48,7 +52,7 @@ pub(crate) struct Worker<'a> {
     second: Decoders,
     /// Once something panicked.
     trial: Option<Trial<'a>>,
-    /// Per store the sums that were taken out, in that order.
+    /// Per store the sums that were taken out, in that order; then per sink of the generation what was written.
     sums: Vec<Vec<List>>,
     /// The same of pieces that are not at their end: these sums are only good together with what the maps hold.
     pending: Vec<Vec<List>>,
@@ -73,8 +77,8 @@ pub(crate) struct Worker<'a> {
 /// A running instance that knows where its state is. It forgets nothing: what it was given is in no store yet.
 fn executor(work: &Work<'_>, asker: Option<&Asker>) -> Executor {
     let mut executor = work.plan.instantiate();
-    // O22: the live part writes.
-    executor.mute_writes();
+    // O22: the live part writes these.
+    work.plan.live_sinks().for_each(|(sink, _)| executor.mute_write(sink));
     if let Some(asker) = asker {
         executor.remember(asker.state(), None);
     }
@@ -86,8 +90,11 @@ fn is_state(work: &Work<'_>, store: usize) -> bool {
     work.plan.operators().iter().any(|o| o.store == store)
 }
 
-fn lists(work: &Work<'_>) -> Vec<Vec<List>> {
-    work.plan.stores().iter().map(|_| Vec::new()).collect()
+fn written(work: &Work<'_>) -> Vec<Written> {
+    let sinks = work.plan.bulk_sinks().iter();
+    sinks
+        .map(|(i, sink)| Written::new(*i, sink.name, sink.encode))
+        .collect()
 }
 
 fn none(work: &Work<'_>) -> Decoders {
@@ -99,12 +106,13 @@ impl<'a> Worker<'a> {
         Self {
             work,
             executor: executor(work, asker.as_ref()),
+            written: written(work),
             asker,
             decoders: none(work),
             second: none(work),
             trial: None,
-            sums: lists(work),
-            pending: lists(work),
+            sums: work.lists(),
+            pending: work.lists(),
             domain: None,
             kept: 0,
             mine: Vec::new(),
@@ -141,7 +149,7 @@ impl<'a> Worker<'a> {
             // Here what the maps hold is whole; in the middle of a piece it is not.
             if self.asker.is_some()
                 || self.pending.iter().any(|lists| !lists.is_empty())
-                || self.executor.is_full(self.work.share / 2)
+                || self.is_full(self.work.share / 2)
             {
                 match catch(|| self.take()) {
                     Ok(done) => done?,
@@ -153,6 +161,33 @@ impl<'a> Worker<'a> {
             Ok(done) => done,
             Err(panicked) => self.again(&panicked, None),
         }
+    }
+
+    /// Whether sums, or what was written, should go out.
+    fn is_full(&mut self, share: usize) -> bool {
+        self.executor.is_full(share) || self.written_bytes() > share
+    }
+
+    fn written_bytes(&self) -> usize {
+        self.written.iter().map(Written::bytes).sum()
+    }
+
+    /// Takes what became of a chunk of this source and partition.
+    fn keep_written(&mut self, source: u32, partition: u32) -> Result<()> {
+        if self.written.is_empty() || self.executor.written() == 0 {
+            return Ok(());
+        }
+        let name = self
+            .work
+            .plan
+            .sources()
+            .get(source as usize)
+            .map_or("", |face| face.name);
+        for written in &mut self.written {
+            let chunk = self.executor.take_identified(written.sink)?;
+            written.add(&chunk, name, partition)?;
+        }
+        Ok(())
     }
 
     /// The maps are full: their sums go to files.
@@ -167,16 +202,26 @@ impl<'a> Worker<'a> {
                 lists.push(List::File(file));
             }
         }
+        let lists = self.pending.iter_mut().skip(self.work.plan.stores().len());
+        for (lists, written) in lists.zip(&mut self.written).filter(|(_, written)| !written.is_empty()) {
+            let file = written.spilled(&self.work.dir)?;
+            self.work.progress.spilled.fetch_add(file.bytes(), Relaxed);
+            lists.push(List::File(file));
+        }
         Ok(())
     }
 
     /// The sums of the pieces in the maps are whole.
     fn take(&mut self) -> Result<()> {
         // As long as all that was taken is not more than the maps may hold, it has a place in memory.
-        if self.kept.saturating_add(self.executor.bytes()) > self.work.share {
+        let waiting = self.executor.bytes().saturating_add(self.written_bytes());
+        if self.kept.saturating_add(waiting) > self.work.share {
             self.spill()?;
         }
         let deltas = self.executor.take(Vec::new())?;
+        if !self.written.is_empty() && self.executor.written() > 0 {
+            return Err(Error::bug("something was written to a sink by no record"));
+        }
         for (store, (lists, deltas)) in self.pending.iter_mut().zip(deltas).enumerate() {
             if !deltas.is_empty() {
                 let mut sorted = Sorted::of(&*deltas)?;
@@ -184,6 +229,12 @@ impl<'a> Worker<'a> {
                 self.kept += sorted.bytes();
                 lists.push(List::Memory(sorted));
             }
+        }
+        let lists = self.pending.iter_mut().skip(self.work.plan.stores().len());
+        for (lists, written) in lists.zip(&mut self.written).filter(|(_, written)| !written.is_empty()) {
+            let sorted = written.sorted();
+            self.kept += sorted.bytes();
+            lists.push(List::Memory(sorted));
         }
         for (sums, pending) in self.sums.iter_mut().zip(&mut self.pending) {
             sums.append(pending);
@@ -218,7 +269,8 @@ impl<'a> Worker<'a> {
             // What it holds is foreign, and may panic again while it is dropped.
             drop(catch(|| drop(broken)));
             (self.decoders, self.second) = (none(self.work), none(self.work));
-            self.pending = lists(self.work);
+            self.pending = self.work.lists();
+            self.written = written(self.work);
             (self.records, self.bad, self.outside) = (0, 0, 0);
             if self.work.plan.in_order() {
                 // Such a run has one thread.
@@ -279,10 +331,15 @@ impl<'a> Worker<'a> {
                 let from = Place::Log(records, *partition, file.batch);
                 self.push(chunk, &meta, NonZeroU64::MIN, from)
             }),
-            Piece::RowGroup { source, file, group } => {
+            Piece::RowGroup {
+                source,
+                partition,
+                file,
+                group,
+            } => {
                 // It stays for the next row group, which is mostly of the same file.
                 let reader = self.footer.insert(file.reader()?).clone();
-                self.row_group(*source, &reader, *group, care)
+                self.row_group((*source, *partition), &reader, *group, care)
             }
             Piece::Lines { source, file, piece } => file.read(piece, &mut |lines| {
                 let chunk = self.decode(*source, file.format(), Given::Records(lines.batch), care)?;
@@ -292,11 +349,17 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn row_group(&mut self, source: u32, reader: &FileReader, group: usize, care: Care) -> Result<()> {
+    fn row_group(
+        &mut self,
+        (source, partition): (u32, u32),
+        reader: &FileReader,
+        group: usize,
+        care: Care,
+    ) -> Result<()> {
         // Columns need no format; the decoder of structs is asked for under the name of theirs.
         let format = Format::JsonLines;
         if let Some(window) = &self.work.window {
-            return self.row_group_within(source, reader, group, window, care);
+            return self.row_group_within((source, partition), reader, group, window, care);
         }
         if self.work.plan.may_repeat(source as usize) && reader.repeats(group) {
             return reader.read_repeated(group, &mut |columns, n| {
@@ -304,14 +367,14 @@ impl<'a> Worker<'a> {
                 let place = |_| format!("{}, row group {group}, a value of {n} or more rows", reader.name());
                 self.count(source, columns.rows, n, &chunk.bad, place)?;
                 // Of such a source no step asks.
-                self.push(chunk, &meta(source), n, Place::Rows(&|_| 0))
+                self.push(chunk, &meta(source), n, Place::Rows(partition, &|_| 0))
             });
         }
         let mut row = 0;
         reader.read_row_group(group, &mut |columns| {
             let chunk = self.decode(source, format, Given::Columns(columns), care)?;
             let place = |i: usize| format!("{}, row group {group}, row {}", reader.name(), row + i);
-            let from = Place::Rows(&|i| row_of(group, (row + i) as u64));
+            let from = Place::Rows(partition, &|i| row_of(group, (row + i) as u64));
             self.bounded(chunk, &meta(source), from, place)?;
             row += columns.rows;
             Ok(())
@@ -370,7 +433,10 @@ impl<'a> Worker<'a> {
             let decoder = self::decoder(self.work, &mut self.second, source as usize, source, format)?;
             let (mut times, mut bad) = (Vec::new(), Vec::new());
             given.decode(decoder, &mut times, &mut bad)?;
-            let trial = self.trial.get_or_insert_with(|| Trial::new(self.work.plan));
+            let trial = self.trial.get_or_insert_with(|| {
+                let sinks = self.work.plan.bulk_sinks().iter();
+                Trial::new(self.work.plan).encoding(sinks.map(|(i, sink)| (*i, sink.encode)).collect())
+            });
             let window = self.work.window.as_ref();
             for entry in 0..chunk.len {
                 // What lies outside is not summed, whatever it would do.
@@ -381,7 +447,7 @@ impl<'a> Worker<'a> {
                 if let Some(origins) = trial.origins(source) {
                     let from = match given {
                         Given::Records(records) => Place::Log(records, records.partition, BatchId::MAX),
-                        Given::Columns(_) => Place::Rows(&|i| i as u64),
+                        Given::Columns(_) => Place::Rows(0, &|i| i as u64),
                     };
                     from.say(&times, &bad, entry..entry + 1, origins);
                 }
@@ -430,6 +496,7 @@ impl<'a> Worker<'a> {
         from: Place<'_>,
     ) -> Result<()> {
         chunk.push(range, &mut self.executor, meta, times, from, &mut self.decoders)?;
+        self.keep_written(meta.source, from.partition())?;
         if self.asker.is_some() && self.executor.remembered() > self.work.share {
             return Err(Error::invalid(format!(
                 "job `{}`: the keys that its operators remember of a domain take more than {} MiB: give the run more \
@@ -438,7 +505,7 @@ impl<'a> Worker<'a> {
                 self.work.share >> 20
             )));
         }
-        if self.executor.is_full(self.work.share) {
+        if self.is_full(self.work.share) {
             self.spill()?;
         }
         Ok(())
@@ -571,18 +638,24 @@ impl Given<'_> {
 pub(crate) enum Place<'a> {
     /// A log, or a file of lines: partition and batch of all of them.
     Log(&'a RecordBatch, u32, BatchId),
-    /// Columns: what row `i` of them is in its file.
-    Rows(&'a dyn Fn(usize) -> u64),
+    /// Columns: the number of their file, and what row `i` of them is in it.
+    Rows(u32, &'a dyn Fn(usize) -> u64),
 }
 
 impl Place<'_> {
+    fn partition(self) -> u32 {
+        match self {
+            Self::Log(_, partition, _) | Self::Rows(partition, _) => partition,
+        }
+    }
+
     fn say(self, times: &[Option<Timestamp>], bad: &[BadRecord], range: Range<usize>, origins: &mut Origins) {
         match self {
             Self::Log(records, partition, batch) => {
                 origins.begin(partition, batch);
                 origins.entries(records, times, bad, range);
             }
-            Self::Rows(row) => {
+            Self::Rows(_, row) => {
                 origins.begin(0, BatchId::MAX);
                 origins.rows(row, times, bad, range);
             }

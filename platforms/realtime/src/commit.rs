@@ -85,12 +85,8 @@ impl Engine<'_> {
         match catch(|| self.executor.take(spare)) {
             Ok(deltas) => {
                 let deltas = deltas?;
-                let sinks = if self.sinks.is_some() {
-                    self.plan.sinks().len()
-                } else {
-                    0
-                };
-                let written = (0..sinks).map(|sink| self.executor.take_identified(sink));
+                let sinks = self.plan.live_sinks().filter(|_| self.sinks.is_some());
+                let written = sinks.map(|(sink, _)| self.executor.take_identified(sink));
                 let written = written.collect::<Result<_>>()?;
                 self.written.taken();
                 self.flusher.send(Chunk {

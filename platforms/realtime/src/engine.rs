@@ -54,7 +54,7 @@ impl Stream<'_> {
     /// The same for a job that writes to sinks, whose plan [identifies writes](Plan::identify_writes).
     ///
     /// # Errors
-    /// As [`run`](Self::run); `InvalidRequest` when a sink of the job is not bound; and when a sink takes nothing.
+    /// As [`run`](Self::run); `InvalidRequest` when a sink that the live part writes is not bound; and when a sink takes nothing.
     pub fn run_with(self, sinks: Vec<BoundSink>) -> Result<StreamReport> {
         let Self {
             plan,
@@ -67,7 +67,7 @@ impl Stream<'_> {
         } = self;
         check(plan)?;
         check_guarantee(plan, &*store, &options)?;
-        let sinks = if plan.sinks().is_empty() && sinks.is_empty() {
+        let sinks = if plan.live_sinks().next().is_none() && sinks.is_empty() {
             None
         } else {
             Some(OpenSinks::new(plan, sinks)?)
@@ -93,6 +93,12 @@ impl Stream<'_> {
         let span = tracing::info_span!("stream", job = plan.job());
         let _entered = span.enter();
         let _running = metrics.run();
+        for (_, sink) in plan.bulk_sinks() {
+            tracing::info!(
+                sink = sink.name,
+                "written by batch runs, with each generation, and not by this process"
+            );
+        }
         let sources = plan.sources().iter().map(|s| s.name.to_string()).collect();
         let stores: Vec<String> = plan.live_stores().iter().map(|s| s.name.to_string()).collect();
         std::thread::scope(|scope| {
@@ -188,6 +194,10 @@ pub(crate) struct Engine<'a> {
 /// A running instance that knows where its state is.
 pub(crate) fn executor(plan: &Plan, asker: Option<&Asker>, budget: usize) -> Executor {
     let mut executor = plan.instantiate();
+    // O22: batch runs write these.
+    plan.bulk_sinks()
+        .iter()
+        .for_each(|(sink, _)| executor.mute_write(*sink));
     if let Some(asker) = asker {
         executor.remember(asker.state(), Some(budget / 4));
     }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use rufous_core::panics::{Panicked, catch};
+use rufous_core::sink::Encode;
 use rufous_core::{BadRecord, BatchId, Error, Result, SourceDecoder, Trial};
 
 use crate::commit::Landed;
@@ -34,6 +35,12 @@ pub(crate) struct Careful<'a> {
 }
 
 impl Engine<'_> {
+    /// How the sinks encode that this process writes, by their places in the plan.
+    fn encodes(&self) -> Vec<(usize, Encode)> {
+        let encodes = self.sinks.as_ref().map(OpenSinks::encodes).unwrap_or_default();
+        self.plan.live_sinks().map(|(sink, _)| sink).zip(encodes).collect()
+    }
+
     /// Something of the job panicked, here or in the flush thread: everything since the last commit is read again.
     ///
     /// # Errors
@@ -74,7 +81,7 @@ impl Engine<'_> {
             until,
             calm: CALM,
             decoders: self.bound.iter().map(|_| None).collect(),
-            trial: Trial::new(self.plan).encoding(self.sinks.as_ref().map(OpenSinks::encodes).unwrap_or_default()),
+            trial: Trial::new(self.plan).encoding(self.encodes()),
         });
         // What is on its way was taken out before: it is whole, unless it was the one that panicked.
         if let Some(done) = self.flusher.take()?

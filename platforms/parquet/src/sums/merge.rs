@@ -2,15 +2,15 @@
 
 use std::cmp::Ordering;
 
-use rufous_core::erased::in_two_domains;
+use rufous_core::Result;
 use rufous_core::rules::{Rule, kept};
-use rufous_core::{Error, Result, StoreFace};
 
 use super::List;
 use super::cursor::Cursor;
+use super::target::Target;
 
 /// A binary heap of cursors, the least key first; of equal keys the older list first, for sums in order.
-pub(super) struct Merge<'a> {
+pub(crate) struct Merge<'a> {
     cursors: Vec<Cursor<'a>>,
     heap: Vec<Head>,
     key: Vec<u8>,
@@ -109,7 +109,7 @@ impl<'a> Merge<'a> {
     ///
     /// # Errors
     /// When a file cannot be read or is damaged.
-    pub(super) fn next(&mut self, store: &StoreFace) -> Result<Option<(&[u8], &[u8])>> {
+    pub(crate) fn next(&mut self, target: &impl Target) -> Result<Option<(&[u8], &[u8])>> {
         let Some(head) = self.heap.first() else { return Ok(None) };
         let cursor = &self.cursors[head.cursor];
         self.key.clear();
@@ -128,7 +128,7 @@ impl<'a> Merge<'a> {
                 .zip(cursor.domain())
                 .filter(|(a, b)| a != b && kept(Rule::OneDomain))
             {
-                return Err(in_two_domains(store, &self.key, one, other));
+                return Err(target.in_two_domains(&self.key, one, other));
             }
             domain = domain.or(cursor.domain());
             self.values.extend_from_slice(cursor.value());
@@ -144,10 +144,7 @@ impl<'a> Merge<'a> {
             .ends
             .iter()
             .map(|&end| &self.values[std::mem::replace(&mut from, end)..end]);
-        store
-            .value
-            .sum(&mut parts, &mut self.sum)
-            .map_err(|e| Error::bug(format!("store `{}`: a value that was just written: {e}", store.name)))?;
+        target.add(&self.key, &mut parts, &mut self.sum)?;
         Ok(Some((&self.key, &self.sum)))
     }
 }

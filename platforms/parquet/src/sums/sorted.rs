@@ -26,7 +26,7 @@ impl Sorted {
         Ok(sorted)
     }
     /// Appends a pair, whose key is not below the last.
-    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) {
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
         self.bytes.extend_from_slice(key);
         let key = self.bytes.len();
         self.bytes.extend_from_slice(value);

@@ -6,6 +6,7 @@ use rufous_core::{Result, Store, StoreFace};
 use rufous_store_api::{GenerationStore, StoreGeneration};
 use rufous_store_memory::MemoryGenerations;
 
+use super::target::ToStore;
 use super::write::write_split;
 use super::*;
 
@@ -49,9 +50,19 @@ fn list(seed: u64, keys: u64, of: u64, file: Option<&SpillDir>, all: &mut BTreeM
 fn check(lists: Vec<List>, splits: &[&[u8]], width: usize, dir: &SpillDir, all: &BTreeMap<Vec<u8>, u64>) {
     let store = StoreFace::of(Store::<String, u64>::new("counts"));
     let published = MemoryGenerations::default();
-    let runs = write_split(lists, Some(splits), width, &store, &published, dir, 3)
-        .unwrap()
-        .unwrap();
+    let runs = write_split(
+        lists,
+        Some(splits),
+        width,
+        &ToStore {
+            store: &store,
+            generations: &published,
+        },
+        dir,
+        3,
+    )
+    .unwrap()
+    .unwrap();
     assert!(runs.len() <= splits.len() + 1);
     assert!(runs.windows(2).all(|w| w[0].last_key < w[1].first_key), "{runs:?}");
     let generation = StoreGeneration {
@@ -113,9 +124,19 @@ fn older_lists_come_first() {
             }
         };
         let lists = (0..11).map(|n| one(n, n % 3 == 0)).collect();
-        let runs = write_split(lists, None, width, &store, &published, &dir, 2)
-            .unwrap()
-            .unwrap();
+        let runs = write_split(
+            lists,
+            None,
+            width,
+            &ToStore {
+                store: &store,
+                generations: &published,
+            },
+            &dir,
+            2,
+        )
+        .unwrap()
+        .unwrap();
         let generation = StoreGeneration {
             runs,
             ..Default::default()
@@ -155,9 +176,19 @@ fn partitions_are_kept_apart() {
                 .collect::<Vec<_>>()
         };
         let published = MemoryGenerations::default();
-        let runs = write_split(lists(), None, width, &store, &published, &dir, 2)
-            .unwrap()
-            .unwrap();
+        let runs = write_split(
+            lists(),
+            None,
+            width,
+            &ToStore {
+                store: &store,
+                generations: &published,
+            },
+            &dir,
+            2,
+        )
+        .unwrap()
+        .unwrap();
         let generation = StoreGeneration {
             runs,
             ..Default::default()
@@ -166,9 +197,19 @@ fn partitions_are_kept_apart() {
         assert_eq!(got, vec![Some(3_u64.to_le_bytes().to_vec()); 3]);
         let mut moved = lists();
         moved.push(one(b"a\0", 2, false));
-        let e = write_split(moved, None, width, &store, &published, &dir, 2)
-            .unwrap()
-            .unwrap_err();
+        let e = write_split(
+            moved,
+            None,
+            width,
+            &ToStore {
+                store: &store,
+                generations: &published,
+            },
+            &dir,
+            2,
+        )
+        .unwrap()
+        .unwrap_err();
         assert!(e.to_string().contains("came from partitions 0 and 2"), "{e}");
     }
 }
@@ -206,9 +247,17 @@ fn damage_is_noticed() {
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let store = StoreFace::of(Store::<String, u64>::new("counts"));
-    let e = write(vec![list], &store, &MemoryGenerations::default(), &dir, 1)
-        .unwrap()
-        .unwrap_err();
+    let e = write(
+        vec![list],
+        &ToStore {
+            store: &store,
+            generations: &MemoryGenerations::default(),
+        },
+        &dir,
+        1,
+    )
+    .unwrap()
+    .unwrap_err();
     assert_eq!(e.kind(), rufous_core::ErrorKind::CorruptData);
     assert!(e.to_string().contains("0.sums"), "{e}");
 }

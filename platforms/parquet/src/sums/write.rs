@@ -1,41 +1,39 @@
-//! Runs out of lists.
+//! Files out of lists.
 
 use rufous_core::panics::{Panicked, catch};
-use rufous_core::{Error, Result, StoreFace};
-use rufous_store_api::{GenerationStore, RunFile};
+use rufous_core::{Error, Result};
 
 use super::merge::Merge;
 use super::split::splits;
+use super::target::Target;
 use super::{List, SpillDir, SpillWriter};
 
 /// So many lists are read at once; more are added up to fewer before. One costs a block of memory.
 const WIDTH: usize = 256;
 
-/// Writes the sum of all lists, which are in the order in which they were made, as runs that share no key: one, or one a
+/// Writes the sum of all lists, which are in the order in which they were made, as files that share no key: one, or one a
 /// thread when they are large.
 ///
 /// # Errors
 /// When something cannot be read or written; nothing is left behind then. `Panicked`: the job's sum did.
-pub(crate) fn write(
+pub(crate) fn write<T: Target>(
     lists: Vec<List>,
-    store: &StoreFace,
-    generations: &dyn GenerationStore,
+    target: &T,
     dir: &SpillDir,
     threads: usize,
-) -> Result<Result<Vec<RunFile>>, Panicked> {
-    write_split(lists, None, WIDTH, store, generations, dir, threads)
+) -> Result<Result<Vec<T::File>>, Panicked> {
+    write_split(lists, None, WIDTH, target, dir, threads)
 }
 
 /// The same, parted at these keys, and so many lists at once.
-pub(super) fn write_split(
+pub(super) fn write_split<T: Target>(
     mut lists: Vec<List>,
     given: Option<&[&[u8]]>,
     width: usize,
-    store: &StoreFace,
-    generations: &dyn GenerationStore,
+    target: &T,
     dir: &SpillDir,
     threads: usize,
-) -> Result<Result<Vec<RunFile>>, Panicked> {
+) -> Result<Result<Vec<T::File>>, Panicked> {
     // O2: which partition a key came from is looked at in the last merge, so lists of several are not added up before it. Values
     // of such stores commute.
     lists.sort_by_key(List::domain);
@@ -51,7 +49,7 @@ pub(super) fn write_split(
                 lists = rest;
                 continue;
             }
-            match catch(|| shorten(&lists, store, dir))? {
+            match catch(|| shorten(&lists, target, dir))? {
                 Ok(list) => fewer.push(list),
                 Err(e) => return Ok(Err(e)),
             }
@@ -71,7 +69,7 @@ pub(super) fn write_split(
         let threads: Vec<_> = ranges
             .map(|(from, to)| {
                 let lists = &lists;
-                scope.spawn(move || catch(|| run(lists, (from, to), store, generations)))
+                scope.spawn(move || catch(|| target.write(Merge::new(lists, from, to)?)))
             })
             .collect();
         let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
@@ -87,26 +85,12 @@ pub(super) fn write_split(
         .map(|runs| runs.into_iter().flatten().collect()))
 }
 
-fn run(
-    lists: &[&List],
-    (from, to): (Option<&[u8]>, Option<&[u8]>),
-    store: &StoreFace,
-    generations: &dyn GenerationStore,
-) -> Result<Option<RunFile>> {
-    let mut merge = Merge::new(lists, from, to)?;
-    let mut writer = generations.begin_run(store)?;
-    while let Some((key, value)) = merge.next(store)? {
-        writer.push(key, value)?;
-    }
-    writer.finish()
-}
-
-fn shorten(lists: &[List], store: &StoreFace, dir: &SpillDir) -> Result<List> {
+fn shorten(lists: &[List], target: &impl Target, dir: &SpillDir) -> Result<List> {
     let domain = lists.first().and_then(List::domain);
     let lists: Vec<&List> = lists.iter().collect();
     let mut merge = Merge::new(&lists, None, None)?;
     let mut writer = SpillWriter::create(dir)?;
-    while let Some((key, value)) = merge.next(store)? {
+    while let Some((key, value)) = merge.next(target)? {
         writer.push(key, value)?;
     }
     let mut file = writer.finish()?;

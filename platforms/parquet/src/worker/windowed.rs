@@ -10,7 +10,7 @@ impl Worker<'_> {
     /// The pages of a row group that may hold records of a window.
     pub(super) fn row_group_within(
         &mut self,
-        source: u32,
+        (source, partition): (u32, u32),
         reader: &FileReader,
         group: usize,
         window: &Window,
@@ -28,7 +28,7 @@ impl Worker<'_> {
             if let Some((face, field)) = noted {
                 honest(face, field, columns, &chunk.times).map_err(|(i, e)| e.at(place(i)))?;
             }
-            let from = Place::Rows(&|i| row_of(group, rows.get(i).copied().unwrap_or_default()));
+            let from = Place::Rows(partition, &|i| row_of(group, rows.get(i).copied().unwrap_or_default()));
             self.bounded(chunk, &meta(source), from, place)
         })
     }

@@ -16,7 +16,7 @@ pub(super) struct Open {
     pub(super) marks: BTreeMap<SourcePartition, u64>,
 }
 
-/// The sinks of a stream, in the plan's order. Its engine opens them, its flush thread writes.
+/// The sinks that a stream writes, in the plan's order. Its engine opens them, its flush thread writes.
 #[derive(Clone)]
 pub(crate) struct OpenSinks {
     open: Arc<Mutex<Vec<Open>>>,
@@ -28,7 +28,7 @@ impl OpenSinks {
     pub(crate) fn new(plan: &Plan, sinks: Vec<BoundSink>) -> Result<Self> {
         let mut given: BTreeMap<&str, BoundSink> = sinks.into_iter().map(|s| (s.name, s)).collect();
         let mut open = Vec::new();
-        for (name, _) in plan.sinks() {
+        for (_, name) in plan.live_sinks() {
             let Some(sink) = given.remove(name) else {
                 return Err(Error::invalid(format!("sink `{name}` is not bound")));
             };
@@ -38,6 +38,9 @@ impl OpenSinks {
             });
         }
         match given.into_keys().next() {
+            Some(name) if plan.bulk_sinks().iter().any(|(_, sink)| sink.name == name) => Err(Error::invalid(format!(
+                "sink `{name}` is bound in both layers: each record would be written twice; keep one"
+            ))),
             Some(name) => Err(Error::invalid(format!("the job has no sink `{name}`"))),
             None => Ok(Self {
                 open: Arc::new(Mutex::new(open)),
