@@ -4,7 +4,7 @@ use super::cli::Explain;
 use super::location::{Files, Place};
 use super::open::{Context, Reads};
 use crate::core::{Error, Result, SourceFace};
-use crate::store_api::{GenerationStore, ManifestLog};
+use crate::store_api::{GenerationStore, ManifestLog, records};
 
 pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
     let plan = context.plan;
@@ -54,8 +54,20 @@ pub(super) fn explain(context: &Context<'_>, options: &Explain) -> Result<()> {
         ),
         Err(e) => println!("  in bulk: refused: {e}"),
     }
-    if !plan.sinks().is_empty() {
-        println!("  sinks: the live part writes them, before its state; bulk runs and backfills write to none");
+    let named = |names: Vec<&str>| names.join(", ");
+    let live: Vec<_> = plan.live_sinks().map(|(_, name)| name).collect();
+    if !live.is_empty() {
+        println!(
+            "  sinks: the live part writes {}, before its state; bulk runs and backfills write nothing to them",
+            named(live)
+        );
+    }
+    let bulk: Vec<_> = plan.bulk_sinks().iter().map(|(_, sink)| sink.name).collect();
+    if !bulk.is_empty() {
+        println!(
+            "  sinks: bulk runs and backfills write {}, as files of each generation; the live part writes nothing to them",
+            named(bulk)
+        );
     }
     Ok(())
 }
@@ -121,7 +133,7 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
     );
     #[cfg(feature = "parquet")]
     if let Ok(Some(m)) = &manifest
-        && !context.plan.sinks().is_empty()
+        && context.plan.live_sinks().next().is_some()
     {
         check("permission to drop", Ok(super::sinks::held(context, m)));
     }
@@ -155,6 +167,26 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
             check(
                 &format!("store {}", face.name),
                 fits.map(|()| format!("{} runs, {keys} keys, every checksum fits", generation.runs.len())),
+            );
+        }
+    }
+    if let Ok(Some(m)) = &manifest {
+        for (_, binding) in context.plan.bulk_sinks() {
+            let Some(generation) = m.sinks.get(binding.name) else {
+                continue;
+            };
+            let fits = if binding.reads(&generation.schema) {
+                records::verify(&*context.generations, binding.name, generation)
+            } else {
+                Err(Error::invalid(format!(
+                    "holds `{}`, the job writes `{}`",
+                    generation.schema, binding.schema
+                )))
+            };
+            let (files, n) = (generation.files.len(), generation.records());
+            check(
+                &format!("records of {}", binding.name),
+                fits.map(|()| format!("{files} files, {n} records, every checksum fits, each id once")),
             );
         }
     }

@@ -41,6 +41,10 @@ pub(super) fn files(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
             .generations
             .check(store, &runs)
             .map_err(|e| e.at(format_args!("store `{store}`")))
+    })?;
+    manifest.sinks.iter().try_for_each(|(sink, generation)| {
+        let checked = context.generations.check_sink(sink, generation);
+        checked.map_err(|e| e.at(format_args!("sink `{sink}`")))
     })
 }
 
@@ -81,6 +85,13 @@ pub(super) fn generations(context: &Context<'_>) -> Result<()> {
             m.created_at,
             m.line,
         );
+        for (sink, generation) in &m.sinks {
+            println!(
+                "    sink {sink}: {} records in {} files",
+                generation.records(),
+                generation.files.len()
+            );
+        }
         for (p, cut) in &m.frontier.0 {
             println!("    {p}: {}", reach(cut));
         }

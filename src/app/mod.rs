@@ -114,7 +114,8 @@ impl<Args: clap::Args> App<Args> {
         self.services.bind(port, to);
         self
     }
-    /// Binds a sink: `topic("kafka://HOST:PORT/TOPIC")`, `files("DIR")`, `table()` of [`sink`](crate::core::sink). The type of the
+    /// Binds a sink: `topic("kafka://HOST:PORT/TOPIC")`, `files("DIR")`, `table()` of [`sink`](crate::core::sink), which the live part
+    /// writes, or `each_generation()`, which batch runs write. The type of the
     /// binding says whether records come exactly once or at least once. `location` in `[sinks.NAME]` of the settings puts topic or
     /// files elsewhere.
     pub fn sink<T: 'static>(mut self, port: Sink<T>, to: impl SinkTo<T>) -> Self {
@@ -150,6 +151,7 @@ impl<Args: clap::Args> App<Args> {
         settings.apply(&mut plan)?;
         let mut sinks = self.sinks.clone();
         settings.move_sinks(&mut sinks)?;
+        plan.write_in_bulk(&sinks)?;
         let writes = plan.identify_writes();
         if name == "stream" && !plan.sinks().is_empty() {
             sinks.of(&plan)?;

@@ -402,6 +402,7 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
             .keys
             .iter()
             .map(|(store, n)| format!("{n} keys in {store}"))
+            .chain(report.written.iter().map(|(sink, n)| format!("{n} records in {sink}")))
             .collect();
         println!(
             "generation {}: {} records -> {}, {} skipped, covered until {} ({:.1} s)",

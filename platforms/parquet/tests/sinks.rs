@@ -289,6 +289,53 @@ fn little_memory_is_enough() {
     assert_eq!(world.read(WORDS, &report.manifest), expected);
 }
 
+/// After a panic what was written is written again: of the records that panic nothing is there, of all others each once.
+#[test]
+fn records_that_panic_leave_nothing() {
+    rufous_core::panics::keep_quiet();
+    let job = || {
+        let lines = LINES.read();
+        let counts = lines.clone().keyed(|line, out| out.emit(line, 1)).sum_by_key(COUNTS);
+        let words = lines.flat_map(|line, out| {
+            for word in line.split_whitespace() {
+                out.emit(word.to_string());
+                assert!(!word.ends_with("-7"), "no such word");
+            }
+        });
+        Job::new("panics", (counts, words.write(WORDS)))
+    };
+    for (per, memory) in [(40, 1 << 30), (4_000, 0)] {
+        let archive = Arc::new(Kept::new(2, BATCHES, per));
+        for threads in [1, 3] {
+            let world = World::new(in_bulk(job()), archive.clone());
+            let run = BatchRun {
+                plan: &world.plan,
+                inputs: world.inputs(),
+                manifests: &world.manifests,
+                generations: &world.generations,
+                options: BatchOptions {
+                    threads,
+                    memory,
+                    skip_bad: true,
+                    ..BatchOptions::default()
+                },
+            };
+            let report = run.run().unwrap();
+            let mut expected = Vec::new();
+            for (p, offset) in (0..2).flat_map(|p| (0..BATCHES * per).map(move |offset| (p, offset))) {
+                let line = line(p, offset);
+                if line.split_whitespace().any(|word| word.ends_with("-7")) {
+                    continue;
+                }
+                let words = line.split_whitespace().enumerate();
+                expected.extend(words.map(|(i, word)| (format!("lines/{p}/{offset}/{i}"), word.to_string())));
+            }
+            assert!(report.bad > 0);
+            assert_eq!(world.read(WORDS, &report.manifest), expected, "{per} {threads}");
+        }
+    }
+}
+
 /// A generation without the records of those before it would not be what it says: it is refused. Records of another type are, too.
 #[test]
 fn a_base_that_lacks_records_is_refused() {

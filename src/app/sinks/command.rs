@@ -6,7 +6,7 @@ use super::read::{Read, read};
 use super::{marks, promised, turns};
 use crate::app::generations::now;
 use crate::app::open::Context;
-use crate::core::sink::SinkBinding;
+use crate::core::sink::{Layer, SinkBinding};
 use crate::core::{Error, Result};
 use crate::store_api::table::RowId;
 
@@ -31,8 +31,15 @@ pub(in crate::app) fn command(sub: &dyn Fn(&'static str, &'static str) -> Comman
         .subcommand(
             named(sub(
                 "read",
-                "The records of a table, or of files up to their mark, as JSON lines",
+                "The records of a table, of files up to their mark, or of a generation, as JSON lines",
             ))
+            .arg(
+                Arg::new("generation")
+                    .long("generation")
+                    .value_name("N")
+                    .value_parser(value_parser!(u64))
+                    .help("Of which generation, where batch runs write the sink [default: the newest]"),
+            )
             .arg(
                 Arg::new("from")
                     .long("from")
@@ -85,10 +92,17 @@ impl Asked<'_> {
                 let binding = bound(context, name)?;
                 let from: Option<&String> = m.get_one("from");
                 let asked = Read {
+                    generation: m.get_one("generation").copied(),
                     from: from.map(|id| RowId::parse(name, id)).transpose()?,
                     limit: m.get_one("limit").copied().unwrap_or(u64::MAX),
                 };
                 read(context, binding, &asked)
+            }
+            "release" | "resume" if bound(context, name).is_ok_and(|b| b.layer() == Layer::Batch) => {
+                Err(Error::invalid(format!(
+                    "sink `{name}` is written by batch runs, with each generation: it holds nothing, so there is nothing to release or to \
+                 resume; bind it elsewhere to have later generations go without it"
+                )))
             }
             "release" => turn(context, name, true),
             "resume" => turn(context, name, false),

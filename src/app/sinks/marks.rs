@@ -5,9 +5,9 @@ use std::path::Path;
 use super::owner;
 use crate::app::open::Context;
 use crate::core::sink::{SinkBinding, SinkPlace};
-use crate::core::{Error, Result, SourcePartition};
+use crate::core::{Cut, Error, Result, SourcePartition};
 use crate::platform_local::FileSink;
-use crate::store_api::{Hole, TableReader};
+use crate::store_api::{Hole, ManifestLog, TableReader};
 
 /// How far one partition of a sink is.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +29,23 @@ pub(super) fn of(context: &Context<'_>, binding: &SinkBinding) -> Result<Vec<Mar
         SinkPlace::Files(dir) => files(context, Path::new(dir)),
         SinkPlace::Table => table(context, binding),
         SinkPlace::Topic(at) => topic(context, binding, at),
+        SinkPlace::Generations => generation(context, binding),
     }
+}
+
+/// A generation has the records below its frontier.
+fn generation(context: &Context<'_>, binding: &SinkBinding) -> Result<Vec<Mark>> {
+    let newest = context.manifests.newest(0)?;
+    let Some(manifest) = newest.filter(|m| m.sinks.contains_key(binding.name)) else {
+        return Ok(Vec::new());
+    };
+    let mark = |(partition, cut): (SourcePartition, Cut)| Mark {
+        partition,
+        at: Some(cut.cut),
+        start: None,
+        holes: Vec::new(),
+    };
+    Ok(manifest.frontier.0.into_iter().map(mark).collect())
 }
 
 /// Whose marks these are: those of other jobs and instances are none of ours.

@@ -2,9 +2,11 @@
 //!
 //! - `writers`: the places, opened for a stream; `memory`: what is remembered of topics in the job's place;
 //! - `turns`: sinks that are given up, and taken up again (O25); `permission`: what sinks hold;
-//! - `marks`: how far each is; `command`: `sink list`, `release`, `resume`; `read`: `sink read`.
+//! - `marks`: how far each is; `command`: `sink list`, `release`, `resume`; `read`: `sink read`, `generation`: the same of what batch runs
+//!   wrote.
 
 mod command;
+mod generation;
 mod marks;
 #[cfg(feature = "kafka")]
 mod memory;
@@ -43,6 +45,9 @@ pub(super) fn promised(binding: &SinkBinding) -> String {
         (Promise::AtLeastOnce, _) => {
             "at least once: after a crash or a rebuild records come again, with the same rufous-id".into()
         }
+        (Promise::ExactlyOnce, SinkPlace::Generations) => {
+            "written by batch runs and backfills; each has the records below its frontier, each once".into()
+        }
         (Promise::ExactlyOnce, _) => "exactly once".into(),
     }
 }
@@ -68,9 +73,9 @@ pub(super) fn described(context: &Context<'_>, name: &str) -> Result<String> {
 /// # Errors
 /// When it would.
 pub(super) fn check_staged(context: &Context<'_>) -> Result<()> {
-    match context.plan.sinks().first() {
+    match context.plan.live_sinks().next() {
         None => Ok(()),
-        Some((sink, _)) => Err(Error::invalid(format!(
+        Some((_, sink)) => Err(Error::invalid(format!(
             "sink `{sink}`: other code of the job is current and writes it; a version that is staged beside it writes nothing: stop the old \
              code, run `switch --behind` with the new, then start it: it goes on from the sink's marks"
         ))),

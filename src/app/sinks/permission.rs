@@ -28,10 +28,11 @@ pub(super) fn stands(context: &Context<'_>) -> Result<Option<BTreeMap<SourcePart
     Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
 }
 
-/// Up to where every sink that is not given up has what was made of the records. `None`: there are no sinks, or nobody can say.
+/// Up to where every sink that the live part writes, and that is not given up, has what was made of the records. `None`: there are no
+/// such sinks, or nobody can say.
 #[cfg(feature = "parquet")]
 pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<BTreeMap<SourcePartition, u64>> {
-    if context.plan.sinks().is_empty() {
+    if context.plan.live_sinks().next().is_none() {
         return None;
     }
     let read = || -> Result<Option<BTreeMap<SourcePartition, u64>>> {
@@ -39,7 +40,7 @@ pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<BTreeMap<Sourc
             return Ok(None);
         };
         let mut is_written = false;
-        for (name, _) in context.plan.sinks() {
+        for (_, name) in context.plan.live_sinks() {
             let turn = super::turns::newest(&context.offline, name)?;
             if turn.as_ref().is_some_and(|turn| turn.released) {
                 continue;
@@ -97,7 +98,7 @@ pub(in crate::app) fn held(context: &Context<'_>, manifest: &Manifest) -> String
 /// Which sinks were taken up again and hold all until the live part has met them.
 #[cfg(feature = "parquet")]
 fn resumed(context: &Context<'_>) -> String {
-    let names = context.plan.sinks().iter().filter_map(|(name, _)| {
+    let names = context.plan.live_sinks().filter_map(|(_, name)| {
         let turn = super::turns::newest(&context.offline, name).ok()??;
         (!turn.released).then(|| format!("`{name}` ({turn})"))
     });

@@ -1,4 +1,4 @@
-//! `sink read`: the records of a table, or of files up to the mark, a JSON line each.
+//! `sink read`: the records of a table, of files up to the mark, or of a generation, a JSON line each.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
@@ -16,19 +16,21 @@ use crate::store_api::table::RowId;
 
 /// What is asked for.
 pub(super) struct Read {
+    /// Of which generation, where batch runs write the sink; `None`: of the newest.
+    pub(super) generation: Option<u64>,
     pub(super) from: Option<RowId>,
     pub(super) limit: u64,
 }
 
 /// Lines on standard output. A reader that closed its end (`| head`) is no error, and wants no more.
-struct Lines {
+pub(super) struct Lines {
     out: BufWriter<std::io::Stdout>,
     left: u64,
 }
 
 impl Lines {
     /// Says whether another one is wanted.
-    fn line(&mut self, line: &str) -> bool {
+    pub(super) fn line(&mut self, line: &str) -> bool {
         if self.left == 0 || writeln!(self.out, "{line}").is_err() {
             return false;
         }
@@ -38,6 +40,12 @@ impl Lines {
 }
 
 pub(super) fn read(context: &Context<'_>, binding: &SinkBinding, asked: &Read) -> Result<()> {
+    if let Some(number) = asked.generation.filter(|_| binding.place != SinkPlace::Generations) {
+        return Err(Error::invalid(format!(
+            "sink `{}` is bound to {}, so generation {number} has none of its records: leave out --generation",
+            binding.name, binding.place
+        )));
+    }
     let mut lines = Lines {
         out: BufWriter::new(std::io::stdout()),
         left: asked.limit,
@@ -45,6 +53,7 @@ pub(super) fn read(context: &Context<'_>, binding: &SinkBinding, asked: &Read) -
     let done = match &binding.place {
         SinkPlace::Table => table(context, binding, asked, &mut lines),
         SinkPlace::Files(dir) => files(Path::new(dir), binding.name, asked, &mut lines),
+        SinkPlace::Generations => super::generation::read(context, binding, asked, &mut lines),
         SinkPlace::Topic(at) => {
             let (brokers, topic) = super::writers::topic_of(at)?;
             Err(Error::invalid(format!(

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use super::owner;
 use super::turns::{GivenUp, Resumed};
 use crate::app::open::Context;
-use crate::core::sink::{SinkBinding, SinkPlace};
+use crate::core::sink::{Layer, SinkBinding, SinkPlace};
 use crate::core::{Error, Result};
 use crate::platform_local::FileSink;
 use crate::realtime::{BoundSink, SinkWriter, TableSink};
 use crate::store_api::TableStore;
 use crate::store_api::table::TableFace;
 
-/// Opens the places of all sinks of the job. A sink that is given up is not opened.
+/// Opens the places of the sinks that the live part writes. A sink that is given up is not opened.
 ///
 /// # Errors
 /// Before anything is opened: a sink that is not bound, two that would write to the same files.
 pub(in crate::app) fn open(context: &Context<'_>) -> Result<Vec<BoundSink>> {
-    let bindings = context.sinks.of(context.plan)?;
+    let mut bindings = context.sinks.of(context.plan)?;
+    bindings.retain(|binding| binding.layer() == Layer::Live);
     apart(&bindings)?;
     let mut turns = BTreeMap::new();
     for binding in &bindings {
@@ -95,6 +96,7 @@ fn writer(
             };
             Ok(Box::new(TableSink::new(tables.clone(), face)))
         }
+        SinkPlace::Generations => Err(Error::bug("batch runs write it")),
     }
 }
 
