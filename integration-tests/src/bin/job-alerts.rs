@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rufous::sink::{files, table, topic};
+use rufous::sink::{each_generation, files, table, topic};
 use rufous_integration_tests::alerts::{COPIES, OVERDRAWN, alerts, only_copies};
 
 fn main() -> ExitCode {
@@ -36,6 +36,12 @@ fn main() -> ExitCode {
             app.sink(OVERDRAWN, topics("overdrawn"))
                 .sink(COPIES, topics("copies").text())
         }
+        "generations" => app.sink(OVERDRAWN, each_generation()).sink(COPIES, each_generation()),
+        "mixed" => app.sink(OVERDRAWN, each_generation()).sink(COPIES, files(at("copies"))),
+        "both" => app
+            .sink(OVERDRAWN, files(at("overdrawn")))
+            .sink(OVERDRAWN, each_generation())
+            .sink(COPIES, each_generation()),
         _ => app,
     }
     .main()

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rufous_core::testing::{Answers, Case, SinkPort, SourceInput};
-use rufous_core::{BatchId, Error, Format, Frontier, Plan, Result, SourcePartition};
-use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput};
+use rufous_core::{BatchId, Error, Format, Frontier, Plan, Result, SourcePartition, Timestamp};
+use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, backfill};
 use rufous_realtime::{Archiver, ArchiverOptions, BoundLog, Log, Metrics, Stream, StreamOptions, StreamReport};
 use rufous_store_api::Archive;
 
@@ -119,6 +119,12 @@ impl Bed {
     pub(super) fn genesis(&self, logs: Vec<BoundLog>) -> Result<()> {
         self.stream(logs, Duration::ZERO, true).map(drop)
     }
+    /// Makes the manifest that a line of generations of these archives begins with.
+    pub(super) fn begin(&self, archives: &Archives) -> Result<()> {
+        let inputs = self.inputs(archives);
+        let first = backfill::first(&self.plan, &inputs, None, "line", Timestamp(0))?;
+        self.state.manifests.publish(&first).map(drop)
+    }
     /// Archives a log to its end.
     pub(super) fn archive(&self, source: &str, log: Box<dyn Log>, archive: Arc<dyn Archive>) -> Result<()> {
         let face = self.plan.sources().iter().find(|face| face.name == source);
@@ -147,8 +153,7 @@ impl Bed {
         let rows = self.state.realtime.snapshot()?.partitions(face.name)?;
         Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
     }
-    /// Publishes what the archives have sealed below `until`.
-    pub(super) fn publish(&self, archives: &Archives, until: Option<BatchId>, threads: usize) -> Result<BatchReport> {
+    fn inputs(&self, archives: &Archives) -> BTreeMap<String, BulkInput> {
         let input = |face: &rufous_core::SourceFace| {
             let (archive, format) = archives.get(face.name)?;
             let input = BulkInput::Archive {
@@ -158,9 +163,13 @@ impl Bed {
             };
             Some((face.name.to_string(), input))
         };
+        self.plan.sources().iter().filter_map(input).collect()
+    }
+    /// Publishes what the archives have sealed below `until`.
+    pub(super) fn publish(&self, archives: &Archives, until: Option<BatchId>, threads: usize) -> Result<BatchReport> {
         let run = BatchRun {
             plan: &self.plan,
-            inputs: self.plan.sources().iter().filter_map(input).collect(),
+            inputs: self.inputs(archives),
             manifests: &*self.state.manifests,
             generations: &*self.state.generations,
             options: BatchOptions {

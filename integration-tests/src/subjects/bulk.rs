@@ -30,28 +30,29 @@ impl Subject for Bulk {
         super::can(case)
     }
     fn run(&self, case: &Case) -> Result<Answers> {
-        if !case.sinks().is_empty() {
-            // A run is fine, and writes nothing: `hybrid` compares.
-            return Err(rufous_core::Error::invalid(super::SINKS.text()));
-        }
         let dir = scratch()?;
-        let bed = Bed::new(case.plan()?);
-        if !case.sinks().is_empty() {
-            // Whether it refuses them itself: a stream would refuse them first.
-            bed.publish(&Archives::new(), None, self.threads)?;
-        }
+        let mut plan = case.plan()?;
+        super::written::in_bulk(case, &mut plan)?;
+        let bed = Bed::new(plan);
         let log = |source: &str| Ok(Listed::new(source, input(case, source)?, POLL).sealed());
         let logs = || each(&bed.plan, None, |source| Ok(Box::new(log(source)?)));
-        bed.genesis(logs()?)?;
         let mut archives = Archives::new();
         for face in bed.plan.sources() {
             let archive = Arc::new(ParquetArchive::open(&dir.path().join(face.name), face.name)?);
             bed.archive(face.name, Box::new(log(face.name)?), archive.clone())?;
             archives.insert(face.name.to_string(), (archive, input(case, face.name)?.format));
         }
+        if bed.plan.stores().is_empty() {
+            // A live part has nothing to keep: the line begins with the archive.
+            bed.begin(&archives)?;
+        } else {
+            bed.genesis(logs()?)?;
+        }
         bed.publish(&archives, None, self.threads)?;
-        bed.live(logs()?, Duration::from_millis(20))?;
-        bed.agree()?;
-        bed.answers()
+        if !bed.plan.stores().is_empty() {
+            bed.live(logs()?, Duration::from_millis(20))?;
+            bed.agree()?;
+        }
+        super::written::answers(case, &bed, bed.answers()?)
     }
 }

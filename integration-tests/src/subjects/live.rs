@@ -75,10 +75,10 @@ impl Subject for Live {
         name
     }
     fn refusals(&self) -> &'static [Reason] {
-        super::LIVE
+        super::REFUSALS
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
-        super::can_live(case)
+        super::can(case)
     }
     fn run(&self, case: &Case) -> Result<Answers> {
         let dir = scratch()?;

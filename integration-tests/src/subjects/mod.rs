@@ -3,6 +3,7 @@
 //!
 //! - `listed`: a log that is a list; `kept`: an archive in memory; `bed`: streams, publishes and reads over several
 //!   sources;
+//! - `place`: sinks in memory; `written`: those of generations;
 //! - `live`, `hybrid`, `bulk`, `tables`, `topics`: the subjects.
 
 mod bed;
@@ -14,6 +15,7 @@ mod live;
 mod place;
 mod tables;
 mod topics;
+mod written;
 
 pub use bulk::Bulk;
 pub use hybrid::Hybrid;
@@ -25,43 +27,37 @@ use rufous_core::testing::{Case, Reason};
 
 /// What groups of deltas become has no ids (O26).
 pub const GROUPED: Reason = Reason::Error("come in unspecified groups");
-/// Bulk runs evaluate nothing beyond a sink (O22).
-pub const SINKS: Reason = Reason::Error("a bulk run writes to no sink");
+/// One layer writes a sink (O22): where that is the live one, a bulk run of a job that only writes has nothing to do.
+pub const IDLE: Reason = Reason::Error("a bulk run would do nothing");
 /// Logs of several partitions keep no order of event time, nor do archives of them.
 pub const ORDER: Reason = Reason::Error("needs its values in order");
 
-/// What streams refuse.
-const LIVE: &[Reason] = &[GROUPED, ORDER];
-
-fn can_live(case: &Case) -> Result<(), Reason> {
-    if case.in_order() {
-        return Err(ORDER);
-    }
-    let Ok(mut plan) = case.plan() else { return Ok(()) };
-    plan.identify_writes().map_err(|_| GROUPED)
-}
-
-/// What streams above generations refuse.
-const ABOVE: &[Reason] = &[GROUPED, SINKS, ORDER];
-
-/// A job that only writes has nothing that a bulk run could publish.
-fn can_above(case: &Case) -> Result<(), Reason> {
-    can_live(case)?;
-    match case.plan() {
-        Ok(plan) if plan.stores().is_empty() => Err(SINKS),
-        _ => Ok(()),
-    }
-}
-
-/// What the platforms of stores refuse.
-const REFUSALS: &[Reason] = &[SINKS, ORDER];
+/// What streams and runs refuse.
+const REFUSALS: &[Reason] = &[GROUPED, ORDER];
 
 fn can(case: &Case) -> Result<(), Reason> {
     if case.in_order() {
         Err(ORDER)
-    } else if case.sinks().is_empty() {
-        Ok(())
+    } else if is_grouped(case) {
+        Err(GROUPED)
     } else {
-        Err(SINKS)
+        Ok(())
+    }
+}
+
+/// Whether what is written has no ids.
+fn is_grouped(case: &Case) -> bool {
+    !case.sinks().is_empty() && case.plan().is_ok_and(|mut plan| plan.identify_writes().is_err())
+}
+
+/// What streams above generations refuse.
+const ABOVE: &[Reason] = &[GROUPED, IDLE, ORDER];
+
+/// A job whose sinks the live part writes, and that has no store, has nothing that a bulk run could publish.
+fn can_above(case: &Case) -> Result<(), Reason> {
+    can(case)?;
+    match case.plan() {
+        Ok(plan) if plan.stores().is_empty() => Err(IDLE),
+        _ => Ok(()),
     }
 }

@@ -101,12 +101,12 @@ impl Subject for Tables {
         format!("bulk over tables, {} threads", self.threads)
     }
     fn refusals(&self) -> &'static [Reason] {
-        &[super::SINKS, super::ORDER, TEXTS]
+        &[super::GROUPED, super::ORDER, TEXTS]
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
         let texts = |(port, _)| matches!(port, SourcePort::Texts(_));
-        if !case.sinks().is_empty() {
-            Err(super::SINKS)
+        if super::is_grouped(case) {
+            Err(super::GROUPED)
         } else if case.in_order() && case.input().sources().count() > 1 {
             Err(super::ORDER)
         } else if case.input().sources().any(texts) {
@@ -117,7 +117,9 @@ impl Subject for Tables {
     }
     fn run(&self, case: &Case) -> rufous_core::Result<Answers> {
         let dir = scratch()?;
-        let bed = Bed::new(case.plan()?);
+        let mut plan = case.plan()?;
+        super::written::in_bulk(case, &mut plan)?;
+        let bed = Bed::new(plan);
         let files = |(port, log): (SourcePort, &SourceInput)| {
             let files = match port {
                 // Some file: it must not come to reading it.
@@ -149,6 +151,6 @@ impl Subject for Tables {
             },
         };
         run.run()?;
-        bed.answers()
+        super::written::answers(case, &bed, bed.answers()?)
     }
 }

@@ -98,10 +98,10 @@ impl Subject for Topics<'_> {
         "kafka".into()
     }
     fn refusals(&self) -> &'static [Reason] {
-        super::LIVE
+        super::REFUSALS
     }
     fn can(&self, case: &Case) -> Result<(), Reason> {
-        super::can_live(case)
+        super::can(case)
     }
     fn run(&self, case: &Case) -> rufous_core::Result<Answers> {
         let bed = Bed::new(case.plan()?).writing(case)?;

@@ -3,6 +3,7 @@
 
 mod command;
 mod files;
+mod generations;
 mod joint;
 mod table;
 mod topic;

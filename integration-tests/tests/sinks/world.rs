@@ -131,9 +131,10 @@ impl World {
     /// `sink` takes a word before what every command is told.
     pub(crate) fn command(&self, command: &str) -> Command {
         let mut c = Command::new(PROGRAM);
-        c.arg(command);
+        let mut words = command.split(' ');
+        c.args(words.next());
         if command != "sink" {
-            c.args(self.places());
+            c.args(words).args(self.places());
         }
         if self.only_copies {
             c.env("ALERTS_ONLY", "copies");
