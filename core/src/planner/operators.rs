@@ -411,17 +411,14 @@ pub(super) fn fed<'a>(graph: &'a PlanGraph, order: &[Id]) -> Fed<'a> {
     let rooms = rooms(graph, order, &all_ways);
     for id in graph.ids().filter(|&id| is_operator(&graph.nodes[id])) {
         let (sources, meets, spread) = match &graph.nodes[id].kind {
-            Kind::Tap(join) | Kind::AsOf { join, .. } => match rooms.get(join.versions.name) {
-                Some(room) => (room.sources.clone(), room.meets, room.spread),
-                None => continue,
-            },
+            Kind::Tap(join) | Kind::AsOf { join, .. } => { rooms.get(join.versions.name) }
+                .map(|room| (room.sources.clone(), room.meets, room.spread))
+                .unwrap_or((BTreeSet::new(), Meets::Not, false)),
             kind => {
                 let several = all_ways[id].values().any(|several| *several);
-                (
-                    all_ways[id].keys().copied().collect(),
-                    if several { Meets::OneByOne } else { Meets::Not },
-                    matches!(kind, Kind::Scan { domain, .. } if is_spread(*domain)),
-                )
+                let meets = if several { Meets::OneByOne } else { Meets::Not };
+                let spread = matches!(kind, Kind::Scan { domain, .. } if is_spread(*domain));
+                (all_ways[id].keys().copied().collect(), meets, spread)
             }
         };
         fed.sources.insert(id, sources.into_iter().collect());
@@ -440,7 +437,7 @@ struct Room<'a> {
     /// Of all of them.
     sources: BTreeSet<&'a str>,
     meets: Meets,
-    /// Whether keys may come from all partitions.
+    /// Whether one of the joins finds keys of all partitions.
     spread: bool,
 }
 

@@ -32,9 +32,7 @@ pub(super) fn stands(context: &Context<'_>) -> Result<Option<BTreeMap<SourcePart
 /// such sinks, or nobody can say.
 #[cfg(feature = "parquet")]
 pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<BTreeMap<SourcePartition, u64>> {
-    if context.plan.live_sinks().next().is_none() {
-        return None;
-    }
+    context.plan.live_sinks().next()?;
     let read = || -> Result<Option<BTreeMap<SourcePartition, u64>>> {
         let Some(mut written) = stands(context)? else {
             return Ok(None);
