@@ -83,7 +83,7 @@ pub use client::{Client, ClientParts, OpenRealtime};
 pub use missing::Missing;
 pub use raw::RawStoreClient;
 pub use reconcile::{Comparison, Drift, ReconcileOptions, Reconciled};
-pub use sink::{RawSinkClient, RawWritten, SinkClient, Written, WrittenRecords};
+pub use sink::{RawSinkClient, RawWritten, SinkClient, WrittenRecord, WrittenRecords};
 pub use snapshots::GenerationsOf;
 pub use typed::StoreClient;
 pub use window::{End, RawWindowAnswer, RawWindowClient, Window, WindowAnswer, WindowClient};

@@ -41,7 +41,7 @@ pub struct RawWritten {
 
 /// A record of a sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written<T> {
+pub struct WrittenRecord<T> {
     /// Which it is: read again, and in every generation, it has the same id.
     pub id: WrittenId,
     /// What was written.
@@ -222,7 +222,7 @@ impl<T: Codec> WrittenRecords<T> {
     ///
     /// # Errors
     /// `CorruptData` when the manifest names a file in words that nobody wrote.
-    pub fn iter(&self, from: Option<&WrittenId>) -> Result<impl Iterator<Item = Result<Written<T>>>> {
+    pub fn iter(&self, from: Option<&WrittenId>) -> Result<impl Iterator<Item = Result<WrittenRecord<T>>>> {
         let mut records = Some(self.raw.records(from)?);
         Ok(std::iter::from_fn(move || {
             let next = records.as_mut()?.next_record();
@@ -230,7 +230,7 @@ impl<T: Codec> WrittenRecords<T> {
                 Ok(None) => None,
                 Ok(Some((id, record))) => Some(self.raw.id(id).and_then(|id| {
                     let record = T::decode(record).map_err(|why| self.raw.undecodable(&id, why))?;
-                    Ok(Written { id, record })
+                    Ok(WrittenRecord { id, record })
                 })),
                 Err(e) => Some(Err(e)),
             };

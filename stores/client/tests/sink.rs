@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rufous_client::{Client, ClientParts, Written};
+use rufous_client::{Client, ClientParts, WrittenRecord};
 use rufous_core::{ErrorKind, Frontier, Sink, Timestamp};
 use rufous_store_api::records::{RecordWriter, SinkGeneration};
 use rufous_store_api::{GenerationStore, Manifest, ManifestLog, WrittenId};
@@ -20,8 +20,8 @@ fn id(offset: u64) -> WrittenId {
     }
 }
 
-fn written(offset: u64) -> Written<(String, i64)> {
-    Written {
+fn written(offset: u64) -> WrittenRecord<(String, i64)> {
+    WrittenRecord {
         id: id(offset),
         record: (format!("account {offset}"), -(offset as i64)),
     }
