@@ -8,7 +8,7 @@ use crate::app::generations::now;
 use crate::app::open::Context;
 use crate::core::sink::{Layer, SinkBinding};
 use crate::core::{Error, Result};
-use crate::store_api::table::RowId;
+use crate::store_api::WrittenId;
 
 /// The command; `sub` makes one with what every command takes.
 pub(in crate::app) fn command(sub: &dyn Fn(&'static str, &'static str) -> Command) -> Command {
@@ -93,7 +93,7 @@ impl Asked<'_> {
                 let from: Option<&String> = m.get_one("from");
                 let asked = Read {
                     generation: m.get_one("generation").copied(),
-                    from: from.map(|id| RowId::parse(name, id)).transpose()?,
+                    from: from.map(|id| WrittenId::parse(name, id)).transpose()?,
                     limit: m.get_one("limit").copied().unwrap_or(u64::MAX),
                 };
                 read(context, binding, &asked)

@@ -6,7 +6,6 @@ use super::read::{Lines, Read};
 use crate::app::open::Context;
 use crate::core::sink::SinkBinding;
 use crate::core::{Error, Result};
-use crate::store_api::WrittenId;
 
 /// Prints records in the order of ids.
 ///
@@ -14,12 +13,6 @@ use crate::store_api::WrittenId;
 /// `InvalidRequest` when there is no such generation; `CorruptData` that names the file or record that is not what was written.
 pub(super) fn read(context: &Context<'_>, binding: &SinkBinding, asked: &Read, lines: &mut Lines) -> Result<()> {
     let name = binding.name;
-    let from = asked.from.as_ref().map(|id| WrittenId {
-        source: id.partition.source.clone(),
-        partition: id.partition.partition,
-        offset: id.offset,
-        number: id.number,
-    });
     let sink = context.client().raw_sink(name);
     let written = match asked.generation {
         Some(number) => sink.generation(number)?,
@@ -33,7 +26,7 @@ pub(super) fn read(context: &Context<'_>, binding: &SinkBinding, asked: &Read, l
             binding.schema
         )));
     }
-    let mut records = written.records(from.as_ref())?;
+    let mut records = written.records(asked.from.as_ref())?;
     while let Some((id, record)) = records.next_record()? {
         let id = written.id(id)?;
         let record = (binding.show)(record).map_err(|why| written.undecodable(&id, why))?;

@@ -12,13 +12,13 @@ use crate::app::open::Context;
 use crate::core::sink::{SinkBinding, SinkPlace};
 use crate::core::{Error, Result};
 use crate::platform_local::FileSink;
-use crate::store_api::table::RowId;
+use crate::store_api::WrittenId;
 
 /// What is asked for.
 pub(super) struct Read {
     /// Of which generation, where batch runs write the sink; `None`: of the newest.
     pub(super) generation: Option<u64>,
-    pub(super) from: Option<RowId>,
+    pub(super) from: Option<WrittenId>,
     pub(super) limit: u64,
 }
 
@@ -74,7 +74,7 @@ fn table(context: &Context<'_>, binding: &SinkBinding, asked: &Read, lines: &mut
         return Ok(());
     };
     tables.rows(binding.name, asked.from.as_ref(), &mut |id, schema, bytes| {
-        let id = id.text(binding.name);
+        let id = id.of_sink(binding.name);
         // What older code wrote stays as it is, and is shown as far as this code can read it.
         let line = if schema_reads(&binding.schema, schema) {
             let record = (binding.show)(bytes).map_err(|e| Error::corrupt(format!("record {id}: {e}")))?;
@@ -89,7 +89,7 @@ fn table(context: &Context<'_>, binding: &SinkBinding, asked: &Read, lines: &mut
 
 fn files(dir: &Path, sink: &str, asked: &Read, lines: &mut Lines) -> Result<()> {
     for (p, mark) in FileSink::marks(dir)? {
-        if asked.from.as_ref().is_some_and(|from| p < from.partition) {
+        if asked.from.as_ref().is_some_and(|from| p < from.partition()) {
             continue;
         }
         let path = dir.join(format!("{}-{}.jsonl", p.source, p.partition));
@@ -106,7 +106,7 @@ fn files(dir: &Path, sink: &str, asked: &Read, lines: &mut Lines) -> Result<()> 
                 let found: Value = serde_json::from_str(&line)
                     .map_err(|e| Error::corrupt(format!("{}: a line is no JSON: {e}: restore it", path.display())))?;
                 let id = found.get("id").and_then(Value::as_str).unwrap_or_default();
-                if RowId::parse(sink, id)? < *from {
+                if WrittenId::parse(sink, id)? < *from {
                     continue;
                 }
             }

@@ -7,7 +7,7 @@
 //!   cannot write both at once; [`stats`]: what a store shows of itself;
 //! - [`manifest`]: the numbered record that names one generation; [`window`]: the event time that it may be limited to;
 //!   [`offline`]: its files; [`records`]: what it has of sinks;
-//! - [`archive`]: the archive's files and index; [`table`]: tables of written records;
+//! - [`archive`]: the archive's files and index; [`table`]: tables of written records, by [`id`];
 //! - [`asked`]: operators ask for state over a channel;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
@@ -18,6 +18,7 @@ pub mod archive;
 pub mod asked;
 pub mod conformance;
 pub mod exclusive;
+pub mod id;
 pub mod layout;
 pub mod lines;
 pub mod manifest;
@@ -33,6 +34,7 @@ pub mod window;
 pub mod wire;
 
 pub use archive::{Archive, ArchivedFile, IndexEntry};
+pub use id::WrittenId;
 pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
 pub use offline::{Entries, GenerationStore, MergedRuns, RunWriter, merge_runs};
@@ -40,7 +42,7 @@ pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{
     Advance, Cell, Commit, Committed, Guarantee, KeyRange, RealtimeReader, RealtimeStore, Repair, Snapshot,
 };
-pub use records::{RecordFile, SinkGeneration, WrittenId};
+pub use records::{RecordFile, SinkGeneration};
 pub use split::{AtLeastOnce, SplitStore};
 pub use stats::StoreStats;
 pub use table::{TableReader, TableStore};

@@ -9,6 +9,7 @@ use std::fmt;
 use rufous_core::{Error, Result, SourcePartition};
 use serde::{Deserialize, Serialize};
 
+use crate::id::WrittenId;
 use crate::progress::Hole;
 
 /// Whose table it is, and what its rows mean.
@@ -37,48 +38,6 @@ pub struct TableMark {
     pub start: u64,
     /// Ranges that were lost to the sink (O26).
     pub holes: Vec<Hole>,
-}
-
-/// Which row it is: of the record of a log, and which of the things made of it (O13).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowId {
-    /// The partition.
-    pub partition: SourcePartition,
-    /// The offset of the record.
-    pub offset: u64,
-    /// Which of the things made of it.
-    pub number: u64,
-}
-
-impl RowId {
-    /// The id as text: `sink/source/partition/offset/number`.
-    pub fn text(&self, sink: &str) -> String {
-        let p = &self.partition;
-        format!("{sink}/{}/{}/{}/{}", p.source, p.partition, self.offset, self.number)
-    }
-    /// Reads what [`text`](Self::text) makes of a row of `sink`.
-    ///
-    /// # Errors
-    /// `InvalidRequest` when it is no such text.
-    pub fn parse(sink: &str, text: &str) -> Result<Self> {
-        let parts: Vec<&str> = text.split('/').collect();
-        let parsed = || {
-            let [of, source, partition, offset, number] = parts.as_slice() else {
-                return None;
-            };
-            let partition = SourcePartition::new(*source, partition.parse().ok()?);
-            (*of == sink).then_some(Self {
-                partition,
-                offset: offset.parse().ok()?,
-                number: number.parse().ok()?,
-            })
-        };
-        parsed().ok_or_else(|| {
-            Error::invalid(format!(
-                "`{text}` is no id of sink `{sink}`: write {sink}/SOURCE/PARTITION/OFFSET/NUMBER, as `sink read` shows them"
-            ))
-        })
-    }
 }
 
 /// A row to write.
@@ -117,7 +76,7 @@ pub struct Claim {
 }
 
 /// What is called with a row as it is read: its id, its schema text, its bytes. `false` ends the reading.
-pub type EachRow<'a> = &'a mut dyn FnMut(&RowId, &str, &[u8]) -> Result<bool>;
+pub type EachRow<'a> = &'a mut dyn FnMut(&WrittenId, &str, &[u8]) -> Result<bool>;
 
 /// Tables that can be read.
 pub trait TableReader: Send + Sync {
@@ -132,7 +91,7 @@ pub trait TableReader: Send + Sync {
     ///
     /// # Errors
     /// The first of `each`; as [`marks`](Self::marks).
-    fn rows(&self, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<()>;
+    fn rows(&self, sink: &str, from: Option<&WrittenId>, each: EachRow<'_>) -> Result<()>;
 }
 
 /// Tables that can be written.
@@ -215,32 +174,5 @@ impl TableMark {
             mark: to,
             ..self.clone()
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What `sink read` shows can be given back to it.
-    #[test]
-    fn an_id_is_read_as_it_is_shown() {
-        let id = RowId {
-            partition: SourcePartition::new("payments", 3),
-            offset: 17,
-            number: 2,
-        };
-        assert_eq!(id.text("alerts"), "alerts/payments/3/17/2");
-        assert_eq!(RowId::parse("alerts", &id.text("alerts")).unwrap(), id);
-        for wrong in [
-            "",
-            "alerts/payments/3/17",
-            "others/payments/3/17/2",
-            "alerts/payments/x/17/2",
-            "alerts/p/1/-1/0",
-        ] {
-            let e = RowId::parse("alerts", wrong).unwrap_err().to_string();
-            assert!(e.contains("is no id of sink `alerts`"), "{e}");
-        }
     }
 }

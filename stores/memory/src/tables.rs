@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{Error, Result, SourcePartition};
-use rufous_store_api::Hole;
-use rufous_store_api::table::{Append, Claim, EachRow, RowId, TableFace, TableMark, TableReader, TableStore};
+use rufous_store_api::table::{Append, Claim, EachRow, TableFace, TableMark, TableReader, TableStore};
+use rufous_store_api::{Hole, WrittenId};
 
 /// The schema text and the bytes of a record.
 type Row = (String, Vec<u8>);
@@ -14,7 +14,7 @@ type Row = (String, Vec<u8>);
 #[derive(Clone, Default)]
 struct Table {
     marks: BTreeMap<SourcePartition, TableMark>,
-    rows: BTreeMap<RowId, Row>,
+    rows: BTreeMap<WrittenId, Row>,
 }
 
 /// Tables in maps. Clones share them.
@@ -33,7 +33,7 @@ impl MemoryTables {
         table: &TableFace,
         p: &SourcePartition,
         next: impl FnOnce(&TableMark) -> Result<TableMark>,
-        rows: impl Iterator<Item = (RowId, Row)>,
+        rows: impl Iterator<Item = (WrittenId, Row)>,
     ) -> Result<()> {
         let mut tables = self.lock();
         let known = tables.get_mut(&table.sink);
@@ -55,7 +55,7 @@ impl TableReader for MemoryTables {
         let marks = self.lock().get(sink).map(|t| t.marks.clone()).unwrap_or_default();
         Ok(marks.into_iter().collect())
     }
-    fn rows(&self, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<()> {
+    fn rows(&self, sink: &str, from: Option<&WrittenId>, each: EachRow<'_>) -> Result<()> {
         let rows = self.lock().get(sink).map(|t| t.rows.clone()).unwrap_or_default();
         for (id, (schema, value)) in rows.iter().filter(|(id, _)| from.is_none_or(|from| *id >= from)) {
             if !each(id, schema, value)? {
@@ -87,11 +87,7 @@ impl TableStore for MemoryTables {
     }
     fn append(&self, table: &TableFace, append: &Append<'_>) -> Result<()> {
         let rows = append.rows.iter().map(|row| {
-            let id = RowId {
-                partition: append.partition.clone(),
-                offset: row.offset,
-                number: row.number,
-            };
+            let id = WrittenId::of(append.partition, row.offset, row.number);
             (id, (table.schema.clone(), row.value.to_vec()))
         });
         self.change(table, append.partition, |mark| mark.advanced(append), rows)

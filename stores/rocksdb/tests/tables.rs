@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rufous_core::{ErrorKind, Result, SourcePartition};
-use rufous_store_api::Hole;
 use rufous_store_api::conformance;
-use rufous_store_api::table::{Append, Claim, EachRow, RowId, TableFace, TableMark, TableReader, TableRow, TableStore};
+use rufous_store_api::table::{Append, Claim, EachRow, TableFace, TableMark, TableReader, TableRow, TableStore};
+use rufous_store_api::{Hole, WrittenId};
 use rufous_store_rocksdb::{RocksTables, RocksTablesReader};
 
 const SINKS: [&str; 3] = ["alerts", "copies", "others"];
@@ -71,7 +71,7 @@ impl TableReader for Outside {
     fn marks(&self, sink: &str) -> Result<Vec<(SourcePartition, TableMark)>> {
         self.reader.marks(sink)
     }
-    fn rows(&self, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<()> {
+    fn rows(&self, sink: &str, from: Option<&WrittenId>, each: EachRow<'_>) -> Result<()> {
         self.reader.rows(sink, from, each)
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rufous_core::{ErrorKind, SourcePartition};
 
+use crate::id::WrittenId;
 use crate::progress::Hole;
-use crate::table::{Append, RowId, TableFace, TableRow, TableStore};
+use crate::table::{Append, TableFace, TableRow, TableStore};
 
 /// Opens the place of this name: an empty one at first, and what was left there later. Whoever had it open has let go of it.
 pub type MakeTables<'a> = &'a dyn Fn(&str) -> Arc<dyn TableStore>;
@@ -43,15 +44,10 @@ fn at(source: &str, partition: u32) -> SourcePartition {
 type Found = Vec<((String, u32, u64, u64), String, Vec<u8>)>;
 
 /// All rows from an id on.
-fn read(t: &dyn TableStore, sink: &str, from: Option<&RowId>) -> Found {
+fn read(t: &dyn TableStore, sink: &str, from: Option<&WrittenId>) -> Found {
     let mut found = Vec::new();
     t.rows(sink, from, &mut |id, schema, value| {
-        let place = (
-            id.partition.source.clone(),
-            id.partition.partition,
-            id.offset,
-            id.number,
-        );
+        let place = (id.source.clone(), id.partition, id.offset, id.number);
         found.push((place, schema.to_string(), value.to_vec()));
         Ok(true)
     })
@@ -199,14 +195,11 @@ fn ordered(make: MakeTables<'_>) {
         expected.extend(rows.map(|(o, n)| (source.to_string(), p.partition, o, n)));
     }
     expected.sort();
-    let ids = |from: Option<&RowId>| -> Vec<_> { read(&*t, "alerts", from).into_iter().map(|(id, ..)| id).collect() };
+    let ids =
+        |from: Option<&WrittenId>| -> Vec<_> { read(&*t, "alerts", from).into_iter().map(|(id, ..)| id).collect() };
     assert_eq!(ids(None), expected);
     for (i, (source, p, offset, number)) in expected.iter().enumerate() {
-        let mut from = RowId {
-            partition: at(source, *p),
-            offset: *offset,
-            number: *number,
-        };
+        let mut from = WrittenId::of(&at(source, *p), *offset, *number);
         assert_eq!(ids(Some(&from)), expected[i..], "from {from:?}");
         from.number += 1;
         assert_eq!(ids(Some(&from)), expected[i + 1..], "behind {from:?}");

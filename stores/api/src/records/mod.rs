@@ -5,21 +5,19 @@
 //! run adds its files to those of its base. Records of several files are read in the order of ids, which never meet twice.
 //!
 //! Modules in reading order:
-//! - [`id`]: which record it is, as bytes and as text;
 //! - [`block`]: records that are compressed together, byte by byte;
 //! - [`write`]: a file of records; [`read`]: the records of a generation in order.
 
 pub mod block;
-pub mod id;
 pub mod read;
 pub mod write;
 
 use serde::{Deserialize, Serialize};
 
-pub use id::WrittenId;
 pub use read::{Records, verify};
 pub use write::RecordWriter;
 
+use crate::id::WrittenId;
 use crate::manifest::RunFile;
 
 /// What a generation has of one sink.

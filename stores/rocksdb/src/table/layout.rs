@@ -12,7 +12,8 @@
 
 use rufous_algebra::codec::{put_varint, take_varint};
 use rufous_core::{Error, Result, SourcePartition};
-use rufous_store_api::table::{RowId, TableMark};
+use rufous_store_api::WrittenId;
+use rufous_store_api::table::TableMark;
 
 use crate::layout::{row_key, row_partition};
 
@@ -98,31 +99,16 @@ pub fn schema(key: &[u8], bytes: &[u8]) -> Result<(u32, String)> {
 /// Appends the key of a row.
 pub fn put_row_key(p: &SourcePartition, offset: u64, number: u64, out: &mut Vec<u8>) {
     out.push(ROW);
-    out.extend_from_slice(p.source.as_bytes());
-    out.push(0);
-    out.extend_from_slice(&p.partition.to_be_bytes());
-    out.extend_from_slice(&offset.to_be_bytes());
-    out.extend_from_slice(&number.to_be_bytes());
+    WrittenId::put(&p.source, p.partition, offset, number, out);
 }
 
 /// The row of a key.
 ///
 /// # Errors
 /// `CorruptData` when it is no such key.
-pub fn row_id(key: &[u8]) -> Result<RowId> {
-    let parse = || {
-        let rest = key.strip_prefix(&[ROW])?;
-        let (rest, number) = rest.split_last_chunk::<8>()?;
-        let (rest, offset) = rest.split_last_chunk::<8>()?;
-        let (name, partition) = rest.split_last_chunk::<4>()?;
-        let name = std::str::from_utf8(name.strip_suffix(&[0])?).ok()?;
-        Some(RowId {
-            partition: SourcePartition::new(name, u32::from_be_bytes(*partition)),
-            offset: u64::from_be_bytes(*offset),
-            number: u64::from_be_bytes(*number),
-        })
-    };
-    parse().ok_or_else(|| Error::corrupt(format!("the key {} is no row's", key.escape_ascii())))
+pub fn row_id(key: &[u8]) -> Result<WrittenId> {
+    let id = key.strip_prefix(&[ROW]).and_then(WrittenId::from_bytes);
+    id.ok_or_else(|| Error::corrupt(format!("the key {} is no row's", key.escape_ascii())))
 }
 
 /// Appends a row's value.
@@ -136,8 +122,8 @@ pub fn put_row(schema: u32, value: &[u8], out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// `CorruptData` when the bytes are no row of this version.
-pub fn row<'a>(id: &RowId, bytes: &'a [u8]) -> Result<(u32, &'a [u8])> {
-    let what = format!("row {}/{}/{}", id.partition, id.offset, id.number);
+pub fn row<'a>(id: &WrittenId, bytes: &'a [u8]) -> Result<(u32, &'a [u8])> {
+    let what = format!("row {id}");
     let mut rest = of_version(&what, bytes)?;
     let schema = take_varint(&mut rest)
         .ok()
@@ -163,11 +149,7 @@ mod tests {
             key,
             b"\x03wiki\x00\x00\x00\x01\x02\x00\x00\x00\x00\x00\x00\x01\x03\x00\x00\x00\x00\x00\x00\x00\x01"
         );
-        let id = RowId {
-            partition: p.clone(),
-            offset: 259,
-            number: 1,
-        };
+        let id = WrittenId::of(&p, 259, 1);
         assert_eq!(row_id(&key).unwrap(), id);
         let mut value = Vec::new();
         put_row(300, b"abc", &mut value);
@@ -199,11 +181,7 @@ mod tests {
     #[test]
     fn hostile_bytes_are_errors() {
         let p = SourcePartition::new("wiki", 0);
-        let id = RowId {
-            partition: p.clone(),
-            offset: 1,
-            number: 2,
-        };
+        let id = WrittenId::of(&p, 1, 2);
         let corrupt = |e: Error, what: &str| {
             assert_eq!(e.kind(), ErrorKind::CorruptData, "{e}");
             assert!(e.to_string().contains(what), "{e}");

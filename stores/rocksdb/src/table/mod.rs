@@ -20,8 +20,9 @@ use std::time::Duration;
 use rocksdb::{BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, Options, WriteBatch, WriteOptions};
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{Error, Result, SourcePartition};
+use rufous_store_api::WrittenId;
 use rufous_store_api::points::reach;
-use rufous_store_api::table::{Append, Claim, EachRow, RowId, TableFace, TableMark, TableReader, TableStore};
+use rufous_store_api::table::{Append, Claim, EachRow, TableFace, TableMark, TableReader, TableStore};
 use rufous_store_api::{Hole, table::TableRow};
 
 use crate::chain;
@@ -140,7 +141,7 @@ fn known(db: &DB, sink: &str) -> Result<Known> {
 }
 
 /// The rows of a family from an id on, of one point in time.
-fn rows(db: &DB, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<()> {
+fn rows(db: &DB, sink: &str, from: Option<&WrittenId>, each: EachRow<'_>) -> Result<()> {
     let mut it = db.raw_iterator_cf(family(db, sink)?);
     let mut schemas: BTreeMap<u32, String> = BTreeMap::new();
     it.seek([layout::SCHEMA]);
@@ -150,8 +151,7 @@ fn rows(db: &DB, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<
     }
     let mut key = vec![layout::ROW];
     if let Some(id) = from {
-        key.clear();
-        layout::put_row_key(&id.partition, id.offset, id.number, &mut key);
+        key.extend_from_slice(&id.to_bytes());
     }
     it.seek(&key);
     while let Some((key, value)) = it.item() {
@@ -160,7 +160,7 @@ fn rows(db: &DB, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<
         let Some(schema) = schemas.get(&schema) else {
             return Err(Error::corrupt(format!(
                 "row {} names schema {schema}, which is not there",
-                id.text(sink)
+                id.of_sink(sink)
             )));
         };
         if !each(&id, schema, value)? {
@@ -313,7 +313,7 @@ impl TableReader for RocksTables {
         }
         Ok(known(&db, sink).map_err(of_table)?.marks.into_iter().collect())
     }
-    fn rows(&self, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<()> {
+    fn rows(&self, sink: &str, from: Option<&WrittenId>, each: EachRow<'_>) -> Result<()> {
         rows(&*self.db()?, sink, from, each).map_err(of_table)
     }
 }

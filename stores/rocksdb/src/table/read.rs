@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rocksdb::{ColumnFamilyDescriptor, DB};
 use rufous_core::{Error, ErrorKind, Result, SourcePartition};
+use rufous_store_api::WrittenId;
 use rufous_store_api::exclusive::unique_name;
-use rufous_store_api::table::{EachRow, RowId, TableMark, TableReader};
+use rufous_store_api::table::{EachRow, TableMark, TableReader};
 
 use super::{families, family_name, known, on_disk, rows};
 use crate::damage::{failed, of_table};
@@ -108,7 +109,7 @@ impl TableReader for RocksTablesReader {
         })?;
         Ok(marks)
     }
-    fn rows(&self, sink: &str, from: Option<&RowId>, each: EachRow<'_>) -> Result<()> {
+    fn rows(&self, sink: &str, from: Option<&WrittenId>, each: EachRow<'_>) -> Result<()> {
         self.of(sink, |db| rows(db, sink, from, each))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rufous_core::{Error, Result};
+use rufous_core::{Error, Result, SourcePartition};
 
 /// The id of a record of a sink: the record of the input that it was made of, and which of the things made of that it is. Ordered
 /// as its bytes are.
@@ -22,6 +22,21 @@ pub struct WrittenId {
 const NUMBERS: usize = 1 + 4 + 8 + 8;
 
 impl WrittenId {
+    /// Of what was made of a record of a log.
+    pub fn of(p: &SourcePartition, offset: u64, number: u64) -> Self {
+        Self {
+            source: p.source.clone(),
+            partition: p.partition,
+            offset,
+            number,
+        }
+    }
+
+    /// Whose record it was made of.
+    pub fn partition(&self) -> SourcePartition {
+        SourcePartition::new(self.source.as_str(), self.partition)
+    }
+
     /// Appends the bytes of an id: the source's name, a zero byte, then the numbers, the highest byte first.
     pub fn put(source: &str, partition: u32, offset: u64, number: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(source.as_bytes());
