@@ -30,6 +30,8 @@ impl Subject for Hybrid {
     }
     fn run(&self, case: &Case) -> Result<Answers> {
         let live = Bed::new(case.plan()?).writing(case)?;
+        // Before anything is read: what one of the layers refuses is no hybrid.
+        rufous_platform_parquet::check(&live.plan)?;
         live.live(listed(case, &live.plan, POLL, None)?, COMMIT)?;
         let archives = archived(case, &live)?;
         for split in splits(&archives)? {
