@@ -541,12 +541,7 @@ fn a_table_has_each_record_once() {
     tables
         .rows("seen", None, &mut |id, schema, bytes| {
             assert_eq!(schema, String::schema());
-            rows.push((
-                id.partition.partition,
-                id.offset,
-                id.number,
-                String::decode(bytes).unwrap(),
-            ));
+            rows.push((id.partition, id.offset, id.number, String::decode(bytes).unwrap()));
             Ok(true)
         })
         .unwrap();

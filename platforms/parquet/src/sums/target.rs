@@ -2,7 +2,8 @@
 
 use rufous_core::erased::in_two_domains;
 use rufous_core::{Error, Result, StoreFace};
-use rufous_store_api::records::{RecordFile, RecordWriter, WrittenId};
+use rufous_store_api::WrittenId;
+use rufous_store_api::records::{RecordFile, RecordWriter};
 use rufous_store_api::{GenerationStore, RunFile};
 
 use super::merge::Merge;
