@@ -49,8 +49,8 @@ pub(crate) struct Shape {
     pub(crate) fans: Vec<Option<u64>>,
     /// Per step: what it may count, and what to call it in an error.
     pub(crate) about: Vec<About>,
-    /// The operators with memory.
-    pub(crate) operators: Vec<u32>,
+    /// The operators with memory, with the sources that they get records of.
+    pub(crate) operators: Vec<(u32, Vec<u32>)>,
     /// Whether sums keep no sources, partitions and batches apart: order matters more.
     pub(crate) one_lane: bool,
 }
@@ -577,17 +577,29 @@ impl Executor {
         all.map(|(young, old)| young.saturating_add(old)).sum()
     }
 
-    /// Operators forget what they know of a partition of a source, or all: it is asked for again. What they were given since
-    /// the last commit must be given again, or be committed by then.
+    /// Operators that read a source forget what they know of a partition of it, or all operators everything: it is asked for again.
+    /// What they were given since the last commit must be given again, or be committed by then.
     pub fn forget(&mut self, domain: Option<(u32, u32)>) {
         let shape = self.shape.clone();
-        self.operators(&shape).for_each(|o| o.forget(domain));
+        // The others may know of uncommitted values: nothing happened to their records.
+        let reads = |sources: &[u32]| domain.is_none_or(|(source, _)| sources.contains(&source));
+        self.operators_that(&shape, reads).for_each(|o| o.forget(domain));
     }
 
     fn operators<'a>(&'a mut self, shape: &'a Shape) -> impl Iterator<Item = &'a mut dyn Operator> {
-        let slots = self.slots.iter_mut().enumerate();
-        let slots = slots.filter(|(i, _)| shape.operators.contains(&(*i as u32)));
-        slots.filter_map(|(_, slot)| slot.stage.operator())
+        self.operators_that(shape, |_| true)
+    }
+
+    fn operators_that<'a>(
+        &'a mut self,
+        shape: &'a Shape,
+        reads: impl Fn(&[u32]) -> bool,
+    ) -> impl Iterator<Item = &'a mut dyn Operator> {
+        let slots = self.slots.iter_mut().zip(0..);
+        let of = move |i: u32| { shape.operators.iter() }.any(|(step, sources)| *step == i && reads(sources));
+        slots
+            .filter(move |(_, i)| of(*i))
+            .filter_map(|(slot, _)| slot.stage.operator())
     }
 
     /// Half of what operators may remember is young: the rest is that of the turn before.

@@ -107,6 +107,7 @@ pub(super) fn lay_out(
     let mut makers = Vec::with_capacity(steps + 1);
     let mut sinks = Vec::new();
     let mut faces = Vec::new();
+    let mut operators_at = Vec::new();
     let fed = super::operators::fed(&graph, &order);
     // A join may stand before the store that it reads.
     let places: HashMap<&str, usize> = order
@@ -182,7 +183,7 @@ pub(super) fn lay_out(
             }
             Kind::Scan { scan, domain } => {
                 let standing = standing(id, scan.store.name)?;
-                shape.operators.push(step);
+                operators_at.push((step, id));
                 let approximate = scan.approximate.then(|| scan.store.value.schema());
                 faces.push((id, standing.store, scan.store.name, *domain, approximate));
                 let make = scan.make.clone();
@@ -198,7 +199,7 @@ pub(super) fn lay_out(
             Kind::Tap(join) => {
                 emits = false;
                 let standing = standing(id, join.versions.name)?;
-                shape.operators.push(step);
+                operators_at.push((step, id));
                 let make = join.tap.clone();
                 Arc::new(move |_, rooms: &Rooms| make(standing, rooms))
             }
@@ -246,16 +247,20 @@ pub(super) fn lay_out(
         names.insert(COUNTERS.name().to_string(), step);
         layout.stores.push(StoreFace::of(COUNTERS));
     }
+    let place = |name: &&str| layout.sources.iter().position(|s| s.name == *name);
+    for (step, id) in operators_at {
+        let sources = fed.sources.get(&id).into_iter().flatten().filter_map(place);
+        shape.operators.push((step, sources.map(|s| s as u32).collect()));
+    }
     let operators = faces
         .into_iter()
         .map(|(id, store, store_name, domain, approximate)| {
             let names = fed.sources.get(&id).into_iter().flatten();
-            let of = |name: &&str| layout.sources.iter().position(|s| s.name == *name);
             OperatorFace {
                 name: graph.call(id),
                 store,
                 store_name,
-                sources: names.filter_map(of).collect(),
+                sources: names.filter_map(place).collect(),
                 domain,
                 spread: fed.spread.contains(&id),
                 approximate,

@@ -526,6 +526,36 @@ fn a_domain_is_forgotten_as_a_whole() {
     assert_eq!(taken(&plan, &mut run, "totals"), 105);
 }
 
+/// O10: a partition of a source that an operator does not read is given, or read anew: what the operator knows is not committed yet,
+/// and stays.
+#[test]
+fn what_others_read_is_not_forgotten() {
+    const ROWS: Source<str> = Source::new("rows").timed_by(|line| Timestamp(number(line, 0)));
+    let pairs = |source: Source<str>| {
+        source
+            .read()
+            .keyed(|line, out| out.emit(number(line, 2) as u64, number(line, 3)))
+    };
+    for spread in [true, false] {
+        let events = pairs(EVENTS);
+        let events = if spread {
+            events.in_log_order()
+        } else {
+            events.within_partition()
+        };
+        let running = events.scan_by_key(TOTALS).map_values(|n| *n);
+        let others = pairs(ROWS).sum_by_key(Store::<u64, i64>::new("others"));
+        let job = Job::new("beside", (running.sum_by_key(Store::<u64, i64>::new("sums")), others));
+        let plan = job.plan().unwrap();
+        let of = |name: &str| plan.sources().iter().position(|s| s.name == name).unwrap() as u32;
+        let mut run = plan.instantiate();
+        push(&mut run, of("events"), 0, "10 0 7 100");
+        run.forget(Some((of("rows"), 0)));
+        push(&mut run, of("events"), 1, "20 0 7 5");
+        assert_eq!(taken(&plan, &mut run, "sums"), 100 + 105, "spread: {spread}");
+    }
+}
+
 /// A stream's buffer is a store like others: joined as one, too, it has versions of its own.
 #[test]
 fn a_buffer_joined_as_a_store() {
