@@ -229,6 +229,13 @@ impl Engine<'_> {
 
     /// The partitions of a domain by source and number, whoever reads them.
     fn members(&self, group: &Joint, domain: u32) -> Vec<(usize, u32)> {
+        if !group.spread {
+            let has = |i: &usize| self.bound.get(*i).is_some_and(|b| b.given.contains_key(&domain));
+            return { group.sources.iter().copied() }
+                .filter(has)
+                .map(|i| (i, domain))
+                .collect();
+        }
         let of_source = |&i: &usize| {
             let all = self.bound.get(i).map(|b| b.given.keys().copied());
             let of_it = move |n: &u32| group.domain(*n) == domain;

@@ -87,13 +87,7 @@ impl Engine<'_> {
     /// Acquires all partitions of one source anew and reads on from their rows. Nothing of them may be in a map.
     pub(crate) fn acquire(&mut self, i: usize) -> Result<()> {
         match self.infos(i)? {
-            Some(infos) => {
-                let before = self.bound[i].targets.len();
-                if !self.plan.operators().is_empty() && before > 0 && infos.len() > before {
-                    return Err(self.plan.more_partitions(&self.bound[i].name, before, infos.len()));
-                }
-                self.acquire_all(i, &infos)
-            }
+            Some(infos) => self.acquire_all(i, &infos),
             // What was read after the rows is in no map any more: the last commit must not pass it.
             None => {
                 self.bound[i].partitions.clear();
@@ -118,6 +112,10 @@ impl Engine<'_> {
                 }
                 other => {
                     let mut infos = other?;
+                    let before = self.bound[i].targets.len();
+                    if !self.plan.operators().is_empty() && before > 0 && infos.len() > before {
+                        return Err(self.plan.more_partitions(&self.bound[i].name, before, infos.len()));
+                    }
                     self.bound[i].give(&infos);
                     self.together(i, &mut infos);
                     return Ok(Some(infos));
@@ -295,12 +293,6 @@ impl Engine<'_> {
         let kept = |n: u32| infos.iter().any(|info| info.owned && info.partition == n) || waits;
         if self.bound[i].partitions.keys().any(|&n| !kept(n)) {
             self.settle()?;
-        }
-        if self.asker.is_some() {
-            let before = self.bound[i].targets.len();
-            if infos.len() > before {
-                return Err(self.plan.more_partitions(&self.bound[i].name, before, infos.len()));
-            }
         }
         let (owned, elsewhere) = (self.bound[i].partitions.len(), self.bound[i].elsewhere.clone());
         let mut moved = false;
