@@ -204,7 +204,8 @@ fn caught_up(context: &Context<'_>, staged: &Manifests) -> Result<()> {
     if theirs == ours {
         return Ok(());
     }
-    let store = context.plan.stores().first().map_or("", |s| s.name);
+    let stores = context.plan.live_stores();
+    let store = stores.first().map_or("", |s| s.name);
     let theirs = context.rows(theirs, store)?;
     let ours = context.rows(ours, store)?;
     for (p, row) in theirs {

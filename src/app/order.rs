@@ -59,7 +59,8 @@ pub(super) fn warnings(context: &Context<'_>) -> Result<Vec<String>> {
 /// Where the live part stands: of any store of the job, for one write commits them all.
 fn rows(context: &Context<'_>) -> Result<BTreeMap<SourcePartition, Progress>> {
     let namespace = context.namespace(&*context.manifests)?;
-    let Some(face) = context.plan.stores().first() else {
+    let stores = context.plan.live_stores();
+    let Some(face) = stores.first() else {
         return Ok(BTreeMap::new());
     };
     Ok(context.rows(&namespace, face.name)?.into_iter().collect())

@@ -16,7 +16,8 @@ use crate::key::Key;
 use crate::port::Store;
 
 /// What a buffer of a stream holds for a key: its newest record as of any instant of the horizon. Records with equal times
-/// come in the order of their source and offset.
+/// come in the order of their source and offset: where a key's records are in several partitions, those with equal times are
+/// not told apart by which was logged first, so give them times that differ.
 pub type Buffer<J> = Timeline<Last<Position, J>>;
 
 /// How far back joins look, unless they say otherwise: one batch.
@@ -39,8 +40,10 @@ fn valid_ms(valid: Duration) -> i64 {
 /// Records that are late themselves are joined as of their own time, but not further back than the
 /// [horizon](Self::horizon): older ones see what was known as of there.
 ///
-/// Both must have a common order: one source of one partition, or partitions in which keys stay
-/// ([`within_partition`](KeyedProducer::within_partition) on both sides). The versions are kept in a store of their own beside
+/// Both must have a common order: one source of one partition, partitions in which keys stay
+/// ([`within_partition`](KeyedProducer::within_partition) on both sides), all partitions in one order
+/// ([`in_log_order`](KeyedProducer::in_log_order)), or a right side that all left partitions see
+/// ([`broadcast`](KeyedProducer::broadcast)). The versions are kept in a store of their own beside
 /// the joined one, named after it with `-as-of`.
 pub struct StoreService<K, V> {
     store: Store<K, V>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rufous_core::testing::{Answers, Case, SinkPort, SourceInput};
 use rufous_core::{BatchId, Error, Format, Frontier, Plan, Result, SourcePartition, Timestamp};
-use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, backfill};
+use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, WrittenTo, backfill};
 use rufous_realtime::{Archiver, ArchiverOptions, BoundLog, Log, Metrics, Stream, StreamOptions, StreamReport};
 use rufous_store_api::Archive;
 
@@ -175,7 +175,7 @@ impl Bed {
             options: BatchOptions {
                 threads,
                 until,
-                written_to: self.written_to()?,
+                written_to: self.written_to()?.map(WrittenTo::known),
                 ..BatchOptions::default()
             },
         };

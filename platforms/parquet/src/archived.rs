@@ -87,6 +87,7 @@ impl BatchRun<'_> {
         } = target;
         let mut manifest = base.clone();
         let mut notes = self.said_of_sinks(&base);
+        let mut permission_before = None;
         if new {
             let mut stores = BTreeMap::new();
             for face in self.plan.stores() {
@@ -109,8 +110,9 @@ impl BatchRun<'_> {
                 permitted
             } else {
                 notes.push(self.held_by_sinks());
-                before
+                before.clone()
             };
+            permission_before = Some((namespace.clone(), before));
             manifest.drop_before.insert(namespace, permitted);
             manifest.number += 1;
             manifest.covered_until = self.covered_until(&frontier);
@@ -138,6 +140,7 @@ impl BatchRun<'_> {
             new,
             parts,
             notes,
+            permission_before,
         })
     }
 

@@ -273,6 +273,7 @@ impl RunPlan {
             new,
             parts: Vec::new(),
             notes: Vec::new(),
+            permission_before: None,
         }
     }
 

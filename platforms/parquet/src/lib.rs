@@ -35,6 +35,6 @@ mod work;
 mod worker;
 
 pub use input::InputFile;
-pub use options::{BatchOptions, BatchReport, BatchRun, BulkInput};
+pub use options::{BatchOptions, BatchReport, BatchRun, BulkInput, WrittenTo};
 pub use progress::{Phase, Progress};
 pub use survey::{PlannedPart, RunPlan, check};

@@ -1,6 +1,7 @@
 //! What a bulk run is given, and what it tells.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -53,6 +54,31 @@ impl BulkInput {
     }
 }
 
+/// Up to where all sinks have what was made of the records, by partition. It is asked right before a generation is published: marks
+/// only grow, but for a sink that was given up and is taken up again, whose mark may lie far behind.
+#[derive(Clone)]
+pub struct WrittenTo(Arc<dyn Fn() -> Option<BTreeMap<SourcePartition, u64>> + Send + Sync>);
+
+impl WrittenTo {
+    /// What this says whenever it is asked; `None`: nobody knows now.
+    pub fn asking(ask: impl Fn() -> Option<BTreeMap<SourcePartition, u64>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+    /// Just this.
+    pub fn known(written: BTreeMap<SourcePartition, u64>) -> Self {
+        Self::asking(move || Some(written.clone()))
+    }
+    pub(crate) fn now(&self) -> Option<BTreeMap<SourcePartition, u64>> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for WrittenTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WrittenTo")
+    }
+}
+
 /// How a run works.
 #[derive(Clone, Debug)]
 pub struct BatchOptions {
@@ -72,10 +98,9 @@ pub struct BatchOptions {
     /// So many generations before the new one stay available for a rollback, and their batches for comparisons: cells
     /// that they need are not dropped (P23). With 0 the live part may drop at once what is published.
     pub keep: u64,
-    /// Of a job with sinks: where the live part stands, as far as the caller knows. Every sink has what was made of records below it,
-    /// so the drop permission may come so far and no further (O25). Positions only grow: an old one is safe. `None`: it is not
-    /// known, and the permission stays where it is.
-    pub written_to: Option<BTreeMap<SourcePartition, u64>>,
+    /// Of a job with sinks: up to where all of them have what was made of the records. The drop permission comes so far and no further
+    /// (O25). `None`: it is not known, and the permission stays where it is.
+    pub written_to: Option<WrittenTo>,
     /// At most so many records a second, so that others have the machine, too.
     pub rate: Option<u64>,
     /// How many manifests there were when the files of bounded inputs were listed. A run that finds more does not know which

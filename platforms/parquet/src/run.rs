@@ -67,6 +67,7 @@ impl BatchRun<'_> {
             open,
             new,
             notes,
+            permission_before,
             ..
         } = planned;
         let mut report = BatchReport {
@@ -107,6 +108,15 @@ impl BatchRun<'_> {
             generation.delta = delta;
         }
         progress.enter(Phase::Publishing);
+        // Hours may have gone by since it was planned, and a sink that was given up may be taken up again.
+        if let Some((namespace, before)) = permission_before
+            && let Some(permitted) = manifest.drop_before.get_mut(&namespace)
+            && *permitted != before
+            && !self.sinks_have(permitted)
+        {
+            *permitted = before;
+            report.notes.push(self.held_by_sinks());
+        }
         match self.manifests.publish(&manifest)? {
             Published::Conflict => Ok(None),
             Published::Done => {

@@ -18,7 +18,7 @@ impl BatchRun<'_> {
         if self.plan.live_sinks().next().is_none() || !kept(Rule::SinkHoldsPermission) {
             return true;
         }
-        let Some(written) = &self.options.written_to else {
+        let Some(written) = self.options.written_to.as_ref().and_then(|written| written.now()) else {
             return false;
         };
         let has = |p| written.get(p).copied().unwrap_or(0);
@@ -73,7 +73,7 @@ impl BatchRun<'_> {
     pub(crate) fn records_of(&self, base: &Manifest) -> Result<BTreeMap<String, SinkGeneration>> {
         if let Some(why) = self.lacks_records(base) {
             return Err(Error::invalid(format!(
-                "{why}: `backfill` makes a line of generations that have all; or use another --instance"
+                "{why}: `backfill --new` makes a line of generations that have all; or use another --instance"
             )));
         }
         let mut sinks = self.no_records();

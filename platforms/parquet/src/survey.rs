@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rufous_core::record::FieldType;
-use rufous_core::{BatchId, Error, Plan, Result, SourcePartition, Timestamp};
+use rufous_core::{BatchId, Error, Frontier, Plan, Result, SourcePartition, Timestamp};
 use rufous_store_api::{Manifest, Window};
 
 use crate::options::BatchRun;
@@ -25,6 +25,8 @@ pub struct RunPlan {
     pub(crate) parts: Vec<PlannedPart>,
     /// What is not read and why, or why all is, in words.
     pub(crate) notes: Vec<String>,
+    /// Whose permission to drop it raises, and where that stood: it stays there if a sink holds it by then.
+    pub(crate) permission_before: Option<(String, Frontier)>,
 }
 
 /// What a run will read of one partition.

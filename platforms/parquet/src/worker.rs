@@ -85,7 +85,7 @@ fn executor(work: &Work<'_>, asker: Option<&Asker>) -> Executor {
     executor
 }
 
-/// Whether an operator reads the store, so that each of its keys is in one partition.
+/// Whether an operator reads the store, so that each of its keys is in one domain.
 fn is_state(work: &Work<'_>, store: usize) -> bool {
     work.plan.operators().iter().any(|o| o.store == store)
 }

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rufous_algebra::Codec;
 use rufous_core::sink::{Sinks, each_generation, files};
 use rufous_core::{
-    BatchId, Batcher, Clock, CutSpec, Entry, Format, Job, Plan, RecordBatch, Result, Sink, Source, Store, Timestamp,
+    BatchId, Batcher, Clock, CutSpec, Entry, Format, Job, Plan, RecordBatch, Result, Sink, Source, SourcePartition,
+    Store, Timestamp,
 };
-use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, backfill};
+use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput, WrittenTo, backfill};
 use rufous_store_api::archive::INDEX_FORMAT;
 use rufous_store_api::records::{Records, verify};
 use rufous_store_api::{Archive, ArchivedFile, IndexEntry, Manifest, ManifestLog, WrittenId};
@@ -441,4 +443,48 @@ fn files_that_are_taken_whole() {
     let live = self::words().plan().unwrap();
     let e = bounded(&live, (&MemoryManifests::default(), &world.generations), &paths).unwrap_err();
     assert!(e.to_string().contains("each_generation()"), "{e}");
+}
+
+/// O25: a run goes on for hours, and meanwhile a sink that was given up is taken up again. What it had when the run was planned says
+/// nothing of what it has now: the permission stays where it was.
+#[test]
+fn the_permission_is_asked_for_when_a_generation_is_published() {
+    for last in [Some(u64::MAX), Some(0), None] {
+        let world = World::new(words().plan().unwrap(), Arc::new(Kept::new(1, BATCHES, 40)));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let written_to = WrittenTo::asking(move || {
+            let now = if asked.fetch_add(1, Relaxed) == 0 {
+                Some(u64::MAX)
+            } else {
+                last
+            };
+            now.map(|to| BTreeMap::from([(SourcePartition::new(LINES.name(), 0), to)]))
+        });
+        let run = BatchRun {
+            plan: &world.plan,
+            inputs: world.inputs(),
+            manifests: &world.manifests,
+            generations: &world.generations,
+            options: BatchOptions {
+                keep: 0,
+                written_to: Some(written_to),
+                ..BatchOptions::default()
+            },
+        };
+        let report = run.run().unwrap();
+        let permitted = |m: &Manifest| {
+            let frontier = m.drop_before.values().next().cloned().unwrap_or_default();
+            frontier.of(&SourcePartition::new(LINES.name(), 0)).cut
+        };
+        let raised = last == Some(u64::MAX);
+        assert!(report.published);
+        assert_eq!(permitted(&report.manifest) > 0, raised, "{last:?}");
+        let said = report.notes.iter().any(|note| note.contains("cells stay"));
+        assert_eq!(said, !raised, "{:?}", report.notes);
+        assert_eq!(
+            world.manifests.newest(0).unwrap(),
+            Some(report.manifest),
+            "what is reported is what is there"
+        );
+    }
 }

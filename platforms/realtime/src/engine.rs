@@ -359,10 +359,13 @@ impl Engine<'_> {
                     )));
                 }
                 // O25: their cells are in a generation, and what is written of them is nowhere.
-                if self.sinks.is_some() && kept(Rule::SinkHoldsPermission) {
+                let wanted = { &self.sinks }
+                    .as_ref()
+                    .is_some_and(|sinks| sinks.wants(&partition.id, offset));
+                if wanted && kept(Rule::SinkHoldsPermission) {
                     return Err(Error::invalid(format!(
                         "offset {offset} of {} is in a batch whose cells may be dropped, and what the sinks get of it was not written: \
-                         the generation was published by a build that knows no sinks; start with another --instance",
+                         a generation was published meanwhile that let go of it; start the live part again, which says what can be done",
                         partition.id
                     )));
                 }

@@ -105,7 +105,7 @@ pub fn check(plan: &Plan, cut_specs: &BTreeMap<String, String>, m: &Manifest) ->
         )));
     }
     if m.fingerprint != plan.fingerprint() {
-        let backfill = if plan.stores().is_empty() {
+        let backfill = if plan.stores().is_empty() && plan.bulk_sinks().is_empty() {
             "it has no store, so there is nothing to backfill;"
         } else {
             "`backfill` makes a line of the new code; or"

@@ -8,7 +8,7 @@
 //! - [`engine`]: the loop; `own`: which partitions it reads, and from where; `commit` and `flush`: two maps swap, a thread sorts,
 //!   encodes and commits; `pause`: a store that takes nothing for a while; [`bad`]: records that cannot be read, and dead
 //!   letters; `panics`: the job's functions that panic; `dropping`: cells that the offline layer covers; `partition`: the
-//!   state of one partition; `domain`: partitions of several sources that have one order; `close`: the end;
+//!   state of one partition; `domain`: partitions that have one order together; `close`: the end;
 //! - [`sinks`]: what is written to the places of sinks, before the state; [`table`]: a sink that is a table;
 //! - [`archiver`]: the log into the archive (P17-P19); [`metrics`]: what both count; `measure`: where the engine does.
 #![forbid(unsafe_code)]

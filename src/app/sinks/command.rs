@@ -44,7 +44,7 @@ pub(in crate::app) fn command(sub: &dyn Fn(&'static str, &'static str) -> Comman
                 Arg::new("from")
                     .long("from")
                     .value_name("ID")
-                    .help("From this record on, as the lines name it: SINK/SOURCE/PARTITION/OFFSET/NUMBER"),
+                    .help("From this record on, as the lines name it: SINK/SOURCE/PARTITION/OFFSET/NUMBER, or less of it from the left"),
             )
             .arg(
                 Arg::new("limit")
@@ -169,6 +169,8 @@ impl std::fmt::Display for marks::Mark {
 
 /// Gives a sink up, or takes it up again, while no live part runs that would go on otherwise.
 fn turn(context: &Context<'_>, name: &str, released: bool) -> Result<()> {
+    // Asked twice: where it stands is read by who may be told by a process that runs, and is then no longer the end of it.
+    drop(alone(context)?);
     let stood = match super::permission::stands(context) {
         Ok(stands) => stands.unwrap_or_default(),
         // A state that is damaged or gone is made anew.

@@ -49,7 +49,7 @@ fn generation(context: &Context<'_>, binding: &SinkBinding) -> Result<Vec<Mark>>
 }
 
 /// Whose marks these are: those of other jobs and instances are none of ours.
-fn check(context: &Context<'_>, of: &str, place: &str) -> Result<()> {
+pub(super) fn check(context: &Context<'_>, of: &str, place: &str) -> Result<()> {
     let ours = owner(context);
     if of == ours {
         return Ok(());

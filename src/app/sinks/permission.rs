@@ -1,45 +1,74 @@
 //! What sinks hold: the permission to drop cells does not pass what is not written (O25).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[cfg(feature = "parquet")]
+use rufous_place::Place;
+use rufous_store_offline::Manifests;
 
 use crate::app::open::{Context, read_realtime};
 #[cfg(feature = "parquet")]
 use crate::core::ErrorKind;
-use crate::core::{Result, SourcePartition};
+use crate::core::{Result, SourcePartition, StoreFace};
+#[cfg(feature = "parquet")]
+use crate::platform_parquet::WrittenTo;
 #[cfg(feature = "parquet")]
 use crate::store_api::Manifest;
-use crate::store_api::ManifestLog;
+use crate::store_api::{Layout, ManifestLog};
 
-/// Where the live part stands, by partition; `None`: it never ran here.
-///
-/// # Errors
-/// When its state cannot be read.
-pub(super) fn stands(context: &Context<'_>) -> Result<Option<BTreeMap<SourcePartition, u64>>> {
-    let stores = context.plan.live_stores();
-    let Some(face) = stores.first() else { return Ok(None) };
-    let Some(namespace) = context.manifests.newest(0)?.and_then(|m| m.realtime_namespace) else {
-        return Ok(None);
-    };
-    let dir = context.layout.realtime(context.plan.job(), &namespace);
-    let Some(reader) = read_realtime(&dir, &namespace, &stores)? else {
-        return Ok(None);
-    };
-    let rows = reader.snapshot()?.partitions(face.name)?;
-    Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
+type Positions = BTreeMap<SourcePartition, u64>;
+
+/// Whom to ask what sinks have: it outlives the command that asks.
+#[derive(Clone)]
+struct Live {
+    job: String,
+    stores: Vec<StoreFace>,
+    #[cfg(feature = "parquet")]
+    sinks: Vec<&'static str>,
+    layout: Layout,
+    manifests: Arc<Manifests>,
+    #[cfg(feature = "parquet")]
+    offline: Arc<dyn Place>,
 }
 
-/// Up to where every sink that the live part writes, and that is not given up, has what was made of the records. `None`: there are no
-/// such sinks, or nobody can say.
-#[cfg(feature = "parquet")]
-pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<BTreeMap<SourcePartition, u64>> {
-    context.plan.live_sinks().next()?;
-    let read = || -> Result<Option<BTreeMap<SourcePartition, u64>>> {
-        let Some(mut written) = stands(context)? else {
+impl Live {
+    fn of(context: &Context<'_>) -> Self {
+        Self {
+            job: context.plan.job().to_string(),
+            stores: context.plan.live_stores(),
+            #[cfg(feature = "parquet")]
+            sinks: context.plan.live_sinks().map(|(_, name)| name).collect(),
+            layout: context.layout.clone(),
+            manifests: context.manifests.clone(),
+            #[cfg(feature = "parquet")]
+            offline: context.offline.clone(),
+        }
+    }
+
+    fn stands(&self) -> Result<Option<Positions>> {
+        let Some(face) = self.stores.first() else {
+            return Ok(None);
+        };
+        let Some(namespace) = self.manifests.newest(0)?.and_then(|m| m.realtime_namespace) else {
+            return Ok(None);
+        };
+        let dir = self.layout.realtime(&self.job, &namespace);
+        let Some(reader) = read_realtime(&dir, &namespace, &self.stores)? else {
+            return Ok(None);
+        };
+        let rows = reader.snapshot()?.partitions(face.name)?;
+        Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
+    }
+
+    #[cfg(feature = "parquet")]
+    fn read(&self) -> Result<Option<Positions>> {
+        let Some(mut written) = self.stands()? else {
             return Ok(None);
         };
         let mut is_written = false;
-        for (_, name) in context.plan.live_sinks() {
-            let turn = super::turns::newest(&context.offline, name)?;
+        for name in &self.sinks {
+            let turn = super::turns::newest(&self.offline, name)?;
             if turn.as_ref().is_some_and(|turn| turn.released) {
                 continue;
             }
@@ -47,7 +76,7 @@ pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<BTreeMap<Sourc
             let Some(turn) = turn else { continue };
             // Where it was taken up again its mark may be anywhere, until the live part has met it.
             for (p, to) in &mut written {
-                if !super::turns::is_met(&context.offline, name, &turn, p)? {
+                if !super::turns::is_met(&self.offline, name, &turn, p)? {
                     *to = 0;
                 }
             }
@@ -56,22 +85,43 @@ pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<BTreeMap<Sourc
             written.values_mut().for_each(|to| *to = u64::MAX);
         }
         Ok(Some(written))
-    };
-    read().unwrap_or_else(|e| {
-        let again = if e.kind() == ErrorKind::TryAgain {
-            ", this time"
-        } else {
-            ""
-        };
-        tracing::warn!(error = %e, "what is written to sinks is not known: nothing is let go of{again}");
-        None
-    })
+    }
+
+    #[cfg(feature = "parquet")]
+    fn written_to(&self) -> Option<Positions> {
+        self.read().unwrap_or_else(|e| {
+            let again = if e.kind() == ErrorKind::TryAgain {
+                ", this time"
+            } else {
+                ""
+            };
+            tracing::warn!(error = %e, "what is written to sinks is not known: nothing is let go of{again}");
+            None
+        })
+    }
+}
+
+/// Where the live part stands, by partition; `None`: it never ran here.
+///
+/// # Errors
+/// When its state cannot be read.
+pub(super) fn stands(context: &Context<'_>) -> Result<Option<Positions>> {
+    Live::of(context).stands()
+}
+
+/// Up to where every sink that the live part writes, and that is not given up, has what was made of the records, whenever it is asked.
+/// `None`: there are no such sinks.
+#[cfg(feature = "parquet")]
+pub(in crate::app) fn written_to(context: &Context<'_>) -> Option<WrittenTo> {
+    context.plan.live_sinks().next()?;
+    let live = Live::of(context);
+    Some(WrittenTo::asking(move || live.written_to()))
 }
 
 /// Whose sinks hold the permission to drop cells, and rebuild from there.
 #[cfg(feature = "parquet")]
 pub(in crate::app) fn held(context: &Context<'_>, manifest: &Manifest) -> String {
-    let Some(written) = written_to(context) else {
+    let Some(written) = Live::of(context).written_to() else {
         return "held: how far sinks are written is not known, for there is no live state that can be read".into();
     };
     let behind = manifest.frontier.0.iter().filter_map(|(p, cut)| {

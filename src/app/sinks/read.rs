@@ -52,7 +52,7 @@ pub(super) fn read(context: &Context<'_>, binding: &SinkBinding, asked: &Read) -
     };
     let done = match &binding.place {
         SinkPlace::Table => table(context, binding, asked, &mut lines),
-        SinkPlace::Files(dir) => files(Path::new(dir), binding.name, asked, &mut lines),
+        SinkPlace::Files(dir) => files(context, Path::new(dir), binding.name, asked, &mut lines),
         SinkPlace::Generations => super::generation::read(context, binding, asked, &mut lines),
         SinkPlace::Topic(at) => {
             let (brokers, topic) = super::writers::topic_of(at)?;
@@ -87,15 +87,32 @@ fn table(context: &Context<'_>, binding: &SinkBinding, asked: &Read, lines: &mut
     })
 }
 
-fn files(dir: &Path, sink: &str, asked: &Read, lines: &mut Lines) -> Result<()> {
+fn files(context: &Context<'_>, dir: &Path, sink: &str, asked: &Read, lines: &mut Lines) -> Result<()> {
     for (p, mark) in FileSink::marks(dir)? {
+        marks::check(context, &mark.of, &dir.display().to_string())?;
+        if mark.sink != sink {
+            return Err(Error::invalid(format!(
+                "{} holds records of sink `{}`, and this is `{sink}`",
+                dir.display(),
+                mark.sink
+            )));
+        }
         if asked.from.as_ref().is_some_and(|from| p < from.partition()) {
             continue;
         }
         let path = dir.join(format!("{}-{}.jsonl", p.source, p.partition));
         let at = |e| Error::io("cannot read a file of a sink", &path, e);
         // What is behind the mark does not count yet.
-        let mut file = BufReader::new(File::open(&path).map_err(at)?.take(mark.bytes));
+        let file = File::open(&path).map_err(at)?;
+        let found = file.metadata().map_err(at)?.len();
+        if found < mark.bytes {
+            return Err(Error::corrupt(format!(
+                "{} has {found} bytes, and {} were written: restore it",
+                path.display(),
+                mark.bytes
+            )));
+        }
+        let mut file = BufReader::new(file.take(mark.bytes));
         let mut line = String::new();
         loop {
             line.clear();
@@ -103,10 +120,11 @@ fn files(dir: &Path, sink: &str, asked: &Read, lines: &mut Lines) -> Result<()> 
                 break;
             }
             if let Some(from) = &asked.from {
-                let found: Value = serde_json::from_str(&line)
-                    .map_err(|e| Error::corrupt(format!("{}: a line is no JSON: {e}: restore it", path.display())))?;
+                let corrupt = |why: String| Error::corrupt(format!("{}: {why}: restore it", path.display()));
+                let found: Value =
+                    serde_json::from_str(&line).map_err(|e| corrupt(format!("a line is no JSON: {e}")))?;
                 let id = found.get("id").and_then(Value::as_str).unwrap_or_default();
-                if WrittenId::parse(sink, id)? < *from {
+                if WrittenId::parse(sink, id).map_err(|e| corrupt(e.to_string()))? < *from {
                     continue;
                 }
             }

@@ -101,15 +101,27 @@ pub(super) fn take(
             _ => format!("sink `{sink}` is not released: the live part writes it"),
         }));
     }
+    let before = last.as_ref().map(|last| last.stood.clone()).unwrap_or_default();
+    let stood = match &last {
+        // Where the live part never met it, it is given up since then.
+        Some(last) if released => {
+            let mut stood = stood;
+            for (p, before) in before {
+                if !is_met(place, sink, last, &p)? {
+                    let to = stood.entry(p).or_insert(before);
+                    *to = before.min(*to);
+                }
+            }
+            stood
+        }
+        _ if released => stood,
+        _ => before,
+    };
     let turn = Turn {
         version: VERSION,
         released,
         at,
-        stood: if released {
-            stood
-        } else {
-            last.as_ref().map(|last| last.stood.clone()).unwrap_or_default()
-        },
+        stood,
         number: last.map_or(0, |last| last.number.saturating_add(1)),
     };
     let bytes = serde_json::to_vec(&turn).map_err(|e| Error::bug("a turn is no JSON").caused_by(e))?;
@@ -195,7 +207,8 @@ impl SinkWriter for Resumed {
             return self.writer.open(p, start, state);
         }
         let stood = self.turn.stood.get(p).copied().unwrap_or(state).min(state);
-        let mark = self.writer.open(p, start, stood)?;
+        // A place that has no mark begins where the state stood, so that what came since is seen to be missing.
+        let mark = self.writer.open(p, start.min(stood), stood)?;
         let hole = |from: u64, to: u64| Hole {
             from,
             to,
@@ -223,6 +236,9 @@ impl SinkWriter for Resumed {
                 Ok(Some(mark))
             }
         }
+    }
+    fn may_lose(&self, p: &SourcePartition) -> bool {
+        self.unmet.contains(p)
     }
     fn write(&mut self, write: &SinkWrite<'_>) -> Result<()> {
         self.writer.write(write)?;
@@ -263,6 +279,15 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(e.contains("is not released"), "{e}");
+        // Given up again before the live part met it anywhere: it misses all since the first time.
+        let later = BTreeMap::from([
+            (SourcePartition::new("payments", 1), 50),
+            (SourcePartition::new("payments", 2), 9),
+        ]);
+        let again = take(&place, "alerts", true, Timestamp(7), later).unwrap();
+        let known: Vec<u64> = again.stood.into_values().collect();
+        assert_eq!(known, [7, 9]);
+        std::fs::remove_file(dir.path().join("released/alerts/2.json")).unwrap();
         for bad in ["", "{}", r#"{"version":2}"#, r#"{"version":1,"released":1}"#] {
             std::fs::write(dir.path().join("released/alerts/2.json"), bad).unwrap();
             let e = newest(&place, "alerts").unwrap_err();

@@ -5,6 +5,9 @@
 //! <data>/<instance>/jobs/<job>/realtime/<namespace>/
 //! <data>/<instance>/jobs/<job>/tables/
 //! <data>/<instance>/jobs/<job>/offline/<store>/
+//! <data>/<instance>/jobs/<job>/offline/sinks/<sink>/
+//! <data>/<instance>/jobs/<job>/sinks/<sink>/
+//! <data>/<instance>/jobs/<job>/released/<sink>/
 //! <data>/<instance>/jobs/<job>/lines/<line>/manifests/<n>.json
 //! <data>/<instance>/archive/<source>/
 //! <data>/<instance>/sources/<source>/

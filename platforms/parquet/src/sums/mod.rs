@@ -31,7 +31,7 @@ pub(crate) enum List {
 }
 
 impl List {
-    /// The partition that all of it came from, if it is kept apart.
+    /// The domain that all of it came from, if it is kept apart.
     fn domain(&self) -> Option<u32> {
         match self {
             Self::Memory(sorted) => sorted.domain,

@@ -59,7 +59,8 @@ impl Engine<'_> {
         } else {
             row.next
         };
-        let mut least = u64::MAX;
+        let (mut least, mut of) = (u64::MAX, "");
+        let mut may_lose = true;
         for open in sinks.lock().iter_mut() {
             open.marks.remove(&p);
             let at = |e: Error| e.at(format_args!("sink `{}`", open.sink.name));
@@ -74,29 +75,38 @@ impl Engine<'_> {
                         open.sink.name
                     )));
                 }
-                least = least.min(mark);
+                if mark < least {
+                    (least, of) = (mark, open.sink.name);
+                }
+                may_lose &= mark >= row.next || open.sink.writer.may_lose(&p);
                 open.marks.insert(p.clone(), mark);
             }
         }
-        if row.next > least && info.start <= least && kept(Rule::SinkTakesBack) {
+        // What the log lost before is in the state, or in a generation, and nowhere else.
+        let covered = self.manifest.as_ref().map_or(0, |m| m.frontier.of(&p).cut);
+        let is_trimmed = info.start > floor && info.start > covered;
+        let is_ahead = row.next > least && info.start <= least && kept(Rule::SinkTakesBack);
+        // Who took the sink up again gets what can be made.
+        if is_ahead && !(is_trimmed && may_lose) {
+            let given_up = format!(
+                "or give it up and take it up again: after `sink release {of}` and `sink resume {of}` what lies between is recorded in it as \
+                 lost"
+            );
             if least < floor {
                 return Err(Error::invalid(format!(
-                    "a sink has what was made of {p} up to offset {least}, and what comes then can be made from offset {floor} on only: \
-                     generations were published that let go of it. Bind the sink to another place and start with another --instance"
+                    "sink `{of}` has what was made of {p} up to offset {least}, and what comes then can be made from offset {floor} on only: \
+                     generations were published that let go of it. Bring the sink back to what it was, {given_up}"
                 )));
             }
-            // What the log lost before is in the state, or in a generation, and nowhere else.
-            let covered = self.manifest.as_ref().map_or(0, |m| m.frontier.of(&p).cut);
-            if info.start > floor && info.start > covered {
+            if is_trimmed {
                 return Err(Error::invalid(format!(
-                    "a sink has what was made of {p} up to offset {least}, and the state stands at {}: the log begins at {} now, so a state \
-                     that is made anew would not have what lies before. Restore the sink to what it was, or bind it to another place: \
-                     there the range is recorded as lost to it",
+                    "sink `{of}` has what was made of {p} up to offset {least}, and the state stands at {}: the log begins at {} now, so a \
+                     state that is made anew would not have what lies before. Bring the sink back to what it was, {given_up}",
                     row.next, info.start
                 )));
             }
             tracing::warn!(
-                partition = %p, state = row.next, sink = least,
+                partition = %p, state = row.next, sink = of, mark = least,
                 "the state is ahead of a sink: it is rebuilt from the log, and the sink gets what it does not have"
             );
             row = self.in_all_stores(i, info, truncated, &|_, s| repair(None, s))?;

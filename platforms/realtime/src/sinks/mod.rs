@@ -67,6 +67,11 @@ pub trait SinkWriter: Send {
     /// # Errors
     /// `TryAgain` when the place cannot be reached; `Closed` when another writer cannot be shut out.
     fn open(&mut self, p: &SourcePartition, start: u64, state: u64) -> Result<Option<u64>>;
+    /// Whether what cannot be made any more may be [passed](Self::pass) of an open partition, because somebody said so who took the
+    /// sink up again (O25).
+    fn may_lose(&self, _: &SourcePartition) -> bool {
+        false
+    }
     /// Writes records and mark, all or nothing.
     ///
     /// # Errors

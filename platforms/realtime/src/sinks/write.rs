@@ -62,6 +62,12 @@ impl OpenSinks {
         }
     }
 
+    /// Whether a sink still wants what is made of a record.
+    pub(crate) fn wants(&self, p: &SourcePartition, offset: u64) -> bool {
+        let wants = |open: &Open| open.sink.writer.takes() && open.marks.get(p).is_some_and(|mark| *mark <= offset);
+        self.lock().iter().any(wants)
+    }
+
     /// How the records of each sink are encoded, in the plan's order.
     pub(crate) fn encodes(&self) -> Vec<Encode> {
         self.lock().iter().map(|open| open.sink.encode).collect()
