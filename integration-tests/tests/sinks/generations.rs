@@ -259,7 +259,7 @@ fn a_damaged_file_is_named() -> Result<()> {
         ),
         (
             &["copies", "--from", "payments/x"],
-            "`payments/x` is no id of sink `copies`",
+            "`payments/x` is no id of a record: write copies/SOURCE/PARTITION",
         ),
     ] {
         let out = w.command("sink read").args(args).output()?;
@@ -305,7 +305,7 @@ fn one_layer_writes() -> Result<()> {
     ensure!(
         out.status.code() == Some(1)
             && err.contains("sink `copies`")
-            && err.contains("was made without it: `backfill`"),
+            && err.contains("was made without it: `backfill --new`"),
         "{err}"
     );
     w.to = format!("both {}/", w.dir.path().display());

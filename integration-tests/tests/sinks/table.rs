@@ -113,10 +113,13 @@ fn read_in_pages() -> Result<()> {
         .command("sink")
         .arg("read")
         .args(w.places())
-        .args(["copies", "--from", "nonsense"])
+        .args(["copies", "--from", "payments/x"])
         .output()?;
     let err = String::from_utf8_lossy(&out.stderr);
-    ensure!(err.contains("`nonsense` is no id of sink `copies`"), "{err}");
+    ensure!(
+        err.contains("`payments/x` is no id of a record: write copies/SOURCE/PARTITION"),
+        "{err}"
+    );
 
     let mut child = w.live()?;
     let dir = w.job().join("tables");
