@@ -132,11 +132,11 @@ impl BatchRun<'_> {
 
     /// Reads all pieces and writes files, per store and sink.
     fn sum<'a>(&'a self, pieces: Vec<Piece>, base: Base<'a>) -> Result<(Work<'a>, Files)> {
-        let threads = if self.plan.in_order() {
-            1
-        } else {
-            // A domain of several partitions is one piece.
-            self.options.threads().clamp(1, pieces.len().max(1))
+        let threads = match self.options.threads() {
+            _ if self.plan.in_order() => 1,
+            threads if self.plan.domains().is_empty() => threads,
+            // A domain of several partitions is one piece: those that get none would take memory from those that do.
+            threads => threads.clamp(1, pieces.len().max(1)),
         };
         let mut work = Work {
             plan: self.plan,
