@@ -14,7 +14,7 @@ QUERIES = {
     "sums": ("SELECT campaign, count(*) AS n, sum(cost) AS cost FROM {table} GROUP BY campaign", None),
     # The smallest hops first, the others out of them.
     "windows": (
-        "WITH small AS (SELECT campaign, at // 300000 AS i, count(*) AS n, sum(cost) AS cost FROM {table} GROUP BY ALL) "
+        "WITH small AS (SELECT campaign, \"at\" // 300000 AS i, count(*) AS n, sum(cost) AS cost FROM {table} GROUP BY ALL) "
         "SELECT campaign || '/5m/' || i AS hop, n, cost FROM small UNION ALL "
         "SELECT campaign || '/1h/' || (i // 12), sum(n), sum(cost) FROM small GROUP BY campaign, i // 12 UNION ALL "
         "SELECT campaign || '/1d/' || (i // 288), sum(n), sum(cost) FROM small GROUP BY campaign, i // 288",
