@@ -258,7 +258,7 @@ fn golden_records() -> Listed {
 
 /// Prints what is to lie in `golden`, when a format is added: never to change what is there.
 #[test]
-#[ignore = "it prints, and checks nothing"]
+#[ignore = "makes the fixture"]
 fn print_golden() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(&Generations::new(dir.path()), &golden_records()).unwrap();
