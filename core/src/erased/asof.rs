@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rufous_algebra::buffer::CombineMap;
+use rufous_algebra::buffer::{CombineMap, Full};
 use rufous_algebra::{Codec, Commutative, Monoid, Timeline};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -63,7 +63,8 @@ impl<V: Commutative + Codec> Room<V> {
         Ok(())
     }
 
-    /// Adds what waits to what is known; but for what the record at offset `under_way` added, which may have more keys to come.
+    /// Adds what waits to what is known; but for what the record at offset `under_way` added, which may have more keys to come. What
+    /// cannot be added waits on.
     fn settle(&mut self, under_way: Option<u64>) -> Result<()> {
         if self.own.values.is_empty() {
             return Ok(());
@@ -76,15 +77,17 @@ impl<V: Commutative + Codec> Room<V> {
         let Some(known) = self.running.domains.get_mut(at) else {
             return Ok(());
         };
-        let mut start = 0;
+        let (mut start, mut done) = (0, Ok(()));
         for (&end, value) in own.ends.iter().zip(own.values.drain(..)) {
             let key = own.bytes.get(start..end as usize).unwrap_or_default();
             start = end as usize;
             let hash = xxh3_64(key);
-            if under_way.is_some() && self.stretch.get_hashed(hash, key).copied() == under_way {
+            let is_under_way = under_way.is_some() && self.stretch.get_hashed(hash, key).copied() == under_way;
+            if is_under_way || done.is_err() {
                 self.own.push(key, value);
-            } else {
-                known.add(hash, key, value)?;
+            } else if let Err(Full(value)) = known.add(hash, key, value) {
+                self.own.push(key, value);
+                done = Err(full(Full(())));
             }
         }
         if self.own.values.is_empty() {
@@ -93,7 +96,7 @@ impl<V: Commutative + Codec> Room<V> {
             own.ends.clear();
             self.own = own;
         }
-        Ok(())
+        done
     }
 
     /// From record `from` of a chunk that was prepared to where a key comes again, of another record: how far nobody adds to what
@@ -168,7 +171,7 @@ impl<V: Commutative + Codec> Stage for Tap<V> {
             return Ok(true);
         };
         for ((key, value), &hash) in chunk.keys().zip(&chunk.values).zip(hashes.iter()) {
-            known.add(hash, key, value.clone())?;
+            known.add(hash, key, value.clone()).map_err(full)?;
         }
         Ok(true)
     }

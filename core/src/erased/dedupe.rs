@@ -9,7 +9,7 @@ use rufous_algebra::Max;
 use super::CHUNK;
 use super::emit::within;
 use super::records::keep_some;
-use super::running::{Extent, Operator, Running, Standing};
+use super::running::{Extent, Operator, Running, Standing, full};
 use super::stage::{Context, Input, Stage, output};
 use crate::batch::BatchId;
 use crate::data::{AnyChunk, Chunk, Data, KeyedChunk};
@@ -92,7 +92,7 @@ impl<T: Data + ?Sized, Q: AsKey, F: Fn(&T) -> Q + Send + Sync> Stage for Dedupe<
             // "Occurred", not "was let through": so it is a maximum, which any layer finds again.
             let before = known.read(hash, key)?.and_then(|seen| seen.get().copied());
             passes.push(before.is_none_or(|before| before < oldest));
-            known.add(hash, key, Max::of(cx.batch.0))?;
+            known.add(hash, key, Max::of(cx.batch.0)).map_err(full)?;
         }
         cx.lineage.flags(&passes);
         let mut passes = passes.into_iter();

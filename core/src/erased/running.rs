@@ -120,8 +120,8 @@ impl<V: Semigroup> Known<V> {
         }
         Ok(self.young.get_hashed(hash, key))
     }
-    /// Adds to what a key has. The key was prepared.
-    pub(super) fn add(&mut self, hash: u64, key: &[u8], value: V) -> Result<()> {
+    /// Adds to what a key has. The key was prepared. What does not fit comes back.
+    pub(super) fn add(&mut self, hash: u64, key: &[u8], value: V) -> std::result::Result<(), Full<V>> {
         let old = &self.old;
         let first = |item: V| match old.get_hashed(hash, key) {
             Some(before) => {
@@ -132,7 +132,7 @@ impl<V: Semigroup> Known<V> {
             None => item,
         };
         let again = |sum: &mut V, item: V| sum.combine_owned(item);
-        self.young.fold(hash, key, value, first, again).map_err(full)
+        self.young.fold(hash, key, value, first, again)
     }
 }
 
