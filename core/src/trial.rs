@@ -42,8 +42,8 @@ impl<'a> Trial<'a> {
         self.plan.traces(source as usize).then_some(&mut self.origins)
     }
 
-    /// Runs a chunk of one record of source number `source` through all steps and out of the maps, as its bytes, and what it writes as the bytes
-    /// of its sinks; says what
+    /// Runs a chunk of one record of source number `source` through all steps and out of the maps, as its bytes, and what it writes
+    /// as the bytes of its sinks; says what
     /// panicked. With `twice` what it adds is also added to itself, in the maps and as a store does it: `combine` is not
     /// called for one record alone. An error that is no panic is not told: it comes again on the normal way.
     ///

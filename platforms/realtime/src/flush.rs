@@ -12,10 +12,7 @@ use rufous_store_api::points::reach;
 use rufous_store_api::{Advance, Commit, Committed, RealtimeStore};
 
 use crate::metrics::Metrics;
-use crate::sinks::OpenSinks;
-
-/// How often a wait for the place of a sink is a sign of life.
-const BEAT: Duration = Duration::from_secs(1);
+use crate::sinks::{BEAT, OpenSinks};
 
 /// A chunk on its way to the store.
 pub(crate) struct Chunk {

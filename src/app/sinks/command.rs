@@ -169,7 +169,7 @@ impl std::fmt::Display for marks::Mark {
 
 /// Gives a sink up, or takes it up again, while no live part runs that would go on otherwise.
 fn turn(context: &Context<'_>, name: &str, released: bool) -> Result<()> {
-    // Asked twice: where it stands is read by who may be told by a process that runs, and is then no longer the end of it.
+    // Before as well: of a live part that is about to stop, where it stands now is not where it will have stood.
     drop(alone(context)?);
     let stood = match super::permission::stands(context) {
         Ok(stands) => stands.unwrap_or_default(),

@@ -20,7 +20,6 @@ use crate::store_api::{Layout, ManifestLog};
 type Positions = BTreeMap<SourcePartition, u64>;
 
 /// Whom to ask what sinks have: it outlives the command that asks.
-#[derive(Clone)]
 struct Live {
     job: String,
     stores: Vec<StoreFace>,

@@ -1,20 +1,16 @@
 //! Marks and rows are compared when a partition is acquired.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
 
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{Error, Frontier, Result, SourcePartition};
 use rufous_store_api::Progress;
 
-use super::Hole;
+use super::{BEAT, Hole};
 use crate::engine::Engine;
 use crate::log::PartitionInfo;
 use crate::metrics::Metrics;
 use crate::repair::repair;
-
-/// How often a wait for a place is a sign of life.
-const BEAT: Duration = Duration::from_secs(1);
 
 /// Calls `f`, which waits for the place of a sink: brokers that do not answer hold it up for longer than a loop may be silent,
 /// and whoever kills what is stuck would kill this again and again.

@@ -6,11 +6,14 @@
 //!
 //! Where it stands in one domain with other partitions these are then taken back as well: their rows stand apart (`domain`).
 //!
-//! `write`: what the flush thread does; `waiting`: when what waits for it is too much; `meet`: marks and rows are compared when a partition is acquired.
+//! `write`: what the flush thread does; `waiting`: when what waits for it is too much; `meet`: marks and rows are compared when a
+//! partition is acquired.
 
 mod meet;
 mod waiting;
 mod write;
+
+use std::time::Duration;
 
 use rufous_core::sink::Encode;
 use rufous_core::{Promise, Result, SourcePartition};
@@ -20,6 +23,9 @@ pub use rufous_store_api::points::reach;
 
 pub(crate) use waiting::Written;
 pub(crate) use write::OpenSinks;
+
+/// How often a wait for the place of a sink is a sign of life.
+pub(crate) const BEAT: Duration = Duration::from_secs(1);
 
 /// One record on its way into a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
