@@ -8,6 +8,7 @@
 //! - [`manifest`]: the numbered record that names one generation; [`window`]: the event time that it may be limited to;
 //!   [`offline`]: its files; [`records`]: what it has of sinks;
 //! - [`archive`]: the archive's files and index; [`table`]: tables of written records, by [`id`];
+//! - [`kit`]: plain key-value stores, and what composes them;
 //! - [`asked`]: operators ask for state over a channel;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
@@ -19,6 +20,7 @@ pub mod asked;
 pub mod conformance;
 pub mod exclusive;
 pub mod id;
+pub mod kit;
 pub mod layout;
 pub mod lines;
 pub mod manifest;
@@ -35,6 +37,7 @@ pub mod wire;
 
 pub use archive::{Archive, ArchivedFile, IndexEntry};
 pub use id::WrittenId;
+pub use kit::{MergeableStore, ReadableStore, WritableStore};
 pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
 pub use offline::{Entries, GenerationStore, MergedRuns, RunWriter, merge_runs};

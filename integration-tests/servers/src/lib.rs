@@ -1,0 +1,4 @@
+//! Real servers for tests: each in a directory of its own, on a free loopback port, ended by the process that started it.
+
+pub mod postgres;
+pub mod redis;
