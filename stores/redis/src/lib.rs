@@ -1,2 +1,15 @@
 //! Realtime state and tables in Redis: cells, progress and epoch in one script.
+//!
+//! - [`RedisRealtime`]: a namespace of realtime state, which several processes write at once, each its own partitions;
+//! - [`RedisOptions`]: how a server is reached.
+//!
+//! What is durable when, and where everything lies: `stores/redis/LAYOUT.md`.
 #![forbid(unsafe_code)]
+
+mod names;
+mod options;
+mod realtime;
+mod server;
+
+pub use options::RedisOptions;
+pub use realtime::RedisRealtime;

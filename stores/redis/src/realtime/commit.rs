@@ -1,0 +1,330 @@
+//! A chunk: its cells are read, added up, and set with the rows in one step.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use redis::{Cmd, Value};
+use rufous_core::{BatchId, Delta, Error, Result, SourcePartition};
+use rufous_store_api::points::reach;
+use rufous_store_api::realtime::apply_advances;
+use rufous_store_api::{Commit, Committed, Progress};
+
+use super::{ATTEMPTS, Applied, Change, Core, RedisRealtime, Row, Stored, layout, lock};
+use crate::server::{bytes, list};
+
+/// Cells of one store, partition and batch, to be set.
+pub(super) struct Cells {
+    name: String,
+    /// Whether the row named them before.
+    known: bool,
+    /// How many are new; those come first.
+    new: usize,
+    /// Keys and values, in `bytes`.
+    pairs: Vec<(Range<usize>, Range<usize>)>,
+    bytes: Vec<u8>,
+}
+
+/// What a chunk adds to one store, partition and batch.
+struct Adds {
+    store: usize,
+    partition: SourcePartition,
+    batch: BatchId,
+    pairs: Vec<(Range<usize>, Range<usize>)>,
+    bytes: Vec<u8>,
+}
+
+impl Adds {
+    fn push(&mut self, store: &str, d: &Delta<'_>) -> Result<()> {
+        // Ascending keys are keys that come once.
+        if let Some((last, _)) = self.pairs.last()
+            && self.bytes.get(last.clone()).is_none_or(|last| last >= d.key)
+        {
+            return Err(Error::bug(format!(
+                "store `{store}`: a chunk has a cell twice, or cells that do not ascend: key {}, partition {}, batch {}",
+                d.key.escape_ascii(),
+                self.partition,
+                self.batch.0
+            )));
+        }
+        let key = self.bytes.len();
+        self.bytes.extend_from_slice(d.key);
+        let value = self.bytes.len();
+        self.bytes.extend_from_slice(d.value);
+        self.pairs.push((key..value, value..self.bytes.len()));
+        Ok(())
+    }
+}
+
+impl Cells {
+    /// Appends what the script takes.
+    pub(super) fn put(&self, staged: Option<&String>, cmd: &mut Cmd) {
+        cmd.arg(&self.name)
+            .arg(u8::from(self.known))
+            .arg(self.pairs.len())
+            .arg(self.new);
+        match staged {
+            Some(list) => {
+                cmd.arg(list);
+            }
+            None => {
+                cmd.arg("");
+                self.put_pairs(&self.pairs, cmd);
+            }
+        }
+    }
+
+    fn put_pairs(&self, pairs: &[(Range<usize>, Range<usize>)], cmd: &mut Cmd) {
+        for (key, value) in pairs {
+            cmd.arg(self.bytes.get(key.clone()).unwrap_or_default());
+            cmd.arg(self.bytes.get(value.clone()).unwrap_or_default());
+        }
+    }
+}
+
+/// Above so many bytes or cells a chunk is first brought to the server in pieces: one command must not hold all.
+const STAGED_BYTES: usize = 16 << 20;
+const STAGED_CELLS: usize = 200_000;
+/// A piece.
+const PIECE: usize = 4_000;
+/// How long pieces wait to be taken (seconds).
+const STAGED_FOR: u64 = 600;
+
+/// Brings a large chunk to the server; returns the names of its lists, none for a small one.
+pub(super) fn stage(core: &Core, what: &str, all: &[Cells]) -> Result<Vec<String>> {
+    let count: usize = all.iter().map(|c| c.pairs.len()).sum();
+    let size: usize = all.iter().map(|c| c.bytes.len()).sum();
+    if count < STAGED_CELLS && size < STAGED_BYTES {
+        return Ok(Vec::new());
+    }
+    let id = rufous_store_api::exclusive::unique_name();
+    let mut names = Vec::with_capacity(all.len());
+    for (i, cells) in all.iter().enumerate() {
+        let name = format!("{id}/{i}");
+        let key = format!("{}staged/{name}", core.prefix);
+        let mut cmds = Vec::new();
+        for pairs in cells.pairs.chunks(PIECE) {
+            let mut push = redis::cmd("RPUSH");
+            push.arg(&key);
+            cells.put_pairs(pairs, &mut push);
+            let mut expire = redis::cmd("EXPIRE");
+            expire.arg(&key).arg(STAGED_FOR);
+            cmds.extend([push, expire]);
+        }
+        for pieces in cmds.chunks(16) {
+            core.server.pipeline(&what, pieces)?;
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+impl RedisRealtime {
+    pub(super) fn commit_chunk(&self, commit: &Commit<'_>) -> Result<Committed> {
+        let core = &*self.core;
+        let adds = sorted_out(core, commit)?;
+        let wanted: Vec<_> = (0..core.stores.len())
+            .flat_map(|store| commit.advances.iter().map(move |a| (store, a.partition.clone())))
+            .collect();
+        for attempt in 0..ATTEMPTS {
+            let rows = match attempt {
+                0 => self.known_rows(&wanted).map_or_else(|| core.rows(&wanted), Ok)?,
+                _ => core.rows(&wanted)?,
+            };
+            let moved = match moved(core, commit, &wanted, &rows) {
+                Ok(moved) => moved,
+                // What this process remembers may be old; what the server says is not.
+                Err(_) if attempt == 0 => continue,
+                Err(refused) => return Ok(refused),
+            };
+            let change = merged(core, &adds, &wanted, rows, moved)?;
+            reach("commit.before");
+            match core.apply("commit a chunk to", change)? {
+                Applied::Done(written) => {
+                    reach("commit.written");
+                    self.learn(written);
+                    return Ok(Committed::Done);
+                }
+                Applied::Moved => {}
+                Applied::Lost => return Err(self.forget()),
+            }
+        }
+        Err(core.busy("the rows of a chunk"))
+    }
+
+    /// The rows as this process last wrote them, if it knows all.
+    fn known_rows(&self, wanted: &[(usize, SourcePartition)]) -> Option<Vec<Option<Stored>>> {
+        let known = lock(&self.known);
+        wanted.iter().map(|of| known.get(of).cloned().map(Some)).collect()
+    }
+}
+
+/// What a chunk adds, by store, partition and batch.
+fn sorted_out(core: &Core, commit: &Commit<'_>) -> Result<Vec<Adds>> {
+    let mut all: Vec<Adds> = Vec::new();
+    for (name, deltas) in commit.deltas {
+        let store = core.store(name)?;
+        let mut places: HashMap<(u32, u32, BatchId), usize> = HashMap::new();
+        deltas.for_each(&mut |d| {
+            let of = (d.source, d.partition, d.batch);
+            let place = match places.get(&of) {
+                Some(place) => *place,
+                None => {
+                    let source = commit
+                        .sources
+                        .get(d.source as usize)
+                        .ok_or_else(|| Error::bug(format!("store `{name}`: a delta of source number {}", d.source)))?;
+                    places.insert(of, all.len());
+                    all.push(Adds {
+                        store,
+                        partition: SourcePartition::new(*source, d.partition),
+                        batch: d.batch,
+                        pairs: Vec::new(),
+                        bytes: Vec::new(),
+                    });
+                    all.len() - 1
+                }
+            };
+            all.get_mut(place).map_or(Ok(()), |adds| adds.push(name, &d))
+        })?;
+    }
+    Ok(all)
+}
+
+/// The rows behind the chunk; the refusal if a check fails (P11).
+fn moved(
+    core: &Core,
+    commit: &Commit<'_>,
+    wanted: &[(usize, SourcePartition)],
+    rows: &[Option<Stored>],
+) -> Result<Vec<BTreeMap<SourcePartition, Progress>>, Committed> {
+    let mut all = vec![BTreeMap::new(); core.stores.len()];
+    for ((store, p), stored) in wanted.iter().zip(rows) {
+        if let (Some(of), Some(stored)) = (all.get_mut(*store), stored) {
+            of.insert(p.clone(), stored.row.progress.clone());
+        }
+    }
+    for of in &mut all {
+        match apply_advances(of, commit.advances) {
+            Committed::Done => {}
+            refused => return Err(refused),
+        }
+    }
+    Ok(all)
+}
+
+/// Reads the cells that the chunk adds to, and adds.
+fn merged(
+    core: &Core,
+    adds: &[Adds],
+    wanted: &[(usize, SourcePartition)],
+    rows: Vec<Option<Stored>>,
+    mut moved: Vec<BTreeMap<SourcePartition, Progress>>,
+) -> Result<Change> {
+    let mut change = Change {
+        rows: Vec::with_capacity(rows.len()),
+        dooms: Vec::new(),
+        cells: Vec::with_capacity(adds.len()),
+    };
+    let mut places = HashMap::with_capacity(wanted.len());
+    for ((store, p), stored) in wanted.iter().zip(rows) {
+        let after = moved.get_mut(*store).and_then(|of| of.remove(p));
+        if let (Some(Stored { bytes, row }), Some(progress)) = (stored, after) {
+            places.insert((*store, p), change.rows.len());
+            change
+                .rows
+                .push((*store, p.clone(), Some(bytes), Row { progress, ..row }));
+        }
+    }
+    let mut reads = Vec::new();
+    for a in adds {
+        let name = core.name(a.store);
+        let place = places.get(&(a.store, &a.partition)).copied();
+        let Some((.., row)) = place.and_then(|i| change.rows.get_mut(i)) else {
+            return Err(Error::bug(format!(
+                "store `{name}`: a delta of partition {}, which the chunk does not move",
+                a.partition
+            )));
+        };
+        if a.batch < row.progress.retained_from {
+            return Err(Error::bug(format!(
+                "store `{name}`: a delta of partition {} in batch {}, below {}, which was dropped",
+                a.partition, a.batch.0, row.progress.retained_from.0
+            )));
+        }
+        let known = !row.note(a.batch);
+        let cells = layout::cells(name, &a.partition, row.lane, a.batch);
+        if known {
+            let key = format!("{}cells/{cells}", core.prefix);
+            let mut cmd = redis::cmd("HMGET");
+            cmd.arg(key);
+            for (key, _) in &a.pairs {
+                cmd.arg(a.bytes.get(key.clone()).unwrap_or_default());
+            }
+            reads.push(cmd);
+        }
+        change.cells.push(Cells {
+            name: cells,
+            known,
+            new: 0,
+            pairs: Vec::new(),
+            bytes: Vec::new(),
+        });
+    }
+    let found = core
+        .server
+        .pipeline(&format_args!("read the cells of a chunk in {}", core.place), &reads)?;
+    drop(reads);
+    let mut found = found.iter();
+    for (a, cells) in adds.iter().zip(&mut change.cells) {
+        let before = match cells.known {
+            true => found.next().and_then(list).filter(|f| f.len() == a.pairs.len()),
+            false => None,
+        };
+        if cells.known && before.is_none() {
+            return Err(core.odd("read the cells of a chunk in"));
+        }
+        add_up(core, a, before, cells)?;
+    }
+    Ok(change)
+}
+
+/// New cells first, then the sums of those that were there.
+fn add_up(core: &Core, a: &Adds, before: Option<&[Value]>, cells: &mut Cells) -> Result<()> {
+    let Some(face) = core.stores.get(a.store) else {
+        return Err(core.odd("commit a chunk to"));
+    };
+    let of = |at: &Range<usize>| a.bytes.get(at.clone()).unwrap_or_default();
+    cells.bytes.reserve(a.bytes.len());
+    cells.pairs.reserve(a.pairs.len());
+    let mut sum = Vec::new();
+    for new in [true, false] {
+        for (i, (key, value)) in a.pairs.iter().enumerate() {
+            let before = before.and_then(|b| b.get(i)).and_then(bytes);
+            if before.is_none() != new {
+                continue;
+            }
+            let (key, value) = (of(key), of(value));
+            sum.clear();
+            face.value
+                .sum(&mut before.into_iter().chain([value]), &mut sum)
+                .map_err(|e| {
+                    Error::corrupt(format!(
+                        "store `{}`, key {}, partition {}, batch {}: {e}",
+                        face.name,
+                        key.escape_ascii(),
+                        a.partition,
+                        a.batch.0
+                    ))
+                })?;
+            let from = cells.bytes.len();
+            cells.bytes.extend_from_slice(key);
+            let at = cells.bytes.len();
+            cells.bytes.extend_from_slice(&sum);
+            cells.pairs.push((from..at, at..cells.bytes.len()));
+        }
+        if new {
+            cells.new = cells.pairs.len();
+        }
+    }
+    Ok(())
+}

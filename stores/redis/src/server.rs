@@ -1,0 +1,278 @@
+//! Connections to a server, and what its refusals mean to a caller.
+//!
+//! Connections block: no runtime takes part, so calls may come from inside one.
+
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redis::{Client, Cmd, Connection, ErrorKind, RedisError, Script, Value};
+use rufous_core::{Error, Result};
+
+use crate::options::{RedisOptions, client};
+
+/// A connection that rested longer is asked whether it lives before it is trusted with a write.
+const FRESH: Duration = Duration::from_secs(1);
+/// Connections that are kept: one a thread that writes or reads at once.
+const IDLE: usize = 16;
+
+/// How many keys one step of a search looks at.
+const STEP: usize = 1000;
+
+/// A server.
+pub(crate) struct Server {
+    client: Client,
+    location: String,
+    options: RedisOptions,
+    idle: Mutex<Vec<(Connection, Instant)>>,
+}
+
+impl Server {
+    /// Not connected yet.
+    pub(crate) fn new(url: &str, options: &RedisOptions) -> Result<Self> {
+        let (client, location) = client(url)?;
+        Ok(Self {
+            client,
+            location,
+            options: options.clone(),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// For messages.
+    pub(crate) fn location(&self) -> &str {
+        &self.location
+    }
+
+    pub(crate) fn options(&self) -> &RedisOptions {
+        &self.options
+    }
+
+    fn pool(&self) -> std::sync::MutexGuard<'_, Vec<(Connection, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Result<Connection> {
+        loop {
+            let Some((mut connection, used)) = self.pool().pop() else {
+                break;
+            };
+            if used.elapsed() < FRESH || redis::cmd("PING").exec(&mut connection).is_ok() {
+                return Ok(connection);
+            }
+        }
+        let connect = || {
+            let connection = self.client.get_connection_with_timeout(self.options.connect_timeout)?;
+            connection.set_read_timeout(Some(self.options.response_timeout))?;
+            connection.set_write_timeout(Some(self.options.response_timeout))?;
+            Ok(connection)
+        };
+        connect().map_err(|e| self.failed(&"connect", self.options.connect_timeout, e))
+    }
+
+    /// One command, one answer. `what`: "cannot WHAT".
+    pub(crate) fn call(&self, what: &dyn Display, cmd: &Cmd) -> Result<Value> {
+        let packed = cmd.get_packed_command();
+        self.exchange(what, &packed, 1)
+            .and_then(|mut answers| answers.pop().ok_or_else(|| self.odd(what)))
+    }
+
+    /// Several commands in one round trip.
+    pub(crate) fn pipeline(&self, what: &dyn Display, cmds: &[Cmd]) -> Result<Vec<Value>> {
+        let mut packed = Vec::new();
+        cmds.iter().for_each(|cmd| cmd.write_packed_command(&mut packed));
+        self.exchange(what, &packed, cmds.len())
+    }
+
+    /// A script with one key, the prefix that all its keys begin with. The server is given its text when it does not know it.
+    pub(crate) fn script(
+        &self,
+        what: &dyn Display,
+        script: &Script,
+        prefix: &str,
+        args: &dyn Fn(&mut Cmd),
+    ) -> Result<Value> {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(script.get_hash()).arg(1).arg(prefix);
+        args(&mut cmd);
+        let packed = cmd.get_packed_command();
+        drop(cmd);
+        let answers = match self.try_exchange(&packed, 1) {
+            // Nothing of it ran.
+            Ok(Err(e)) if e.kind() == ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
+                self.with(what, |connection| script.load(connection))?;
+                self.try_exchange(&packed, 1)
+            }
+            other => other,
+        };
+        let answers = answers?.map_err(|e| self.failed(what, self.options.response_timeout, e))?;
+        answers.into_iter().next().ok_or_else(|| self.odd(what))
+    }
+
+    /// Calls `f` with the keys of a pattern, some at a time, each once or more often.
+    pub(crate) fn search(
+        &self,
+        what: &dyn Display,
+        pattern: &str,
+        f: &mut dyn FnMut(&[Vec<u8>]) -> Result<()>,
+    ) -> Result<()> {
+        let mut cursor = "0".to_string();
+        loop {
+            let mut cmd = redis::cmd("SCAN");
+            cmd.arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(STEP);
+            let answer = self.call(what, &cmd)?;
+            let odd = || self.odd(what);
+            let (next, keys) = match list(&answer) {
+                Some([next, keys]) => (text(next).ok_or_else(odd)?, list(keys).ok_or_else(odd)?),
+                _ => return Err(odd()),
+            };
+            let keys: Vec<Vec<u8>> = keys.iter().filter_map(|k| bytes(k).map(<[u8]>::to_vec)).collect();
+            if !keys.is_empty() {
+                f(&keys)?;
+            }
+            if next == "0" {
+                return Ok(());
+            }
+            cursor = next.to_string();
+        }
+    }
+
+    /// An answer that is none of those that were expected.
+    pub(crate) fn odd(&self, what: &dyn Display) -> Error {
+        Error::bug(format!(
+            "{}: cannot {what}: the answer has an unexpected form",
+            self.location
+        ))
+    }
+
+    fn with<T>(&self, what: &dyn Display, f: impl FnOnce(&mut Connection) -> redis::RedisResult<T>) -> Result<T> {
+        let mut connection = self.take()?;
+        let done = f(&mut connection);
+        self.put_back(connection, done.as_ref().err());
+        done.map_err(|e| self.failed(what, self.options.response_timeout, e))
+    }
+
+    fn exchange(&self, what: &dyn Display, packed: &[u8], count: usize) -> Result<Vec<Value>> {
+        self.try_exchange(packed, count)?
+            .map_err(|e| self.failed(what, self.options.response_timeout, e))
+    }
+
+    /// The first error among the answers, if there is one, when all were received.
+    fn try_exchange(&self, packed: &[u8], count: usize) -> Result<redis::RedisResult<Vec<Value>>> {
+        if count == 0 {
+            return Ok(Ok(Vec::new()));
+        }
+        let mut connection = self.take()?;
+        let done = exchange(&mut connection, packed, count);
+        self.put_back(connection, done.as_ref().err());
+        Ok(done.and_then(|answers| answers.into_iter().map(Value::extract_error).collect()))
+    }
+
+    /// After an error of the line nobody knows what the next answer belongs to, and the other connections fare no better.
+    fn put_back(&self, connection: Connection, e: Option<&RedisError>) {
+        let mut pool = self.pool();
+        match e {
+            None => {
+                if pool.len() < IDLE {
+                    pool.push((connection, Instant::now()));
+                }
+            }
+            Some(e) if e.kind() == ErrorKind::Io => pool.clear(),
+            Some(_) => {}
+        }
+    }
+
+    fn failed(&self, what: &dyn Display, waited: Duration, e: RedisError) -> Error {
+        let place = &self.location;
+        if e.is_timeout()
+            || matches!(
+                io_kind(&e),
+                Some(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+            )
+        {
+            let text = format!("{place}: cannot {what}: no answer within {waited:?}; whether it was done is not known");
+            return Error::try_again(text).caused_by(e);
+        }
+        let said = e.detail().map_or_else(|| e.to_string(), str::to_string);
+        let text = |why: &str| format!("{place}: cannot {what}: {why}");
+        let error = match code(&e) {
+            Some("WRONGPASS" | "NOAUTH") => Error::invalid(text(
+                "the server refuses user or password: put USER:PASSWORD@ before the host of its URL",
+            )),
+            Some("NOPERM") => Error::invalid(text(&format!(
+                "the user lacks a right ({said}): grant it by ACL SETUSER; the page on the layout lists the commands and keys"
+            ))),
+            Some("READONLY") => Error::invalid(text("the server is a read-only replica: name the one that it copies")),
+            Some("MOVED" | "ASK" | "CROSSSLOT") => Error::invalid(text(&format!(
+                "the server is a node of a cluster that does not hold these keys ({said}): name the node that holds them"
+            ))),
+            Some("WRONGTYPE") => Error::corrupt(text(&format!(
+                "a key holds something else ({said}): somebody else wrote it"
+            ))),
+            Some("OOM") => Error::try_again(text(
+                "the server's memory is used up (maxmemory): raise it, or drop batches; nothing was written",
+            )),
+            Some("MISCONF") => Error::try_again(text(&format!(
+                "the server cannot write its disk: {said}; nothing was written"
+            ))),
+            Some("LOADING") => Error::try_again(text("the server has not read its data yet")),
+            Some("BUSY") => Error::try_again(text("the server is busy with a script")),
+            Some("NOREPLICAS" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN") => Error::try_again(text(&said)),
+            Some(_) => Error::invalid(text(&format!("the server refuses: {said}"))),
+            None => match e.kind() {
+                ErrorKind::AuthenticationFailed => Error::invalid(text(
+                    "the server refuses user or password: check USER:PASSWORD@ before the host of its URL",
+                )),
+                ErrorKind::Io => Error::try_again(text(&e.to_string())),
+                ErrorKind::Parse => Error::corrupt(text(
+                    "what answers there does not speak Redis' protocol: check host and port",
+                )),
+                _ => Error::try_again(text(&e.to_string())),
+            },
+        };
+        error.caused_by(e)
+    }
+}
+
+fn exchange(connection: &mut Connection, packed: &[u8], count: usize) -> redis::RedisResult<Vec<Value>> {
+    connection.send_packed_command(packed)?;
+    (0..count).map(|_| connection.recv_response()).collect()
+}
+
+fn io_kind(e: &RedisError) -> Option<std::io::ErrorKind> {
+    let source = std::error::Error::source(e)?;
+    source.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+}
+
+/// The server's error code. Servers before 7 wrap what a command of a script says.
+fn code(e: &RedisError) -> Option<&str> {
+    let code = e.code()?;
+    let said = e.detail().unwrap_or_default();
+    let inner = ["OOM", "MISCONF", "READONLY", "NOPERM", "WRONGTYPE", "NOREPLICAS"];
+    match code {
+        "ERR" if said.contains("script") => inner.into_iter().find(|code| said.contains(code)).or(Some("ERR")),
+        _ => Some(code),
+    }
+}
+
+/// What an answer says, as bytes.
+pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// The same as text.
+pub(crate) fn text(value: &Value) -> Option<&str> {
+    std::str::from_utf8(bytes(value)?).ok()
+}
+
+/// A list.
+pub(crate) fn list(value: &Value) -> Option<&[Value]> {
+    match value {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
