@@ -78,7 +78,7 @@ pub mod prelude {
 pub mod __private {
     pub use rufous_algebra::__private::*;
     pub use rufous_core::{
-        AsKey, ColumnBatch, Field, FieldType, FieldValue, Key, KeyError, KeyOf, Record, RecordError, Row,
+        AsKey, ColumnBatch, Field, FieldType, FieldValue, Key, KeyColumn, KeyError, KeyOf, Record, RecordError, Row,
     };
 }
 

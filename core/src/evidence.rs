@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::forget::Forgets;
 use crate::guarded::{Guarded, MakeDecoder};
 use crate::key::{self, Key, KeyError};
+use crate::native::{KeyColumn, NativeNumber};
 use crate::port::{Source, Store};
 use crate::record::Field;
 use crate::window::{WindowedStore, Windows};
@@ -39,6 +40,7 @@ pub struct KeyFace {
     parse: fn(&str, bool) -> Result<Vec<u8>, KeyError>,
     text: fn(&[u8]) -> Result<String, KeyError>,
     json: fn(&[u8]) -> Result<Value, KeyError>,
+    columns: fn(&mut Vec<KeyColumn>),
 }
 
 /// Values as bytes.
@@ -49,6 +51,7 @@ pub struct ValueFace {
     json: fn(&[u8]) -> Result<Value, DecodeError>,
     magnitude: fn(&[u8]) -> Result<f64, DecodeError>,
     agree: fn(&[u8], &[u8]) -> Result<bool, DecodeError>,
+    native: fn() -> Option<NativeNumber>,
 }
 
 impl StoreFace {
@@ -89,11 +92,18 @@ impl KeyFace {
             parse: key::parse_text::<K>,
             text: |b| key::decode_all::<K>(b).map(|k| key::to_text(&k)),
             json: |b| key::decode_all::<K>(b).map(|k| key::to_json(&k)),
+            columns: K::columns,
         }
     }
     /// What the bytes mean.
     pub fn schema(&self) -> String {
         (self.schema)()
+    }
+    /// What its parts are, for places that have columns of their own types.
+    pub fn columns(&self) -> Vec<KeyColumn> {
+        let mut columns = Vec::new();
+        (self.columns)(&mut columns);
+        columns
     }
     /// The bytes of a key typed by a person; of a key's first parts when `prefix`.
     ///
@@ -126,11 +136,16 @@ impl ValueFace {
             json: |b| V::decode(b).map(|v| v.json()),
             magnitude: |b| V::decode(b).map(|v| v.magnitude()),
             agree: |a, b| Ok(V::decode(a)?.agrees(&V::decode(b)?)),
+            native: NativeNumber::of::<V>,
         }
     }
     /// What the bytes mean.
     pub fn schema(&self) -> String {
         (self.schema)()
+    }
+    /// The integer that a value is, if it is one that other systems add in the same way.
+    pub fn native(&self) -> Option<NativeNumber> {
+        (self.native)()
     }
     /// Appends the canonical bytes of the sum, in the order given; `false` of nothing. A single part is copied unchecked.
     ///

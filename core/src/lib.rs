@@ -12,7 +12,7 @@
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
 //!   steps in running order;
-//! - [`evidence`]: what stores and clients know of types; [`forget`]: rows that lose their meaning; [`platform`]: who runs jobs; [`error`]: the one error type;
+//! - [`evidence`]: what stores and clients know of types; [`native`]: what a database can keep as columns of its own; [`forget`]: rows that lose their meaning; [`platform`]: who runs jobs; [`error`]: the one error type;
 //! - feature `testing`: the same-answer machine, a catalogue of jobs with their answers, for tests of platforms.
 //!
 //! ```
@@ -47,6 +47,7 @@ pub mod job;
 pub mod key;
 pub mod log;
 pub mod message;
+pub mod native;
 pub mod order;
 pub mod panics;
 pub mod planner;
@@ -82,6 +83,7 @@ pub use job::{Job, Tails};
 pub use key::{AsKey, Key, KeyError, KeyOf, PrefixOf};
 pub use log::{Entry, Headers, RecordBatch, Span};
 pub use message::Message;
+pub use native::{Addition, KeyColumn, KeyPart, NativeNumber};
 pub use order::{LogTime, RunningTime};
 pub use planner::{Joint, OperatorFace, Plan, Rules};
 pub use platform::{Platform, Runs};

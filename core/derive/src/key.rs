@@ -22,6 +22,7 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
     let parts = s.each(|m, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::Key>::parts(&self.#m, out);));
     let parse = s.each(|m, t| quote_spanned!(at(t)=> #m: <#t as ::rufous::__private::Key>::parse_parts(parts)?));
     let prefix = s.each(|_, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::Key>::encode_prefix(parts, out)?;));
+    let columns = s.each(|_, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::Key>::columns(out);));
     let schemas = s.each(|_, t| quote_spanned!(at(t)=> <#t as ::rufous::__private::Key>::schema()));
     // The schema says what the bytes mean, and these are the bytes of a tuple; of one field, the field's own.
     let schema = match schemas.as_slice() {
@@ -60,6 +61,9 @@ pub(crate) fn write(s: &Struct) -> TokenStream {
             }
             fn parts(&self, out: &mut ::std::vec::Vec<::rufous::__private::serde_json::Value>) {
                 #(#parts)*
+            }
+            fn columns(out: &mut ::std::vec::Vec<::rufous::__private::KeyColumn>) {
+                #(#columns)*
             }
             fn parse_parts(parts: &mut &[&str]) -> ::core::result::Result<Self, ::rufous::__private::KeyError> {
                 ::core::result::Result::Ok(Self { #(#parse),* })

@@ -20,6 +20,8 @@ pub(crate) use parts::next as next_part;
 pub use rufous_algebra::DecodeError as KeyError;
 use serde_json::Value;
 
+use crate::native::KeyColumn;
+
 /// An owned key.
 ///
 /// **Laws:** `decode_key(encode_key(k)) == k`; `a < b` exactly when `bytes(a) < bytes(b)`; no key's bytes are a proper
@@ -44,6 +46,11 @@ pub trait Key: AsKey<Key = Self> + Clone + Ord + Send + Sync + 'static {
     fn parts(&self, out: &mut Vec<Value>);
     /// Takes the key's parts off the front of `parts`, as they are typed on a command line.
     fn parse_parts(parts: &mut &[&str]) -> Result<Self, KeyError>;
+    /// Appends what the parts are, for places that have columns of their own types. The default says nothing of them: one opaque
+    /// part.
+    fn columns(out: &mut Vec<KeyColumn>) {
+        out.push(KeyColumn::Opaque);
+    }
     /// Appends the bytes of as many parts as are given: a prefix of the key when they are fewer than it has.
     fn encode_prefix(parts: &mut &[&str], out: &mut Vec<u8>) -> Result<(), KeyError> {
         if !parts.is_empty() {

@@ -4,6 +4,7 @@ use rufous_algebra::codec::take;
 use serde_json::Value;
 
 use super::{AsKey, Key, KeyError, KeyOf};
+use crate::native::KeyColumn;
 use crate::time::{TimeBucket, Timestamp};
 
 /// Takes the next part as typed.
@@ -39,6 +40,9 @@ macro_rules! integers {
             fn parts(&self, out: &mut Vec<Value>) {
                 out.push(Value::from(*self));
             }
+            fn columns(out: &mut Vec<KeyColumn>) {
+                out.push(KeyColumn::Integer { signed: <$t>::MIN != 0, bytes: size_of::<$t>() as u32 });
+            }
             fn parse_parts(parts: &mut &[&str]) -> Result<Self, KeyError> {
                 let text = next(parts, stringify!($t))?;
                 text.parse().map_err(|e| KeyError::new(format!("`{text}` is no {}: {e}", stringify!($t))))
@@ -65,6 +69,9 @@ impl Key for bool {
     }
     fn schema() -> String {
         "bool".into()
+    }
+    fn columns(out: &mut Vec<KeyColumn>) {
+        out.push(KeyColumn::Bool);
     }
     fn parts(&self, out: &mut Vec<Value>) {
         out.push(Value::from(*self));
@@ -94,6 +101,9 @@ impl Key for TimeBucket {
     fn schema() -> String {
         "time-bucket".into()
     }
+    fn columns(out: &mut Vec<KeyColumn>) {
+        out.push(KeyColumn::Bucket);
+    }
     fn parts(&self, out: &mut Vec<Value>) {
         out.push(Value::String(self.to_string()));
     }
@@ -116,6 +126,9 @@ impl Key for Timestamp {
     }
     fn schema() -> String {
         "time/ms".into()
+    }
+    fn columns(out: &mut Vec<KeyColumn>) {
+        out.push(KeyColumn::Time);
     }
     fn parts(&self, out: &mut Vec<Value>) {
         out.push(Value::String(self.to_string()));

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::parts::next;
 use super::{AsKey, Key, KeyError, KeyOf};
+use crate::native::KeyColumn;
 
 /// The byte that ends a text.
 const END: u8 = 0;
@@ -109,6 +110,9 @@ impl Key for String {
         }
         *self = String::from_utf8(text).map_err(|_| KeyError::new("text key is not UTF-8"))?;
         Ok(())
+    }
+    fn columns(out: &mut Vec<KeyColumn>) {
+        out.push(KeyColumn::Text);
     }
     fn schema() -> String {
         "text".into()

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{AsKey, Key, KeyError, KeyOf, PrefixOf};
+use crate::native::KeyColumn;
 
 macro_rules! tuples {
     ($($n:ident $q:ident $i:tt),+) => {
@@ -27,6 +28,9 @@ macro_rules! tuples {
             }
             fn parts(&self, out: &mut Vec<Value>) {
                 $(self.$i.parts(out);)+
+            }
+            fn columns(out: &mut Vec<KeyColumn>) {
+                $($n::columns(out);)+
             }
             fn parse_parts(parts: &mut &[&str]) -> Result<Self, KeyError> {
                 Ok(($($n::parse_parts(parts)?,)+))

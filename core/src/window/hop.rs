@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::calendar::{Unit, days};
 use crate::error::{Error, Result};
 use crate::key::{AsKey, Key, KeyError, KeyOf};
+use crate::native::KeyColumn;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, TimeBucket, Timestamp};
 
 /// Marks a unit of the calendar in a stored size; sizes in milliseconds are below.
@@ -318,6 +319,9 @@ impl Key for Hop {
     }
     fn schema() -> String {
         "hop".into()
+    }
+    fn columns(out: &mut Vec<KeyColumn>) {
+        out.push(KeyColumn::Hop);
     }
     fn parts(&self, out: &mut Vec<Value>) {
         out.push(Value::String(self.to_string()));
