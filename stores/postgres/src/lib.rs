@@ -1,2 +1,32 @@
 //! Realtime state, tables and generations in PostgreSQL: cells, progress and epoch in one transaction.
+//!
+//! Everything lies in one schema of one database (`rufous` unless [`PostgresOptions::schema`] says otherwise); `LAYOUT.md` beside this
+//! crate says what is in it and how to read it by SQL. Several processes may have one namespace open, each the owner of other
+//! partitions: who acquires a partition raises its epoch, and a commit of an older one is refused (P10a, P11).
+//!
+//! Calls block; each handle owns its runtime and its connections, so they may come from inside another runtime. Every wait is bounded and says
+//! what it waited for.
+//!
+//! Modules in reading order:
+//! - [`options`]: where and how; `db`: connections and bounded waits; `failure`: what an error of the server means to the caller;
+//! - `column`, `decimal`: values on their way to the server and back; `name`: identifiers; `shape`: how keys and values become columns;
+//! - `schema`: tables, and what is checked at open; `rows`: progress rows; `cells`: deltas on their way into cells;
+//! - [`realtime`]: acquire, commit, drop; [`snapshot`]: reads of one point in time; [`discard`]: namespaces that go.
 #![forbid(unsafe_code)]
+
+mod cells;
+mod column;
+mod db;
+mod decimal;
+pub mod discard;
+mod failure;
+mod name;
+pub mod options;
+pub mod realtime;
+mod rows;
+mod schema;
+mod shape;
+pub mod snapshot;
+
+pub use options::PostgresOptions;
+pub use realtime::{PostgresReader, PostgresRealtime};

@@ -1,0 +1,247 @@
+//! Connections, and waiting for them within bounds. The handle owns its runtime: calls block, wherever they come from.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime as Kind};
+use rufous_core::{Error, Result};
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{NoTls, Row};
+
+use crate::failure::{Failure, Step, told};
+use crate::name::quoted;
+use crate::options::{Location, PostgresOptions, parse};
+
+/// Connections that write: commits of one process follow each other, acquisitions come between.
+const WRITERS: usize = 2;
+/// How much longer than the server a client waits: the server's own time-outs say more.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Parameters of a statement.
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A database, and the schema in it that is ours.
+pub(crate) struct Db {
+    runtime: Own,
+    readers: Pool,
+    writers: Pool,
+    pub(crate) location: Location,
+    /// As named; [`schema`](Self::schema) is quoted.
+    name: String,
+    schema: String,
+    limit: Duration,
+}
+
+/// A runtime may not be dropped inside another one, unless it is not waited for.
+struct Own(Option<Runtime>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    Reading,
+    Writing,
+}
+
+impl Db {
+    /// Connects to nothing yet.
+    pub(crate) fn new(url: &str, options: &PostgresOptions) -> Result<Self> {
+        let (config, location) = parse(url, options)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("rufous-postgres")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::try_again(format!("cannot start a thread for {location}: {e}")).caused_by(e))?;
+        let pool = |size: usize| {
+            // A connection that broke is noticed before it is used again; one that breaks later fails what it does.
+            let recycle = ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            };
+            Pool::builder(Manager::from_config(config.clone(), NoTls, recycle))
+                .max_size(size.max(1))
+                .runtime(Kind::Tokio1)
+                .create_timeout(Some(options.connect_timeout))
+                .wait_timeout(Some(options.statement_timeout))
+                .recycle_timeout(Some(options.connect_timeout))
+                .build()
+                .map_err(|e| Error::bug(format!("connections to {location}: {e}")).caused_by(e))
+        };
+        Ok(Self {
+            runtime: Own(Some(runtime)),
+            readers: pool(options.connections)?,
+            writers: pool(WRITERS)?,
+            name: options.schema.clone(),
+            schema: quoted(&options.schema),
+            limit: options.statement_timeout + GRACE,
+            location,
+        })
+    }
+
+    /// The schema, quoted.
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// The schema as the user named it.
+    pub(crate) fn schema_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits for a future on the own runtime. Its steps are bounded, each by itself: see [`Session`].
+    pub(crate) fn wait<T: Send + 'static>(
+        &self,
+        what: impl fmt::Display,
+        f: impl Future<Output = Step<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (tell, answer) = sync_channel(1);
+        if let Some(runtime) = &self.runtime.0 {
+            runtime.spawn(async move {
+                // Who asked waits for it.
+                let _ = tell.send(f.await);
+            });
+        }
+        match answer.recv() {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) => Err(told(&self.location, &self.name, &what, failure)),
+            Err(_) => Err(Error::bug(format!("{what}: a request to {} panicked", self.location))),
+        }
+    }
+
+    /// Runs on, and nobody waits for it.
+    pub(crate) fn spawn(&self, f: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime.0 {
+            runtime.spawn(f);
+        }
+    }
+
+    /// A connection, when the future is awaited.
+    pub(crate) fn session(&self, to: For) -> impl Future<Output = Step<Session>> + Send + 'static {
+        let pool = match to {
+            For::Reading => self.readers.clone(),
+            For::Writing => self.writers.clone(),
+        };
+        let limit = self.limit;
+        async move {
+            let object = pool.get().await.map_err(|e| Failure::Pool(e, pool.status().max_size))?;
+            Ok(Session {
+                object: Some(object),
+                in_transaction: false,
+                limit,
+            })
+        }
+    }
+}
+
+/// A connection in use. In the middle of a transaction it is closed instead of given back, so nobody else gets the rest of it, and
+/// the server undoes it.
+pub(crate) struct Session {
+    object: Option<Object>,
+    in_transaction: bool,
+    limit: Duration,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.in_transaction
+            && let Some(object) = self.object.take()
+        {
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl Session {
+    fn object(&self) -> Step<&Object> {
+        self.object
+            .as_ref()
+            .ok_or_else(|| Failure::Own(Error::bug("a connection is used after it was given back")))
+    }
+
+    async fn bounded<T>(&self, f: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Step<T> {
+        match tokio::time::timeout(self.limit, f).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Failure::Silent(self.limit.as_millis())),
+        }
+    }
+
+    /// Statements without parameters.
+    pub(crate) async fn batch(&mut self, sql: &str) -> Step<()> {
+        let done = {
+            let object = self.object()?;
+            self.bounded(object.batch_execute(sql)).await
+        };
+        if done.is_err() {
+            // It may be on its way still.
+            self.in_transaction = true;
+        }
+        done
+    }
+
+    /// Statements without parameters inside a transaction.
+    pub(crate) async fn within(&mut self, sql: &str) -> Step<()> {
+        let object = self.object()?;
+        self.bounded(object.batch_execute(sql)).await
+    }
+
+    /// Begins a transaction; `how` says which.
+    pub(crate) async fn begin(&mut self, how: &str) -> Step<()> {
+        self.in_transaction = true;
+        self.batch(&format!("BEGIN {how}")).await
+    }
+
+    /// Ends a transaction. After an error it is not known whether it was committed.
+    pub(crate) async fn commit(&mut self) -> Step<()> {
+        self.batch("COMMIT").await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Undoes a transaction.
+    pub(crate) async fn rollback(&mut self) -> Step<()> {
+        self.batch("ROLLBACK").await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// A statement that is prepared once a connection. May be awaited beside others: they are sent one behind the other.
+    pub(crate) async fn query(&self, sql: &str, params: Params<'_>) -> Step<Vec<Row>> {
+        let object = self.object()?;
+        self.bounded(async {
+            let statement = object.prepare_cached(sql).await?;
+            object.query(&statement, params).await
+        })
+        .await
+    }
+
+    /// The only row of a query, or none.
+    pub(crate) async fn maybe(&self, sql: &str, params: Params<'_>) -> Step<Option<Row>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// A statement that answers with a number of rows.
+    pub(crate) async fn execute(&self, sql: &str, params: Params<'_>) -> Step<u64> {
+        let object = self.object()?;
+        self.bounded(async {
+            let statement = object.prepare_cached(sql).await?;
+            object.execute(&statement, params).await
+        })
+        .await
+    }
+
+    /// A statement that is not prepared for longer: its text differs from call to call.
+    pub(crate) async fn once(&self, sql: &str, params: Params<'_>) -> Step<Vec<Row>> {
+        let object = self.object()?;
+        self.bounded(object.query(sql, params)).await
+    }
+}

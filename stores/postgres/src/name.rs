@@ -1,0 +1,49 @@
+//! Identifiers. Tables are numbered, so that no name of a user's becomes part of one; where a name does (a schema, a view), it
+//! is quoted.
+
+use rufous_core::{Error, Result};
+
+/// What PostgreSQL keeps of an identifier; it cuts the rest off without an error.
+const LONGEST: usize = 63;
+
+/// Refuses what is no identifier.
+pub(crate) fn check(what: &str, name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > LONGEST || name.contains('\0') {
+        return Err(Error::invalid(format!(
+            "`{}` cannot be the name of a PostgreSQL {what}: it has 1 to {LONGEST} bytes and no zero byte",
+            name.escape_debug()
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a text that PostgreSQL cannot hold.
+pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(Error::invalid(format!(
+            "{what} `{}`: PostgreSQL keeps no text with a zero byte; name it without",
+            text.escape_debug()
+        )));
+    }
+    Ok(())
+}
+
+/// An identifier as it stands in a statement, whatever it is made of.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(quoted("plain"), "\"plain\"");
+        assert_eq!(quoted("a\"; DROP TABLE x; --"), "\"a\"\"; DROP TABLE x; --\"");
+        for bad in ["", "a\0b", &"é".repeat(32)] {
+            assert!(check("schema", bad).is_err(), "{bad:?}");
+        }
+        check("schema", &"x".repeat(63)).unwrap();
+    }
+}

@@ -1,0 +1,351 @@
+//! A namespace: acquire, commit, drop, each in one transaction (P10a, P11, P26).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
+use rufous_store_api::points::reach;
+use rufous_store_api::realtime::apply_advances;
+use rufous_store_api::{
+    Advance, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats,
+};
+
+use crate::cells::{Gathered, gather};
+use crate::db::{Db, For, Session};
+use crate::discard::sweep;
+use crate::failure::{Failure, Step};
+use crate::options::PostgresOptions;
+use crate::rows::{self, COLUMNS, Known};
+use crate::schema::{self, Identity, Namespace, Opened, check_name};
+use crate::snapshot;
+
+/// What a handle shares with its snapshots.
+pub(crate) struct Core {
+    pub(crate) db: Db,
+    pub(crate) namespace: Namespace,
+    pub(crate) of: Identity,
+    /// The stores that the job has, those that are not written yet among them.
+    pub(crate) faces: Vec<StoreFace>,
+}
+
+/// A namespace in PostgreSQL that this process writes; others may write it, too, each for the partitions that it acquired last.
+pub struct PostgresRealtime {
+    core: Arc<Core>,
+}
+
+/// A namespace that is only read.
+pub struct PostgresReader {
+    core: Arc<Core>,
+}
+
+impl std::fmt::Debug for PostgresRealtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresRealtime({})", self.core.shown())
+    }
+}
+
+impl std::fmt::Debug for PostgresReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresReader({})", self.core.shown())
+    }
+}
+
+impl PostgresRealtime {
+    /// Opens a namespace, which is made when it is missing.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the location, the rights or what is there do not fit, with the repair; `TryAgain` when there is no
+    /// answer within the bounds of `options`.
+    pub fn open(
+        url: &str,
+        options: &PostgresOptions,
+        job: &str,
+        instance: &str,
+        namespace: &str,
+        stores: &[StoreFace],
+    ) -> Result<Self> {
+        let core = Core::open(url, options, Identity::new(job, instance, namespace)?, stores, true)?;
+        let core = core.ok_or_else(|| Error::bug("a namespace that was opened to write is not there"))?;
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// A namespace to read; `None`: it was never made.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn reader(
+        url: &str,
+        options: &PostgresOptions,
+        job: &str,
+        instance: &str,
+        namespace: &str,
+        stores: &[StoreFace],
+    ) -> Result<Option<PostgresReader>> {
+        let core = Core::open(url, options, Identity::new(job, instance, namespace)?, stores, false)?;
+        Ok(core.map(|core| PostgresReader { core: Arc::new(core) }))
+    }
+
+    /// For messages: the location without the password, and the schema.
+    pub fn location(&self) -> String {
+        self.core.shown()
+    }
+}
+
+impl PostgresReader {
+    /// For messages: the location without the password, and the schema.
+    pub fn location(&self) -> String {
+        self.core.shown()
+    }
+}
+
+impl Core {
+    fn open(
+        url: &str,
+        options: &PostgresOptions,
+        of: Identity,
+        faces: &[StoreFace],
+        write: bool,
+    ) -> Result<Option<Self>> {
+        let db = Db::new(url, options)?;
+        let namespace = schema::open(&db, &of, faces, write)?;
+        Ok(namespace.map(|namespace| Self {
+            db,
+            namespace,
+            of,
+            faces: faces.to_vec(),
+        }))
+    }
+
+    fn shown(&self) -> String {
+        format!("schema `{}` of {}", self.db.schema_name(), self.db.location)
+    }
+
+    fn store(&self, name: &str) -> Result<&Opened> {
+        self.namespace.store(name).ok_or_else(|| self.unknown(name))
+    }
+
+    pub(crate) fn unknown(&self, store: &str) -> Error {
+        Error::invalid(format!(
+            "namespace {} in {} has no store `{store}`: bind it when the namespace is opened",
+            self.of.namespace,
+            self.shown()
+        ))
+    }
+}
+
+/// Locks the rows of some partitions in all these stores, in one order for all processes.
+async fn lock(session: &Session, schema: &str, stores: &[i32], of: &[SourcePartition]) -> Step<Vec<Known>> {
+    let (sources, partitions): (Vec<&str>, Vec<i64>) =
+        of.iter().map(|p| (p.source.as_str(), i64::from(p.partition))).unzip();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {schema}.progress WHERE store = ANY($1) AND (source, partition) IN \
+         (SELECT * FROM unnest($2::text[], $3::int8[])) ORDER BY store, source, partition FOR NO KEY UPDATE"
+    );
+    let rows = session.query(&sql, &[&stores, &sources, &partitions]).await?;
+    rows.iter().map(rows::read).collect()
+}
+
+async fn row_of(session: &Session, schema: &str, store: i32, p: &SourcePartition) -> Step<Option<Known>> {
+    let known = lock(session, schema, &[store], std::slice::from_ref(p)).await?;
+    Ok(known.into_iter().next())
+}
+
+/// The row of a partition, locked; one that was not there is made, and is nobody's until the transaction ends. `false`: it is new.
+async fn own(session: &Session, schema: &str, store: i32, p: &SourcePartition) -> Step<(Known, bool)> {
+    if let Some(known) = row_of(session, schema, store, p).await? {
+        return Ok((known, true));
+    }
+    // Whoever makes it at the same time is waited for here.
+    let sql =
+        format!("INSERT INTO {schema}.progress (store, source, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+    let made = session
+        .execute(&sql, &[&store, &p.source, &i64::from(p.partition)])
+        .await?;
+    let known = row_of(session, schema, store, p).await?;
+    let known = known.ok_or_else(|| {
+        Failure::Own(Error::try_again(format!(
+            "the row of partition {p} was deleted meanwhile"
+        )))
+    })?;
+    Ok((known, made == 0))
+}
+
+impl RealtimeStore for PostgresRealtime {
+    fn acquire(
+        &self,
+        store: &str,
+        p: &SourcePartition,
+        repair: &mut dyn FnMut(Option<&Progress>) -> Result<Repair>,
+    ) -> Result<Progress> {
+        let core = &*self.core;
+        let id = core.store(store)?.id;
+        check_name("source", &p.source)?;
+        let what = format!("acquiring partition {p} of store `{store}`");
+        let (session, schema, of) = (core.db.session(For::Writing), core.db.schema().to_string(), p.clone());
+        let (session, (found, is_old)) = core.db.wait(&what, async move {
+            let mut session = session.await?;
+            session.begin("").await?;
+            let own = own(&session, &schema, id, &of).await?;
+            Ok((session, own))
+        })?;
+        // The row stays locked meanwhile. When the repair fails, the connection is closed, which undoes all.
+        let (progress, replaced) = match repair(is_old.then_some(&found.progress))? {
+            Repair::Keep(progress) => (progress, false),
+            Repair::Replace(progress) => (progress, is_old),
+        };
+        let epoch = if is_old { found.progress.epoch } else { 0 } + 1;
+        let progress = Progress { epoch, ..progress };
+        let written = progress.clone();
+        let schema = core.db.schema().to_string();
+        reach("acquire.before");
+        core.db.wait(&what, async move {
+            let mut session = session;
+            let mut part = found.part;
+            if replaced {
+                // What the old cells are filed under is nobody's from now on.
+                let new = session
+                    .maybe(
+                        &format!("SELECT nextval('{}.parts')::int4", schema.replace('\'', "''")),
+                        &[],
+                    )
+                    .await?;
+                part = new.map_or(Ok(part), |row| row.try_get(0))?;
+                let sql = format!("INSERT INTO {schema}.garbage (store, part) VALUES ($1, $2)");
+                session.execute(&sql, &[&found.store, &found.part]).await?;
+            }
+            let known = Known {
+                part,
+                progress,
+                ..found
+            };
+            rows::write(&session, &schema, &known).await?;
+            session.commit().await?;
+            if replaced {
+                sweep(&mut session, &schema, &[known.store]).await?;
+            }
+            Ok(())
+        })?;
+        reach("acquire.written");
+        Ok(written)
+    }
+
+    fn commit(&self, commit: &Commit<'_>) -> Result<Committed> {
+        let core = &*self.core;
+        let mut gathered = Vec::new();
+        for (store, deltas) in commit.deltas {
+            gathered.push(gather(core.store(store)?, commit.sources, *deltas)?);
+        }
+        let (session, schema, stores) = (
+            core.db.session(For::Writing),
+            core.db.schema().to_string(),
+            core.namespace.ids(),
+        );
+        let advances = commit.advances.to_vec();
+        reach("commit.before");
+        let what = "committing a chunk (whether it was, is not known: acquire its partitions again)";
+        let done = core.db.wait(what, write(session, schema, stores, advances, gathered))?;
+        reach("commit.written");
+        Ok(done)
+    }
+
+    fn drop_below(&self, p: &SourcePartition, batch: BatchId) -> Result<()> {
+        let core = &*self.core;
+        let (session, schema, stores) = (
+            core.db.session(For::Writing),
+            core.db.schema().to_string(),
+            core.namespace.ids(),
+        );
+        let of = p.clone();
+        core.db.wait(
+            format_args!("dropping cells of partition {p} below batch {}", batch.0),
+            async move {
+                let mut session = session.await?;
+                session.begin("").await?;
+                let mut rows = lock(&session, &schema, &stores, &[of]).await?;
+                for row in &mut rows {
+                    row.progress.retained_from = row.progress.retained_from.max(batch);
+                    let kept = row.progress.retained_from;
+                    row.progress.cuts.retain(|(b, _)| *b >= kept);
+                    let sql = format!("INSERT INTO {schema}.garbage (store, part, below) VALUES ($1, $2, $3)");
+                    session.execute(&sql, &[&row.store, &row.part, &kept.0]).await?;
+                }
+                rows::update(&session, &schema, &rows).await?;
+                session.commit().await?;
+                // P26: raised first, deleted later.
+                reach("drop.written");
+                sweep(&mut session, &schema, &stores).await?;
+                reach("drop.deleted");
+                Ok(())
+            },
+        )
+    }
+
+    fn stats(&self) -> Result<Option<StoreStats>> {
+        snapshot::stats(&self.core).map(Some)
+    }
+}
+
+/// The transaction of a commit (P11).
+async fn write(
+    session: impl Future<Output = Step<Session>>,
+    schema: String,
+    stores: Vec<i32>,
+    advances: Vec<Advance>,
+    gathered: Vec<Gathered>,
+) -> Step<Committed> {
+    let mut session = session.await?;
+    session.begin("").await?;
+    let of: Vec<SourcePartition> = advances.iter().map(|a| a.partition.clone()).collect();
+    let known = lock(&session, &schema, &stores, &of).await?;
+    let mut rows: HashMap<i32, BTreeMap<SourcePartition, Progress>> =
+        stores.iter().map(|s| (*s, BTreeMap::new())).collect();
+    let mut parts: HashMap<(i32, SourcePartition), i32> = HashMap::new();
+    for row in known {
+        parts.insert((row.store, row.partition.clone()), row.part);
+        rows.entry(row.store).or_default().insert(row.partition, row.progress);
+    }
+    for store in &stores {
+        let Some(rows) = rows.get_mut(store) else { continue };
+        if let refused @ Committed::Refused { .. } = apply_advances(rows, &advances) {
+            session.rollback().await?;
+            return Ok(refused);
+        }
+    }
+    let moved: Vec<Known> = { rows.iter() }
+        .flat_map(|(store, rows)| rows.iter().map(move |(p, progress)| (*store, p, progress)))
+        .filter_map(|(store, p, progress)| {
+            Some(Known {
+                store,
+                partition: p.clone(),
+                part: *parts.get(&(store, p.clone()))?,
+                progress: progress.clone(),
+            })
+        })
+        .collect();
+    let row = |store: i32, p: &SourcePartition| Some((*parts.get(&(store, p.clone()))?, rows.get(&store)?.get(p)?));
+    // One behind the other on the connection.
+    let merges = gathered.into_iter().map(|g| {
+        let store = g.store.id;
+        g.merge(&session, &schema, move |p| row(store, p))
+    });
+    let (_, merged) = futures_util::future::try_join(
+        rows::update(&session, &schema, &moved),
+        futures_util::future::try_join_all(merges),
+    )
+    .await?;
+    drop(merged);
+    session.commit().await?;
+    Ok(Committed::Done)
+}
+
+impl RealtimeReader for PostgresRealtime {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+        snapshot::take(&self.core)
+    }
+}
+
+impl RealtimeReader for PostgresReader {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+        snapshot::take(&self.core)
+    }
+}

@@ -1,0 +1,469 @@
+//! Reads of one point in time: a transaction that sees what was there when it began. It holds a connection until it is dropped, or
+//! until the server ends it because it lay unused for too long.
+
+use std::cell::{Cell as Counter, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+
+use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
+use rufous_store_api::realtime::{floors, within};
+use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, StoreStats};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::cells::names;
+use crate::column::Column;
+use crate::db::{For, Session};
+use crate::failure::{Step, corrupt};
+use crate::realtime::Core;
+use crate::rows::{self, COLUMNS, Known};
+use crate::schema::Opened;
+use crate::shape::{HEAD, head};
+
+/// Rows that are fetched at once: few where values are large.
+const PAGES: [usize; 3] = [64, 1024, 8192];
+/// What a page should come to.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// One point in time of a namespace.
+pub(crate) struct PostgresSnapshot {
+    core: Arc<Core>,
+    session: RefCell<Option<Session>>,
+    rows: HashMap<i32, Vec<Known>>,
+    /// Scans that run: one may be started inside another.
+    depth: Counter<usize>,
+}
+
+/// A store as a read sees it.
+struct Reading<'a> {
+    store: &'a Opened,
+    /// Where a part stands among the partitions, and its floor.
+    places: HashMap<i32, (u32, BatchId)>,
+    /// The batches that cells above the floors can be in.
+    batches: BTreeSet<BatchId>,
+}
+
+/// Takes a snapshot.
+pub(crate) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
+    let (session, schema, stores) = (
+        core.db.session(For::Reading),
+        core.db.schema().to_string(),
+        core.namespace.ids(),
+    );
+    let (session, known) = core.db.wait("taking a snapshot", async move {
+        let mut session = session.await?;
+        session.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        // The first query decides what is seen.
+        let sql = format!("SELECT {COLUMNS} FROM {schema}.progress WHERE store = ANY($1)");
+        let rows = session.query(&sql, &[&stores]).await?;
+        let known = rows.iter().map(rows::read).collect::<Step<Vec<_>>>()?;
+        Ok((session, known))
+    })?;
+    let mut rows: HashMap<i32, Vec<Known>> = HashMap::new();
+    for row in known {
+        rows.entry(row.store).or_default().push(row);
+    }
+    rows.values_mut()
+        .for_each(|of| of.sort_by(|a, b| a.partition.cmp(&b.partition)));
+    Ok(Box::new(PostgresSnapshot {
+        core: core.clone(),
+        session: RefCell::new(Some(session)),
+        rows,
+        depth: Counter::new(0),
+    }))
+}
+
+/// What the tables of a namespace take.
+pub(crate) fn stats(core: &Core) -> Result<StoreStats> {
+    let (session, schema) = (core.db.session(For::Reading), core.db.schema().to_string());
+    let tables: Vec<String> = core
+        .namespace
+        .ids()
+        .iter()
+        .map(|id| format!("{schema}.cells_{id}"))
+        .collect();
+    core.db.wait("looking at the size of tables", async move {
+        let session = session.await?;
+        let sql = "SELECT COALESCE(sum(pg_total_relation_size(c.oid)), 0)::int8, COALESCE(sum(pg_relation_size(c.oid)), 0)::int8, \
+                   COALESCE(sum(greatest(c.reltuples, 0)), 0)::int8 FROM unnest($1::text[]) t JOIN pg_catalog.pg_class c ON c.oid = to_regclass(t)";
+        let row = session.maybe(sql, &[&tables]).await?.ok_or_else(|| corrupt("sums without a row"))?;
+        let number = |at: usize| Ok::<_, crate::failure::Failure>(u64::try_from(row.try_get::<_, i64>(at)?).unwrap_or(0));
+        Ok(StoreStats {
+            disk_bytes: number(0)?,
+            table_bytes: number(1)?,
+            keys: number(2)?,
+            ..StoreStats::default()
+        })
+    })
+}
+
+impl PostgresSnapshot {
+    /// The store, if it is written; `None`: the job has it, and nothing of it is there.
+    fn store(&self, name: &str) -> Result<Option<&Opened>> {
+        match self.core.namespace.store(name) {
+            Some(store) => Ok(Some(store)),
+            None if self.core.faces.iter().any(|f| f.name == name) => Ok(None),
+            None => Err(self.core.unknown(name)),
+        }
+    }
+
+    fn rows_of(&self, store: &Opened) -> &[Known] {
+        self.rows.get(&store.id).map_or(&[], Vec::as_slice)
+    }
+
+    fn reading<'a>(&self, store: &'a Opened, from: &Frontier) -> Reading<'a> {
+        let rows = self.rows_of(store);
+        let partitions: Vec<(SourcePartition, Progress)> =
+            rows.iter().map(|r| (r.partition.clone(), r.progress.clone())).collect();
+        let (mut places, mut batches) = (HashMap::new(), BTreeSet::new());
+        for ((row, floor), place) in rows.iter().zip(floors(&partitions, from)).zip(0..) {
+            let floor = floor.max(row.progress.retained_from);
+            places.insert(row.part, (place, floor));
+            let named = row.progress.cuts.iter().map(|(b, _)| *b).chain([row.progress.batch]);
+            batches.extend(named.filter(|b| *b >= floor && names(&row.progress, *b)));
+        }
+        Reading { store, places, batches }
+    }
+
+    /// Does something with the connection, which is lost when that fails.
+    fn with<T: Send + 'static, F: Future<Output = (Session, Step<T>)> + Send + 'static>(
+        &self,
+        what: &str,
+        f: impl FnOnce(Session) -> F,
+    ) -> Result<T> {
+        let session = self.session.borrow_mut().take().ok_or_else(|| {
+            Error::try_again(format!(
+                "{what}: the snapshot's connection failed before: take another snapshot"
+            ))
+        })?;
+        let run = f(session);
+        let (session, value) = self.core.db.wait(what, async move {
+            match run.await {
+                (session, Ok(value)) => Ok((session, value)),
+                (_, Err(failure)) => Err(failure),
+            }
+        })?;
+        *self.session.borrow_mut() = Some(session);
+        Ok(value)
+    }
+
+    /// Runs a cursor over rows of (place of the range, batch, part, key, long key, value), and gives them on in order.
+    fn each(
+        &self,
+        reading: &Reading<'_>,
+        select: String,
+        params: Vec<Column>,
+        wanted: &dyn Fn(usize, &[u8]) -> bool,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        let depth = self.depth.get();
+        let cursor = format!("c{}_{depth}", reading.store.id);
+        let what = format!("reading store `{}`", reading.store.face.name);
+        let declare = format!("DECLARE {cursor} NO SCROLL CURSOR FOR {select}");
+        self.with(&what, move |session| async move {
+            let all: Vec<_> = params
+                .iter()
+                .map(|p| p as &(dyn tokio_postgres::types::ToSql + Sync))
+                .collect();
+            let done = session.once(&declare, &all).await.map(drop);
+            (session, done)
+        })?;
+        self.depth.set(depth + 1);
+        let done = self.pages(reading, &cursor, &what, wanted, f);
+        self.depth.set(depth);
+        let close = format!("CLOSE {cursor}");
+        // The first error is the one to tell.
+        let closed = if self.session.borrow().is_some() {
+            self.with(&what, move |mut session| async move {
+                let done = session.within(&close).await;
+                (session, done)
+            })
+        } else {
+            Ok(())
+        };
+        done.and(closed)
+    }
+
+    fn pages(
+        &self,
+        reading: &Reading<'_>,
+        cursor: &str,
+        what: &str,
+        wanted: &dyn Fn(usize, &[u8]) -> bool,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        let mut group = Group {
+            place: 0,
+            batch: BatchId::MIN,
+            beginning: Vec::new(),
+            cells: Vec::new(),
+        };
+        let mut page = 0;
+        loop {
+            let size = PAGES.get(page).copied().unwrap_or(PAGES[0]);
+            let fetch = format!("FETCH {size} FROM {cursor}");
+            let rows = self.with(what, move |session| async move {
+                let rows = session.query(&fetch, &[]).await;
+                (session, rows)
+            })?;
+            let mut bytes = 0;
+            for row in &rows {
+                bytes += self.take(reading, row, wanted, &mut group, f)?;
+            }
+            if rows.len() < size {
+                return group.flush(f);
+            }
+            page = if bytes > PAGE_BYTES {
+                page.saturating_sub(1)
+            } else {
+                (page + 1).min(PAGES.len() - 1)
+            };
+        }
+    }
+
+    /// One row; how many bytes it had.
+    fn take(
+        &self,
+        reading: &Reading<'_>,
+        row: &Row,
+        wanted: &dyn Fn(usize, &[u8]) -> bool,
+        group: &mut Group,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<usize> {
+        let (place, cell) = self.read(reading, row, 0)?;
+        let failed =
+            |e: tokio_postgres::Error| Error::corrupt(format!("a cell's key cannot be read: {e}")).caused_by(e);
+        let key: &[u8] = row.try_get(4).map_err(failed)?;
+        let long: Option<&[u8]> = row.try_get(5).map_err(failed)?;
+        let whole = long.unwrap_or(key);
+        let bytes = whole.len() + cell.as_ref().map_or(0, |c| c.value.len());
+        let Some(cell) = cell.filter(|_| wanted(place, whole)) else {
+            return Ok(bytes);
+        };
+        let beginning = key.get(..HEAD).unwrap_or(key);
+        if group.place != place || group.batch != cell.batch || group.beginning != beginning {
+            group.flush(f)?;
+            group.place = place;
+            group.batch = cell.batch;
+            group.beginning.clear();
+            group.beginning.extend_from_slice(beginning);
+        }
+        group.cells.push((whole.to_vec(), cell));
+        Ok(bytes)
+    }
+
+    /// (place, batch, part, value) from these columns on; no cell: its partition is not there any more, or does not reach so far.
+    fn read(&self, reading: &Reading<'_>, row: &Row, at: usize) -> Result<(usize, Option<Cell>)> {
+        let store = reading.store.face.name;
+        let failed = |e: tokio_postgres::Error| {
+            Error::corrupt(format!("store `{store}`: a cell cannot be read: {e}")).caused_by(e)
+        };
+        let place: i64 = row.try_get(at).map_err(failed)?;
+        let place = usize::try_from(place - 1).map_err(|_| Error::bug("an ordinal below 1"))?;
+        let (batch, part): (i64, i32) = (
+            row.try_get(at + 1).map_err(failed)?,
+            row.try_get(at + 2).map_err(failed)?,
+        );
+        let batch = BatchId(batch);
+        let Some((partition, _)) = reading.places.get(&part).filter(|(_, floor)| batch >= *floor) else {
+            return Ok((place, None));
+        };
+        let value = reading.store.shape.value_of(row, at + 3);
+        let value = value
+            .map_err(|e| Error::corrupt(format!("store `{store}`, batch {}: a cell is no value: {e}", batch.0)))?;
+        let partition = *partition;
+        Ok((
+            place,
+            Some(Cell {
+                partition,
+                batch,
+                value,
+            }),
+        ))
+    }
+}
+
+/// Cells that may have to change places: of one range and batch, whose keys begin alike. Partitions are not ordered in the table, and
+/// long keys not behind their beginnings.
+struct Group {
+    place: usize,
+    batch: BatchId,
+    beginning: Vec<u8>,
+    cells: Vec<(Vec<u8>, Cell)>,
+}
+
+impl Group {
+    fn flush(&mut self, f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>) -> Result<()> {
+        if self.cells.len() > 1 {
+            self.cells
+                .sort_by(|a, b| (&a.0, a.1.partition).cmp(&(&b.0, b.1.partition)));
+        }
+        for (key, cell) in self.cells.drain(..) {
+            f(self.place, &key, cell)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first bytes that no head begins with which begins with these.
+fn behind(prefix: &[u8]) -> Vec<u8> {
+    let mut prefix = prefix.get(..HEAD).unwrap_or(prefix).to_vec();
+    while let Some(last) = prefix.pop() {
+        if last < 0xff {
+            prefix.push(last + 1);
+            return prefix;
+        }
+    }
+    vec![0xff; 2 * HEAD]
+}
+
+impl Snapshot for PostgresSnapshot {
+    fn namespace(&self) -> &str {
+        &self.core.of.namespace
+    }
+
+    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+        let Some(store) = self.store(store)? else {
+            return Ok(Vec::new());
+        };
+        Ok(self
+            .rows_of(store)
+            .iter()
+            .map(|r| (r.partition.clone(), r.progress.clone()))
+            .collect())
+    }
+
+    fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>> {
+        let mut found = vec![Vec::new(); keys.len()];
+        let Some(store) = self.store(store)? else {
+            return Ok(found);
+        };
+        let reading = self.reading(store, from);
+        if keys.is_empty() || reading.batches.is_empty() {
+            return Ok(found);
+        }
+        let (mut wanted, mut batches) = (Column::new(Type::BYTEA), Column::new(Type::INT8));
+        keys.iter().for_each(|key| wanted.raw(&head(key).0));
+        reading.batches.iter().for_each(|b| batches.int8(b.0));
+        let sql = format!(
+            "SELECT k.n, c.batch, c.part, c.value FROM unnest($1::bytea[]) WITH ORDINALITY k(key, n) \
+             CROSS JOIN unnest($2::int8[]) b(batch) JOIN {}.cells_{} c ON c.batch = b.batch AND c.key = k.key",
+            self.core.db.schema(),
+            store.id
+        );
+        let rows = self.with(
+            &format!("reading keys of store `{}`", store.face.name),
+            move |session| async move {
+                let rows = session.query(&sql, &[&wanted, &batches]).await;
+                (session, rows)
+            },
+        )?;
+        for row in &rows {
+            if let (place, Some(cell)) = self.read(&reading, row, 0)?
+                && let Some(cells) = found.get_mut(place)
+            {
+                cells.push(cell);
+            }
+        }
+        found
+            .iter_mut()
+            .for_each(|cells| cells.sort_by_key(|c| (c.batch, c.partition)));
+        Ok(found)
+    }
+
+    fn scan(
+        &self,
+        store: &str,
+        prefix: &[u8],
+        from: &Frontier,
+        f: &mut dyn FnMut(&[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        let Some(store) = self.store(store)? else {
+            return Ok(());
+        };
+        let reading = self.reading(store, from);
+        let f = &mut |_: usize, key: &[u8], cell: Cell| f(key, cell);
+        if !prefix.is_empty() {
+            let bounds = (prefix.get(..HEAD).unwrap_or(prefix).to_vec(), behind(prefix));
+            return self.narrow(&reading, &[bounds], &|_, key| key.starts_with(prefix), f);
+        }
+        let Some(least) = reading.batches.first() else {
+            return Ok(());
+        };
+        let mut floor = Column::new(Type::INT8);
+        floor.int8(least.0);
+        let select = format!(
+            "SELECT 1::int8, batch, part, value, key, long_key FROM {}.cells_{} WHERE batch >= ($1::int8[])[1] ORDER BY batch, key, part",
+            self.core.db.schema(),
+            store.id
+        );
+        self.each(&reading, select, vec![floor], &|_, _| true, f)
+    }
+
+    fn ranges(
+        &self,
+        store: &str,
+        ranges: &[KeyRange],
+        from: &Frontier,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        let Some(store) = self.store(store)? else {
+            return Ok(());
+        };
+        let bounds: Vec<(Vec<u8>, Vec<u8>)> = { ranges.iter() }
+            .map(|r| {
+                let start = r.start.get(..HEAD).unwrap_or(&r.start).to_vec();
+                let end = if r.end.len() > HEAD {
+                    behind(&r.end)
+                } else {
+                    r.end.clone()
+                };
+                (start, end)
+            })
+            .collect();
+        let wanted = |place: usize, key: &[u8]| ranges.get(place).is_some_and(|r| within(r, key));
+        self.narrow(&self.reading(store, from), &bounds, &wanted, f)
+    }
+}
+
+impl PostgresSnapshot {
+    /// Cells whose heads lie between bounds, which the index finds batch by batch.
+    fn narrow(
+        &self,
+        reading: &Reading<'_>,
+        bounds: &[(Vec<u8>, Vec<u8>)],
+        wanted: &dyn Fn(usize, &[u8]) -> bool,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        if bounds.is_empty() || reading.batches.is_empty() {
+            return Ok(());
+        }
+        let (mut starts, mut ends) = (Column::new(Type::BYTEA), Column::new(Type::BYTEA));
+        let mut batches = Column::new(Type::INT8);
+        for (start, end) in bounds {
+            starts.raw(start);
+            ends.raw(end);
+        }
+        reading.batches.iter().for_each(|b| batches.int8(b.0));
+        let select = format!(
+            "SELECT r.n, c.batch, c.part, c.value, c.key, c.long_key \
+             FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY r(a, b, n) CROSS JOIN unnest($3::int8[]) x(batch) \
+             JOIN {}.cells_{} c ON c.batch = x.batch AND c.key >= r.a AND c.key < r.b ORDER BY r.n, c.batch, c.key",
+            self.core.db.schema(),
+            reading.store.id
+        );
+        self.each(reading, select, vec![starts, ends, batches], wanted, f)
+    }
+}
+
+impl Drop for PostgresSnapshot {
+    fn drop(&mut self) {
+        if let Some(mut session) = self.session.borrow_mut().take() {
+            // Nobody waits for it; when it fails the connection is closed.
+            self.core.db.spawn(async move {
+                let _ = session.rollback().await;
+            });
+        }
+    }
+}
