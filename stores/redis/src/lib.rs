@@ -1,6 +1,7 @@
 //! Realtime state and tables in Redis: cells, progress and epoch in one script.
 //!
 //! - [`RedisRealtime`]: a namespace of realtime state, which several processes write at once, each its own partitions;
+//! - [`RedisTables`]: tables of written records;
 //! - [`RedisOptions`]: how a server is reached.
 //!
 //! What is durable when, and where everything lies: `stores/redis/LAYOUT.md`.
@@ -10,6 +11,9 @@ mod names;
 mod options;
 mod realtime;
 mod server;
+mod staged;
+mod tables;
 
 pub use options::RedisOptions;
 pub use realtime::RedisRealtime;
+pub use tables::RedisTables;

@@ -1,6 +1,8 @@
 //! Names of keys. Parts are escaped, so that no name of a job, store or source can be read as another's: a letter, digit, `.`, `_`
 //! or `-` stands for itself, every other byte is `%` and two hexadecimal digits.
 
+use rufous_core::SourcePartition;
+
 /// Appends a part, escaped.
 pub(crate) fn put(part: &str, out: &mut String) {
     for byte in part.bytes() {
@@ -50,6 +52,27 @@ pub(crate) fn namespace(job: &str, instance: &str, namespace: &str) -> String {
     )
 }
 
+/// What all keys of the tables of a job begin with.
+pub(crate) fn tables(job: &str, instance: &str) -> String {
+    format!("rufous-tables:{{{}/{}}}:", escaped(job), escaped(instance))
+}
+
+/// What all keys of a plain store begin with.
+pub(crate) fn store(name: &str) -> String {
+    format!("rufous-store:{{{}}}:", escaped(name))
+}
+
+/// The field of a partition.
+pub(crate) fn partition(p: &SourcePartition) -> String {
+    format!("{}/{}", escaped(&p.source), p.partition)
+}
+
+/// The partition of a field; `None`: it is none.
+pub(crate) fn partition_of(field: &[u8]) -> Option<SourcePartition> {
+    let (source, number) = std::str::from_utf8(field).ok()?.rsplit_once('/')?;
+    let p = SourcePartition::new(unescaped(source)?, number.parse().ok()?);
+    (partition(&p).as_bytes() == field).then_some(p)
+}
 
 /// A pattern of keys that begin with this text and nothing else.
 pub(crate) fn pattern(prefix: &str) -> String {
@@ -82,6 +105,12 @@ mod tests {
         }
         assert_eq!(namespace("a/b", "c", "d"), "rufous:{a%2Fb/c/d}:");
         assert_eq!(namespace("a", "b/c", "d"), "rufous:{a/b%2Fc/d}:");
+        let p = SourcePartition::new("a/b c", 7);
+        assert_eq!(partition(&p), "a%2Fb%20c/7");
+        assert_eq!(partition_of(b"a%2Fb%20c/7"), Some(p));
+        for field in [&b"a"[..], b"a/", b"a/x", b"/1/", b"a/01", b"a%/1", b"\xff/1", b"a/+1"] {
+            assert_eq!(partition_of(field), None, "{}", field.escape_ascii());
+        }
         for text in ["%", "%2", "%zz", "%2f", "%61", "/", "%FF"] {
             assert_eq!(unescaped(text), None, "{text}");
         }

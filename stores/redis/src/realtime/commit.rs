@@ -11,6 +11,7 @@ use rufous_store_api::{Commit, Committed, Progress};
 
 use super::{ATTEMPTS, Applied, Change, Core, RedisRealtime, Row, Stored, layout, lock};
 use crate::server::{bytes, list};
+use crate::staged::Pairs;
 
 /// Cells of one store, partition and batch, to be set.
 pub(super) struct Cells {
@@ -57,7 +58,7 @@ impl Adds {
 
 impl Cells {
     /// Appends what the script takes.
-    pub(super) fn put(&self, staged: Option<&String>, cmd: &mut Cmd) {
+    pub(super) fn put_all(&self, staged: Option<&String>, cmd: &mut Cmd) {
         cmd.arg(&self.name)
             .arg(u8::from(self.known))
             .arg(self.pairs.len())
@@ -68,54 +69,25 @@ impl Cells {
             }
             None => {
                 cmd.arg("");
-                self.put_pairs(&self.pairs, cmd);
+                Pairs::put(self, 0..self.pairs.len(), cmd);
             }
-        }
-    }
-
-    fn put_pairs(&self, pairs: &[(Range<usize>, Range<usize>)], cmd: &mut Cmd) {
-        for (key, value) in pairs {
-            cmd.arg(self.bytes.get(key.clone()).unwrap_or_default());
-            cmd.arg(self.bytes.get(value.clone()).unwrap_or_default());
         }
     }
 }
 
-/// Above so many bytes or cells a chunk is first brought to the server in pieces: one command must not hold all.
-const STAGED_BYTES: usize = 16 << 20;
-const STAGED_CELLS: usize = 200_000;
-/// A piece.
-const PIECE: usize = 4_000;
-/// How long pieces wait to be taken (seconds).
-const STAGED_FOR: u64 = 600;
-
-/// Brings a large chunk to the server; returns the names of its lists, none for a small one.
-pub(super) fn stage(core: &Core, what: &str, all: &[Cells]) -> Result<Vec<String>> {
-    let count: usize = all.iter().map(|c| c.pairs.len()).sum();
-    let size: usize = all.iter().map(|c| c.bytes.len()).sum();
-    if count < STAGED_CELLS && size < STAGED_BYTES {
-        return Ok(Vec::new());
+impl Pairs for Cells {
+    fn count(&self) -> usize {
+        self.pairs.len()
     }
-    let id = rufous_store_api::exclusive::unique_name();
-    let mut names = Vec::with_capacity(all.len());
-    for (i, cells) in all.iter().enumerate() {
-        let name = format!("{id}/{i}");
-        let key = format!("{}staged/{name}", core.prefix);
-        let mut cmds = Vec::new();
-        for pairs in cells.pairs.chunks(PIECE) {
-            let mut push = redis::cmd("RPUSH");
-            push.arg(&key);
-            cells.put_pairs(pairs, &mut push);
-            let mut expire = redis::cmd("EXPIRE");
-            expire.arg(&key).arg(STAGED_FOR);
-            cmds.extend([push, expire]);
-        }
-        for pieces in cmds.chunks(16) {
-            core.server.pipeline(&what, pieces)?;
-        }
-        names.push(name);
+    fn size(&self, at: usize) -> usize {
+        self.pairs.get(at).map_or(0, |(key, value)| key.len() + value.len())
     }
-    Ok(names)
+    fn put(&self, at: Range<usize>, cmd: &mut Cmd) {
+        for (key, value) in self.pairs.get(at).unwrap_or_default() {
+            cmd.arg(self.bytes.get(key.clone()).unwrap_or_default());
+            cmd.arg(self.bytes.get(value.clone()).unwrap_or_default());
+        }
+    }
 }
 
 impl RedisRealtime {

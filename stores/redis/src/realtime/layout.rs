@@ -90,21 +90,9 @@ pub(crate) fn rows_key(store: &str) -> String {
     format!("rows/{}", names::escaped(store))
 }
 
-/// The field of a partition's row.
-pub(crate) fn row_field(p: &SourcePartition) -> String {
-    format!("{}/{}", names::escaped(&p.source), p.partition)
-}
-
-/// The partition of a row's field; `None`: it is none.
-pub(crate) fn row_partition(field: &[u8]) -> Option<SourcePartition> {
-    let (source, partition) = std::str::from_utf8(field).ok()?.rsplit_once('/')?;
-    let p = SourcePartition::new(names::unescaped(source)?, partition.parse().ok()?);
-    (row_field(&p).as_bytes() == field).then_some(p)
-}
-
 /// CELLS of a batch.
 pub(crate) fn cells(store: &str, p: &SourcePartition, lane: u64, batch: BatchId) -> String {
-    format!("{}/{}/{lane}/{}", names::escaped(store), row_field(p), batch.0)
+    format!("{}/{}/{lane}/{}", names::escaped(store), names::partition(p), batch.0)
 }
 
 #[cfg(test)]
@@ -131,8 +119,6 @@ mod tests {
         );
         assert_eq!(Row::parse(text.as_bytes(), "x").unwrap(), row());
         let p = SourcePartition::new("a/b c", 7);
-        assert_eq!(row_field(&p), "a%2Fb%20c/7");
-        assert_eq!(row_partition(b"a%2Fb%20c/7"), Some(p.clone()));
         assert_eq!(cells("s/t", &p, 2, BatchId(-3)), "s%2Ft/a%2Fb%20c/7/2/-3");
     }
 
@@ -155,8 +141,5 @@ mod tests {
         }
         let unsorted = String::from_utf8(good).unwrap().replace("[-1,5]", "[5,-1]");
         assert!(Row::parse(unsorted.as_bytes(), "x").is_err());
-        for field in [&b"a"[..], b"a/", b"a/x", b"/1/", b"a/01", b"a%/1", b"\xff/1", b"a/+1"] {
-            assert_eq!(row_partition(field), None, "{}", field.escape_ascii());
-        }
     }
 }

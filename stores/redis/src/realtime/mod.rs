@@ -20,7 +20,9 @@ use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
 use rufous_store_api::points::reach;
 use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
 
+use crate::names;
 use crate::server::{Server, bytes, list, text};
+use crate::staged::{Pairs, stage};
 use layout::{REPAIR, Row};
 
 /// How often a write is tried again that met another one: only drops and acquisitions of the same partition are in its way.
@@ -127,7 +129,7 @@ impl Core {
         for (store, p) in wanted {
             let mut cmd = redis::cmd("HGET");
             cmd.arg(format!("{}{}", self.prefix, layout::rows_key(self.name(*store))));
-            cmd.arg(layout::row_field(p));
+            cmd.arg(names::partition(p));
             cmds.push(cmd);
         }
         let answers = self
@@ -139,7 +141,7 @@ impl Core {
                 Value::Nil => None,
                 answer => {
                     let bytes = bytes(answer).ok_or_else(|| self.odd("read the progress rows of"))?;
-                    let row = self.parse_row(*store, layout::row_field(p).as_bytes(), bytes)?;
+                    let row = self.parse_row(*store, names::partition(p).as_bytes(), bytes)?;
                     Some(Stored {
                         bytes: bytes.to_vec(),
                         row,
@@ -164,12 +166,15 @@ impl Core {
             written.push(((store, p), before, Stored { bytes, row }));
         }
         let data = self.data();
-        let staged = commit::stage(self, &what, &change.cells)?;
+        let staged = {
+            let lists: Vec<&dyn Pairs> = change.cells.iter().map(|c| c as _).collect();
+            stage(&self.server, &self.prefix, &what, &lists)?
+        };
         let answer = self.server.script(&what, &scripts::APPLY, &self.prefix, &|cmd| {
             cmd.arg(&data).arg(written.len());
             for ((store, p), before, after) in &written {
                 let key = layout::rows_key(self.name(*store));
-                cmd.arg(key.trim_start_matches("rows/")).arg(layout::row_field(p));
+                cmd.arg(key.trim_start_matches("rows/")).arg(names::partition(p));
                 cmd.arg(before.as_deref().unwrap_or_default()).arg(&after.bytes);
             }
             cmd.arg(change.dooms.len()).arg(&change.dooms).arg(change.cells.len());
@@ -177,7 +182,7 @@ impl Core {
                 .cells
                 .iter()
                 .enumerate()
-                .for_each(|(i, cells)| cells.put(staged.get(i), cmd));
+                .for_each(|(i, cells)| cells.put_all(staged.get(i), cmd));
         })?;
         let answer = list(&answer).ok_or_else(|| self.server.odd(&what))?;
         match answer.first().and_then(text) {

@@ -60,7 +60,7 @@ pub(super) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
             let (Some(field), Some(row)) = (pair.first().and_then(bytes), pair.get(1).and_then(bytes)) else {
                 return Err(core.server.odd(&what));
             };
-            let p = layout::row_partition(field).ok_or_else(|| {
+            let p = names::partition_of(field).ok_or_else(|| {
                 Error::corrupt(format!(
                     "{}: the field `{}` of `{}` names no partition; {}",
                     core.place,
