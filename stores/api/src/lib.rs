@@ -12,7 +12,8 @@
 //! - [`asked`]: operators ask for state over a channel;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
-//! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store, and every place of tables, must pass.
+//! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store, every place of tables and
+//!   every plain store must pass.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -37,7 +38,7 @@ pub mod wire;
 
 pub use archive::{Archive, ArchivedFile, IndexEntry};
 pub use id::WrittenId;
-pub use kit::{MergeableStore, ReadableStore, WritableStore};
+pub use kit::{BoxStore, FullStore, MapStore, MergeableStore, ReadWriteStore, ReadableStore, StoreExt, WritableStore};
 pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
 pub use offline::{Entries, GenerationStore, MergedRuns, RunWriter, merge_runs};

@@ -1,5 +1,6 @@
-//! What every realtime store and every place of tables must pass, as functions that a store's own tests call. They panic where a store fails, and
-//! name the rule. What is expected is kept apart, in a plain map that shares no code with any store.
+//! What every realtime store, every place of tables and every plain store must pass, as functions that a store's own tests call. They
+//! panic where a store fails, and name the rule. What is expected is kept apart, in a plain map that shares no code with any store.
+//! Plain stores: [`kit`].
 //!
 //! ```ignore
 //! rufous_store_api::conformance::realtime(&|namespace, stores| Arc::new(MyStore::new(namespace, stores)));
@@ -7,6 +8,7 @@
 
 mod bed;
 mod commits;
+pub mod kit;
 mod reads;
 mod shards;
 mod tables;

@@ -1,0 +1,9 @@
+//! Sums: additions to stores that cannot add, and several stores as one sum or one product.
+
+mod by_put;
+mod product;
+mod summed;
+
+pub use by_put::MergedByPut;
+pub use product::Product;
+pub use summed::Summed;
