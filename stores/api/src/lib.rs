@@ -8,7 +8,7 @@
 //! - [`manifest`]: the numbered record that names one generation; [`window`]: the event time that it may be limited to;
 //!   [`offline`]: its files; [`records`]: what it has of sinks;
 //! - [`archive`]: the archive's files and index; [`table`]: tables of written records, by [`id`];
-//! - [`kit`]: plain key-value stores, and what composes them;
+//! - [`kit`]: plain key-value stores, and what composes them; [`guide`]: how to write a store of your own;
 //! - [`asked`]: operators ask for state over a channel;
 //! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
@@ -20,6 +20,8 @@ pub mod archive;
 pub mod asked;
 pub mod conformance;
 pub mod exclusive;
+#[doc = include_str!("../guides/store.md")]
+pub mod guide {}
 pub mod id;
 pub mod kit;
 pub mod layout;

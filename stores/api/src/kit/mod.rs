@@ -5,8 +5,8 @@
 //! known. There is one answer a key asked, in the order asked, also to keys that are asked twice; a key that fails takes no other
 //! with it.
 //!
-//! A store of your own implements [`ReadableStore`], and [`WritableStore`] and [`MergeableStore`] as far as it can;
-//! [`conformance::kit`](mod@crate::conformance::kit) checks it. [`StoreExt`] then gives it a
+//! A store of your own implements [`ReadableStore`], and [`WritableStore`] and [`MergeableStore`] as far as it can; the
+//! [guide](crate::guide) shows how, and [`conformance::kit`](mod@crate::conformance::kit) checks it. [`StoreExt`] then gives it a
 //! method a combinator; each is a type of its own, and can do what the stores can that it is made of:
 //!
 //! ```
