@@ -52,6 +52,10 @@ fn die_with_parent(command: &mut Command) {
             // It ended before the call above: no signal will come.
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
+        // SAFETY: ignoring a signal installs no handler, and is async-signal-safe. A file that may not grow is an error then.
+        if unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
         Ok(())
     };
     // SAFETY: between fork and exec the closure calls async-signal-safe functions only, and neither allocates nor locks.
@@ -65,6 +69,28 @@ pub(crate) fn signal(child: &mut Child, signal: i32) -> io::Result<()> {
     }
     // SAFETY: the child was not waited for, so the id is still its own; kill reads no memory.
     match unsafe { libc::kill(child.id().cast_signed(), signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// No file of the child may grow beyond so many bytes, as if the disk were full; `None`: as large as they like. The child was made
+/// by [`spawn`].
+pub(crate) fn limit_files(child: &Child, bytes: Option<u64>) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: bytes.unwrap_or(libc::RLIM_INFINITY),
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the limit lives during the call; where the old one should go is null, so nothing is written.
+    let done = unsafe {
+        libc::prlimit(
+            child.id().cast_signed(),
+            libc::RLIMIT_FSIZE,
+            &raw const limit,
+            std::ptr::null_mut(),
+        )
+    };
+    match done {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

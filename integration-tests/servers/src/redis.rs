@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::process::{free_port, signal, spawn};
+use crate::process::{free_port, limit_files, signal, spawn};
 
 /// How long a server may take to answer after its start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -174,6 +174,15 @@ impl RedisServer {
     /// When it cannot be signalled.
     pub fn resume(&mut self) -> io::Result<()> {
         self.child.as_mut().map_or(Ok(()), |child| signal(child, libc::SIGCONT))
+    }
+
+    /// None of its files may grow beyond so many bytes, as if its disk were full, until it is started again; `None`: as large as
+    /// they like.
+    ///
+    /// # Errors
+    /// When the system does not allow that.
+    pub fn limit_files(&self, bytes: Option<u64>) -> io::Result<()> {
+        self.child.as_ref().map_or(Ok(()), |child| limit_files(child, bytes))
     }
 
     /// Until it answers anything but that it loads its data.

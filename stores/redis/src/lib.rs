@@ -9,6 +9,7 @@
 
 mod names;
 mod options;
+mod promises;
 mod realtime;
 mod server;
 mod staged;

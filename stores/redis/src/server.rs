@@ -53,13 +53,13 @@ impl Server {
     }
 
     fn take(&self) -> Result<Connection> {
-        loop {
-            let Some((mut connection, used)) = self.pool().pop() else {
-                break;
-            };
+        let idle = self.pool().pop();
+        if let Some((mut connection, used)) = idle {
             if used.elapsed() < FRESH || redis::cmd("PING").exec(&mut connection).is_ok() {
                 return Ok(connection);
             }
+            // The others fare no better, and each would be waited for.
+            self.pool().clear();
         }
         let connect = || {
             let connection = self.client.get_connection_with_timeout(self.options.connect_timeout)?;
@@ -67,7 +67,13 @@ impl Server {
             connection.set_write_timeout(Some(self.options.response_timeout))?;
             Ok(connection)
         };
-        connect().map_err(|e| self.failed(&"connect", self.options.connect_timeout, e))
+        connect().map_err(|e| {
+            self.failed(
+                &format_args!("connect to {}", self.location),
+                self.options.connect_timeout,
+                e,
+            )
+        })
     }
 
     /// One command, one answer. `what`: "cannot WHAT".
@@ -75,6 +81,16 @@ impl Server {
         let packed = cmd.get_packed_command();
         self.exchange(what, &packed, 1)
             .and_then(|mut answers| answers.pop().ok_or_else(|| self.odd(what)))
+    }
+
+    /// What an administrative command answers; `None`: the user may not run it, or there is no such command.
+    pub(crate) fn call_if_granted(&self, what: &dyn Display, cmd: &Cmd) -> Result<Option<Value>> {
+        match self.try_exchange(&cmd.get_packed_command(), 1)? {
+            Ok(mut answers) => Ok(answers.pop()),
+            Err(e) if code(&e) == Some("NOPERM") => Ok(None),
+            Err(e) if code(&e) == Some("ERR") && e.detail().is_some_and(|d| d.contains("unknown command")) => Ok(None),
+            Err(e) => Err(self.failed(what, self.options.response_timeout, e)),
+        }
     }
 
     /// Several commands in one round trip.
@@ -139,10 +155,7 @@ impl Server {
 
     /// An answer that is none of those that were expected.
     pub(crate) fn odd(&self, what: &dyn Display) -> Error {
-        Error::bug(format!(
-            "{}: cannot {what}: the answer has an unexpected form",
-            self.location
-        ))
+        Error::bug(format!("cannot {what}: the answer has an unexpected form"))
     }
 
     fn with<T>(&self, what: &dyn Display, f: impl FnOnce(&mut Connection) -> redis::RedisResult<T>) -> Result<T> {
@@ -183,18 +196,17 @@ impl Server {
     }
 
     fn failed(&self, what: &dyn Display, waited: Duration, e: RedisError) -> Error {
-        let place = &self.location;
         if e.is_timeout()
             || matches!(
                 io_kind(&e),
                 Some(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
             )
         {
-            let text = format!("{place}: cannot {what}: no answer within {waited:?}; whether it was done is not known");
+            let text = format!("cannot {what}: no answer within {waited:?}; whether it was done is not known");
             return Error::try_again(text).caused_by(e);
         }
         let said = e.detail().map_or_else(|| e.to_string(), str::to_string);
-        let text = |why: &str| format!("{place}: cannot {what}: {why}");
+        let text = |why: &str| format!("cannot {what}: {why}");
         let error = match code(&e) {
             Some("WRONGPASS" | "NOAUTH") => Error::invalid(text(
                 "the server refuses user or password: put USER:PASSWORD@ before the host of its URL",
@@ -218,12 +230,18 @@ impl Server {
             Some("LOADING") => Error::try_again(text("the server has not read its data yet")),
             Some("BUSY") => Error::try_again(text("the server is busy with a script")),
             Some("NOREPLICAS" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN") => Error::try_again(text(&said)),
+            Some(_) if said.contains("DB index") => Error::invalid(text(
+                "the server has no database of this number: change the URL's last part",
+            )),
             Some(_) => Error::invalid(text(&format!("the server refuses: {said}"))),
             None => match e.kind() {
                 ErrorKind::AuthenticationFailed => Error::invalid(text(
                     "the server refuses user or password: check USER:PASSWORD@ before the host of its URL",
                 )),
-                ErrorKind::Io => Error::try_again(text(&e.to_string())),
+                ErrorKind::Io if e.is_connection_refusal() => Error::try_again(text("nobody listens there")),
+                ErrorKind::Io => Error::try_again(text(&format!(
+                    "the connection broke ({e}); whether it was done is not known"
+                ))),
                 ErrorKind::Parse => Error::corrupt(text(
                     "what answers there does not speak Redis' protocol: check host and port",
                 )),
@@ -244,12 +262,13 @@ fn io_kind(e: &RedisError) -> Option<std::io::ErrorKind> {
     source.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
 }
 
-/// The server's error code. Servers before 7 wrap what a command of a script says.
+/// The server's error code. Most servers have a text of their own where a command of a script is refused.
 fn code(e: &RedisError) -> Option<&str> {
     let code = e.code()?;
     let said = e.detail().unwrap_or_default();
     let inner = ["OOM", "MISCONF", "READONLY", "NOPERM", "WRONGTYPE", "NOREPLICAS"];
     match code {
+        "ERR" if said.contains("The user executing the script can't") => Some("NOPERM"),
         "ERR" if said.contains("script") => inner.into_iter().find(|code| said.contains(code)).or(Some("ERR")),
         _ => Some(code),
     }

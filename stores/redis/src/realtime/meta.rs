@@ -43,10 +43,8 @@ impl Meta {
             None => return Err(unreadable("names no format")),
         }
         let of = |field: &str| {
-            let value = all.get(field).filter(|v| !v.is_empty());
-            value
-                .map(|v| v.to_string())
-                .ok_or_else(|| unreadable(&format!("has no `{field}`")))
+            let value = all.get(field).map(|v| v.to_string());
+            value.ok_or_else(|| unreadable(&format!("has no `{field}`")))
         };
         let mut schemas = BTreeMap::new();
         for (field, schema) in &all {

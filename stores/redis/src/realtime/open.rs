@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use redis::Value;
-use rufous_core::{Error, ErrorKind, Result, StoreFace};
+use rufous_core::{Error, Result, StoreFace};
 use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::{RealtimeReader, Snapshot};
 
@@ -136,75 +135,5 @@ impl Core {
             _ => return Err(self.server.odd(&what)),
         }
         Ok(())
-    }
-}
-
-impl Server {
-    /// Refuses a server that would lose or evict what it holds, unless it is accepted.
-    pub(crate) fn promises(&self) -> Result<()> {
-        let place = self.location();
-        let info = self.say("INFO", &["everything"]).or_else(|e| match e.kind() {
-            ErrorKind::InvalidRequest => Ok(String::new()),
-            _ => Err(e),
-        })?;
-        let of_info = |field: &str| {
-            let line = info.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
-            line.map(|v| v.trim().to_string())
-        };
-        let setting = |name: &str, field: &str| match of_info(field) {
-            Some(value) => Ok(Some(value)),
-            None => match self.say("CONFIG", &["GET", name]) {
-                Ok(value) => Ok(Some(value).filter(|v| !v.is_empty())),
-                Err(e) if e.kind() == ErrorKind::InvalidRequest => Ok(None),
-                Err(e) => Err(e),
-            },
-        };
-        if of_info("role").as_deref() == Some("slave") {
-            return Err(Error::invalid(format!(
-                "{place} is a replica: name the server that it copies, {}",
-                of_info("master_host").unwrap_or_default()
-            )));
-        }
-        const GRANT: &str = "grant the user INFO (ACL SETUSER NAME +info)";
-        match setting("maxmemory-policy", "maxmemory_policy")? {
-            Some(policy) if policy.starts_with("allkeys-") => {
-                return Err(Error::invalid(format!(
-                    "{place} has maxmemory-policy {policy}: it would delete cells when its memory is used up, and sums would lack them: \
-                     CONFIG SET maxmemory-policy noeviction"
-                )));
-            }
-            Some(_) => {}
-            None => {
-                return Err(Error::invalid(format!(
-                    "{place} does not say whether it evicts keys: {GRANT}"
-                )));
-            }
-        }
-        if self.options().accept_volatile {
-            return Ok(());
-        }
-        match setting("appendonly", "aof_enabled")?.as_deref() {
-            Some("1" | "yes") => Ok(()),
-            Some(_) => Err(Error::invalid(format!(
-                "{place} has no append-only file, so a restart loses what it holds: CONFIG SET appendonly yes (and the same in its \
-                 settings), or accept that (accept_volatile)"
-            ))),
-            None => Err(Error::invalid(format!(
-                "{place} does not say whether it keeps an append-only file: {GRANT}, or accept that it may not (accept_volatile)"
-            ))),
-        }
-    }
-
-    /// What an administrative command answers: a text, or the value of the first setting.
-    fn say(&self, command: &str, args: &[&str]) -> Result<String> {
-        let mut cmd = redis::cmd(command);
-        cmd.arg(args);
-        let answer = self.call(&format_args!("ask for its settings ({command})"), &cmd)?;
-        let value = match &answer {
-            Value::Array(values) => values.get(1).and_then(text),
-            Value::VerbatimString { text, .. } => Some(text.as_str()),
-            other => text(other),
-        };
-        Ok(value.unwrap_or_default().to_string())
     }
 }
