@@ -2,11 +2,13 @@
 //!
 //! - [`RedisRealtime`]: a namespace of realtime state, which several processes write at once, each its own partitions;
 //! - [`RedisTables`]: tables of written records;
+//! - [`RedisStore`]: a plain store of the kit;
 //! - [`RedisOptions`]: how a server is reached.
 //!
 //! What is durable when, and where everything lies: `stores/redis/LAYOUT.md`.
 #![forbid(unsafe_code)]
 
+mod kit;
 mod names;
 mod options;
 mod promises;
@@ -15,6 +17,7 @@ mod server;
 mod staged;
 mod tables;
 
-pub use options::RedisOptions;
+pub use kit::RedisStore;
+pub use options::{RedisOptions, shown};
 pub use realtime::RedisRealtime;
 pub use tables::RedisTables;
