@@ -1,6 +1,6 @@
 //! Snapshots. Redis keeps no versions, so a snapshot leases one: while it is held, writers put what they overwrite into an undo log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use redis::{Cmd, Value};
@@ -99,8 +99,8 @@ struct Cursor<'a> {
     /// The lower bound as the server takes it.
     low: Vec<u8>,
     more: bool,
-    /// Fetched, ascending, the next one last.
-    fetched: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Fetched, ascending.
+    fetched: VecDeque<(Vec<u8>, Vec<u8>)>,
 }
 
 impl RedisSnapshot {
@@ -171,9 +171,9 @@ impl RedisSnapshot {
             if cursor.more {
                 cursor.low = [b"(", last].concat();
             }
-            for pair in page.get(2..).unwrap_or_default().chunks(2).rev() {
+            for pair in page.get(2..).unwrap_or_default().chunks(2) {
                 match (pair.first().and_then(bytes), pair.get(1).and_then(bytes)) {
-                    (Some(key), Some(value)) => cursor.fetched.push((key.to_vec(), value.to_vec())),
+                    (Some(key), Some(value)) => cursor.fetched.push_back((key.to_vec(), value.to_vec())),
                     _ => return Err(odd()),
                 }
             }
@@ -191,7 +191,7 @@ impl RedisSnapshot {
                     named,
                     low: low.clone(),
                     more: true,
-                    fetched: Vec::new(),
+                    fetched: VecDeque::new(),
                 };
                 cursors.push(named.iter().map(of).collect());
             }
@@ -212,33 +212,37 @@ impl RedisSnapshot {
 
     /// One range of several partitions, by key.
     fn merge(&self, of: &mut [Cursor<'_>], high: &[u8], f: &mut dyn FnMut(&[u8], Cell) -> Result<()>) -> Result<()> {
+        let mut sorted: Vec<(Vec<u8>, Cell)> = Vec::new();
         loop {
-            let mut dry: Vec<_> = of
-                .iter_mut()
-                .filter(|c| c.fetched.is_empty() && c.more)
-                .map(|c| (c, high))
-                .collect();
+            let dry = of.iter_mut().filter(|c| c.fetched.is_empty() && c.more);
+            let mut dry: Vec<_> = dry.map(|c| (c, high)).collect();
             if !dry.is_empty() {
                 for some in dry.chunks_mut(PAGES) {
                     self.fetch(some)?;
                 }
                 continue;
             }
-            drop(dry);
-            let least = of.iter_mut().filter(|c| !c.fetched.is_empty()).min_by(|a, b| {
-                let key = |c: &Cursor<'_>| (c.fetched.last().map(|(key, _)| key.clone()), c.named.partition);
-                key(a).cmp(&key(b))
-            });
-            let Some(cursor) = least else {
-                return Ok(());
-            };
-            if let Some((key, value)) = cursor.fetched.pop() {
-                let cell = Cell {
-                    partition: cursor.named.partition,
-                    batch: cursor.named.batch,
-                    value,
-                };
+            // Up to where nobody has keys that were not fetched.
+            let last = |c: &Cursor<'_>| c.fetched.back().map(|(key, _)| key.clone());
+            let bound = of.iter().filter(|c| c.more).filter_map(last).min();
+            for cursor in of.iter_mut() {
+                let Named { partition, batch, .. } = *cursor.named;
+                let within = |(key, _): &(Vec<u8>, Vec<u8>)| bound.as_ref().is_none_or(|bound| key <= bound);
+                while let Some((key, value)) = cursor.fetched.pop_front_if(|pair| within(pair)) {
+                    let cell = Cell {
+                        partition,
+                        batch,
+                        value,
+                    };
+                    sorted.push((key, cell));
+                }
+            }
+            sorted.sort_unstable_by(|(a, of_a), (b, of_b)| (a, of_a.partition).cmp(&(b, of_b.partition)));
+            for (key, cell) in sorted.drain(..) {
                 f(&key, cell)?;
+            }
+            if bound.is_none() {
+                return Ok(());
             }
         }
     }
