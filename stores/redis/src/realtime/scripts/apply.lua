@@ -55,7 +55,7 @@ local layer = top_layer()
 if layer then redis.call('HLEN', P .. 'undo/' .. layer) end
 if redis.acl_check_cmd then
   local needed = {
-    {'HSET', 'rows/', 'f', 'v'}, {'HSET', 'cells/', 'f', 'v'}, {'HSETNX', 'undo/', 'f', 'v'}, {'ZADD', 'keys/', 0, 'm'},
+    {'HSET', 'rows/', 'f', 'v'}, {'HSET', 'cells/', 'f', 'v'}, {'HSET', 'undo/', 'f', 'v'}, {'ZADD', 'keys/', 0, 'm'},
     {'ZADD', 'layers', 0, 'm'}, {'ZADD', 'doomed', 0, 'm'}, {'ZREM', 'leases', 'm'}, {'ZREM', 'leased', 'm'},
     {'ZREM', 'layers', 'm'}, {'ZREM', 'doomed', 'm'}, {'UNLINK', 'cells/'}, {'UNLINK', 'keys/'}, {'UNLINK', 'undo/'},
     {'UNLINK', 'staged/'}, {'HINCRBY', 'meta', 'f', 1}, {'INCR', 'version'}, {'HMGET', 'cells/', 'f'}, {'LRANGE', 'staged/', 0, 1},
@@ -90,16 +90,30 @@ end
 
 layer = top_layer()
 
-local function write(hash, list, first, last)
-  if layer and hash.known then
-    local undo, names = P .. 'undo/' .. layer, {}
-    for i = first, last, 2 do names[#names + 1] = list[i] end
-    local before = hmget(hash.key, names, 1, #names)
-    for i = 1, #names do
-      redis.call('HSETNX', undo, hash.name .. ' ' .. names[i], before[i] and ('p' .. before[i]) or 'a')
-    end
-    redis.call('ZADD', P .. 'layers', layer, layer)
+-- Puts what is overwritten into the layer, where that has nothing of it yet.
+local function keep(hash, list, first, last)
+  local undo, names, fields = P .. 'undo/' .. layer, {}, {}
+  for i = first, last, 2 do
+    names[#names + 1] = list[i]
+    fields[#fields + 1] = hash.name .. ' ' .. list[i]
   end
+  local before, kept = hmget(hash.key, names, 1, #names), hmget(undo, fields, 1, #fields)
+  local pairs_of = {}
+  for i = 1, #names do
+    if not kept[i] then
+      pairs_of[#pairs_of + 1] = fields[i]
+      pairs_of[#pairs_of + 1] = before[i] and ('p' .. before[i]) or 'a'
+    end
+    if #pairs_of >= GROUP or (i == #names and #pairs_of > 0) then
+      redis.call('HSET', undo, unpack(pairs_of))
+      pairs_of = {}
+    end
+  end
+  redis.call('ZADD', P .. 'layers', layer, layer)
+end
+
+local function write(hash, list, first, last)
+  if layer and hash.known then keep(hash, list, first, last) end
   for from = first, last, GROUP do
     redis.call('HSET', hash.key, unpack(list, from, math.min(from + GROUP - 1, last)))
   end
