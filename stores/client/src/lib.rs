@@ -61,15 +61,16 @@
 //! no runtime and no thread of its own, and is cheap to clone: call it from anywhere.
 //!
 //! Modules in reading order: `check` (the conditions above, a pure function), `view` (snapshot, then manifest; section 8 of
-//! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`window`] (sums over event time), [`answer`] and
-//! [`missing`] (what comes back), [`reconcile`] (the two layers compared where both hold the same records), [`snapshots`]
-//! (generations as what another job looks up).
+//! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`plain`] (the same as a plain store),
+//! [`window`] (sums over event time), [`answer`] and [`missing`] (what comes back), [`reconcile`] (the two layers compared where
+//! both hold the same records), [`snapshots`] (generations as what another job looks up).
 #![forbid(unsafe_code)]
 
 pub mod answer;
 mod check;
 pub mod client;
 pub mod missing;
+pub mod plain;
 pub mod raw;
 pub mod reconcile;
 pub mod sink;

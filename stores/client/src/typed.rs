@@ -90,10 +90,14 @@ impl<K: Key, V: Semigroup + Codec> StoreClient<K, V> {
         K: KeyOf<Q>,
     {
         let keys: Vec<Vec<u8>> = keys.iter().map(to_bytes).collect();
-        let found = self.raw.multi_get(&keys);
+        self.answers(&keys)
+    }
+
+    pub(crate) fn answers(&self, keys: &[Vec<u8>]) -> Vec<Result<Answer<V>>> {
+        let found = self.raw.multi_get(keys);
         found
             .into_iter()
-            .zip(&keys)
+            .zip(keys)
             .map(|(a, key)| a?.try_map(|v| self.value(key, &v)))
             .collect()
     }
