@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rufous_core::{Error, Result};
 use rufous_store_api::conformance::kit::{self, Broken, Flaky, Samples};
 use rufous_store_api::kit::{
-    Backoff, Behind, BoxStore, BytesExt, Conversion, EntriesExt, FullStore, KeepsSums, MapStore, MemoryCache, Quorum,
-    Replicated, RowsExt, Searching, Sharded, StoreExt, constant, empty, function,
+    Backoff, Behind, BoxStore, BytesExt, Conversion, EntriesExt, FullStore, KeepsSums, MapStore, MemoryCache,
+    MergeableStore, Quorum, ReadableStore, Replicated, RowsExt, Searching, Sharded, StoreExt, WritableStore, constant,
+    empty, function,
 };
 
 type Texts = MapStore<String, u64>;
@@ -30,6 +33,81 @@ fn some() -> (BTreeMap<String, u64>, Vec<String>) {
 
 fn filled(holds: &BTreeMap<String, u64>) -> Texts {
     holds.clone().into_iter().collect()
+}
+
+/// Its calls take a moment, each another one, so that threads meet between the steps of what is above.
+struct Slow<S>(S, AtomicU64);
+
+impl<S> Slow<S> {
+    fn new(store: S) -> Self {
+        Self(store, AtomicU64::new(0))
+    }
+    fn wait(&self) {
+        let n = self.1.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_micros(n * 7 % 60));
+    }
+}
+
+impl<K, V, S: ReadableStore<K, V>> ReadableStore<K, V> for Slow<S> {
+    fn multi_get(&self, keys: &[K]) -> Vec<Result<Option<V>>> {
+        let found = self.0.multi_get(keys);
+        self.wait();
+        found
+    }
+}
+
+impl<K, V, S: WritableStore<K, V>> WritableStore<K, V> for Slow<S> {
+    fn multi_put(&self, pairs: Vec<(K, Option<V>)>) -> Vec<Result<()>> {
+        self.wait();
+        self.0.multi_put(pairs)
+    }
+}
+
+impl<K, V, S: MergeableStore<K, V>> MergeableStore<K, V> for Slow<S> {
+    fn multi_merge(&self, pairs: Vec<(K, V)>) -> Vec<Result<Option<V>>> {
+        self.wait();
+        self.0.multi_merge(pairs)
+    }
+}
+
+/// What does more than one thing to a store keeps writes of one key apart, also where the store takes its time.
+#[test]
+fn steps_of_threads_do_not_mix() {
+    let slow = || Slow::new(Texts::new());
+    let texts = || Samples::new((0..40).map(|i| format!("{i}")), |n| n);
+    fn both<S: FullStore<String, u64>>(make: impl Fn() -> S, samples: Samples<String, u64>) {
+        kit::mergeable(&make, &samples);
+        kit::full(&make, &samples);
+    }
+    both(|| slow().merged_by_put(), texts());
+    both(
+        || slow().cached(MapStore::new()).remember_absence().keep_written(),
+        texts(),
+    );
+    both(
+        || {
+            Slow::new(MapStore::<u8, BTreeMap<String, u64>>::new())
+                .unpivoted()
+                .keyed_by(row_of)
+        },
+        texts(),
+    );
+    let copies = || Replicated::new(vec![slow(), slow()], Quorum::All, Quorum::All).unwrap();
+    both(|| copies().merged_by_put(), texts());
+    let rows = || Slow::new(MapStore::<(String, u8), u64>::new()).pivoted(|_: &String| vec![0, 1]);
+    both(
+        || {
+            rows()
+                .unpivoted()
+                .keyed_by(|key: &String| Ok((key.clone(), key.len() as u8 % 2)))
+        },
+        texts(),
+    );
+}
+
+/// Three rows for all keys.
+fn row_of(key: &String) -> Result<(u8, String)> {
+    Ok((key.as_bytes().last().map_or(0, |b| b % 3), key.clone()))
 }
 
 #[test]
@@ -279,7 +357,7 @@ fn write_behind_conserves_sums_and_cuts_writes() {
         idle.keys(10),
         idle.bytes(500),
         idle.keys(1),
-        idle.age(Some(std::time::Duration::from_millis(1))),
+        idle.age(Some(Duration::from_millis(1))),
     ] {
         let writes = kit::write_behind(Texts::new(), limit, 20_000, 100);
         assert!(writes.calls > 1);
