@@ -6,7 +6,7 @@
 //!
 //! Modules in reading order:
 //! - [`block`]: records that are compressed together, byte by byte;
-//! - [`write`]: a file of records; [`read`]: the records of a generation in order.
+//! - [`write`](mod@write): a file of records; [`read`]: the records of a generation in order.
 
 pub mod block;
 pub mod read;

@@ -1,5 +1,5 @@
-//! What plain stores must pass: [`ReadableStore`](crate::ReadableStore), [`WritableStore`](crate::WritableStore),
-//! [`MergeableStore`](crate::MergeableStore). Each check is of one law; it panics where the store breaks it, and says which.
+//! What plain stores must pass: [`ReadableStore`], [`WritableStore`](crate::WritableStore),
+//! [`MergeableStore`]. Each check is of one law; it panics where the store breaks it, and says which.
 //!
 //! ```
 //! use rufous_store_api::MapStore;
