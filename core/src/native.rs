@@ -33,7 +33,7 @@ pub struct NativeNumber {
 
 impl NativeNumber {
     /// Of a type of values, if its sum and its bytes are those of an integer of at most 64 bits.
-    pub(crate) fn of<V: 'static>() -> Option<Self> {
+    pub fn of<V: 'static>() -> Option<Self> {
         let same = |other: TypeId| TypeId::of::<V>() == other;
         macro_rules! known {
             ($addition:ident, $signed:literal: $($t:ty)*) => {

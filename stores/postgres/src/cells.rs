@@ -219,8 +219,8 @@ impl Gathered {
     async fn merged(&self, session: &Session, table: &str, chunk: &Chunk, part: &Column) -> Step<Column> {
         let name = self.store.face.name;
         let select = format!(
-            "SELECT u.n, c.value FROM unnest($1::int8[], $2::bytea[], $3::int4[]) WITH ORDINALITY u(batch, key, part, n) \
-             JOIN {table} c ON c.batch = u.batch AND c.key = u.key AND c.part = u.part ORDER BY u.n"
+            "SELECT u.n, c.value FROM unnest($1::int8[], $2::bytea[], $3::int4[]) WITH ORDINALITY u(batch, key, part, n) CROSS JOIN LATERAL \
+             (SELECT value FROM {table} c WHERE c.batch = u.batch AND c.key = u.key AND c.part = u.part OFFSET 0) c ORDER BY u.n"
         );
         let there = session.query(&select, &[&chunk.batches, &chunk.keys, part]).await?;
         let mut there = there.iter().peekable();

@@ -202,7 +202,7 @@ impl Session {
 
     /// Ends a transaction. After an error it is not known whether it was committed.
     pub(crate) async fn commit(&mut self) -> Step<()> {
-        self.batch("COMMIT").await?;
+        self.batch("COMMIT").await.map_err(|e| Failure::Commit(Box::new(e)))?;
         self.in_transaction = false;
         Ok(())
     }

@@ -10,8 +10,10 @@ use crate::schema::{self, Identity};
 /// What one statement deletes at most.
 const ROWS: i64 = 20_000;
 
-/// Deletes the cells that nobody can see any more, a bounded number a statement. What a crash leaves is deleted by the next call.
+/// Deletes the cells that nobody can see any more, a bounded number a transaction. What a crash leaves is deleted by the next call.
 pub(crate) async fn sweep(session: &mut Session, schema: &str, stores: &[i32]) -> Step<()> {
+    // How far the garbage at hand is deleted: keys ascend, so nothing is looked at twice.
+    let mut reached: Option<((i32, i32, Option<i64>), (i64, Vec<u8>))> = None;
     loop {
         session.begin("").await?;
         // Another process may be at it: then it is done there.
@@ -22,17 +24,28 @@ pub(crate) async fn sweep(session: &mut Session, schema: &str, stores: &[i32]) -
             return session.commit().await;
         };
         let (store, part, below): (i32, i32, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let which = (store, part, below);
+        let (batch, key) = match reached.take() {
+            Some((of, at)) if of == which => at,
+            _ => (i64::MIN, Vec::new()),
+        };
         let delete = format!(
-            "DELETE FROM {schema}.cells_{store} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {schema}.cells_{store} \
-             WHERE part = $1 AND batch < $2 LIMIT {ROWS}))"
+            "WITH found AS (SELECT ctid, batch, key FROM {schema}.cells_{store} WHERE (batch, key) >= ($1, $2) AND part = $3 AND batch < $4 \
+             ORDER BY batch, key LIMIT {ROWS}), gone AS (DELETE FROM {schema}.cells_{store} WHERE ctid = ANY(ARRAY(SELECT ctid FROM found))) \
+             SELECT batch, key FROM found ORDER BY batch DESC, key DESC LIMIT 1"
         );
         // No cell is in the last of all batches.
-        let deleted = session.execute(&delete, &[&part, &below.unwrap_or(i64::MAX)]).await?;
-        if deleted < ROWS as u64 {
-            let sql = format!(
-                "DELETE FROM {schema}.garbage WHERE store = $1 AND part = $2 AND below IS NOT DISTINCT FROM $3"
-            );
-            session.execute(&sql, &[&store, &part, &below]).await?;
+        let last = session
+            .maybe(&delete, &[&batch, &key, &part, &below.unwrap_or(i64::MAX)])
+            .await?;
+        match last {
+            Some(last) => reached = Some((which, (last.try_get(0)?, last.try_get(1)?))),
+            None => {
+                let sql = format!(
+                    "DELETE FROM {schema}.garbage WHERE store = $1 AND part = $2 AND below IS NOT DISTINCT FROM $3"
+                );
+                session.execute(&sql, &[&store, &part, &below]).await?;
+            }
         }
         session.commit().await?;
     }

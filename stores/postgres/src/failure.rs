@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Silent(u128),
     /// No connection.
     Pool(PoolError, usize),
+    /// The end of a transaction.
+    Commit(Box<Failure>),
     /// Our own.
     Own(Error),
 }
@@ -45,8 +47,14 @@ pub(crate) fn corrupt(what: impl fmt::Display) -> Failure {
 pub(crate) fn told(at: &Location, schema: &str, what: &dyn fmt::Display, failure: Failure) -> Error {
     match failure {
         Failure::Own(e) => e,
+        Failure::Commit(inner) => {
+            let e = told(at, schema, what, *inner);
+            let text =
+                format!("{e}; it is not known whether this was written: acquire or read again before it is sent again");
+            Error::new(e.kind(), text).caused_by(e)
+        }
         Failure::Silent(ms) => Error::try_again(format!(
-            "{what}: {at} did not answer within {ms} ms; it is asked again when this is tried again"
+            "{what}: {at} did not answer within {ms} ms: see whether the server hangs"
         )),
         Failure::Pool(PoolError::Timeout(TimeoutType::Wait), n) => Error::try_again(format!(
             "{what}: all {n} connections to {at} are in use, and none came back in time: end snapshots sooner, or allow more connections"

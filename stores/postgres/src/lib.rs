@@ -11,7 +11,8 @@
 //! - [`options`]: where and how; `db`: connections and bounded waits; `failure`: what an error of the server means to the caller;
 //! - `column`, `decimal`: values on their way to the server and back; `name`: identifiers; `shape`: how keys and values become columns;
 //! - `schema`: tables, and what is checked at open; `rows`: progress rows; `cells`: deltas on their way into cells;
-//! - [`realtime`]: acquire, commit, drop; [`snapshot`]: reads of one point in time; [`discard`]: namespaces that go.
+//! - [`realtime`]: acquire, commit, drop; `snapshot`: reads of one point in time; [`discard`]: namespaces that go;
+//! - [`table`]: tables of written records; [`kit`]: a plain store of keys and values.
 #![forbid(unsafe_code)]
 
 mod cells;
@@ -20,13 +21,17 @@ mod db;
 mod decimal;
 pub mod discard;
 mod failure;
+pub mod kit;
 mod name;
 pub mod options;
 pub mod realtime;
 mod rows;
 mod schema;
 mod shape;
-pub mod snapshot;
+mod snapshot;
+pub mod table;
 
+pub use kit::PostgresStore;
 pub use options::PostgresOptions;
 pub use realtime::{PostgresReader, PostgresRealtime};
+pub use table::{PostgresTables, PostgresTablesReader};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
 use rufous_store_api::points::reach;
@@ -26,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) of: Identity,
     /// The stores that the job has, those that are not written yet among them.
     pub(crate) faces: Vec<StoreFace>,
+    /// How long a snapshot may lie unused.
+    pub(crate) snapshot_timeout: Duration,
 }
 
 /// A namespace in PostgreSQL that this process writes; others may write it, too, each for the partitions that it acquired last.
@@ -113,6 +116,7 @@ impl Core {
             namespace,
             of,
             faces: faces.to_vec(),
+            snapshot_timeout: options.snapshot_timeout,
         }))
     }
 
@@ -221,7 +225,10 @@ impl RealtimeStore for PostgresRealtime {
             rows::write(&session, &schema, &known).await?;
             session.commit().await?;
             if replaced {
-                sweep(&mut session, &schema, &[known.store]).await?;
+                // The partition is taken whatever becomes of it: what is left is swept with the next.
+                if let Err(e) = sweep(&mut session, &schema, &[known.store]).await {
+                    tracing::warn!(error = ?e, "cells of a rebuilt partition are not deleted yet");
+                }
             }
             Ok(())
         })?;
@@ -242,8 +249,9 @@ impl RealtimeStore for PostgresRealtime {
         );
         let advances = commit.advances.to_vec();
         reach("commit.before");
-        let what = "committing a chunk (whether it was, is not known: acquire its partitions again)";
-        let done = core.db.wait(what, write(session, schema, stores, advances, gathered))?;
+        let done = core
+            .db
+            .wait("committing a chunk", write(session, schema, stores, advances, gathered))?;
         reach("commit.written");
         Ok(done)
     }
@@ -267,7 +275,7 @@ impl RealtimeStore for PostgresRealtime {
                     let kept = row.progress.retained_from;
                     row.progress.cuts.retain(|(b, _)| *b >= kept);
                     let sql = format!("INSERT INTO {schema}.garbage (store, part, below) VALUES ($1, $2, $3)");
-                    session.execute(&sql, &[&row.store, &row.part, &kept.0]).await?;
+                    session.execute(&sql, &[&row.store, &row.part, &batch.0]).await?;
                 }
                 rows::update(&session, &schema, &rows).await?;
                 session.commit().await?;

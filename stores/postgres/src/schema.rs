@@ -73,8 +73,8 @@ impl Namespace {
     }
 }
 
-/// The columns of a store's cells, as a definition; compared at open.
-fn columns(shape: &Shape) -> String {
+/// The columns of keys and values, as a definition; compared at open.
+pub(crate) fn columns(shape: &Shape) -> String {
     let keys = shape.keys.iter().map(|k| format!("{} {}, ", k.name, sql_type(&k.ty)));
     format!("{}value {}", keys.collect::<String>(), sql_type(&shape.value_type()))
 }
@@ -115,6 +115,21 @@ CREATE TABLE @.progress (
     released boolean NOT NULL DEFAULT false, running bigint,
     PRIMARY KEY (store, source, partition)) WITH (fillfactor = 50);
 CREATE TABLE @.garbage (store integer NOT NULL REFERENCES @.stores ON DELETE CASCADE, part integer NOT NULL, below bigint);
+CREATE TABLE @.sinks (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job text COLLATE "C" NOT NULL, instance text COLLATE "C" NOT NULL, sink text COLLATE "C" NOT NULL, owner text NOT NULL,
+    UNIQUE (job, instance, sink));
+CREATE TABLE @.marks (
+    sink integer NOT NULL REFERENCES @.sinks ON DELETE CASCADE,
+    source text COLLATE "C" NOT NULL, partition bigint NOT NULL,
+    epoch numeric(20,0) NOT NULL, mark numeric(20,0) NOT NULL, start numeric(20,0) NOT NULL, holes json NOT NULL,
+    PRIMARY KEY (sink, source, partition)) WITH (fillfactor = 50);
+CREATE TABLE @.meanings (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sink integer NOT NULL REFERENCES @.sinks ON DELETE CASCADE, meaning text NOT NULL);
+CREATE TABLE @.kits (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text COLLATE "C" NOT NULL UNIQUE, meaning text NOT NULL, columns text NOT NULL);
 INSERT INTO @.meta (format) VALUES (1);
 "#;
 

@@ -1,12 +1,16 @@
 //! Reads of one point in time: a transaction that sees what was there when it began. It holds a connection until it is dropped, or
 //! until the server ends it because it lay unused for too long.
+//!
+//! `OFFSET 0` keeps the planner from joining in another order: each key and batch is one look into the index, however large it thinks
+//! the table is.
 
 use std::cell::{Cell as Counter, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
-use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
+use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 use rufous_store_api::realtime::{floors, within};
 use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, StoreStats};
 use tokio_postgres::Row;
@@ -31,6 +35,8 @@ pub(crate) struct PostgresSnapshot {
     core: Arc<Core>,
     session: RefCell<Option<Session>>,
     rows: HashMap<i32, Vec<Known>>,
+    /// When the connection was used last: the server ends a transaction that lies unused.
+    used: Counter<Instant>,
     /// Scans that run: one may be started inside another.
     depth: Counter<usize>,
 }
@@ -70,6 +76,7 @@ pub(crate) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
         core: core.clone(),
         session: RefCell::new(Some(session)),
         rows,
+        used: Counter::new(Instant::now()),
         depth: Counter::new(0),
     }))
 }
@@ -137,13 +144,25 @@ impl PostgresSnapshot {
                 "{what}: the snapshot's connection failed before: take another snapshot"
             ))
         })?;
-        let run = f(session);
-        let (session, value) = self.core.db.wait(what, async move {
+        let (run, limit) = (f(session), self.core.snapshot_timeout);
+        let answer = self.core.db.wait(what, async move {
             match run.await {
                 (session, Ok(value)) => Ok((session, value)),
                 (_, Err(failure)) => Err(failure),
             }
-        })?;
+        });
+        let (session, value) = match answer {
+            // The server says so to nobody: it closes the connection.
+            Err(e) if e.kind() == ErrorKind::TryAgain && self.used.get().elapsed() >= limit => {
+                return Err(Error::try_again(format!(
+                    "{what}: the snapshot was kept unused for more than {} ms, so the server ended it: take another snapshot",
+                    limit.as_millis()
+                ))
+                .caused_by(e));
+            }
+            other => other?,
+        };
+        self.used.set(Instant::now());
         *self.session.borrow_mut() = Some(session);
         Ok(value)
     }
@@ -347,8 +366,8 @@ impl Snapshot for PostgresSnapshot {
         keys.iter().for_each(|key| wanted.raw(&head(key).0));
         reading.batches.iter().for_each(|b| batches.int8(b.0));
         let sql = format!(
-            "SELECT k.n, c.batch, c.part, c.value FROM unnest($1::bytea[]) WITH ORDINALITY k(key, n) \
-             CROSS JOIN unnest($2::int8[]) b(batch) JOIN {}.cells_{} c ON c.batch = b.batch AND c.key = k.key",
+            "SELECT k.n, c.batch, c.part, c.value FROM unnest($1::bytea[]) WITH ORDINALITY k(key, n) CROSS JOIN unnest($2::int8[]) b(batch) \
+             CROSS JOIN LATERAL (SELECT * FROM {}.cells_{} c WHERE c.batch = b.batch AND c.key = k.key OFFSET 0) c",
             self.core.db.schema(),
             store.id
         );
@@ -448,8 +467,8 @@ impl PostgresSnapshot {
         reading.batches.iter().for_each(|b| batches.int8(b.0));
         let select = format!(
             "SELECT r.n, c.batch, c.part, c.value, c.key, c.long_key \
-             FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY r(a, b, n) CROSS JOIN unnest($3::int8[]) x(batch) \
-             JOIN {}.cells_{} c ON c.batch = x.batch AND c.key >= r.a AND c.key < r.b ORDER BY r.n, c.batch, c.key",
+             FROM unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY r(a, b, n) CROSS JOIN unnest($3::int8[]) x(batch) CROSS JOIN LATERAL \
+             (SELECT * FROM {}.cells_{} c WHERE c.batch = x.batch AND c.key >= r.a AND c.key < r.b OFFSET 0) c ORDER BY r.n, c.batch, c.key",
             self.core.db.schema(),
             reading.store.id
         );
