@@ -1,0 +1,421 @@
+//! What goes wrong, on a real server: each is a clear error or a bounded wait, and nothing is half-written.
+
+mod bed;
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bed::{List, acquire, after, commit, counts, open, part, step, totals};
+use rufous_core::{Error, ErrorKind, Frontier, Store, StoreFace, key};
+use rufous_store_api::{Committed, RealtimeReader, RealtimeStore};
+use rufous_store_postgres::{PostgresOptions, PostgresRealtime, PostgresStore, PostgresTables};
+use rufous_test_servers::postgres::{self, PASSWORD, Server, USER};
+
+fn quick() -> PostgresOptions {
+    PostgresOptions {
+        connect_timeout: Duration::from_secs(2),
+        statement_timeout: Duration::from_secs(1),
+        ..PostgresOptions::default()
+    }
+}
+
+fn open_quick(url: &str) -> rufous_core::Result<PostgresRealtime> {
+    PostgresRealtime::open(url, &quick(), "job", "main", "n1", &counts())
+}
+
+/// The error, in all the forms in which it is shown; no password is in any.
+fn told(e: &Error) -> String {
+    let mut text = format!("{e} {e:?}");
+    let mut cause = std::error::Error::source(e);
+    while let Some(c) = cause {
+        text += &format!(" {c} {c:?}");
+        cause = c.source();
+    }
+    assert!(!text.contains(PASSWORD) && !text.contains("wr0ng"), "{text}");
+    text
+}
+
+fn refused<T>(answer: rufous_core::Result<T>, kind: ErrorKind, words: &[&str]) {
+    let e = answer.err().expect("an error");
+    let text = told(&e);
+    assert_eq!(e.kind(), kind, "{text}");
+    for word in words {
+        assert!(text.contains(word), "no `{word}` in: {text}");
+    }
+}
+
+#[test]
+fn who_may_not_connect_is_told_what_to_do() {
+    let server = postgres::shared();
+    let url = server.database("rights").unwrap();
+    let database = url.rsplit('/').next().unwrap();
+    let wrong = server.url_of(USER, "wr0ng", database);
+    refused(
+        open(&wrong, &counts()),
+        ErrorKind::InvalidRequest,
+        &["password of user `rufous`"],
+    );
+    refused(
+        PostgresTables::open(&wrong, &quick(), "j", "i"),
+        ErrorKind::InvalidRequest,
+        &["password of user"],
+    );
+    refused(
+        PostgresStore::<u32, u64>::open(&wrong, &quick(), "s"),
+        ErrorKind::InvalidRequest,
+        &["password of user"],
+    );
+    let nowhere = server.url("no-such-database");
+    refused(
+        open(&nowhere, &counts()),
+        ErrorKind::InvalidRequest,
+        &["create database `no-such-database`"],
+    );
+    let nobody = "postgres://rufous:wr0ng@127.0.0.1:1/x";
+    refused(
+        open_quick(nobody),
+        ErrorKind::TryAgain,
+        &["127.0.0.1:1", "see whether the server runs"],
+    );
+    assert!(!format!("{:?}", open(&url, &counts()).unwrap()).contains(PASSWORD));
+    assert!(!open(&url, &counts()).unwrap().location().contains(PASSWORD));
+}
+
+/// Who may only read reads; who may nothing is told which right is missing.
+#[test]
+fn missing_rights_are_named() {
+    let server = postgres::shared();
+    let url = server.database("rights").unwrap();
+    let database = url.rsplit('/').next().unwrap().to_string();
+    server.role("guest", "guest").unwrap();
+    let guest = server.url_of("guest", "guest", &database);
+    refused(
+        open(&guest, &counts()),
+        ErrorKind::InvalidRequest,
+        &["user `guest`", "CREATE on schema `rufous`"],
+    );
+    assert!(
+        PostgresRealtime::reader(&guest, &quick(), "job", "main", "n1", &counts())
+            .unwrap()
+            .is_none()
+    );
+    let store = open(&url, &counts()).unwrap();
+    let row = acquire(&store, &["counts"], &part(0));
+    commit(
+        &store,
+        &[step(&part(0), &row, 1, 5)],
+        &[("counts", &List::of(&[(0, 5, "k", 7u64)]))],
+    )
+    .unwrap();
+    refused(
+        open(&guest, &counts()),
+        ErrorKind::InvalidRequest,
+        &["user `guest`", "USAGE"],
+    );
+    let grant = "GRANT USAGE ON SCHEMA rufous TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA rufous TO guest";
+    server.sql_at(&url, grant).unwrap();
+    let reader = PostgresRealtime::reader(&guest, &quick(), "job", "main", "n1", &counts())
+        .unwrap()
+        .unwrap();
+    assert_eq!(totals(&reader)["k"], 7);
+    // It opens, for all is there; but it may not write.
+    let writer = open(&guest, &counts()).unwrap();
+    let start = rufous_store_api::Progress::standing_at(rufous_core::Cut::ORIGIN, "t".into(), "c".into(), "f".into());
+    let mut keep = |_: Option<&_>| Ok(rufous_store_api::Repair::Keep(start.clone()));
+    refused(
+        writer.acquire("counts", &part(0), &mut keep),
+        ErrorKind::InvalidRequest,
+        &["user `guest`"],
+    );
+    assert_eq!(totals(&store)["k"], 7);
+}
+
+/// A schema of another format, and tables that mean something else, are refused by name; so is a database that cannot hold all texts.
+#[test]
+fn what_does_not_fit_is_refused() {
+    let server = postgres::shared();
+    let url = server.database("format").unwrap();
+    open(&url, &counts()).unwrap();
+    let other = [StoreFace::of(Store::<String, i64>::new("counts"))];
+    refused(
+        open(&url, &other),
+        ErrorKind::InvalidRequest,
+        &["text -> u64", "text -> i64", "new version"],
+    );
+    refused(
+        open(&url, &bed::stores()[1..2]),
+        ErrorKind::InvalidRequest,
+        &["store `counts`", "does not have"],
+    );
+    server.sql_at(&url, "UPDATE rufous.meta SET format = 2").unwrap();
+    refused(
+        open(&url, &counts()),
+        ErrorKind::InvalidRequest,
+        &["format 2, this build reads 1", "another schema"],
+    );
+    let reader = PostgresRealtime::reader(&url, &quick(), "job", "main", "n1", &counts());
+    refused(reader.map(drop), ErrorKind::InvalidRequest, &["format 2"]);
+    server.sql_at(&url, "DELETE FROM rufous.meta").unwrap();
+    refused(open(&url, &counts()), ErrorKind::CorruptData, &["`meta` without a row"]);
+    server
+        .sql(
+            "postgres",
+            "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+        )
+        .unwrap();
+    refused(
+        open(&server.url("latin"), &counts()),
+        ErrorKind::InvalidRequest,
+        &["LATIN1", "ENCODING 'UTF8'"],
+    );
+}
+
+/// A row or a cell that somebody spoiled is an error that says so, never a number.
+#[test]
+fn spoiled_rows_are_noticed() {
+    let server = postgres::shared();
+    let url = server.database("spoiled").unwrap();
+    let faces = bed::stores();
+    let store = open(&url, &faces).unwrap();
+    let row = acquire(&store, &["counts", "cents", "greatest"], &part(0));
+    let list = List(vec![(
+        0,
+        0,
+        5,
+        key::to_bytes(&1u32),
+        rufous_algebra::Codec::to_bytes(&rufous_algebra::Max::of("a".to_string())),
+    )]);
+    let a = step(&part(0), &row, 1, 5);
+    commit(&store, std::slice::from_ref(&a), &[("greatest", &list)]).unwrap();
+    server
+        .sql_at(&url, "UPDATE rufous.cells_3 SET value = '\\x0707'")
+        .unwrap();
+    let next = step(&part(0), &after(&row, &a), 1, 5);
+    refused(
+        commit(&store, &[next], &[("greatest", &list)]),
+        ErrorKind::CorruptData,
+        &["store `greatest`"],
+    );
+    server
+        .sql_at(&url, "UPDATE rufous.progress SET cuts = '[[1,\"x\"]]'")
+        .unwrap();
+    refused(store.snapshot().map(drop), ErrorKind::CorruptData, &["cuts"]);
+    server
+        .sql_at(&url, "UPDATE rufous.progress SET cuts = '[]', next = -1")
+        .unwrap();
+    refused(store.snapshot().map(drop), ErrorKind::CorruptData, &["-1"]);
+}
+
+/// A server that hangs: every call ends within its bound and says what it waited for. What hung is there whole or not at all.
+#[test]
+fn a_server_that_hangs_is_not_waited_for() {
+    let server = Server::start(&[("fsync", "off")]).unwrap();
+    let url = server.database("hang").unwrap();
+    let store = open_quick(&url).unwrap();
+    let p = part(0);
+    let row = acquire(&store, &["counts"], &p);
+    let list = List::of(&[(0, 5, "a", 1u64), (0, 5, "b", 1)]);
+    let snapshot = store.snapshot().unwrap();
+    server.pause().unwrap();
+    let bounded = |f: &dyn Fn()| {
+        let start = Instant::now();
+        f();
+        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    };
+    let silent = ["127.0.0.1"];
+    bounded(&|| {
+        refused(
+            commit(&store, &[step(&p, &row, 1, 5)], &[("counts", &list)]),
+            ErrorKind::TryAgain,
+            &["committing a chunk", silent[0]],
+        )
+    });
+    bounded(&|| {
+        refused(
+            snapshot.cells("counts", &[key::to_bytes("a")], &Frontier::default()),
+            ErrorKind::TryAgain,
+            &["reading keys of store `counts`"],
+        )
+    });
+    bounded(&|| refused(store.snapshot().map(drop), ErrorKind::TryAgain, &["taking a snapshot"]));
+    bounded(&|| refused(open_quick(&url), ErrorKind::TryAgain, &["opening namespace n1"]));
+    refused(
+        snapshot.cells("counts", &[key::to_bytes("a")], &Frontier::default()),
+        ErrorKind::TryAgain,
+        &["take another snapshot"],
+    );
+    server.unpause().unwrap();
+    let row = acquire(&store, &["counts"], &p);
+    let there = totals(&store);
+    let expected = if row.next == 1 { vec![1, 1] } else { vec![] };
+    assert_eq!(
+        there.into_values().collect::<Vec<_>>(),
+        expected,
+        "whole or nothing: {row:?}"
+    );
+    let done = commit(&store, &[step(&p, &row, 1, 5)], &[("counts", &list)]).unwrap();
+    assert_eq!(done, Committed::Done);
+}
+
+/// Snapshots are bounded: in number by the connections, in time by the server. Both say what to do.
+#[test]
+fn snapshots_are_bounded() {
+    let url = postgres::shared().database("snapshots").unwrap();
+    let options = PostgresOptions {
+        connections: 2,
+        snapshot_timeout: Duration::from_millis(400),
+        ..quick()
+    };
+    let store = PostgresRealtime::open(&url, &options, "job", "main", "n1", &counts()).unwrap();
+    acquire(&store, &["counts"], &part(0));
+    let mut held = vec![store.snapshot().unwrap(), store.snapshot().unwrap()];
+    refused(
+        store.snapshot().map(drop),
+        ErrorKind::TryAgain,
+        &["all 2 connections", "in use"],
+    );
+    // Who writes does not need them.
+    acquire(&store, &["counts"], &part(1));
+    held.pop();
+    thread::sleep(Duration::from_millis(600));
+    let late = held[0].cells("counts", &[key::to_bytes("a")], &Frontier::default());
+    refused(
+        late,
+        ErrorKind::TryAgain,
+        &["kept unused for more than 400 ms", "take another snapshot"],
+    );
+    held.clear();
+    assert_eq!(store.snapshot().unwrap().partitions("counts").unwrap().len(), 2);
+}
+
+/// P11 under kill -9 of the server: after every restart each key has exactly the chunks that the row says, and a job goes on.
+#[test]
+fn a_killed_server_leaves_whole_chunks() {
+    let mut server = Server::start(&[("fsync", "off")]).unwrap();
+    let url = server.database("killed").unwrap();
+    let keys: Vec<String> = (0..60).map(|n| format!("{n}")).collect();
+    let p = part(0);
+    open(&url, &counts()).unwrap();
+    for round in 0..6u64 {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (url, keys, p, stop) = (&url, &keys, &p, &stop);
+            let running = scope.spawn(move || {
+                let store = open(url, &counts()).unwrap();
+                let mut row = acquire(&store, &["counts"], p);
+                let mut committed = 0;
+                while !stop.load(Relaxed) {
+                    let cells: Vec<_> = keys.iter().map(|k| (0, 5, k.as_str(), 1u64)).collect();
+                    let a = step(p, &row, 1, 5);
+                    match commit(&store, std::slice::from_ref(&a), &[("counts", &List::of(&cells))]) {
+                        Ok(done) => assert_eq!(done, Committed::Done),
+                        Err(e) => {
+                            assert_eq!(e.kind(), ErrorKind::TryAgain, "{}", told(&e));
+                            break;
+                        }
+                    }
+                    row = after(&row, &a);
+                    committed = row.next;
+                }
+                committed
+            });
+            thread::sleep(Duration::from_millis(120 + round * 37));
+            server.kill().unwrap();
+            let committed = { running }.join().unwrap();
+            server.restart().unwrap();
+            let store = open(url, &counts()).unwrap();
+            let row = acquire(&store, &["counts"], p);
+            assert!(
+                row.next == committed || row.next == committed + 1,
+                "{} behind {committed}",
+                row.next
+            );
+            let totals = totals(&store);
+            assert!(
+                totals.len() == 60 && totals.values().all(|n| *n == row.next),
+                "{row:?} {totals:?}"
+            );
+            stop.store(true, Relaxed);
+        });
+    }
+}
+
+/// A server that was stopped and started again: what was open goes on with new connections.
+#[test]
+fn a_restarted_server_is_met_again() {
+    let mut server = Server::start(&[("fsync", "off")]).unwrap();
+    let url = server.database("restarted").unwrap();
+    let (store, p) = (open_quick(&url).unwrap(), part(0));
+    let row = acquire(&store, &["counts"], &p);
+    let list = List::of(&[(0, 5, "a", 1u64)]);
+    server.stop().unwrap();
+    refused(
+        commit(&store, &[step(&p, &row, 1, 5)], &[("counts", &list)]),
+        ErrorKind::TryAgain,
+        &["127.0.0.1"],
+    );
+    refused(
+        store.snapshot().map(drop),
+        ErrorKind::TryAgain,
+        &["see whether the server runs"],
+    );
+    server.restart().unwrap();
+    let row = acquire(&store, &["counts"], &p);
+    commit(&store, &[step(&p, &row, 1, 5)], &[("counts", &list)]).unwrap();
+    assert_eq!(totals(&store)["a"], 1);
+}
+
+/// A full disk: nothing of the chunk is there, readers go on, and so does the writer once there is room.
+#[test]
+fn a_full_disk_takes_nothing() {
+    let server = Server::start(&[("fsync", "off")]).unwrap();
+    let url = server.database("full").unwrap();
+    let Some(_disk) = server.small_disk("small", 24).unwrap() else {
+        eprintln!("this user may mount no small disk: the test passes by");
+        return;
+    };
+    let database = url.rsplit('/').next().unwrap();
+    server
+        .sql(
+            "postgres",
+            &format!("ALTER DATABASE \"{database}\" SET default_tablespace = 'small'"),
+        )
+        .unwrap();
+    let (store, p) = (open(&url, &counts()).unwrap(), part(0));
+    let mut row = acquire(&store, &["counts"], &p);
+    let mut chunks = 0;
+    let e = loop {
+        let keys: Vec<String> = (0..5000)
+            .map(|n| format!("{chunks:05}{n:010}{}", "x".repeat(80)))
+            .collect();
+        let cells: Vec<_> = keys.iter().map(|k| (0, 5, k.as_str(), 1u64)).collect();
+        let a = step(&p, &row, 1, 5);
+        match commit(&store, std::slice::from_ref(&a), &[("counts", &List::of(&cells))]) {
+            Ok(done) => assert_eq!(done, Committed::Done),
+            Err(e) => break e,
+        }
+        row = after(&row, &a);
+        chunks += 1;
+        assert!(chunks < 100, "the disk does not fill");
+    };
+    assert_eq!(e.kind(), ErrorKind::TryAgain, "{}", told(&e));
+    assert!(told(&e).contains("53100") && told(&e).contains("disk"), "{}", told(&e));
+    let rows = store.snapshot().unwrap().partitions("counts").unwrap();
+    assert_eq!((rows[0].1.next, totals(&store).len()), (chunks, 5000 * chunks as usize));
+    // Room comes: what another has there goes.
+    server
+        .sql_at(&url, "ALTER TABLE rufous.cells_1 SET TABLESPACE pg_default")
+        .unwrap();
+    server
+        .sql_at(&url, "ALTER INDEX rufous.cells_1_pkey SET TABLESPACE pg_default")
+        .unwrap();
+    let row = acquire(&store, &["counts"], &p);
+    let done = commit(
+        &store,
+        &[step(&p, &row, 1, 5)],
+        &[("counts", &List::of(&[(0, 5, "k", 1u64)]))],
+    )
+    .unwrap();
+    assert_eq!(done, Committed::Done);
+}
