@@ -68,6 +68,12 @@ impl Column {
         self.values[at..at + 4].copy_from_slice(&length.to_be_bytes());
         self.count += 1;
     }
+    /// Moves what was put last to the end of a row of `COPY`, whose fields have the form of an array's elements.
+    pub(crate) fn drain_into(&mut self, row: &mut Vec<u8>) {
+        row.append(&mut self.values);
+        self.count = 0;
+        self.nulls = false;
+    }
     /// An integer as the column's own type has it.
     pub(crate) fn integer(&mut self, n: i128) {
         match (&self.element, i64::try_from(n)) {

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use bytes::Bytes;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime as Kind};
+use futures_util::SinkExt;
 use rufous_core::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::{CopyInSink, NoTls, Row};
 
 use crate::failure::{Failure, Step, told};
 use crate::name::quoted;
@@ -192,6 +195,33 @@ impl Session {
     pub(crate) async fn within(&mut self, sql: &str) -> Step<()> {
         let object = self.object()?;
         self.bounded(object.batch_execute(sql)).await
+    }
+
+    /// From here on, to the end of the transaction, a statement may take so long.
+    pub(crate) async fn patience(&mut self, limit: Duration) -> Step<()> {
+        let ms = limit.as_millis().clamp(1, i32::MAX as u128);
+        self.within(&format!(
+            "SET LOCAL statement_timeout = {ms}; SET LOCAL idle_in_transaction_session_timeout = {ms}"
+        ))
+        .await?;
+        self.limit = limit + GRACE;
+        Ok(())
+    }
+
+    /// Begins to copy rows into a table: what it returns is fed by [`feed`](Self::feed).
+    pub(crate) async fn copy(&self, sql: &str) -> Step<Pin<Box<CopyInSink<Bytes>>>> {
+        let object = self.object()?;
+        self.bounded(object.copy_in(sql)).await.map(Box::pin)
+    }
+
+    /// Sends a piece of a copy.
+    pub(crate) async fn feed(&self, sink: &mut Pin<Box<CopyInSink<Bytes>>>, piece: Vec<u8>) -> Step<()> {
+        self.bounded(sink.send(piece.into())).await
+    }
+
+    /// Ends a copy: how many rows it had.
+    pub(crate) async fn finish(&self, sink: &mut Pin<Box<CopyInSink<Bytes>>>) -> Step<u64> {
+        self.bounded(sink.as_mut().finish()).await
     }
 
     /// Begins a transaction; `how` says which.

@@ -12,7 +12,8 @@
 //! - `column`, `decimal`: values on their way to the server and back; `name`: identifiers; `shape`: how keys and values become columns;
 //! - `schema`: tables, and what is checked at open; `rows`: progress rows; `cells`: deltas on their way into cells;
 //! - [`realtime`]: acquire, commit, drop; `snapshot`: reads of one point in time; [`discard`]: namespaces that go;
-//! - [`table`]: tables of written records; [`kit`]: a plain store of keys and values.
+//! - [`table`]: tables of written records; [`kit`]: a plain store of keys and values;
+//! - [`views`]: generations as tables, and views that add the layers up.
 #![forbid(unsafe_code)]
 
 mod cells;
@@ -22,6 +23,7 @@ mod decimal;
 pub mod discard;
 mod failure;
 pub mod kit;
+mod load;
 mod name;
 pub mod options;
 pub mod realtime;
@@ -30,8 +32,10 @@ mod schema;
 mod shape;
 mod snapshot;
 pub mod table;
+pub mod views;
 
 pub use kit::PostgresStore;
 pub use options::PostgresOptions;
 pub use realtime::{PostgresReader, PostgresRealtime};
 pub use table::{PostgresTables, PostgresTablesReader};
+pub use views::{PostgresViews, Shown};

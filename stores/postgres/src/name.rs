@@ -8,9 +8,10 @@ const LONGEST: usize = 63;
 
 /// Refuses what is no identifier.
 pub(crate) fn check(what: &str, name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > LONGEST || name.contains('\0') {
+    // It stands in the text of a function, too, which ends at a dollar sign.
+    if name.is_empty() || name.len() > LONGEST || name.contains(['\0', '$']) {
         return Err(Error::invalid(format!(
-            "`{}` cannot be the name of a PostgreSQL {what}: it has 1 to {LONGEST} bytes and no zero byte",
+            "`{}` cannot be the name of a PostgreSQL {what} here: it has 1 to {LONGEST} bytes, no zero byte and no dollar sign",
             name.escape_debug()
         )));
     }
@@ -41,7 +42,7 @@ mod tests {
     fn names_are_quoted() {
         assert_eq!(quoted("plain"), "\"plain\"");
         assert_eq!(quoted("a\"; DROP TABLE x; --"), "\"a\"\"; DROP TABLE x; --\"");
-        for bad in ["", "a\0b", &"é".repeat(32)] {
+        for bad in ["", "a\0b", "a$fits$b", &"é".repeat(32)] {
             assert!(check("schema", bad).is_err(), "{bad:?}");
         }
         check("schema", &"x".repeat(63)).unwrap();

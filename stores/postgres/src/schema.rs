@@ -106,7 +106,7 @@ CREATE SEQUENCE @.parts AS integer;
 CREATE TABLE @.progress (
     store integer NOT NULL REFERENCES @.stores ON DELETE CASCADE,
     source text COLLATE "C" NOT NULL, partition bigint NOT NULL,
-    part integer NOT NULL UNIQUE DEFAULT nextval('@.parts'),
+    part integer NOT NULL UNIQUE DEFAULT nextval('#parts'),
     epoch numeric(20,0) NOT NULL DEFAULT 0, next numeric(20,0) NOT NULL DEFAULT 0,
     batch bigint NOT NULL DEFAULT 0, retained_from bigint NOT NULL DEFAULT 0,
     cuts json NOT NULL DEFAULT '[]', holes json NOT NULL DEFAULT '[]',
@@ -130,6 +130,67 @@ CREATE TABLE @.meanings (
 CREATE TABLE @.kits (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL UNIQUE, meaning text NOT NULL, columns text NOT NULL);
+CREATE TABLE @.generations (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job text COLLATE "C" NOT NULL, instance text COLLATE "C" NOT NULL, manifest bigint NOT NULL,
+    line text NOT NULL, fingerprint text NOT NULL, namespace text, covered_until text NOT NULL, created_at timestamptz,
+    holes json NOT NULL, event_time text, not_repeatable json NOT NULL,
+    UNIQUE (job, instance, manifest));
+CREATE TABLE @.frontiers (
+    generation integer NOT NULL REFERENCES @.generations ON DELETE CASCADE,
+    source text COLLATE "C" NOT NULL, partition bigint NOT NULL,
+    batch bigint NOT NULL, cut numeric(20,0) NOT NULL, batch_before bigint NOT NULL,
+    PRIMARY KEY (generation, source, partition));
+CREATE TABLE @.offline (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    generation integer NOT NULL REFERENCES @.generations ON DELETE CASCADE,
+    store text COLLATE "C" NOT NULL, meaning text NOT NULL, columns text NOT NULL, keys bigint NOT NULL,
+    UNIQUE (generation, store));
+CREATE TABLE @.current (
+    job text COLLATE "C" NOT NULL, instance text COLLATE "C" NOT NULL, generation integer NOT NULL REFERENCES @.generations,
+    PRIMARY KEY (job, instance));
+CREATE TABLE @.views (
+    name text COLLATE "C" PRIMARY KEY, job text COLLATE "C" NOT NULL, instance text COLLATE "C" NOT NULL, store text COLLATE "C" NOT NULL,
+    columns text NOT NULL, UNIQUE (job, instance, store));
+CREATE FUNCTION @.fits(of_generation integer, of_store integer) RETURNS boolean LANGUAGE plpgsql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $fits$
+DECLARE
+    g record;
+    r record;
+    realtime_cut numeric;
+BEGIN
+    SELECT * INTO STRICT g FROM @.generations WHERE id = of_generation;
+    IF json_array_length(g.holes) > 0 THEN
+        RAISE EXCEPTION 'manifest % of job %: records are missing: %', g.manifest, g.job, g.holes USING ERRCODE = 'data_exception';
+    END IF;
+    FOR r IN
+        SELECT source, partition, COALESCE(f.batch, -9223372036854775808) AS batch, COALESCE(f.cut, 0) AS cut,
+            p.part, p.next, p.retained_from, p.cuts, p.holes, p.released
+        FROM (SELECT * FROM @.frontiers WHERE generation = of_generation) f
+        FULL JOIN (SELECT * FROM @.progress WHERE store = of_store) p USING (source, partition)
+    LOOP
+        CONTINUE WHEN r.part IS NULL;
+        IF r.released THEN
+            RAISE EXCEPTION 'partition %/%: another process keeps its state elsewhere', r.source, r.partition
+                USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        IF r.retained_from > r.batch THEN
+            RAISE EXCEPTION 'partition %/%: cells of batches % to % are dropped, and manifest % does not cover them: publish the current manifest',
+                r.source, r.partition, r.batch, r.retained_from, g.manifest USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        SELECT (c ->> 1)::numeric INTO realtime_cut FROM json_array_elements(r.cuts) c
+            WHERE (c ->> 0)::bigint >= r.batch ORDER BY (c ->> 0)::bigint LIMIT 1;
+        IF COALESCE(realtime_cut <> r.cut, r.next > r.cut) THEN
+            RAISE EXCEPTION 'partition %/%: the layers divide the log at different offsets: offline at %, live at % (read up to %)',
+                r.source, r.partition, r.cut, realtime_cut, r.next USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        IF EXISTS (SELECT FROM json_array_elements(r.holes) h WHERE (h ->> 'to')::numeric > r.cut) THEN
+            RAISE EXCEPTION 'partition %/%: records are missing: %', r.source, r.partition, r.holes USING ERRCODE = 'data_exception';
+        END IF;
+    END LOOP;
+    RETURN true;
+END
+$fits$;
 INSERT INTO @.meta (format) VALUES (1);
 "#;
 
@@ -198,8 +259,10 @@ pub(crate) async fn make(session: &mut Session, db_name: &str, schema: &str) -> 
             session.batch(&format!("CREATE SCHEMA {}", quoted(schema))).await?;
         }
         // In a text that stands in quotes, quotes are doubled.
-        let tables = TABLES.replace("'@.parts'", &format!("'{}.parts'", quoted(schema).replace('\'', "''")));
-        session.batch(&tables.replace('@', &quoted(schema))).await?;
+        let parts = format!("'{}.parts'", quoted(schema).replace('\'', "''"));
+        session
+            .batch(&TABLES.replace('@', &quoted(schema)).replace("'#parts'", &parts))
+            .await?;
     }
     session.commit().await
 }

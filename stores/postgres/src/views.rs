@@ -1,0 +1,597 @@
+//! Generations for people who ask by SQL: a table a generation and store, switched in one transaction, and views over them. The view of a
+//! store adds the live cells at and above the frontier to the current generation, after it has checked that both layers divide the log
+//! at the same offsets (P28): where they do not, it raises an error, and never shows a part for the whole.
+
+use std::time::Duration;
+
+use rufous_core::{Error, Frontier, KeyColumn, Result, StoreFace};
+use rufous_store_api::{GenerationStore, Manifest, StoreGeneration};
+use tokio_postgres::types::{Json, Type};
+
+use crate::column::Column;
+use crate::db::{Db, For, Session};
+use crate::failure::Step;
+use crate::load::load;
+use crate::name::quoted;
+use crate::options::PostgresOptions;
+use crate::schema::{self, Identity, check_name, columns, slug};
+use crate::shape::Shape;
+
+/// Of the lock that publishers of one job hold.
+const PUBLISHING: i32 = 0x0072_7566;
+
+/// The generations of a job in a database.
+pub struct PostgresViews {
+    db: Db,
+    of: Identity,
+    /// How many generations keep their tables beside the current one.
+    keep: u32,
+    /// How long a statement of a publish may take.
+    patience: Duration,
+}
+
+/// A store as SQL shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The store.
+    pub store: String,
+    /// How many keys the generation has.
+    pub keys: u64,
+    /// The view of the current generation alone.
+    pub offline: String,
+    /// The view of the whole answer; `Err`: there is none, and why.
+    pub answer: std::result::Result<String, String>,
+}
+
+/// A store while it is published.
+struct Published {
+    face: StoreFace,
+    shape: Shape,
+    id: i32,
+    keys: u64,
+    /// The condition on keys that are not dropped.
+    kept: String,
+}
+
+/// What of a manifest decides whether the whole answer can be shown.
+#[derive(Clone)]
+struct Live {
+    namespace: Option<String>,
+    window: Option<String>,
+}
+
+impl Live {
+    fn of(manifest: &Manifest) -> Self {
+        Self {
+            namespace: manifest.realtime_namespace.clone(),
+            window: manifest.window.map(|w| w.to_string()),
+        }
+    }
+}
+
+impl PostgresViews {
+    /// The generations of a job and instance. What is missing is made.
+    ///
+    /// # Errors
+    /// As [`PostgresRealtime::open`](crate::PostgresRealtime::open).
+    pub fn open(url: &str, options: &PostgresOptions, job: &str, instance: &str) -> Result<Self> {
+        let db = Db::new(url, options)?;
+        let of = Identity::new(job, instance, "")?;
+        let (session, db_name, name) = (
+            db.session(For::Writing),
+            db.location.to_string(),
+            db.schema_name().to_string(),
+        );
+        db.wait(format!("opening the generations of job `{job}`"), async move {
+            schema::make(&mut session.await?, &db_name, &name).await
+        })?;
+        Ok(Self {
+            db,
+            of,
+            keep: 1,
+            patience: Duration::from_secs(3600),
+        })
+    }
+
+    /// Keeps the tables of so many generations beside the current one (1): queries that began before a switch read them to their
+    /// end in any case.
+    #[must_use]
+    pub fn keep(mut self, generations: u32) -> Self {
+        self.keep = generations;
+        self
+    }
+
+    /// How long one statement may take while a generation is loaded (an hour).
+    #[must_use]
+    pub fn patience(mut self, limit: Duration) -> Self {
+        self.patience = limit;
+        self
+    }
+
+    /// For messages: the location without the password, and the schema.
+    pub fn location(&self) -> String {
+        format!("schema `{}` of {}", self.db.schema_name(), self.db.location)
+    }
+
+    /// The number of the manifest that is shown; `None`: none yet.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub fn current(&self) -> Result<Option<u64>> {
+        let (session, schema, of) = (
+            self.db.session(For::Reading),
+            self.db.schema().to_string(),
+            self.of.clone(),
+        );
+        self.db.wait("asking for the current generation", async move {
+            Ok(current(&session.await?, &schema, &of)
+                .await?
+                .map(|(_, manifest)| manifest))
+        })
+    }
+
+    /// Loads the generation of a manifest and makes it the one that is shown, all in one transaction: readers see the old one until
+    /// it is whole. Stores that are not among `faces` are not shown any more. To publish the current manifest again changes nothing but
+    /// the views.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when a later manifest is shown already, or a store is not the one that the manifest names; what
+    /// [`GenerationStore::scan`] returns; the database's own. The generation that was shown is shown still, then.
+    pub fn publish(
+        &self,
+        manifest: &Manifest,
+        faces: &[StoreFace],
+        generations: &dyn GenerationStore,
+    ) -> Result<Vec<Shown>> {
+        let number =
+            i64::try_from(manifest.number).map_err(|_| Error::invalid("the manifest's number is too large"))?;
+        if manifest.job != self.of.job {
+            return Err(Error::invalid(format!(
+                "the manifest is of job `{}`, not `{}`",
+                manifest.job, self.of.job
+            )));
+        }
+        let mut stores = Vec::new();
+        for face in faces {
+            check_name("store", face.name)?;
+            let generation = manifest.stores.get(face.name).filter(|g| face.reads(&g.schema)).ok_or_else(|| {
+                Error::invalid(format!(
+                    "manifest {number} has no generation of store `{}` as `{}`: publish it with the job that made it",
+                    face.name,
+                    face.schema()
+                ))
+            })?;
+            stores.push((*face, generation));
+        }
+        let what = format!("publishing manifest {number} of job `{}`", manifest.job);
+        let (session, again) = self.begin(&what, manifest, number)?;
+        let Some((mut session, generation)) = session else {
+            return self.shown_again(&what, again, &stores, manifest);
+        };
+        let mut published = Vec::new();
+        for (face, of) in stores {
+            let loaded;
+            (session, loaded) = self.load(session, generation, face, of, generations)?;
+            published.push(loaded);
+        }
+        let shown = self.switch(&what, session, generation, published, Live::of(manifest))?;
+        self.tidy();
+        Ok(shown)
+    }
+
+    /// Notes the generation; no session: it is the current one already, by its number.
+    fn begin(&self, what: &str, manifest: &Manifest, number: i64) -> Result<(Option<(Session, i32)>, i32)> {
+        let (session, schema, of, patience) = (
+            self.db.session(For::Writing),
+            self.db.schema().to_string(),
+            self.of.clone(),
+            self.patience,
+        );
+        let m = manifest.clone();
+        self.db.wait(what, async move {
+            let mut session = session.await?;
+            session.begin("").await?;
+            session.patience(patience).await?;
+            let lock = "SELECT pg_advisory_xact_lock($1, hashtext($2))";
+            session.query(lock, &[&PUBLISHING, &format!("{}/{}", of.job, of.instance)]).await?;
+            match current(&session, &schema, &of).await? {
+                Some((_, shown)) if shown > m.number => {
+                    return Err(Error::invalid(format!(
+                        "manifest {} is older than manifest {shown}, which is shown: publish the newest (a rollback is one, too)",
+                        m.number
+                    ))
+                    .into());
+                }
+                Some((generation, shown)) if shown == m.number => {
+                    session.rollback().await?;
+                    return Ok((None, generation));
+                }
+                _ => {}
+            }
+            let sql = format!(
+                "INSERT INTO {schema}.generations (job, instance, manifest, line, fingerprint, namespace, covered_until, created_at, \
+                 holes, event_time, not_repeatable) VALUES ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9, $10, $11) RETURNING id"
+            );
+            let row = session
+                .maybe(
+                    &sql,
+                    &[
+                        &of.job,
+                        &of.instance,
+                        &number,
+                        &m.line,
+                        &m.fingerprint,
+                        &m.realtime_namespace,
+                        &m.covered_until,
+                        &(m.created_at.0 as f64),
+                        &Json(&m.holes),
+                        &m.window.map(|w| w.to_string()),
+                        &Json(&m.not_repeatable),
+                    ],
+                )
+                .await?;
+            let id: i32 = row.ok_or_else(|| Error::bug("a generation that was just noted has no number"))?.try_get(0)?;
+            frontier(&session, &schema, id, &m.frontier).await?;
+            Ok((Some((session, id)), id))
+        })
+    }
+
+    fn load(
+        &self,
+        session: Session,
+        generation: i32,
+        face: StoreFace,
+        of: &StoreGeneration,
+        generations: &dyn GenerationStore,
+    ) -> Result<(Session, Published)> {
+        let (schema, shape) = (self.db.schema().to_string(), Shape::of(&face));
+        let columns = columns(&shape);
+        let meaning = face.schema();
+        let (session, id) = self.db.wait(format!("making a table for store `{}`", face.name), async move {
+            let mut session = session;
+            let sql = format!("INSERT INTO {schema}.offline (generation, store, meaning, columns, keys) VALUES ($1, $2, $3, $4, 0) RETURNING id");
+            let row = session.maybe(&sql, &[&generation, &face.name, &meaning, &columns]).await?;
+            let id: i32 = row.ok_or_else(|| Error::bug("a store that was just noted has no number"))?.try_get(0)?;
+            let create = format!("CREATE TABLE {schema}.offline_{id} (key bytea PRIMARY KEY, long_key bytea, {columns} NOT NULL)");
+            session.within(&create).await?;
+            Ok((session, id))
+        })?;
+        let table = format!("{}.offline_{id}", self.db.schema());
+        let (session, keys) = load(&self.db, session, &table, &face, of, generations)?;
+        let kept = kept(&face, of);
+        Ok((
+            session,
+            Published {
+                face,
+                shape,
+                id,
+                keys,
+                kept,
+            },
+        ))
+    }
+
+    /// Makes the generation the current one.
+    fn switch(
+        &self,
+        what: &str,
+        session: Session,
+        generation: i32,
+        published: Vec<Published>,
+        live: Live,
+    ) -> Result<Vec<Shown>> {
+        let (schema, of) = (self.db.schema().to_string(), self.of.clone());
+        self.db.wait(what, async move {
+            let mut session = session;
+            for p in &published {
+                let sql = format!("UPDATE {schema}.offline SET keys = $2 WHERE id = $1");
+                session
+                    .execute(&sql, &[&p.id, &i64::try_from(p.keys).unwrap_or(i64::MAX)])
+                    .await?;
+                session.within(&format!("ANALYZE {schema}.offline_{}", p.id)).await?;
+            }
+            let shown = show(&mut session, &schema, &of, generation, &published, &live).await?;
+            let sql = format!(
+                "INSERT INTO {schema}.current (job, instance, generation) VALUES ($1, $2, $3) \
+                 ON CONFLICT (job, instance) DO UPDATE SET generation = excluded.generation"
+            );
+            session.execute(&sql, &[&of.job, &of.instance, &generation]).await?;
+            session.commit().await?;
+            Ok(shown)
+        })
+    }
+
+    /// The same generation: its live namespace may have been made since.
+    fn shown_again(
+        &self,
+        what: &str,
+        generation: i32,
+        stores: &[(StoreFace, &StoreGeneration)],
+        manifest: &Manifest,
+    ) -> Result<Vec<Shown>> {
+        let (session, schema, of) = (
+            self.db.session(For::Writing),
+            self.db.schema().to_string(),
+            self.of.clone(),
+        );
+        let stores: Vec<(StoreFace, String)> = stores.iter().map(|(f, g)| (*f, kept(f, g))).collect();
+        let live = Live::of(manifest);
+        self.db.wait(what, async move {
+            let mut session = session.await?;
+            session.begin("").await?;
+            let mut published = Vec::new();
+            for (face, kept) in stores {
+                let sql = format!("SELECT id, keys FROM {schema}.offline WHERE generation = $1 AND store = $2");
+                let row = session.maybe(&sql, &[&generation, &face.name]).await?.ok_or_else(|| {
+                    Error::invalid(format!(
+                        "the manifest was published without store `{}`: publish the next one with it",
+                        face.name
+                    ))
+                })?;
+                published.push(Published {
+                    face,
+                    shape: Shape::of(&face),
+                    id: row.try_get(0)?,
+                    keys: u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0),
+                    kept,
+                });
+            }
+            let shown = show(&mut session, &schema, &of, generation, &published, &live).await?;
+            session.commit().await?;
+            Ok(shown)
+        })
+    }
+
+    /// Drops the tables of generations that are not kept. The publish is done: what cannot be dropped now goes with the next.
+    fn tidy(&self) {
+        let (session, schema, of, keep) = (
+            self.db.session(For::Writing),
+            self.db.schema().to_string(),
+            self.of.clone(),
+            i64::from(self.keep),
+        );
+        let done = self.db.wait("dropping the tables of older generations", async move {
+            let mut session = session.await?;
+            let sql = format!(
+                "SELECT g.id, array(SELECT o.id FROM {schema}.offline o WHERE o.generation = g.id) FROM {schema}.generations g \
+                 WHERE g.job = $1 AND g.instance = $2 AND g.manifest < (SELECT c.manifest FROM {schema}.current x \
+                 JOIN {schema}.generations c ON c.id = x.generation WHERE x.job = $1 AND x.instance = $2) ORDER BY g.manifest DESC OFFSET $3"
+            );
+            let old = session.query(&sql, &[&of.job, &of.instance, &keep]).await?;
+            for row in old {
+                let (id, tables): (i32, Vec<i32>) = (row.try_get(0)?, row.try_get(1)?);
+                session.begin("").await?;
+                for table in tables {
+                    session.within(&format!("DROP TABLE {schema}.offline_{table}")).await?;
+                }
+                session.execute(&format!("DELETE FROM {schema}.generations WHERE id = $1"), &[&id]).await?;
+                session.commit().await?;
+            }
+            Ok(())
+        });
+        if let Err(e) = done {
+            tracing::warn!(error = ?e, "tables of older generations are kept for now");
+        }
+    }
+}
+
+/// The generation that is shown, and the number of its manifest.
+async fn current(session: &Session, schema: &str, of: &Identity) -> Step<Option<(i32, u64)>> {
+    let sql = format!(
+        "SELECT g.id, g.manifest FROM {schema}.current c JOIN {schema}.generations g ON g.id = c.generation WHERE c.job = $1 AND c.instance = $2"
+    );
+    let row = session.maybe(&sql, &[&of.job, &of.instance]).await?;
+    row.map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0))))
+        .transpose()
+}
+
+async fn frontier(session: &Session, schema: &str, generation: i32, frontier: &Frontier) -> Step<()> {
+    let sources: Vec<&str> = frontier.0.keys().map(|p| p.source.as_str()).collect();
+    let [mut partitions, mut batches, mut cuts, mut before] =
+        [Type::INT8, Type::INT8, Type::NUMERIC, Type::INT8].map(Column::new);
+    for (p, cut) in &frontier.0 {
+        partitions.int8(p.partition.into());
+        batches.int8(cut.batch.0);
+        cuts.decimal(cut.cut.into());
+        before.int8(cut.batch_before.0);
+    }
+    let sql = format!(
+        "INSERT INTO {schema}.frontiers (generation, source, partition, batch, cut, batch_before) \
+         SELECT $1, * FROM unnest($2::text[], $3::int8[], $4::int8[], $5::numeric[], $6::int8[])"
+    );
+    session
+        .execute(&sql, &[&generation, &sources, &partitions, &batches, &cuts, &before])
+        .await
+        .map(drop)
+}
+
+/// The condition that a hop is still kept: runs may have part of those that are dropped.
+fn kept(face: &StoreFace, of: &StoreGeneration) -> String {
+    let parts = face.key.columns();
+    if of.dropped.is_empty() || parts.last() != Some(&KeyColumn::Hop) {
+        return "true".into();
+    }
+    let hop = format!("key_{}", parts.len());
+    let gone = of.dropped_hops().into_iter().map(|(size, until)| {
+        let of_size = format!("{hop}_size = '{size}'");
+        match size.fixed_ms() {
+            Some(ms) => format!("{of_size} AND ({hop}_number::numeric + 1) * {ms} <= {}", until.0),
+            None => of_size,
+        }
+    });
+    let gone: Vec<String> = gone.map(|g| format!("({g})")).collect();
+    format!("NOT ({})", gone.join(" OR "))
+}
+
+/// Makes the views over a generation.
+async fn show(
+    session: &mut Session,
+    schema: &str,
+    of: &Identity,
+    generation: i32,
+    published: &[Published],
+    live: &Live,
+) -> Step<Vec<Shown>> {
+    schema::turn(session).await?;
+    forget(session, schema, of, published).await?;
+    let mut shown = Vec::new();
+    for p in published {
+        let answer = answer(session, schema, of, generation, p, live).await?;
+        let keys = p.shape.key_list();
+        let offline = format!(
+            "SELECT COALESCE(long_key, key) AS key{keys}, value FROM {schema}.offline_{} WHERE {}",
+            p.id, p.kept
+        );
+        let (name, same) = view_name(session, schema, of, p).await?;
+        let offline_name = format!("{name}_offline");
+        replace(session, schema, &offline_name, same, &offline).await?;
+        let answer = match answer {
+            Ok(select) => {
+                replace(session, schema, &name, same, &select).await?;
+                Ok(name)
+            }
+            Err(why) => {
+                // One that was there would go on with another generation.
+                session
+                    .within(&format!("DROP VIEW IF EXISTS {schema}.{}", quoted(&name)))
+                    .await?;
+                Err(why)
+            }
+        };
+        shown.push(Shown {
+            store: p.face.name.into(),
+            keys: p.keys,
+            offline: offline_name,
+            answer,
+        });
+    }
+    Ok(shown)
+}
+
+/// Drops the views of stores that are not published any more: they would show an older generation for ever.
+async fn forget(session: &mut Session, schema: &str, of: &Identity, published: &[Published]) -> Step<()> {
+    let stores: Vec<&str> = published.iter().map(|p| p.face.name).collect();
+    let sql =
+        format!("DELETE FROM {schema}.views WHERE job = $1 AND instance = $2 AND store <> ALL($3) RETURNING name");
+    for row in session.query(&sql, &[&of.job, &of.instance, &stores]).await? {
+        let name: String = row.try_get(0)?;
+        let (all, offline) = (quoted(&name), quoted(&format!("{name}_offline")));
+        session
+            .within(&format!(
+                "DROP VIEW IF EXISTS {schema}.{all}; DROP VIEW IF EXISTS {schema}.{offline}"
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// The query of the whole answer, or why there is none.
+async fn answer(
+    session: &Session,
+    schema: &str,
+    of: &Identity,
+    generation: i32,
+    p: &Published,
+    live: &Live,
+) -> Step<std::result::Result<String, String>> {
+    let (keys, id) = (p.shape.key_list(), p.id);
+    let value = format!("value::{}", crate::cells::base(&p.shape.value_type()));
+    if let Some(window) = &live.window {
+        return Ok(Err(format!(
+            "the generation holds {window} only, which is not the whole answer"
+        )));
+    }
+    let Some(namespace) = &live.namespace else {
+        // A bounded input has no live part (P8a): the check is of its holes.
+        return Ok(Ok(format!(
+            "SELECT COALESCE(long_key, key) AS key{keys}, {value} FROM {schema}.offline_{id} WHERE {} AND (SELECT {schema}.fits({generation}, 0))",
+            p.kept
+        )));
+    };
+    let sql = format!(
+        "SELECT s.id, s.columns FROM {schema}.stores s JOIN {schema}.namespaces n ON n.id = s.namespace \
+         WHERE n.job = $1 AND n.instance = $2 AND n.namespace = $3 AND s.store = $4"
+    );
+    let live = session
+        .maybe(&sql, &[&of.job, &of.instance, namespace, &p.face.name])
+        .await?;
+    let Some(live) = live else {
+        return Ok(Err(format!(
+            "namespace {namespace} is not kept in this schema: the live part cannot be seen from here"
+        )));
+    };
+    let (live, made): (i32, String) = (live.try_get(0)?, live.try_get(1)?);
+    if p.shape.value.is_none() {
+        return Ok(Err(format!(
+            "values of `{}` are no numbers that SQL can add: ask the client",
+            p.face.value.schema()
+        )));
+    }
+    if made != columns(&p.shape) {
+        return Ok(Err(format!("the live part has other columns ({made})")));
+    }
+    let sum = p.shape.wrapped("sum(value)");
+    let ty = crate::cells::base(&p.shape.value_type());
+    Ok(Ok(format!(
+        "SELECT COALESCE(long_key, key) AS key{keys}, ({sum})::{ty} AS value FROM (\
+         SELECT key, long_key{keys}, value FROM {schema}.offline_{id} UNION ALL \
+         SELECT c.key, c.long_key{of_cells}, c.value FROM {schema}.cells_{live} c \
+         JOIN {schema}.progress p ON p.store = {live} AND p.part = c.part AND c.batch >= p.retained_from \
+         LEFT JOIN {schema}.frontiers f ON f.generation = {generation} AND f.source = p.source AND f.partition = p.partition \
+         WHERE c.batch >= COALESCE(f.batch, -9223372036854775808)) layers \
+         WHERE {} AND (SELECT {schema}.fits({generation}, {live})) GROUP BY key, long_key{keys}",
+        p.kept,
+        of_cells = p
+            .shape
+            .keys
+            .iter()
+            .map(|k| format!(", c.{}", k.name))
+            .collect::<String>(),
+    )))
+}
+
+/// The name of a store's view, and whether the views that are there have its columns.
+async fn view_name(session: &Session, schema: &str, of: &Identity, p: &Published) -> Step<(String, bool)> {
+    let columns = columns(&p.shape);
+    let sql = format!("SELECT name, columns FROM {schema}.views WHERE job = $1 AND instance = $2 AND store = $3");
+    if let Some(row) = session.maybe(&sql, &[&of.job, &of.instance, &p.face.name]).await? {
+        let same = row.try_get::<_, String>(1)? == columns;
+        let sql = format!("UPDATE {schema}.views SET columns = $4 WHERE job = $1 AND instance = $2 AND store = $3");
+        session
+            .execute(&sql, &[&of.job, &of.instance, &p.face.name, &columns])
+            .await?;
+        return Ok((row.try_get(0)?, same));
+    }
+    let short = |name: &str| slug(name).chars().take(15).collect::<String>();
+    let plain = format!("{}_{}_{}", short(&of.job), short(&of.instance), short(p.face.name));
+    for n in 1..1000 {
+        let name = if n == 1 { plain.clone() } else { format!("{plain}_{n}") };
+        let sql = format!(
+            "INSERT INTO {schema}.views (name, job, instance, store, columns) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+        );
+        if session
+            .execute(&sql, &[&name, &of.job, &of.instance, &p.face.name, &columns])
+            .await?
+            == 1
+        {
+            return Ok((name, false));
+        }
+    }
+    Err(Error::invalid(format!(
+        "a thousand stores have views that are called `{plain}`: use another schema"
+    ))
+    .into())
+}
+
+/// Makes a view; one with the same columns keeps what people built on it.
+async fn replace(session: &mut Session, schema: &str, name: &str, same: bool, select: &str) -> Step<()> {
+    let name = format!("{schema}.{}", quoted(name));
+    let drop = if same {
+        String::new()
+    } else {
+        format!("DROP VIEW IF EXISTS {name}; ")
+    };
+    session
+        .within(&format!("{drop}CREATE OR REPLACE VIEW {name} AS {select}"))
+        .await
+}
