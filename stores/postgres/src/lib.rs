@@ -1,6 +1,6 @@
 //! Realtime state, tables and generations in PostgreSQL: cells, progress and epoch in one transaction.
 //!
-//! Everything lies in one schema of one database (`rufous` unless [`PostgresOptions::schema`] says otherwise); `LAYOUT.md` beside this
+//! Everything lies in one schema of one database (`rufous` unless [`PostgresOptions::schema`] says otherwise); `LAYOUT.md` of this
 //! crate says what is in it and how to read it by SQL. Several processes may have one namespace open, each the owner of other
 //! partitions: who acquires a partition raises its epoch, and a commit of an older one is refused (P10a, P11).
 //!
