@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rufous_store_api::conformance;
-use rufous_store_postgres::{PostgresOptions, PostgresRealtime, PostgresTables};
+use rufous_store_api::conformance::kit::{self, Samples};
+use rufous_store_postgres::{PostgresOptions, PostgresRealtime, PostgresStore, PostgresTables};
 use rufous_test_servers::postgres;
 
 #[test]
@@ -25,4 +26,17 @@ fn tables_conform() {
     conformance::tables(&|place| {
         Arc::new(PostgresTables::open(&url, &PostgresOptions::default(), place, "main").unwrap())
     });
+}
+
+#[test]
+fn plain_stores_conform() {
+    let url = postgres::shared().database("kit").unwrap();
+    let number = AtomicU32::new(0);
+    let make = || {
+        let name = format!("store-{}", number.fetch_add(1, Relaxed));
+        PostgresStore::<String, u64>::open(&url, &PostgresOptions::default(), &name).unwrap()
+    };
+    kit::writable(make, &Samples::texts());
+    kit::mergeable(make, &Samples::texts());
+    kit::full(make, &Samples::texts());
 }
