@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bed::*;
-use rufous_core::{Error, ErrorKind, Frontier};
-use rufous_store_api::{Committed, RealtimeReader};
+use rufous_core::{BatchId, Error, ErrorKind, Frontier};
+use rufous_store_api::{Committed, RealtimeReader, RealtimeStore};
 use rufous_store_redis::{RedisOptions, RedisRealtime, RedisTables};
 use rufous_test_servers::redis::RedisSetup;
 
@@ -200,19 +200,26 @@ fn a_full_memory_writes_nothing() {
     add(&store, &part(0), &mut row, 1, &["a"]);
     admin(&server, &["CONFIG", "SET", "maxmemory", "1mb"]);
     let before = keys(&server);
-    for _ in 0..3 {
-        let e = try_add(&store, &part(0), &mut row, 2, &["a", "b"]).unwrap_err();
+    for (batch, words) in [(1, ["a", "b"]), (2, ["a", "b"]), (1, ["a", "a"])] {
+        let e = try_add(&store, &part(0), &mut row, batch, &words).unwrap_err();
         is(
             &e,
             ErrorKind::TryAgain,
             &["memory is used up (maxmemory)", "nothing was written"],
         );
-        assert_eq!(try_acquire(&store, &part(1)).unwrap_err().kind(), ErrorKind::TryAgain);
     }
     assert_eq!(keys(&server), before);
+    // Who reads is served, and what makes room is done.
+    let held = store.snapshot().unwrap();
+    assert_eq!(total(&*held, "a"), 1);
+    store.drop_below(&part(0), BatchId(2)).unwrap();
+    row = acquire(&store, &part(0));
+    assert_eq!((row.retained_from, total(&*held, "a")), (BatchId(2), 1));
+    drop(held);
+    assert_eq!(total(&*store.snapshot().unwrap(), "a"), 0);
     admin(&server, &["CONFIG", "SET", "maxmemory", "0"]);
     add(&store, &part(0), &mut row, 2, &["a", "b"]);
-    assert_eq!(total(&*store.snapshot().unwrap(), "a"), 2);
+    assert_eq!(total(&*store.snapshot().unwrap(), "a"), 1);
 }
 
 /// The disk of the append-only file is full: commits are refused whole, and go on when there is room.
@@ -424,6 +431,49 @@ fn a_server_that_lost_everything_is_noticed() {
     let snapshot = reading.snapshot().unwrap();
     assert_eq!(snapshot.partitions("counts").unwrap().len(), 1);
     assert_eq!(total(&*snapshot, "a"), 3);
+}
+
+/// P16: a server that comes back as it was a while ago has a whole state, an older one. The owner is refused, acquires, and reads
+/// the log from there; who owned what the server forgot writes nothing, though another has the same epoch now.
+#[test]
+fn a_server_that_came_back_older_is_a_valid_shard() {
+    let mut server = RedisSetup::durable("always").start().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let files = |from: &std::path::Path, to: &std::path::Path| {
+        for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    let (old, other) = (open(&server), open(&server));
+    let mut row = acquire(&old, &part(0));
+    add(&old, &part(0), &mut row, 1, &["a", "b"]);
+    files(&server.dir().join("appendonlydir"), copy.path());
+    let mut forgotten = acquire(&old, &part(0));
+    let held = old.snapshot().unwrap();
+    server.kill().unwrap();
+    files(copy.path(), &server.dir().join("appendonlydir"));
+    server.start_again().unwrap();
+    // The same epoch, the same offset, another owner.
+    let mut row = (0..3).find_map(|_| try_acquire(&other, &part(0)).ok()).unwrap();
+    assert_eq!((row.epoch, row.next), (forgotten.epoch, forgotten.next));
+    let late = |forgotten: &mut _| (0..3).find_map(|_| try_add(&old, &part(0), forgotten, 1, &["c"]).ok());
+    let refused = |next| Committed::Refused {
+        partition: part(0),
+        found: Some((next, 2)),
+    };
+    assert_eq!(late(&mut forgotten), Some(refused(2)));
+    add(&other, &part(0), &mut row, 1, &["a"]);
+    assert_eq!(late(&mut forgotten), Some(refused(3)));
+    let e = held
+        .cells("counts", &[b"a\0".to_vec()], &Frontier::default())
+        .unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+    let snapshot = old.snapshot().unwrap();
+    assert_eq!(["a", "b", "c"].map(|w| total(&*snapshot, w)), [2, 1, 0]);
+    // It acquires as anybody would.
+    let mut row = acquire(&old, &part(0));
+    assert_eq!((row.epoch, row.next), (3, 3));
+    add(&old, &part(0), &mut row, 1, &["c"]);
 }
 
 /// Calls from inside a runtime neither panic nor need one.

@@ -102,6 +102,11 @@ impl RedisRealtime {
                 0 => self.known_rows(&wanted).map_or_else(|| core.rows(&wanted), Ok)?,
                 _ => core.rows(&wanted)?,
             };
+            if attempt > 0
+                && let Some(refused) = self.other_owner(&wanted, &rows)
+            {
+                return Ok(refused);
+            }
             let moved = match moved(core, commit, &wanted, &rows) {
                 Ok(moved) => moved,
                 // What this process remembers may be old; what the server says is not.
@@ -121,6 +126,24 @@ impl RedisRealtime {
             }
         }
         Err(core.busy("the rows of a chunk"))
+    }
+
+    /// The refusal if a row was acquired by somebody else under the very epoch that this process has: the server forgot one of the
+    /// two. Other epochs refuse by themselves.
+    fn other_owner(&self, wanted: &[(usize, SourcePartition)], rows: &[Option<Stored>]) -> Option<Committed> {
+        let known = lock(&self.known);
+        for (of, stored) in wanted.iter().zip(rows) {
+            if let (Some(Stored { row: own, .. }), Some(Stored { row: found, .. })) = (known.get(of), stored)
+                && own.progress.epoch == found.progress.epoch
+                && own.owner != found.owner
+            {
+                return Some(Committed::Refused {
+                    partition: of.1.clone(),
+                    found: Some((found.progress.next, found.progress.epoch)),
+                });
+            }
+        }
+        None
     }
 
     /// The rows as this process last wrote them, if it knows all.

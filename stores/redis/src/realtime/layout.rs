@@ -31,6 +31,8 @@ pub(crate) const FORMAT: &str = "1";
 /// A progress row, and which cells belong to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Row {
+    /// Names the acquisition since which it is written: a server that forgot one counts the same epoch again.
+    pub(crate) owner: String,
     /// Counts the writes of this row: two writes never leave equal bytes.
     pub(crate) revision: u64,
     /// Under which number its cells lie.
@@ -45,6 +47,7 @@ impl Row {
     /// Of a partition that has none.
     pub(crate) fn fresh() -> Self {
         Self {
+            owner: String::new(),
             revision: 0,
             lane: 0,
             batches: Vec::new(),
@@ -103,6 +106,7 @@ mod tests {
         let mut progress = Progress::standing_at(Cut::ORIGIN, "t".into(), "c".into(), "f".into());
         progress.cuts.push((BatchId(5), 10));
         Row {
+            owner: "o-1".into(),
             revision: 3,
             lane: 1,
             batches: vec![BatchId(-1), BatchId(5)],
@@ -115,7 +119,7 @@ mod tests {
         let text = String::from_utf8(row().bytes().unwrap()).unwrap();
         assert_eq!(
             text,
-            r#"{"revision":3,"lane":1,"batches":[-1,5],"progress":{"epoch":0,"next":0,"batch":-9223372036854775808,"retained_from":-9223372036854775808,"cuts":[[-9223372036854775808,0],[5,10]],"holes":[],"topic_id":"t","leader_epoch":-1,"last_time":null,"cut_spec":"c","fingerprint":"f"}}"#
+            r#"{"owner":"o-1","revision":3,"lane":1,"batches":[-1,5],"progress":{"epoch":0,"next":0,"batch":-9223372036854775808,"retained_from":-9223372036854775808,"cuts":[[-9223372036854775808,0],[5,10]],"holes":[],"topic_id":"t","leader_epoch":-1,"last_time":null,"cut_spec":"c","fingerprint":"f"}}"#
         );
         assert_eq!(Row::parse(text.as_bytes(), "x").unwrap(), row());
         let p = SourcePartition::new("a/b c", 7);

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redis::Value;
 use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
+use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::points::reach;
 use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
 
@@ -161,7 +162,7 @@ impl Core {
         let what = format!("{what} {}", self.place);
         let mut written = Vec::with_capacity(change.rows.len());
         for (store, p, before, mut row) in change.rows {
-            row.revision += 1;
+            row.revision = row.revision.wrapping_add(1);
             let bytes = row.bytes()?;
             written.push(((store, p), before, Stored { bytes, row }));
         }
@@ -238,6 +239,7 @@ impl RealtimeStore for RedisRealtime {
                 }
             };
             row.progress.epoch = epoch;
+            row.owner = unique_name();
             let change = Change {
                 rows: vec![(of.0, p.clone(), found.map(|s| s.bytes), row)],
                 dooms,

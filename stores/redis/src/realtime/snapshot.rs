@@ -12,13 +12,14 @@ use super::{Core, Row, layout, scripts};
 use crate::names;
 use crate::server::{bytes, list, text};
 
-/// Values that one call asks for: keys times hashes.
-const ASKED: usize = 1 << 16;
+/// Keys of a call, and hashes.
+const KEYS: usize = 4096;
+const HASHES: usize = 4096;
 /// Keys of a page, and pages of a call.
 const PAGE: usize = 4096;
 const PAGES: usize = 512;
-/// Bytes of values after which a call ends its pages.
-const ENOUGH: usize = 4 << 20;
+/// Bytes of values after which a call ends.
+const ENOUGH: usize = 16 << 20;
 
 pub(super) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
     let what = format!("take a snapshot of {}", core.place);
@@ -268,20 +269,22 @@ impl Snapshot for RedisSnapshot {
             return Ok(found);
         }
         let odd = || self.core.odd("read a snapshot of");
-        let per_call = (ASKED / named.len()).max(1);
-        for (keys, found) in keys.chunks(per_call).zip(found.chunks_mut(per_call)) {
-            for named in named.chunks(ASKED) {
+        for (keys, found) in keys.chunks(KEYS).zip(found.chunks_mut(KEYS)) {
+            let mut left = named.as_slice();
+            while !left.is_empty() {
+                let some = left.get(..HASHES).unwrap_or(left);
                 let answer = self.ask(&scripts::CELLS, &|cmd| {
-                    cmd.arg(named.len());
-                    named.iter().for_each(|n| {
+                    cmd.arg(ENOUGH).arg(some.len());
+                    some.iter().for_each(|n| {
                         cmd.arg(&n.name);
                     });
                     cmd.arg(keys);
                 })?;
-                if answer.len() != named.len() {
+                if answer.is_empty() || answer.len() > some.len() {
                     return Err(odd());
                 }
-                for (named, values) in named.iter().zip(answer) {
+                left = left.get(answer.len()..).unwrap_or_default();
+                for (named, values) in some.iter().zip(answer) {
                     let Value::Array(values) = values else {
                         return Err(odd());
                     };

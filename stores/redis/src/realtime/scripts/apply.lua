@@ -70,7 +70,9 @@ if redis.acl_check_cmd then
   end
 end
 
--- The first write: it is refused when memory is used up, and those behind it would not be.
+-- When memory is used up the first write of a script is refused, and those behind it are not. Cells are refused; a drop makes room,
+-- so it begins with a write that never is.
+if #hashes == 0 then redis.call('ZREM', P .. 'doomed', '') end
 redis.call('INCR', P .. 'version')
 
 -- What no snapshot sees goes.

@@ -16,7 +16,7 @@ while at < #ARGV do
       break
     end
     -- Few at a time: values may be large.
-    local last = math.min(from + 63, #keys)
+    local last = math.min(from + 15, #keys)
     local values = seen(name, keys, from, last)
     for i = from, last do
       local value = values[i - from + 1]

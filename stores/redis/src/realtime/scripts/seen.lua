@@ -3,6 +3,8 @@ local id, version, lease = take(), take(), tonumber(take())
 if not redis.call('ZSCORE', P .. 'leases', id) then
   return {'old'}
 end
+-- As in `snapshot`.
+redis.call('ZREM', P .. 'leases', '')
 redis.call('ZADD', P .. 'leases', 'XX', millis() + lease, id)
 local layers = redis.call('ZRANGEBYSCORE', P .. 'layers', version, '+inf')
 

@@ -17,6 +17,8 @@ while at < #ARGV do
   rows[#rows + 1] = found
 end
 expire_leases()
+-- A write that is not refused when memory is used up: then those behind it are not, and readers are served.
+redis.call('ZREM', P .. 'leases', id)
 redis.call('ZADD', P .. 'leases', millis() + lease, id)
 redis.call('ZADD', P .. 'leased', version, id)
 return {'done', data, version, rows}

@@ -13,7 +13,7 @@ while from <= #ids do
     page[4] = 1
     break
   end
-  local last = math.min(from + 63, #ids)
+  local last = math.min(from + 15, #ids)
   local values = redis.call('HMGET', P .. 'rows/' .. of, unpack(ids, from, last))
   for i = from, last do
     local value = values[i - from + 1]
