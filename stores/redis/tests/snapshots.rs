@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bed::*;
-use rufous_algebra::Codec;
-use rufous_core::{BatchId, ErrorKind, Frontier, SourcePartition, key};
-use rufous_store_api::{Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
-use rufous_store_redis::RedisOptions;
+use rufous_algebra::{Codec, Max};
+use rufous_core::{BatchId, ChunkMeta, ErrorKind, Frontier, Job, SourcePartition, Store, StoreFace, TextChunk, key};
+use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_redis::{RedisOptions, RedisRealtime};
 use rufous_test_servers::redis::{RedisServer, RedisSetup};
 
 /// (batch, key, partition) -> count.
@@ -176,6 +176,70 @@ fn a_lease_ends() {
     );
     assert_eq!(kept_for_snapshots(&server), [""; 0]);
     assert_eq!(total(&*store.snapshot().unwrap(), "a"), 6);
+}
+
+/// Values that are large together: a call ends after some of them, of ranges and of keys, and nothing is left out.
+#[test]
+fn large_values_come_in_several_calls() {
+    const TEXTS: Store<String, Max<String>> = Store::new("texts");
+    let server = RedisSetup::durable("no").start().unwrap();
+    let job = Job::new(
+        "texts",
+        LINES
+            .read()
+            .keyed(|l, out| out.emit(l, Max::of(l.repeat(250_000))))
+            .sum_by_key(TEXTS),
+    );
+    let plan = job.plan().unwrap();
+    let faces = [StoreFace::of(TEXTS)];
+    let store = RedisRealtime::open(&server.url(), &options(), "texts", "main", "n1", &faces).unwrap();
+    let words: Vec<String> = (0..12).map(|i| format!("{i:04}")).collect();
+    for n in 0..3 {
+        let p = part(n);
+        let mut repair = |_: Option<&Progress>| Ok(Repair::Keep(start()));
+        let row = store.acquire("texts", &p, &mut repair).unwrap();
+        let mut run = plan.instantiate();
+        let mut chunk = TextChunk::default();
+        words.iter().for_each(|w| chunk.push(w));
+        let meta = ChunkMeta {
+            source: 0,
+            partition: n,
+            batch: BatchId(1),
+        };
+        run.push(&meta, &mut chunk).unwrap();
+        let deltas = run.take(Vec::new()).unwrap().remove(0);
+        let commit = Commit {
+            advances: &[step(&p, &row, 1, words.len())],
+            sources: &["lines"],
+            deltas: &[("texts", &*deltas)],
+        };
+        assert_eq!(store.commit(&commit).unwrap(), Committed::Done);
+    }
+    let snapshot = store.snapshot().unwrap();
+    let mut found = Vec::new();
+    let scanned = snapshot.scan("texts", b"", &Frontier::default(), &mut |key, cell| {
+        found.push((key.to_vec(), cell.partition, cell.value.len() > 1_000_000));
+        Ok(())
+    });
+    scanned.unwrap();
+    let expected: Vec<_> = words
+        .iter()
+        .flat_map(|w| (0..3).map(|p| (key::to_bytes(w.as_str()), p, true)))
+        .collect();
+    assert_eq!(found, expected);
+    let keys: Vec<_> = words.iter().map(|w| key::to_bytes(w.as_str())).collect();
+    let ranges: Vec<_> = keys.iter().map(|k| k.clone()..[k.as_slice(), &[1]].concat()).collect();
+    let mut found = Vec::new();
+    let ranged = snapshot.ranges("texts", &ranges, &Frontier::default(), &mut |place, key, cell| {
+        assert_eq!(key, keys[place]);
+        found.push((key.to_vec(), cell.partition, cell.value.len() > 1_000_000));
+        Ok(())
+    });
+    ranged.unwrap();
+    assert_eq!(found, expected);
+    for cells in snapshot.cells("texts", &keys, &Frontier::default()).unwrap() {
+        assert_eq!(cells.iter().map(|c| c.partition).collect::<Vec<_>>(), [0, 1, 2]);
+    }
 }
 
 /// A scan takes pages, of many small cells and of few large ones, and follows what is written meanwhile in none of them.

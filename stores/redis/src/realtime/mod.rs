@@ -4,27 +4,26 @@
 //! row still has the very bytes that the owner knew. A row changes with every write of its partition, so equal bytes say that offset,
 //! epoch and cells are what they were (P11, P13). Other processes write other partitions at the same time.
 
+mod chunk;
 mod commit;
 mod layout;
 mod meta;
 mod namespaces;
 mod open;
 mod scripts;
+mod shared;
 mod snapshot;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use redis::Value;
-use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
+use rufous_core::{BatchId, Error, Result, SourcePartition};
 use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::points::reach;
 use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
 
-use crate::names;
-use crate::server::{Server, bytes, list, text};
-use crate::staged::{Pairs, stage};
-use layout::{REPAIR, Row};
+use layout::Row;
+use shared::{Applied, Change, Core, Stored, lock};
 
 /// How often a write is tried again that met another one: only drops and acquisitions of the same partition are in its way.
 const ATTEMPTS: usize = 8;
@@ -34,183 +33,6 @@ pub struct RedisRealtime {
     core: Arc<Core>,
     /// The rows as this process last wrote them, by store and partition: a hint that every write checks.
     known: Mutex<HashMap<(usize, SourcePartition), Stored>>,
-}
-
-struct Core {
-    server: Server,
-    prefix: String,
-    /// For messages: location, job, instance and namespace.
-    place: String,
-    namespace: String,
-    stores: Vec<StoreFace>,
-    /// The id of what was found or made: another one says that the server lost its data, or that somebody deleted it.
-    data: Mutex<String>,
-}
-
-/// A row, and the bytes that it was read from or written as.
-#[derive(Clone)]
-struct Stored {
-    bytes: Vec<u8>,
-    row: Row,
-}
-
-/// What a write changes.
-struct Change {
-    /// By store and partition: the bytes before, none for a new one, and the row after.
-    rows: Vec<(usize, SourcePartition, Option<Vec<u8>>, Row)>,
-    /// Cells that no row names any more.
-    dooms: Vec<String>,
-    cells: Vec<commit::Cells>,
-}
-
-/// What became of a write.
-enum Applied {
-    /// It is done; the rows as they were written.
-    Done(Vec<((usize, SourcePartition), Stored)>),
-    /// Another write came before it: nothing was written.
-    Moved,
-    /// The namespace is not the one that was opened: nothing was written.
-    Lost,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is guarded is replaced whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Core {
-    /// The place of a store among the stores.
-    fn store(&self, name: &str) -> Result<usize> {
-        self.stores.iter().position(|s| s.name == name).ok_or_else(|| {
-            Error::invalid(format!(
-                "namespace {} has no store `{name}`: bind it when the namespace is opened",
-                self.namespace
-            ))
-        })
-    }
-
-    fn data(&self) -> String {
-        lock(&self.data).clone()
-    }
-
-    fn odd(&self, what: &str) -> Error {
-        self.server.odd(&format_args!("{what} {}", self.place))
-    }
-
-    fn damaged(&self, cells: &str, found: &str) -> Error {
-        Error::corrupt(format!(
-            "{}: the cells `cells/{cells}` are not what was written ({found}); {REPAIR}",
-            self.place
-        ))
-    }
-
-    fn lost(&self) -> Error {
-        Error::try_again(format!(
-            "{}: what it held is gone: the server lost its data, or the namespace was deleted; its partitions are acquired again, and rebuilt",
-            self.place
-        ))
-    }
-
-    fn parse_row(&self, store: usize, field: &[u8], bytes: &[u8]) -> Result<Row> {
-        let store = self.stores.get(store).map_or("", |s| s.name);
-        let place = &self.place;
-        Row::parse(
-            bytes,
-            format_args!(
-                "{place}: the field `{}` of `{}`",
-                field.escape_ascii(),
-                layout::rows_key(store)
-            ),
-        )
-    }
-
-    /// The rows of these partitions as they are now, in all or some stores.
-    fn rows(&self, wanted: &[(usize, SourcePartition)]) -> Result<Vec<Option<Stored>>> {
-        let mut cmds = Vec::with_capacity(wanted.len());
-        for (store, p) in wanted {
-            let mut cmd = redis::cmd("HGET");
-            cmd.arg(format!("{}{}", self.prefix, layout::rows_key(self.name(*store))));
-            cmd.arg(names::partition(p));
-            cmds.push(cmd);
-        }
-        let answers = self
-            .server
-            .pipeline(&format_args!("read the progress rows of {}", self.place), &cmds)?;
-        let mut rows = Vec::with_capacity(wanted.len());
-        for ((store, p), answer) in wanted.iter().zip(&answers) {
-            rows.push(match answer {
-                Value::Nil => None,
-                answer => {
-                    let bytes = bytes(answer).ok_or_else(|| self.odd("read the progress rows of"))?;
-                    let row = self.parse_row(*store, names::partition(p).as_bytes(), bytes)?;
-                    Some(Stored {
-                        bytes: bytes.to_vec(),
-                        row,
-                    })
-                }
-            });
-        }
-        Ok(rows)
-    }
-
-    fn name(&self, store: usize) -> &'static str {
-        self.stores.get(store).map_or("", |s| s.name)
-    }
-
-    /// Writes, in one step.
-    fn apply(&self, what: &str, change: Change) -> Result<Applied> {
-        let what = format!("{what} {}", self.place);
-        let mut written = Vec::with_capacity(change.rows.len());
-        for (store, p, before, mut row) in change.rows {
-            row.revision = row.revision.wrapping_add(1);
-            let bytes = row.bytes()?;
-            written.push(((store, p), before, Stored { bytes, row }));
-        }
-        let data = self.data();
-        let staged = {
-            let lists: Vec<&dyn Pairs> = change.cells.iter().map(|c| c as _).collect();
-            stage(&self.server, &self.prefix, &what, &lists)?
-        };
-        let answer = self.server.script(&what, &scripts::APPLY, &self.prefix, &|cmd| {
-            cmd.arg(&data).arg(written.len());
-            for ((store, p), before, after) in &written {
-                let key = layout::rows_key(self.name(*store));
-                cmd.arg(key.trim_start_matches("rows/")).arg(names::partition(p));
-                cmd.arg(before.as_deref().unwrap_or_default()).arg(&after.bytes);
-            }
-            cmd.arg(change.dooms.len()).arg(&change.dooms).arg(change.cells.len());
-            change
-                .cells
-                .iter()
-                .enumerate()
-                .for_each(|(i, cells)| cells.put_all(staged.get(i), cmd));
-        })?;
-        let answer = list(&answer).ok_or_else(|| self.server.odd(&what))?;
-        match answer.first().and_then(text) {
-            Some("done") => {
-                let written = written.into_iter().map(|(of, _, stored)| (of, stored));
-                Ok(Applied::Done(written.collect()))
-            }
-            Some("row") => Ok(Applied::Moved),
-            Some("lost") => Ok(Applied::Lost),
-            Some("unstaged") => Err(Error::try_again(format!(
-                "cannot {what}: pieces of it expired or were evicted before they were taken; nothing was written"
-            ))),
-            Some("damaged") => Err(self.damage(answer)),
-            _ => Err(self.server.odd(&what)),
-        }
-    }
-
-    /// The answer `damaged` of a script.
-    fn damage(&self, answer: &[Value]) -> Error {
-        let cells = answer.get(1).and_then(text).unwrap_or_default();
-        match (answer.get(2), answer.get(3)) {
-            (Some(Value::Int(cells_found)), Some(Value::Int(keys))) => {
-                self.damaged(cells, &format!("{cells_found} values, {keys} keys"))
-            }
-            _ => self.damaged(cells, "a value is missing"),
-        }
-    }
 }
 
 impl RealtimeStore for RedisRealtime {
@@ -307,15 +129,6 @@ impl RealtimeStore for RedisRealtime {
             }
         }
         Err(core.busy(&format!("the rows of {p}")))
-    }
-}
-
-impl Core {
-    fn busy(&self, what: &str) -> Error {
-        Error::try_again(format!(
-            "{}: {what} changed {ATTEMPTS} times while it was written",
-            self.place
-        ))
     }
 }
 

@@ -3,7 +3,8 @@
 use redis::Value;
 use rufous_core::Result;
 
-use super::{Core, RedisRealtime, scripts};
+use super::shared::Core;
+use super::{RedisRealtime, scripts};
 use crate::names;
 use crate::options::RedisOptions;
 use crate::server::{Server, list};

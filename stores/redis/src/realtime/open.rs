@@ -7,7 +7,8 @@ use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::{RealtimeReader, Snapshot};
 
 use super::meta::Meta;
-use super::{Core, RedisRealtime, layout, lock, scripts, snapshot};
+use super::shared::{Core, lock};
+use super::{RedisRealtime, layout, scripts, snapshot};
 use crate::names;
 use crate::options::RedisOptions;
 use crate::server::{Server, list, text};

@@ -1,5 +1,6 @@
 -- Pages of cells in order of their keys. ARGV, behind the lease: how many bytes are enough, then for each page the name of the hash,
--- the bounds, how many keys. A page is: 1 if there may be more, the last key that was looked at, keys and values in turns.
+-- the bounds, how many keys. A page is: 1 if there may be more, the last key that was looked at (empty: none, ask again), keys and values
+-- in turns.
 local enough, answer, bytes = tonumber(take()), {'done'}, 0
 while at < #ARGV do
   local name, low, high, most = take(), take(), take(), tonumber(take())
@@ -11,7 +12,7 @@ while at < #ARGV do
   local page = {#keys == most and 1 or 0, ''}
   local from = 1
   while from <= #keys do
-    if bytes >= enough and from > 1 then
+    if bytes >= enough and (from > 1 or #answer > 1) then
       page[1] = 1
       break
     end
