@@ -634,9 +634,14 @@ fn what_may_pass_is_tried_again() {
             Err(ErrorKind::TryAgain)
         ]
     );
+    let e = store.get(&k("never")).unwrap_err().to_string();
+    assert!(e.starts_with("tried 4 times: "), "{e}");
     let asked = asked.lock().unwrap();
     let times = |key: &str| asked.iter().filter(|other| *other == key).count();
-    assert_eq!((times("a"), times("closed"), times("b"), times("never")), (3, 1, 1, 4));
+    assert_eq!(
+        (times("a"), times("closed"), times("b"), times("never")),
+        (3, 1, 1, 4 + 4)
+    );
 }
 
 /// A put that is sent again must not overwrite a later put of the same call.
@@ -784,6 +789,33 @@ fn nothing_waits_for_ever() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(store.close().is_empty());
+}
+
+/// Whoever reads a key finds what he added to it before, wherever it is: in memory, on its way, or written.
+#[test]
+fn what_one_has_added_one_reads() {
+    let slow = Flaky::new(Texts::new(), |_, _: &String| {
+        std::thread::sleep(Duration::from_micros(20));
+        None
+    });
+    let limit = idle().keys(3).age(Some(Duration::from_micros(300)));
+    let store = &WriteBehind::new(Adds(slow), limit).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            scope.spawn(move || {
+                let mut sums = [0; 3];
+                for i in 0..150 {
+                    let n = (i * 7 % 5 % 3) as usize;
+                    store.add(format!("{thread} {n}"), i + 1).unwrap();
+                    sums[n] += i + 1;
+                    if i % 4 == thread {
+                        assert_eq!(store.get(&format!("{thread} {n}")).unwrap(), Some(sums[n]));
+                    }
+                }
+            });
+        }
+    });
+    store.flush().unwrap();
 }
 
 /// A sum that the store did not confirm is neither sent again (it would count twice) nor forgotten: its owner gets it.

@@ -182,5 +182,8 @@ mod tests {
         cache.put("a".into(), Some("small".into())).unwrap();
         cache.put("a".into(), Some("x".repeat(20_000))).unwrap();
         assert_eq!(cache.get(&"a".into()).unwrap(), None);
+        let nothing = MemoryCache::of_entries(0);
+        nothing.put("a".into(), Some(1)).unwrap();
+        assert_eq!(get(&nothing, "a"), None);
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rufous_core::{Error, ErrorKind, Result};
 
+use crate::kit::ask::again;
+
 /// So many tries, the first one included, with a pause before each further one that doubles up to a limit. By default four tries, after 50, 100 and 200 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -39,7 +41,8 @@ impl Backoff {
         self
     }
 
-    /// Asks once, and again what `open` says as long as it says anything: it gets the answers so far.
+    /// Asks again what `open` names as long as it names anything: it sees the answers so far. What fails to the end says how often it
+    /// was tried.
     pub(super) fn again<A>(
         &self,
         answers: &mut [Result<A>],
@@ -58,6 +61,11 @@ impl Backoff {
                 if let Some(at) = answers.get_mut(*place) {
                     *at = answer;
                 }
+            }
+        }
+        for answer in answers.iter_mut().filter(|answer| may_pass(answer)) {
+            if let (Err(e), 2..) = (answer, self.tries.get()) {
+                *e = Error::new(e.kind(), format!("tried {} times: {e}", self.tries)).caused_by(again(e));
             }
         }
     }
