@@ -697,7 +697,13 @@ fn batches_are_bounded() {
             let [now, most, largest] = self.1;
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             largest.fetch_max(keys.len(), Ordering::SeqCst);
-            std::thread::sleep(Duration::from_millis(2));
+            // Until there was company, however busy the machine is.
+            for _ in 0..10_000 {
+                std::thread::sleep(Duration::from_millis(1));
+                if most.load(Ordering::SeqCst) > 1 {
+                    break;
+                }
+            }
             now.fetch_sub(1, Ordering::SeqCst);
             self.0.multi_get(keys)
         }
