@@ -39,11 +39,35 @@ impl Server {
                 )));
             }
         }
+        let before_5 = |v: &String| {
+            v.split('.')
+                .next()
+                .and_then(|n| n.parse::<u32>().ok())
+                .is_some_and(|n| n < 5)
+        };
+        if let Some(version) = of_info("redis_version").filter(before_5) {
+            return Err(Error::invalid(format!(
+                "{place} is Redis {version}, whose scripts may not write what depends on the clock: use Redis 5 or later"
+            )));
+        }
         if self.options().accept_volatile {
+            tracing::warn!(
+                server = place,
+                "accepted whatever the server keeps on disk: a restart may lose all"
+            );
             return Ok(());
         }
         match setting("appendonly", "aof_enabled")?.as_deref() {
-            Some("1" | "yes") => Ok(()),
+            Some("1" | "yes") => {
+                // Only where it may be asked: what is lost is read again.
+                if self.say("CONFIG", &["GET", "appendfsync"])?.as_deref() == Some("no") {
+                    tracing::warn!(
+                        server = place,
+                        "appendfsync is no: a power cut loses up to half a minute, which is read again from the log"
+                    );
+                }
+                Ok(())
+            }
             Some(_) => Err(Error::invalid(format!(
                 "{place} has no append-only file, so a restart loses what it holds: CONFIG SET appendonly yes (and the same in its \
                  settings), or accept that (accept_volatile)"
