@@ -3,12 +3,12 @@
 mod bed;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bed::*;
 use rufous_algebra::Codec;
-use rufous_core::{BatchId, Frontier};
+use rufous_core::{BatchId, ErrorKind, Frontier, Result};
 use rufous_store_api::{Committed, Progress, RealtimeReader, RealtimeStore, Repair};
 use rufous_test_servers::redis::RedisSetup;
 
@@ -70,88 +70,140 @@ impl Drop for End<'_> {
     }
 }
 
-/// Handles take partitions from each other all the time; every record counts once, and snapshots are whole.
-#[test]
-fn storms_count_every_record_once() {
-    const PARTITIONS: u32 = 4;
-    const RECORDS: u64 = 400;
-    let server = RedisSetup::durable("no").start().unwrap();
-    let (refused, ended) = (AtomicU64::new(0), AtomicBool::new(false));
-    drop(open(&server));
-    // How far each partition was seen to be.
-    let seen: Mutex<BTreeMap<u32, u64>> = Mutex::default();
-    let word = |p: u32, offset: u64| format!("w{}", (offset * 7 + u64::from(p)) % 5);
-    std::thread::scope(|scope| {
-        for thread in 0..3u64 {
-            let (server, refused, ended) = (&server, &refused, &ended);
-            scope.spawn(move || {
-                let _end = End(ended);
-                let store = open(server);
-                let mut turn = thread;
-                let mut left = PARTITIONS;
-                while left > 0 {
-                    left = PARTITIONS;
-                    turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(thread + 1);
-                    for n in 0..PARTITIONS {
-                        let p = part((n + (turn >> 40) as u32) % PARTITIONS);
-                        let mut row = acquire(&store, &p);
-                        for _ in 0..6 {
-                            if row.next >= RECORDS {
-                                break;
-                            }
-                            let to = (row.next + 1 + (turn >> 50) % 3).min(RECORDS);
-                            let words: Vec<String> = (row.next..to).map(|o| word(p.partition, o)).collect();
-                            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                            // The batch is a function of the offset, as it is of a log.
-                            let batch = (1 + row.next as i64 / 100).max(row.batch.0);
-                            match try_add(&store, &p, &mut row, batch, &words).unwrap() {
-                                Committed::Done => {}
-                                Committed::Refused { .. } => {
-                                    refused.fetch_add(1, Ordering::Relaxed);
-                                    break;
-                                }
-                            }
-                        }
-                        left -= u32::from(row.next >= RECORDS);
-                    }
-                }
-            });
+const PARTITIONS: u32 = 4;
+
+fn word(p: u32, offset: u64) -> String {
+    format!("w{}", (offset * 7 + u64::from(p)) % 5)
+}
+
+/// Until it is done; a server that is away is waited for.
+fn patiently<T>(mut f: impl FnMut() -> Result<T>) -> T {
+    let started = Instant::now();
+    loop {
+        match f() {
+            Ok(done) => return done,
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+                assert!(started.elapsed() < Duration::from_secs(60), "{e}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
-        let (server, ended, seen) = (&server, &ended, &seen);
-        scope.spawn(move || {
-            let reader = reader(server);
-            while !ended.load(Ordering::Relaxed) {
-                let snapshot = reader.snapshot().unwrap();
-                let rows = snapshot.partitions("counts").unwrap();
-                let expected: u64 = rows.iter().map(|(_, r)| r.next).sum();
-                let mut found = 0;
-                let scanned = snapshot.scan("counts", b"", &Frontier::default(), &mut |_, cell| {
-                    found += u64::decode(&cell.value).unwrap();
-                    Ok(())
-                });
-                scanned.unwrap();
-                assert_eq!(found, expected, "rows and cells of one moment");
-                let mut seen = seen.lock().unwrap();
-                for (p, row) in &rows {
-                    let before = seen.insert(p.partition, row.next).unwrap_or(0);
-                    assert!(row.next >= before);
-                }
-                if rows.len() == PARTITIONS as usize && rows.iter().all(|(_, r)| r.next == RECORDS) {
+    }
+}
+
+/// A process: takes every partition in turn, commits a few chunks, and goes on until all are read.
+fn process(url: &str, seed: u64, records: u64, refused: &AtomicU64) {
+    let store = patiently(|| try_open(url, &options()));
+    let (mut turn, mut left) = (seed, PARTITIONS);
+    while left > 0 {
+        left = PARTITIONS;
+        turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(seed + 1);
+        for n in 0..PARTITIONS {
+            let p = part((n + (turn >> 40) as u32) % PARTITIONS);
+            let mut row = patiently(|| try_acquire(&store, &p));
+            for _ in 0..6 {
+                if row.next >= records {
                     break;
                 }
+                let to = (row.next + 1 + (turn >> 50) % 3).min(records);
+                let words: Vec<String> = (row.next..to).map(|o| word(p.partition, o)).collect();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let batch = (1 + row.next as i64 / 100).max(row.batch.0);
+                match try_add(&store, &p, &mut row, batch, &words) {
+                    Ok(Committed::Done) => {}
+                    Ok(Committed::Refused { .. }) => {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                        break;
+                    }
+                    // P12: nobody knows, so it is acquired again.
+                    Err(e) => {
+                        assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+                        break;
+                    }
+                }
             }
-        });
+            left -= u32::from(row.next >= records);
+        }
+    }
+}
+
+/// Rows and cells of each snapshot are of one moment, and no row goes back.
+fn watch(reader: &dyn RealtimeReader, ended: &AtomicBool) {
+    let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
+    while !ended.load(Ordering::Relaxed) {
+        let look = || -> Result<_> {
+            let snapshot = reader.snapshot()?;
+            let rows = snapshot.partitions("counts")?;
+            let mut found = 0;
+            snapshot.scan("counts", b"", &Frontier::default(), &mut |_, cell| {
+                found += u64::decode(&cell.value).unwrap();
+                Ok(())
+            })?;
+            Ok((rows, found))
+        };
+        let (rows, found) = match look() {
+            Ok(found) => found,
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+                continue;
+            }
+        };
+        assert_eq!(
+            found,
+            rows.iter().map(|(_, r)| r.next).sum::<u64>(),
+            "rows and cells of one moment"
+        );
+        for (p, row) in &rows {
+            let before = seen.insert(p.partition, row.next).unwrap_or(0);
+            assert!(row.next >= before, "{p} went back from {before} to {}", row.next);
+        }
+    }
+}
+
+fn storm(fsync: &'static str, records: u64, kills: u32) {
+    let mut server = RedisSetup::durable(fsync).start().unwrap();
+    drop(open(&server));
+    let reader = reader(&server);
+    let (refused, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+    let url = server.url();
+    std::thread::scope(|scope| {
+        let processes: Vec<_> = (0..3)
+            .map(|seed| {
+                let (url, refused) = (&url, &refused);
+                scope.spawn(move || process(url, seed, records, refused))
+            })
+            .collect();
+        scope.spawn(|| watch(&*reader, &ended));
+        let _end = End(&ended);
+        for turn in 0..kills {
+            std::thread::sleep(Duration::from_millis(50 + u64::from(turn * 37 % 60)));
+            server.kill().unwrap();
+            server.start_again().unwrap();
+        }
+        processes.into_iter().for_each(|p| p.join().unwrap());
     });
-    let snapshot = reader(&server).snapshot().unwrap();
+    let snapshot = reader.snapshot().unwrap();
     for w in 0..5 {
         let word_of = format!("w{w}");
         let expected = (0..PARTITIONS)
-            .flat_map(|p| (0..RECORDS).map(move |o| (p, o)))
+            .flat_map(|p| (0..records).map(move |o| (p, o)))
             .filter(|(p, o)| word(*p, *o) == word_of)
             .count();
         assert_eq!(total(&*snapshot, &word_of), expected as u64);
     }
     assert!(refused.load(Ordering::Relaxed) > 0, "nobody met anybody");
+}
+
+/// Handles take partitions from each other all the time; every record counts once, and snapshots are whole.
+#[test]
+fn storms_count_every_record_once() {
+    storm("no", 400, 0);
+}
+
+/// The same while the server is killed again and again: what was acknowledged stays, and no snapshot is of two moments.
+#[test]
+fn storms_over_a_server_that_is_killed_count_every_record_once() {
+    storm("always", 300, 6);
 }
 
 /// What a replaced shard left is never added to, whoever had it known.
