@@ -178,6 +178,33 @@ fn a_lease_ends() {
     assert_eq!(total(&*store.snapshot().unwrap(), "a"), 6);
 }
 
+/// A thousand keys are one round trip, whatever the number of partitions and batches.
+#[test]
+fn a_thousand_keys_are_one_round_trip() {
+    let server = RedisSetup::durable("no").start().unwrap();
+    let store = open(&server);
+    let words: Vec<String> = (0..1_000).map(|i| i.to_string()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for p in 0..4 {
+        let mut row = acquire(&store, &part(p));
+        for batch in 1..=3 {
+            add(&store, &part(p), &mut row, batch, &words);
+        }
+    }
+    let keys: Vec<_> = words.iter().map(|w| key::to_bytes(*w)).collect();
+    let snapshot = store.snapshot().unwrap();
+    // From the first read on the server knows the script.
+    assert_eq!(total(&*snapshot, "7"), 12);
+    admin(&server, &["CONFIG", "RESETSTAT"]);
+    let found = snapshot.cells("counts", &keys, &Frontier::default()).unwrap();
+    assert!(found.iter().all(|cells| cells.len() == 12));
+    let redis::Value::BulkString(stats) = admin(&server, &["INFO", "commandstats"]) else {
+        panic!()
+    };
+    let stats = String::from_utf8(stats).unwrap();
+    assert!(stats.contains("cmdstat_evalsha:calls=1,"), "{stats}");
+}
+
 /// Values that are large together: a call ends after some of them, of ranges and of keys, and nothing is left out.
 #[test]
 fn large_values_come_in_several_calls() {
