@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::failure::{Failure, Step, told};
 use crate::name::quoted;
 use crate::options::{Location, PostgresOptions, parse};
 
-/// Connections that write: commits of one process follow each other, acquisitions come between.
-const WRITERS: usize = 2;
+/// Connections that write: commits of one process follow each other, acquisitions come between, and what was dropped is deleted.
+const WRITERS: usize = 3;
 /// How much longer than the server a client waits: the server's own time-outs say more.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -139,7 +140,7 @@ impl Db {
             let object = pool.get().await.map_err(|e| Failure::Pool(e, pool.status().max_size))?;
             Ok(Session {
                 object: Some(object),
-                in_transaction: false,
+                unfinished: AtomicBool::new(false),
                 limit,
             })
         }
@@ -150,13 +151,14 @@ impl Db {
 /// the server undoes it.
 pub(crate) struct Session {
     object: Option<Object>,
-    in_transaction: bool,
+    /// Whether it is closed in place of being given back: a transaction is open, or an answer is still to come.
+    unfinished: AtomicBool,
     limit: Duration,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.in_transaction
+        if self.unfinished.load(Relaxed)
             && let Some(object) = self.object.take()
         {
             drop(Object::take(object));
@@ -174,25 +176,15 @@ impl Session {
     async fn bounded<T>(&self, f: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Step<T> {
         match tokio::time::timeout(self.limit, f).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(Failure::Silent(self.limit.as_millis())),
+            Err(_) => {
+                self.unfinished.store(true, Relaxed);
+                Err(Failure::Silent(self.limit.as_millis()))
+            }
         }
     }
 
-    /// Statements without parameters.
-    pub(crate) async fn batch(&mut self, sql: &str) -> Step<()> {
-        let done = {
-            let object = self.object()?;
-            self.bounded(object.batch_execute(sql)).await
-        };
-        if done.is_err() {
-            // It may be on its way still.
-            self.in_transaction = true;
-        }
-        done
-    }
-
-    /// Statements without parameters inside a transaction.
-    pub(crate) async fn within(&mut self, sql: &str) -> Step<()> {
+    /// Statements without parameters, as one transaction where none is open.
+    pub(crate) async fn batch(&self, sql: &str) -> Step<()> {
         let object = self.object()?;
         self.bounded(object.batch_execute(sql)).await
     }
@@ -200,7 +192,7 @@ impl Session {
     /// From here on, to the end of the transaction, a statement may take so long.
     pub(crate) async fn patience(&mut self, limit: Duration) -> Step<()> {
         let ms = limit.as_millis().clamp(1, i32::MAX as u128);
-        self.within(&format!(
+        self.batch(&format!(
             "SET LOCAL statement_timeout = {ms}; SET LOCAL idle_in_transaction_session_timeout = {ms}"
         ))
         .await?;
@@ -224,23 +216,23 @@ impl Session {
         self.bounded(sink.as_mut().finish()).await
     }
 
-    /// Begins a transaction; `how` says which.
-    pub(crate) async fn begin(&mut self, how: &str) -> Step<()> {
-        self.in_transaction = true;
+    /// Begins a transaction; `how` says which. What is awaited beside it is in it, too.
+    pub(crate) async fn begin(&self, how: &str) -> Step<()> {
+        self.unfinished.store(true, Relaxed);
         self.batch(&format!("BEGIN {how}")).await
     }
 
     /// Ends a transaction. After an error it is not known whether it was committed.
-    pub(crate) async fn commit(&mut self) -> Step<()> {
+    pub(crate) async fn commit(&self) -> Step<()> {
         self.batch("COMMIT").await.map_err(|e| Failure::Commit(Box::new(e)))?;
-        self.in_transaction = false;
+        self.unfinished.store(false, Relaxed);
         Ok(())
     }
 
     /// Undoes a transaction.
-    pub(crate) async fn rollback(&mut self) -> Step<()> {
+    pub(crate) async fn rollback(&self) -> Step<()> {
         self.batch("ROLLBACK").await?;
-        self.in_transaction = false;
+        self.unfinished.store(false, Relaxed);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::schema::{self, Identity};
 const ROWS: i64 = 20_000;
 
 /// Deletes the cells that nobody can see any more, a bounded number a transaction. What a crash leaves is deleted by the next call.
-pub(crate) async fn sweep(session: &mut Session, schema: &str, stores: &[i32]) -> Step<()> {
+pub(crate) async fn sweep(session: &Session, schema: &str, stores: &[i32]) -> Step<()> {
     // How far the garbage at hand is deleted: keys ascend, so nothing is looked at twice.
     let mut reached: Option<((i32, i32, Option<i64>), (i64, Vec<u8>))> = None;
     loop {
@@ -89,7 +89,7 @@ pub fn discard(url: &str, options: &PostgresOptions, job: &str, instance: &str, 
     let (session, db_name) = (db.session(For::Writing), db.location.to_string());
     let (name, schema) = (db.schema_name().to_string(), db.schema().to_string());
     db.wait(format!("deleting namespace {namespace} of job `{job}`"), async move {
-        let mut session = session.await?;
+        let session = session.await?;
         if !schema::is_made(&session, &db_name, &name).await? {
             return Ok(false);
         }
@@ -116,7 +116,7 @@ pub fn discard(url: &str, options: &PostgresOptions, job: &str, instance: &str, 
             };
             let slug = schema::slug(&name);
             let sql = format!("DROP VIEW IF EXISTS {schema}.live_{slug}_{store}; DROP TABLE {schema}.cells_{store}");
-            session.within(&sql).await?;
+            session.batch(&sql).await?;
         }
         let sql = format!("DELETE FROM {schema}.namespaces WHERE id = $1");
         if session.execute(&sql, &[&id]).await? != 1 {

@@ -53,8 +53,8 @@ impl<K: Key, V: Codec + Send + Sync + 'static> PostgresStore<K, V> {
         );
         let (wanted, at) = (meaning.clone(), db.schema().to_string());
         let (id, found, is): (i32, String, String) = db.wait(format!("opening store `{name}`"), async move {
-            let mut session = session.await?;
-            schema::make(&mut session, &db_name, &schema_name).await?;
+            let session = session.await?;
+            schema::make(&session, &db_name, &schema_name).await?;
             let known = format!("SELECT id, meaning, columns FROM {schema}.kits WHERE name = $1");
             let mut row = session.maybe(&known, &[&of]).await?;
             if row.is_none() {
@@ -65,8 +65,8 @@ impl<K: Key, V: Codec + Send + Sync + 'static> PostgresStore<K, V> {
                 );
                 if let Some(new) = session.maybe(&insert, &[&of, &wanted, &made]).await? {
                     let id: i32 = new.try_get(0)?;
-                    let create = format!("CREATE TABLE {schema}.kit_{id} (key bytea PRIMARY KEY, long_key bytea, {made}) WITH (fillfactor = 85)");
-                    session.within(&create).await?;
+                    let create = format!("CREATE TABLE {schema}.kit_{id} (key bytea PRIMARY KEY, long_key bytea, {made}) WITH (fillfactor = 70)");
+                    session.batch(&create).await?;
                 }
                 session.commit().await?;
                 row = session.maybe(&known, &[&of]).await?;
@@ -225,7 +225,7 @@ impl<K: Key, V: Codec + Send + Sync + 'static> PostgresStore<K, V> {
         self.db.wait(self.what("writing to"), async move {
             let mut last = None;
             for session in sessions {
-                let mut session = session.await?;
+                let session = session.await?;
                 session.begin("").await?;
                 let done = async {
                     session.execute(&insert, &set.params()).await?;
@@ -258,7 +258,7 @@ impl<K: Key, V: Codec + Send + Sync + 'static> WritableStore<K, V> for PostgresS
 /// What is there of keys that a transaction holds now, by head.
 type Held = BTreeMap<Vec<u8>, Row>;
 
-async fn hold(mut session: Session, sql: &str, rows: &Rows) -> Step<(Session, Held)> {
+async fn hold(session: Session, sql: &str, rows: &Rows) -> Step<(Session, Held)> {
     session.begin("").await?;
     let mut held = Held::new();
     for row in session.query(sql, &rows.params()).await? {
@@ -318,7 +318,6 @@ impl<K: Key, V: Semigroup + Codec> PostgresStore<K, V> {
         let set = self.rows(sums.into_iter().map(|(k, v)| (k, Some(v))))?;
         let write = self.upsert("excluded.value");
         self.db.wait(self.what("merging into"), async move {
-            let mut session = session;
             session.execute(&write, &set.params()).await?;
             session.commit().await
         })?;

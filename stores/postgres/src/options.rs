@@ -14,7 +14,7 @@ use crate::name;
 pub struct PostgresOptions {
     /// The schema that holds everything: made when it is missing and the user may.
     pub schema: String,
-    /// How many connections of a handle may read at once: a snapshot keeps one. Two more write.
+    /// How many connections of a handle may read at once: a snapshot keeps one. Three more write.
     pub connections: usize,
     /// How long to wait for a connection to be made.
     pub connect_timeout: Duration,
@@ -66,6 +66,12 @@ pub(crate) fn parse(url: &str, options: &PostgresOptions) -> Result<(Config, Loc
         return Err(Error::invalid(format!("the location of a PostgreSQL database: {FORM}")));
     }
     let mut config: Config = url.parse().map_err(|e: tokio_postgres::Error| {
+        if url.contains("sslmode=verify") {
+            return Error::invalid(
+                "the location of a PostgreSQL database asks for TLS (sslmode), which this build does not speak: connect within the machine \
+                 or through a tunnel, and leave sslmode out",
+            );
+        }
         // The cause names the option or the part, not its value.
         let cause = std::error::Error::source(&e).map_or_else(String::new, |cause| format!(" ({cause})"));
         Error::invalid(format!(

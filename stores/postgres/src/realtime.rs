@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
@@ -29,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) faces: Vec<StoreFace>,
     /// How long a snapshot may lie unused.
     pub(crate) snapshot_timeout: Duration,
+    /// How often it was asked to delete what nobody sees, since that was last done.
+    sweeps: AtomicU64,
 }
 
 /// A namespace in PostgreSQL that this process writes; others may write it, too, each for the partitions that it acquired last.
@@ -117,6 +120,7 @@ impl Core {
             of,
             faces: faces.to_vec(),
             snapshot_timeout: options.snapshot_timeout,
+            sweeps: AtomicU64::new(0),
         }))
     }
 
@@ -135,6 +139,39 @@ impl Core {
             self.shown()
         ))
     }
+}
+
+/// Deletes what nobody sees any more, beside everything else: it may be much, and nobody waits for it. It ends with the handle; the next
+/// one goes on.
+fn sweep_later(core: &Arc<Core>) {
+    if core.sweeps.fetch_add(1, Relaxed) > 0 {
+        return;
+    }
+    let (schema, stores, shared) = (core.db.schema().to_string(), core.namespace.ids(), Arc::downgrade(core));
+    let session = core.db.session(For::Writing);
+    core.db.spawn(async move {
+        let swept = async {
+            let session = session.await?;
+            loop {
+                // The handle is not held while it sweeps: who drops it does not wait.
+                let Some(asked) = shared.upgrade().map(|core| core.sweeps.load(Relaxed)) else {
+                    return Ok(());
+                };
+                sweep(&session, &schema, &stores).await?;
+                let done = |core: Arc<Core>| core.sweeps.compare_exchange(asked, 0, Relaxed, Relaxed).is_ok();
+                if shared.upgrade().is_none_or(done) {
+                    reach("drop.deleted");
+                    return Ok::<_, Failure>(());
+                }
+            }
+        };
+        if let Err(e) = swept.await {
+            tracing::warn!(error = ?e, "dropped cells are not deleted yet: that goes on with the next drop");
+            if let Some(core) = shared.upgrade() {
+                core.sweeps.store(0, Relaxed);
+            }
+        }
+    });
 }
 
 /// Locks the rows of some partitions in all these stores, in one order for all processes.
@@ -187,7 +224,7 @@ impl RealtimeStore for PostgresRealtime {
         let what = format!("acquiring partition {p} of store `{store}`");
         let (session, schema, of) = (core.db.session(For::Writing), core.db.schema().to_string(), p.clone());
         let (session, (found, is_old)) = core.db.wait(&what, async move {
-            let mut session = session.await?;
+            let session = session.await?;
             session.begin("").await?;
             let own = own(&session, &schema, id, &of).await?;
             Ok((session, own))
@@ -203,7 +240,6 @@ impl RealtimeStore for PostgresRealtime {
         let schema = core.db.schema().to_string();
         reach("acquire.before");
         core.db.wait(&what, async move {
-            let mut session = session;
             let mut part = found.part;
             if replaced {
                 // What the old cells are filed under is nobody's from now on.
@@ -224,14 +260,11 @@ impl RealtimeStore for PostgresRealtime {
             };
             rows::write(&session, &schema, &known).await?;
             session.commit().await?;
-            if replaced {
-                // The partition is taken whatever becomes of it: what is left is swept with the next.
-                if let Err(e) = sweep(&mut session, &schema, &[known.store]).await {
-                    tracing::warn!(error = ?e, "cells of a rebuilt partition are not deleted yet");
-                }
-            }
             Ok(())
         })?;
+        if replaced {
+            sweep_later(&self.core);
+        }
         reach("acquire.written");
         Ok(written)
     }
@@ -264,28 +297,26 @@ impl RealtimeStore for PostgresRealtime {
             core.namespace.ids(),
         );
         let of = p.clone();
-        core.db.wait(
-            format_args!("dropping cells of partition {p} below batch {}", batch.0),
-            async move {
-                let mut session = session.await?;
-                session.begin("").await?;
-                let mut rows = lock(&session, &schema, &stores, &[of]).await?;
-                for row in &mut rows {
-                    row.progress.retained_from = row.progress.retained_from.max(batch);
-                    let kept = row.progress.retained_from;
-                    row.progress.cuts.retain(|(b, _)| *b >= kept);
-                    let sql = format!("INSERT INTO {schema}.garbage (store, part, below) VALUES ($1, $2, $3)");
-                    session.execute(&sql, &[&row.store, &row.part, &batch.0]).await?;
-                }
-                rows::update(&session, &schema, &rows).await?;
-                session.commit().await?;
-                // P26: raised first, deleted later.
-                reach("drop.written");
-                sweep(&mut session, &schema, &stores).await?;
-                reach("drop.deleted");
-                Ok(())
-            },
-        )
+        let what = format!("dropping cells of partition {p} below batch {}", batch.0);
+        let raise = async move {
+            let session = session.await?;
+            session.begin("").await?;
+            let mut rows = lock(&session, &schema, &stores, &[of]).await?;
+            rows.retain(|row| row.progress.retained_from < batch);
+            for row in &mut rows {
+                row.progress.retained_from = batch;
+                row.progress.cuts.retain(|(b, _)| *b >= batch);
+                let sql = format!("INSERT INTO {schema}.garbage (store, part, below) VALUES ($1, $2, $3)");
+                session.execute(&sql, &[&row.store, &row.part, &batch.0]).await?;
+            }
+            rows::update(&session, &schema, &rows).await?;
+            session.commit().await
+        };
+        core.db.wait(what, raise)?;
+        // P26: raised first, deleted later.
+        reach("drop.written");
+        sweep_later(&self.core);
+        Ok(())
     }
 
     fn stats(&self) -> Result<Option<StoreStats>> {
@@ -301,10 +332,11 @@ async fn write(
     advances: Vec<Advance>,
     gathered: Vec<Gathered>,
 ) -> Step<Committed> {
-    let mut session = session.await?;
-    session.begin("").await?;
+    let session = session.await?;
     let of: Vec<SourcePartition> = advances.iter().map(|a| a.partition.clone()).collect();
-    let known = lock(&session, &schema, &stores, &of).await?;
+    // One behind the other: the rows are locked in the transaction that begins.
+    let (begin, locked) = (session.begin(""), lock(&session, &schema, &stores, &of));
+    let ((), known) = futures_util::future::try_join(begin, locked).await?;
     let mut rows: HashMap<i32, BTreeMap<SourcePartition, Progress>> =
         stores.iter().map(|s| (*s, BTreeMap::new())).collect();
     let mut parts: HashMap<(i32, SourcePartition), i32> = HashMap::new();

@@ -244,7 +244,7 @@ pub(crate) async fn is_made(session: &Session, db_name: &str, schema: &str) -> S
 }
 
 /// Makes the tables if they are not there.
-pub(crate) async fn make(session: &mut Session, db_name: &str, schema: &str) -> Step<()> {
+pub(crate) async fn make(session: &Session, db_name: &str, schema: &str) -> Step<()> {
     if is_made(session, db_name, schema).await? {
         return Ok(());
     }
@@ -291,7 +291,7 @@ async fn stores(
     Ok(Some((id, found)))
 }
 
-async fn make_namespace(session: &mut Session, schema: &str, of: &Identity, faces: &[StoreFace]) -> Step<()> {
+async fn make_namespace(session: &Session, schema: &str, of: &Identity, faces: &[StoreFace]) -> Step<()> {
     session.begin("").await?;
     turn(session).await?;
     let sql = format!(
@@ -315,11 +315,12 @@ async fn make_namespace(session: &mut Session, schema: &str, of: &Identity, face
         let id: i32 = row
             .ok_or_else(|| Error::bug("a store that was just made has no number"))?
             .try_get(0)?;
+        // Cells of the batch that runs are changed at every commit: with room on their page the index need not be.
         let keys = Shape::of(face).key_list();
         session
             .batch(&format!(
                 "CREATE TABLE {schema}.cells_{id} (batch bigint NOT NULL, key bytea NOT NULL, part integer NOT NULL, long_key bytea, \
-                 {columns} NOT NULL, PRIMARY KEY (batch, key, part)) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.05); \
+                 {columns} NOT NULL, PRIMARY KEY (batch, key, part)) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05); \
                  CREATE VIEW {schema}.live_{slug}_{id} AS SELECT p.source, p.partition, c.batch, COALESCE(c.long_key, c.key) AS key{keys}, c.value \
                  FROM {schema}.cells_{id} c JOIN {schema}.progress p ON p.part = c.part AND p.store = {id} AND c.batch >= p.retained_from",
                 slug = slug(face.name),
@@ -348,9 +349,9 @@ pub(crate) fn open(db: &Db, of: &Identity, faces: &[StoreFace], write: bool) -> 
     let (session, wanted) = (db.session(to), all.clone());
     let what = format!("opening namespace {} of job `{}`", of.namespace, of.job);
     let found = db.wait(&what, async move {
-        let mut session = session.await?;
+        let session = session.await?;
         if write {
-            make(&mut session, &db_name, &name).await?;
+            make(&session, &db_name, &name).await?;
         } else if !is_made(&session, &db_name, &name).await? {
             return Ok(None);
         }
@@ -359,7 +360,7 @@ pub(crate) fn open(db: &Db, of: &Identity, faces: &[StoreFace], write: bool) -> 
         if !write || wanted.iter().all(has) {
             return Ok(known);
         }
-        make_namespace(&mut session, &schema, &of, &wanted).await?;
+        make_namespace(&session, &schema, &of, &wanted).await?;
         stores(&session, &schema, &of).await
     })?;
     let Some((_, found)) = found else {

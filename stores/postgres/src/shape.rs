@@ -1,6 +1,8 @@
 //! How the keys and values of a store become columns: the canonical bytes of the key always; its parts beside them, for people who
 //! ask by SQL; the value as a number where it is one, else as its canonical bytes.
 
+use std::fmt::Write;
+
 use rufous_algebra::DecodeError;
 use rufous_core::{Addition, KeyColumn, KeyPart, NativeNumber, StoreFace, Timestamp};
 use sha2::{Digest, Sha256};
@@ -153,7 +155,10 @@ impl Shape {
                         .fixed_ms()
                         .and_then(|ms| hop.number().checked_mul(i64::try_from(ms).ok()?));
                     put(&mut |c| put_instant(c, start.map(Timestamp)));
-                    put(&mut |c| c.raw(size.to_string().as_bytes()));
+                    let mut text = Short::default();
+                    // Sizes have a few letters.
+                    let _ = write!(text, "{size}");
+                    put(&mut |c| c.raw(text.bytes()));
                     put(&mut |c| c.int8(hop.number()));
                 }
             }
@@ -219,6 +224,31 @@ impl Shape {
             Addition::Saturating => format!("LEAST({sum}, {greatest})"),
             Addition::Wrapping => format!("((({sum}) - ({least})) % {values} + {values}) % {values} + ({least})"),
         }
+    }
+}
+
+/// A text of a few letters, without an allocation.
+#[derive(Default)]
+struct Short {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Short {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let Some(to) = self.bytes.get_mut(self.length..end) else {
+            return Err(std::fmt::Error);
+        };
+        to.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
 

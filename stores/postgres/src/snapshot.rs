@@ -18,7 +18,7 @@ use tokio_postgres::types::Type;
 
 use crate::cells::names;
 use crate::column::Column;
-use crate::db::{For, Session};
+use crate::db::{For, Params, Session};
 use crate::failure::{Step, corrupt};
 use crate::realtime::Core;
 use crate::rows::{self, COLUMNS, Known};
@@ -58,11 +58,15 @@ pub(crate) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
         core.namespace.ids(),
     );
     let (session, known) = core.db.wait("taking a snapshot", async move {
-        let mut session = session.await?;
-        session.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let session = session.await?;
         // The first query decides what is seen.
         let sql = format!("SELECT {COLUMNS} FROM {schema}.progress WHERE store = ANY($1)");
-        let rows = session.query(&sql, &[&stores]).await?;
+        let params: Params<'_> = &[&stores];
+        let (begin, rows) = (
+            session.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            session.query(&sql, params),
+        );
+        let ((), rows) = futures_util::future::try_join(begin, rows).await?;
         let known = rows.iter().map(rows::read).collect::<Step<Vec<_>>>()?;
         Ok((session, known))
     })?;
@@ -194,8 +198,8 @@ impl PostgresSnapshot {
         let close = format!("CLOSE {cursor}");
         // The first error is the one to tell.
         let closed = if self.session.borrow().is_some() {
-            self.with(&what, move |mut session| async move {
-                let done = session.within(&close).await;
+            self.with(&what, move |session| async move {
+                let done = session.batch(&close).await;
                 (session, done)
             })
         } else {
@@ -478,7 +482,7 @@ impl PostgresSnapshot {
 
 impl Drop for PostgresSnapshot {
     fn drop(&mut self) {
-        if let Some(mut session) = self.session.borrow_mut().take() {
+        if let Some(session) = self.session.borrow_mut().take() {
             // Nobody waits for it; when it fails the connection is closed.
             self.core.db.spawn(async move {
                 let _ = session.rollback().await;

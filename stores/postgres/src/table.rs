@@ -54,7 +54,7 @@ impl PostgresTables {
         reader
             .db
             .wait(format!("opening the tables of job `{job}`"), async move {
-                schema::make(&mut session.await?, &db_name, &name).await
+                schema::make(&session.await?, &db_name, &name).await
             })?;
         Ok(Self {
             reader,
@@ -218,7 +218,7 @@ impl TableStore for PostgresTables {
         let (table, p, place) = (table.clone(), p.clone(), self.reader.location());
         let what = format!("claiming partition {p} of sink `{}`", table.sink);
         db.wait(what, async move {
-            let mut session = session.await?;
+            let session = session.await?;
             session.begin("").await?;
             let mut known = sink(&session, &schema, &of, &table.sink).await?;
             if known.is_none() {
@@ -227,7 +227,7 @@ impl TableStore for PostgresTables {
             }
             let known = match known {
                 Some(known) => known,
-                None => (make(&mut session, &schema, &of, &table).await?, table.of.clone()),
+                None => (make(&session, &schema, &of, &table).await?, table.of.clone()),
             };
             let owner = TableMark {
                 of: known.1.clone(),
@@ -281,7 +281,7 @@ impl TableStore for PostgresTables {
         );
         reach("table.before");
         db.wait(&what, async move {
-            let mut session = session.await?;
+            let session = session.await?;
             session.begin("").await?;
             let mark = locked(&session, &schema, &known, &name, &p)
                 .await?
@@ -322,7 +322,7 @@ impl TableStore for PostgresTables {
         db.wait(
             format!("noting what was lost of partition {p} in sink `{name}`"),
             async move {
-                let mut session = session.await?;
+                let session = session.await?;
                 session.begin("").await?;
                 let known = sink(&session, &schema, &of, &name)
                     .await?
@@ -339,7 +339,7 @@ impl TableStore for PostgresTables {
 }
 
 /// Makes the table of a sink; whoever else would waits meanwhile.
-async fn make(session: &mut Session, schema: &str, of: &Identity, table: &TableFace) -> Step<i32> {
+async fn make(session: &Session, schema: &str, of: &Identity, table: &TableFace) -> Step<i32> {
     let sql = format!("INSERT INTO {schema}.sinks (job, instance, sink, owner) VALUES ($1, $2, $3, $4) RETURNING id");
     let row = session
         .maybe(&sql, &[&of.job, &of.instance, &table.sink, &table.of])
@@ -348,7 +348,7 @@ async fn make(session: &mut Session, schema: &str, of: &Identity, table: &TableF
         .ok_or_else(|| Error::bug("a sink that was just made has no number"))?
         .try_get(0)?;
     session
-        .within(&format!(
+        .batch(&format!(
             "CREATE TABLE {schema}.rows_{id} (source text COLLATE \"C\" NOT NULL, partition bigint NOT NULL, \"offset\" numeric(20,0) NOT NULL, \
              number numeric(20,0) NOT NULL, meaning integer NOT NULL, value bytea NOT NULL, PRIMARY KEY (source, partition, \"offset\", number))"
         ))
@@ -403,7 +403,7 @@ impl TableReader for PostgresTablesReader {
         let least = WrittenId::of(&SourcePartition::new("", 0), 0, 0);
         let (sink_name, from) = (name.to_string(), from.cloned().unwrap_or(least));
         let begun = self.db.wait(&what, async move {
-            let mut session = session.await?;
+            let session = session.await?;
             session.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
             let Some((id, _)) = sink(&session, &schema, &of, &sink_name).await? else {
                 session.rollback().await?;

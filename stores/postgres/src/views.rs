@@ -83,7 +83,7 @@ impl PostgresViews {
             db.schema_name().to_string(),
         );
         db.wait(format!("opening the generations of job `{job}`"), async move {
-            schema::make(&mut session.await?, &db_name, &name).await
+            schema::make(&session.await?, &db_name, &name).await
         })?;
         Ok(Self {
             db,
@@ -223,7 +223,8 @@ impl PostgresViews {
                         &m.fingerprint,
                         &m.realtime_namespace,
                         &m.covered_until,
-                        &(m.created_at.0 as f64),
+                        // PostgreSQL's calendar ends earlier than ours.
+                        &Some(m.created_at.0 as f64).filter(|ms| ms.abs() < 8e15),
                         &Json(&m.holes),
                         &m.window.map(|w| w.to_string()),
                         &Json(&m.not_repeatable),
@@ -248,12 +249,11 @@ impl PostgresViews {
         let columns = columns(&shape);
         let meaning = face.schema();
         let (session, id) = self.db.wait(format!("making a table for store `{}`", face.name), async move {
-            let mut session = session;
             let sql = format!("INSERT INTO {schema}.offline (generation, store, meaning, columns, keys) VALUES ($1, $2, $3, $4, 0) RETURNING id");
             let row = session.maybe(&sql, &[&generation, &face.name, &meaning, &columns]).await?;
             let id: i32 = row.ok_or_else(|| Error::bug("a store that was just noted has no number"))?.try_get(0)?;
             let create = format!("CREATE TABLE {schema}.offline_{id} (key bytea PRIMARY KEY, long_key bytea, {columns} NOT NULL)");
-            session.within(&create).await?;
+            session.batch(&create).await?;
             Ok((session, id))
         })?;
         let table = format!("{}.offline_{id}", self.db.schema());
@@ -282,15 +282,14 @@ impl PostgresViews {
     ) -> Result<Vec<Shown>> {
         let (schema, of) = (self.db.schema().to_string(), self.of.clone());
         self.db.wait(what, async move {
-            let mut session = session;
             for p in &published {
                 let sql = format!("UPDATE {schema}.offline SET keys = $2 WHERE id = $1");
                 session
                     .execute(&sql, &[&p.id, &i64::try_from(p.keys).unwrap_or(i64::MAX)])
                     .await?;
-                session.within(&format!("ANALYZE {schema}.offline_{}", p.id)).await?;
+                session.batch(&format!("ANALYZE {schema}.offline_{}", p.id)).await?;
             }
-            let shown = show(&mut session, &schema, &of, generation, &published, &live).await?;
+            let shown = show(&session, &schema, &of, generation, &published, &live).await?;
             let sql = format!(
                 "INSERT INTO {schema}.current (job, instance, generation) VALUES ($1, $2, $3) \
                  ON CONFLICT (job, instance) DO UPDATE SET generation = excluded.generation"
@@ -317,7 +316,7 @@ impl PostgresViews {
         let stores: Vec<(StoreFace, String)> = stores.iter().map(|(f, g)| (*f, kept(f, g))).collect();
         let live = Live::of(manifest);
         self.db.wait(what, async move {
-            let mut session = session.await?;
+            let session = session.await?;
             session.begin("").await?;
             let mut published = Vec::new();
             for (face, kept) in stores {
@@ -336,7 +335,7 @@ impl PostgresViews {
                     kept,
                 });
             }
-            let shown = show(&mut session, &schema, &of, generation, &published, &live).await?;
+            let shown = show(&session, &schema, &of, generation, &published, &live).await?;
             session.commit().await?;
             Ok(shown)
         })
@@ -351,7 +350,7 @@ impl PostgresViews {
             i64::from(self.keep),
         );
         let done = self.db.wait("dropping the tables of older generations", async move {
-            let mut session = session.await?;
+            let session = session.await?;
             let sql = format!(
                 "SELECT g.id, array(SELECT o.id FROM {schema}.offline o WHERE o.generation = g.id) FROM {schema}.generations g \
                  WHERE g.job = $1 AND g.instance = $2 AND g.manifest < (SELECT c.manifest FROM {schema}.current x \
@@ -362,7 +361,7 @@ impl PostgresViews {
                 let (id, tables): (i32, Vec<i32>) = (row.try_get(0)?, row.try_get(1)?);
                 session.begin("").await?;
                 for table in tables {
-                    session.within(&format!("DROP TABLE {schema}.offline_{table}")).await?;
+                    session.batch(&format!("DROP TABLE {schema}.offline_{table}")).await?;
                 }
                 session.execute(&format!("DELETE FROM {schema}.generations WHERE id = $1"), &[&id]).await?;
                 session.commit().await?;
@@ -425,7 +424,7 @@ fn kept(face: &StoreFace, of: &StoreGeneration) -> String {
 
 /// Makes the views over a generation.
 async fn show(
-    session: &mut Session,
+    session: &Session,
     schema: &str,
     of: &Identity,
     generation: i32,
@@ -453,7 +452,7 @@ async fn show(
             Err(why) => {
                 // One that was there would go on with another generation.
                 session
-                    .within(&format!("DROP VIEW IF EXISTS {schema}.{}", quoted(&name)))
+                    .batch(&format!("DROP VIEW IF EXISTS {schema}.{}", quoted(&name)))
                     .await?;
                 Err(why)
             }
@@ -469,7 +468,7 @@ async fn show(
 }
 
 /// Drops the views of stores that are not published any more: they would show an older generation for ever.
-async fn forget(session: &mut Session, schema: &str, of: &Identity, published: &[Published]) -> Step<()> {
+async fn forget(session: &Session, schema: &str, of: &Identity, published: &[Published]) -> Step<()> {
     let stores: Vec<&str> = published.iter().map(|p| p.face.name).collect();
     let sql =
         format!("DELETE FROM {schema}.views WHERE job = $1 AND instance = $2 AND store <> ALL($3) RETURNING name");
@@ -477,7 +476,7 @@ async fn forget(session: &mut Session, schema: &str, of: &Identity, published: &
         let name: String = row.try_get(0)?;
         let (all, offline) = (quoted(&name), quoted(&format!("{name}_offline")));
         session
-            .within(&format!(
+            .batch(&format!(
                 "DROP VIEW IF EXISTS {schema}.{all}; DROP VIEW IF EXISTS {schema}.{offline}"
             ))
             .await?;
@@ -584,7 +583,7 @@ async fn view_name(session: &Session, schema: &str, of: &Identity, p: &Published
 }
 
 /// Makes a view; one with the same columns keeps what people built on it.
-async fn replace(session: &mut Session, schema: &str, name: &str, same: bool, select: &str) -> Step<()> {
+async fn replace(session: &Session, schema: &str, name: &str, same: bool, select: &str) -> Step<()> {
     let name = format!("{schema}.{}", quoted(name));
     let drop = if same {
         String::new()
@@ -592,6 +591,6 @@ async fn replace(session: &mut Session, schema: &str, name: &str, same: bool, se
         format!("DROP VIEW IF EXISTS {name}; ")
     };
     session
-        .within(&format!("{drop}CREATE OR REPLACE VIEW {name} AS {select}"))
+        .batch(&format!("{drop}CREATE OR REPLACE VIEW {name} AS {select}"))
         .await
 }

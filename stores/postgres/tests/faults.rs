@@ -78,6 +78,10 @@ fn who_may_not_connect_is_told_what_to_do() {
         ErrorKind::TryAgain,
         &["127.0.0.1:1", "see whether the server runs"],
     );
+    let without = format!("postgres://{USER}@127.0.0.1:{}/{database}", server.port());
+    refused(open_quick(&without), ErrorKind::InvalidRequest, &["password"]);
+    let tls = format!("{url}?sslmode=verify-full");
+    refused(open_quick(&tls), ErrorKind::InvalidRequest, &["sslmode", "TLS"]);
     assert!(!format!("{:?}", open(&url, &counts()).unwrap()).contains(PASSWORD));
     assert!(!open(&url, &counts()).unwrap().location().contains(PASSWORD));
 }

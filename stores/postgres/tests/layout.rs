@@ -316,6 +316,10 @@ fn the_form_of_format_1() {
         rows = [after(&rows[0], &steps[0]), after(&rows[1], &steps[1])];
     }
     store.drop_below(&p, BatchId(6)).unwrap();
+    // What was dropped is deleted a moment later.
+    while server.sql_at(&url, "SELECT count(*) FROM rufous.garbage").unwrap() != "0" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     let mut dump = String::new();
     let columns = "SELECT table_name, column_name, data_type, is_nullable, coalesce(numeric_precision::text, '') FROM information_schema.columns \
                    WHERE table_schema = 'rufous' ORDER BY table_name, ordinal_position";
