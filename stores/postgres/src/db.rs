@@ -67,12 +67,17 @@ impl Db {
             .enable_all()
             .build()
             .map_err(|e| Error::try_again(format!("cannot start a thread for {location}: {e}")).caused_by(e))?;
-        let pool = |size: usize| {
+        let pool = |size: usize, idle: Duration| {
+            let mut config = config.clone();
+            let idle = idle.as_millis().clamp(1, i32::MAX as u128);
+            // Before what the user says, which counts.
+            let rest = config.get_options().unwrap_or_default().to_string();
+            config.options(format!("-c idle_in_transaction_session_timeout={idle} {rest}"));
             // A connection that broke is noticed before it is used again; one that breaks later fails what it does.
             let recycle = ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             };
-            Pool::builder(Manager::from_config(config.clone(), NoTls, recycle))
+            Pool::builder(Manager::from_config(config, NoTls, recycle))
                 .max_size(size.max(1))
                 .runtime(Kind::Tokio1)
                 .create_timeout(Some(options.connect_timeout))
@@ -83,8 +88,9 @@ impl Db {
         };
         Ok(Self {
             runtime: Own(Some(runtime)),
-            readers: pool(options.connections)?,
-            writers: pool(WRITERS)?,
+            readers: pool(options.connections, options.snapshot_timeout)?,
+            // Who waits for a lock of one that stopped gets it before his own time is over.
+            writers: pool(WRITERS, options.statement_timeout / 2)?,
             name: options.schema.clone(),
             schema: quoted(&options.schema),
             limit: options.statement_timeout + GRACE,

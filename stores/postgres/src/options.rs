@@ -18,7 +18,8 @@ pub struct PostgresOptions {
     pub connections: usize,
     /// How long to wait for a connection to be made.
     pub connect_timeout: Duration,
-    /// How long to wait for an answer, for a lock, and for a connection that others use.
+    /// How long to wait for an answer, for a lock, and for a connection that others use. A process that stops in the middle of a write
+    /// keeps others from its partitions for half of that: then the server undoes what it began.
     pub statement_timeout: Duration,
     /// How long a snapshot may lie unused: the server cannot tidy up behind it. Then it has to be taken again.
     pub snapshot_timeout: Duration,
@@ -111,11 +112,11 @@ pub(crate) fn parse(url: &str, options: &PostgresOptions) -> Result<(Config, Loc
         )));
     }
     let ms = |d: Duration| d.as_millis().clamp(1, i32::MAX as u128);
-    let (statement, idle) = (ms(options.statement_timeout), ms(options.snapshot_timeout));
+    let statement = ms(options.statement_timeout);
     // The paths of access are known: plans that read whole tables are none of them.
     let own = format!(
-        "-c statement_timeout={statement} -c lock_timeout={statement} -c idle_in_transaction_session_timeout={idle} \
-         -c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+        "-c statement_timeout={statement} -c lock_timeout={statement} -c jit=off \
+         -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     );
     let all = match config.get_options() {
         // What the user says comes last, so it counts.

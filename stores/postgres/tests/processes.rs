@@ -174,6 +174,43 @@ fn a_repair_holds_the_row() {
     });
 }
 
+/// A process that stops in the middle of a write does not keep the next owner out: the server undoes what it began, within the bound.
+#[test]
+fn a_process_that_stops_lets_go() {
+    let url = postgres::shared().database("stops").unwrap();
+    let (faces, p) = (counts(), part(0));
+    let options = PostgresOptions {
+        statement_timeout: std::time::Duration::from_secs(2),
+        ..PostgresOptions::default()
+    };
+    let open = || PostgresRealtime::open(&url, &options, "job", "main", "n1", &faces).unwrap();
+    let (stopped, next) = (open(), open());
+    acquire(&stopped, &["counts"], &p);
+    let at = Barrier::new(2);
+    thread::scope(|scope| {
+        let (at, stopped, p) = (&at, &stopped, &p);
+        let late = scope.spawn(move || {
+            stopped.acquire("counts", p, &mut |row| {
+                at.wait();
+                // It has the row, and does nothing.
+                thread::sleep(std::time::Duration::from_secs(4));
+                Ok(Repair::Keep(row.unwrap().clone()))
+            })
+        });
+        at.wait();
+        let start = std::time::Instant::now();
+        assert_eq!(
+            acquire(&next, &["counts"], p).epoch,
+            2,
+            "what the stopped one began is undone"
+        );
+        assert!(start.elapsed().as_millis() < 2000, "{:?}", start.elapsed());
+        let e = late.join().unwrap().unwrap_err();
+        assert_eq!(e.kind(), rufous_core::ErrorKind::TryAgain, "{e}");
+    });
+    assert_eq!(acquire(&stopped, &["counts"], &p).epoch, 3);
+}
+
 /// Calls block, also from a thread of somebody's runtime.
 #[test]
 fn calls_from_a_runtime_do_not_panic() {

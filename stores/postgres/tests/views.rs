@@ -4,6 +4,7 @@ mod bed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bed::{List, acquire, after, commit, open, part, step};
 use rufous_algebra::{Codec, Max};
@@ -316,6 +317,63 @@ fn a_view_never_shows_a_part_for_the_whole() {
     bed.manifests.publish(&m).unwrap();
     bed.views.publish(&m, &faces(), &bed.generations).unwrap();
     bed.refuses(&["records are missing", "gone"]);
+}
+
+/// A query is of one point in time, while a job commits and generations are switched under it: two keys that every record adds to
+/// alike are always alike, and never go back.
+#[test]
+fn queries_are_of_one_moment() {
+    const BATCH: u64 = 5;
+    let url = postgres::shared().database("moment").unwrap();
+    let (live, generations) = (open(&url, &faces()).unwrap(), MemoryGenerations::default());
+    let p = part(0);
+    let mut row = acquire(&live, &["counts", "cents", "greatest"], &p);
+    let views = PostgresViews::open(&url, &PostgresOptions::default(), "job", "main").unwrap();
+    let publish = |number: u64, batch: i64| {
+        let at = batch as u64 * BATCH;
+        let cut = Cut {
+            batch: BatchId(batch),
+            cut: at,
+            batch_before: BatchId(batch - 1),
+        };
+        let mut m = manifest(number, Frontier([(part(0), cut)].into()));
+        let mut writer = generations.begin_run(&faces()[0]).unwrap();
+        for key in ["a", "b"] {
+            writer.push(&key::to_bytes(key), &at.to_bytes()).unwrap();
+        }
+        m.stores.get_mut("counts").unwrap().runs = writer.finish().unwrap().into_iter().collect();
+        views.publish(&m, &faces()[..1], &generations).unwrap();
+    };
+    publish(0, 0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..300u64 {
+                let batch = (n / BATCH) as i64;
+                let a = step(&p, &row, 1, batch);
+                let list = List::of(&[(0, batch, "a", 1u64), (0, batch, "b", 1)]);
+                commit(&live, std::slice::from_ref(&a), &[("counts", &list)]).unwrap();
+                row = after(&row, &a);
+                std::thread::sleep(std::time::Duration::from_millis(3));
+            }
+            done.store(true, Relaxed);
+        });
+        scope.spawn(|| {
+            for n in 1..8 {
+                publish(n, 7 * n as i64);
+            }
+        });
+        let (mut last, mut queries) = (0, 0);
+        while !done.load(Relaxed) || queries < 5 {
+            let sql = "SELECT min(value), max(value), count(*) FROM rufous.job_main_counts";
+            let seen = postgres::shared().sql_at(&url, sql).unwrap();
+            let seen: Vec<u64> = seen.split('|').map(|n| n.parse().unwrap()).collect();
+            assert!(seen[0] == seen[1] && seen[2] == 2, "{seen:?}");
+            assert!(seen[0] >= last, "{last}, then {seen:?}");
+            (last, queries) = (seen[0], queries + 1);
+        }
+        assert!(queries >= 5);
+    });
 }
 
 /// Hops that may be dropped from runs in part are not shown at all.
