@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use crate::column::Column;
 use crate::db::Session;
 use crate::failure::{Step, corrupt};
+use crate::name::check_size;
 use crate::schema::Opened;
 use crate::shape::head;
 
@@ -98,6 +99,10 @@ pub(crate) fn gather(store: &Opened, sources: &[&str], deltas: &dyn Deltas) -> R
         if chunk.is_full() {
             gathered.chunks.push(std::mem::replace(&mut chunk, Chunk::new(store)));
         }
+        check_size(
+            &format_args!("store `{name}`, batch {}: a cell", d.batch.0),
+            d.key.len() + d.value.len(),
+        )?;
         let (head, long) = head(d.key);
         chunk.batches.int8(d.batch.0);
         chunk.keys.raw(&head);

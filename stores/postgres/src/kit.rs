@@ -15,6 +15,7 @@ use crate::cells::base;
 use crate::column::Column;
 use crate::db::{Db, For, Session};
 use crate::failure::{Failure, Step};
+use crate::name::check_size;
 use crate::options::PostgresOptions;
 use crate::schema::{self, check_name};
 use crate::shape::{Shape, head};
@@ -125,11 +126,14 @@ impl<K: Key, V: Codec + Send + Sync + 'static> PostgresStore<K, V> {
             match value {
                 None => all.values.null(),
                 Some(value) => {
+                    check_size(&format_args!("store `{}`: a value", self.name), value.len())?;
                     let put = self.shape.put_value(&value, &mut all.values);
                     put.map_err(|e| Error::bug(format!("store `{}`: a value that is none: {e}", self.name)))?;
                 }
             }
         }
+        let bytes = all.keys.bytes() + all.longs.bytes() + all.values.bytes();
+        check_size(&format_args!("store `{}`: what is written", self.name), bytes)?;
         Ok(all)
     }
 
@@ -190,8 +194,13 @@ impl<K: Key, V: Codec + Send + Sync + 'static> ReadableStore<K, V> for PostgresS
              CROSS JOIN LATERAL (SELECT value FROM {} t WHERE t.key = k.key OFFSET 0) t",
             self.table
         );
-        let rows = self.db.wait(self.what("reading"), async move {
-            session.await?.query(&sql, &[&column]).await
+        let fits = check_size(
+            &format_args!("store `{}`: what is asked for", self.name),
+            column.bytes(),
+        );
+        let rows = fits.and_then(|()| {
+            let ask = async move { session.await?.query(&sql, &[&column]).await };
+            self.db.wait(self.what("reading"), ask)
         });
         match rows {
             Err(e) => keys.iter().map(|_| Err(again(&e))).collect(),

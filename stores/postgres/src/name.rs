@@ -18,6 +18,19 @@ pub(crate) fn check(what: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// What a statement may bring: PostgreSQL takes messages and values of less than a gigabyte.
+const LARGEST: usize = 512 << 20;
+
+/// Refuses what no statement can bring.
+pub(crate) fn check_size(what: &dyn std::fmt::Display, bytes: usize) -> Result<()> {
+    if bytes > LARGEST {
+        return Err(Error::invalid(format!(
+            "{what} has {bytes} bytes: PostgreSQL takes at most {LARGEST} at once; make values smaller, or ask for fewer keys at once"
+        )));
+    }
+    Ok(())
+}
+
 /// Refuses a text that PostgreSQL cannot hold.
 pub(crate) fn check_text(what: &str, text: &str) -> Result<()> {
     if text.contains('\0') {
@@ -46,5 +59,13 @@ mod tests {
             assert!(check("schema", bad).is_err(), "{bad:?}");
         }
         check("schema", &"x".repeat(63)).unwrap();
+    }
+
+    #[test]
+    fn what_no_message_holds_is_refused() {
+        check_size(&"a value", LARGEST).unwrap();
+        let e = check_size(&"store `a`: a value", LARGEST + 1).unwrap_err();
+        assert_eq!(e.kind(), rufous_core::ErrorKind::InvalidRequest);
+        assert!(e.to_string().contains("store `a`: a value has 536870913 bytes"), "{e}");
     }
 }

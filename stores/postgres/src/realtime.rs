@@ -11,8 +11,10 @@ use rufous_store_api::realtime::apply_advances;
 use rufous_store_api::{
     Advance, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats,
 };
+use tokio_postgres::types::Type;
 
 use crate::cells::{Gathered, gather};
+use crate::column::Column;
 use crate::db::{Db, For, Session};
 use crate::discard::sweep;
 use crate::failure::{Failure, Step};
@@ -174,15 +176,29 @@ fn sweep_later(core: &Arc<Core>) {
     });
 }
 
-/// Locks the rows of some partitions in all these stores, in one order for all processes.
+/// Locks the rows of some partitions in all these stores, in one order for all processes: one look into the index a row, in the order
+/// in which they are named.
 async fn lock(session: &Session, schema: &str, stores: &[i32], of: &[SourcePartition]) -> Step<Vec<Known>> {
-    let (sources, partitions): (Vec<&str>, Vec<i64>) =
-        of.iter().map(|p| (p.source.as_str(), i64::from(p.partition))).unzip();
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {schema}.progress WHERE store = ANY($1) AND (source, partition) IN \
-         (SELECT * FROM unnest($2::text[], $3::int8[])) ORDER BY store, source, partition FOR NO KEY UPDATE"
+    let mut wanted: Vec<(i32, &SourcePartition)> = { stores.iter() }
+        .flat_map(|store| of.iter().map(move |p| (*store, p)))
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let (mut numbers, mut sources, mut partitions) = (
+        Column::new(Type::INT4),
+        Column::new(Type::TEXT),
+        Column::new(Type::INT8),
     );
-    let rows = session.query(&sql, &[&stores, &sources, &partitions]).await?;
+    for (store, p) in wanted {
+        numbers.int4(store);
+        sources.raw(p.source.as_bytes());
+        partitions.int8(p.partition.into());
+    }
+    let sql = format!(
+        "SELECT r.* FROM unnest($1::int4[], $2::text[], $3::int8[]) u(a, b, c) CROSS JOIN LATERAL (SELECT {COLUMNS} FROM {schema}.progress \
+         WHERE store = u.a AND source = u.b AND partition = u.c FOR NO KEY UPDATE) r"
+    );
+    let rows = session.query(&sql, &[&numbers, &sources, &partitions]).await?;
     rows.iter().map(rows::read).collect()
 }
 

@@ -5,6 +5,7 @@ mod bed;
 use std::time::Instant;
 
 use bed::{List, acquire, after, commit, counts, open, part, step};
+use rufous_algebra::{Codec, Max};
 use rufous_core::{Frontier, key};
 use rufous_store_api::RealtimeReader;
 use rufous_test_servers::postgres::Server;
@@ -42,6 +43,23 @@ fn commits_and_reads() {
             median * 1e3,
             seconds[11] * 1e3
         );
+    }
+    // Values that the owner merges: what is there is read first.
+    let greatest = open(&server.database("merged").unwrap(), &bed::stores()).unwrap();
+    let mut row = acquire(&greatest, &["counts", "cents", "greatest"], &p);
+    for what in ["bytes, other keys", "bytes, the same keys", "bytes, the same keys"] {
+        let value = Max::of("a value of some letters".to_string()).to_bytes();
+        let cells = (0..CELLS)
+            .map(|n| (0, 0, 5, key::to_bytes(&n), value.clone()))
+            .collect();
+        let (a, list) = (step(&p, &row, 10, 5), List(cells));
+        let start = Instant::now();
+        commit(&greatest, std::slice::from_ref(&a), &[("greatest", &list)]).unwrap();
+        println!(
+            "{what}: {:.0} cells/s",
+            f64::from(CELLS) / start.elapsed().as_secs_f64()
+        );
+        row = after(&row, &a);
     }
     let asked: Vec<_> = keys
         .iter()

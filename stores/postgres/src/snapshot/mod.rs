@@ -21,6 +21,7 @@ use crate::cells::names;
 use crate::column::Column;
 use crate::db::{For, Params, Session};
 use crate::failure::{Step, corrupt};
+use crate::name::check_size;
 use crate::realtime::Core;
 use crate::rows::{self, COLUMNS, Known};
 use crate::schema::Opened;
@@ -196,6 +197,10 @@ impl Snapshot for PostgresSnapshot {
         }
         let (mut wanted, mut batches) = (Column::new(Type::BYTEA), Column::new(Type::INT8));
         keys.iter().for_each(|key| wanted.raw(&head(key).0));
+        check_size(
+            &format_args!("store `{}`: what is asked for", store.face.name),
+            wanted.bytes(),
+        )?;
         reading.batches.iter().for_each(|b| batches.int8(b.0));
         let sql = format!(
             "SELECT k.n, c.batch, c.part, c.value FROM unnest($1::bytea[]) WITH ORDINALITY k(key, n) CROSS JOIN unnest($2::int8[]) b(batch) \

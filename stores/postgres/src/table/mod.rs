@@ -17,6 +17,7 @@ use crate::column::Column;
 use crate::db::{Db, For, Session};
 use crate::decimal::Decimal;
 use crate::failure::{Step, corrupt};
+use crate::name::check_size;
 use crate::options::PostgresOptions;
 use crate::schema::{self, Identity, check_name, is_made};
 
@@ -181,7 +182,7 @@ fn not_claimed(table: &str, p: &SourcePartition) -> Error {
 }
 
 /// Rows of an append as columns, in pieces that a statement takes.
-fn columns(append: &Append<'_>, meaning: i32) -> Vec<[Column; 4]> {
+fn columns(append: &Append<'_>, meaning: i32) -> Result<Vec<[Column; 4]>> {
     let new = || [Type::NUMERIC, Type::NUMERIC, Type::INT4, Type::BYTEA].map(Column::new);
     let (mut all, mut piece, mut n) = (Vec::new(), new(), 0);
     for row in append.rows {
@@ -189,6 +190,10 @@ fn columns(append: &Append<'_>, meaning: i32) -> Vec<[Column; 4]> {
             all.push(std::mem::replace(&mut piece, new()));
             n = 0;
         }
+        check_size(
+            &format_args!("a record of partition {}", append.partition),
+            row.value.len(),
+        )?;
         let [offset, number, means, value] = &mut piece;
         offset.decimal(row.offset.into());
         number.decimal(row.number.into());
@@ -199,7 +204,7 @@ fn columns(append: &Append<'_>, meaning: i32) -> Vec<[Column; 4]> {
     if n > 0 {
         all.push(piece);
     }
-    all
+    Ok(all)
 }
 
 impl TableStore for PostgresTables {
@@ -267,7 +272,7 @@ impl TableStore for PostgresTables {
         let name = table.sink.clone();
         let known = db.wait(&what, async move { sink(&session.await?, &schema, &of, &name).await })?;
         let known = known.ok_or_else(|| not_claimed(&table.sink, append.partition))?;
-        let pieces = columns(append, self.meaning(known.0, &table.schema)?);
+        let pieces = columns(append, self.meaning(known.0, &table.schema)?)?;
         let (session, schema) = (db.session(For::Writing), db.schema().to_string());
         let (name, p, epoch, from, to) = (
             table.sink.clone(),
