@@ -211,6 +211,33 @@ impl Queue {
         // SAFETY: as for `assign`; 1 means asynchronous.
         ok(unsafe { sys::rd_kafka_commit(self.client.native_ptr(), positions.ptr(), 1) })
     }
+    /// Gives up what is assigned: the group goes on.
+    pub(crate) fn give_up(&self) {
+        // SAFETY: the client lives; null gives up what is assigned.
+        unsafe { sys::rd_kafka_assign(self.client.native_ptr(), ptr::null()) };
+    }
+    /// Commits, and waits for the group's answer: it refuses those who are no members of the present generation.
+    pub(crate) fn commit_and_ask(&self, positions: &TopicPartitionList, timeout: Duration) -> Result<(), Code> {
+        let ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX).max(1);
+        let rk = self.client.native_ptr();
+        // SAFETY: the client lives, and librdkafka copies the list. Without a callback the answer is an event of our queue; event and
+        // queue are destroyed once, and librdkafka keeps a reference of its own to the queue while the answer is out.
+        unsafe {
+            let queue = sys::rd_kafka_queue_new(rk);
+            let asked = sys::rd_kafka_commit_queue(rk, positions.ptr(), queue, None, ptr::null_mut());
+            let answer = ok(asked).and_then(|()| {
+                let event = sys::rd_kafka_queue_poll(queue, ms);
+                if event.is_null() {
+                    return Err(Code::OperationTimedOut);
+                }
+                let answer = ok(sys::rd_kafka_event_error(event));
+                sys::rd_kafka_event_destroy(event);
+                answer
+            });
+            sys::rd_kafka_queue_destroy(queue);
+            answer
+        }
+    }
     /// Takes what is there, at most [`BATCH`] messages; waits for the first at most `timeout`. Returns how many it took.
     pub(crate) fn drain(&mut self, timeout: Duration, mut each: impl FnMut(&Message<'_>)) -> usize {
         // librdkafka waits until the array is full or the time is over: so wait for one, then take the rest.
@@ -483,15 +510,18 @@ unsafe extern "C" fn on_rebalance(
             _ => None,
         };
         let change = match given {
-            // Whoever works it off assigns positions, and so answers the group.
+            // Whoever works it off assigns positions or gives up what it has, and so answers the group.
             Some(given) => Change::Given(given),
             None => {
                 let lost = sys::rd_kafka_assignment_lost(rk) != 0;
-                sys::rd_kafka_assign(rk, ptr::null());
+                if lost {
+                    sys::rd_kafka_assign(rk, ptr::null());
+                }
                 Change::Taken { lost }
             }
         };
-        let asks = matches!(change, Change::Given(_));
+        // What is lost is answered already: nobody waits for this member.
+        let asks = change != Change::Taken { lost: true };
         let heard = opaque.cast::<Troubles>().as_ref().is_some_and(|t| t.changed(change));
         if asks && !heard {
             sys::rd_kafka_assign(rk, ptr::null());

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 pub(crate) enum Change {
     /// These partitions are this process's, until they are taken.
     Given(Vec<u32>),
-    /// All partitions were taken; another assignment follows. The callback has unassigned them already.
+    /// All partitions were taken; another assignment follows.
     Taken {
         /// The group went on without this member: a session timeout, or no poll for too long. Nothing rests on it here:
-        /// the store's own check fences (P11).
+        /// the store's own check fences (P11). The callback has unassigned them already; otherwise the group waits until somebody
+        /// does.
         lost: bool,
     },
 }
@@ -28,6 +29,17 @@ pub(crate) struct Group {
     pub(crate) open: bool,
     /// The caller has not asked since the last gift.
     pub(crate) news: bool,
+    /// The group waits until what it takes is given up.
+    pub(crate) owes: Option<Owes>,
+}
+
+/// What comes before partitions are given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owes {
+    /// The caller is told: it may still commit what it read.
+    Word,
+    /// The caller comes back.
+    Answer,
 }
 
 impl Group {
@@ -36,11 +48,12 @@ impl Group {
         match change {
             Change::Given(partitions) => {
                 self.given = Some(partitions.into_iter().collect());
-                (self.open, self.news) = (true, true);
+                (self.open, self.news, self.owes) = (true, true, None);
                 true
             }
-            Change::Taken { .. } => {
+            Change::Taken { lost } => {
                 self.open = false;
+                self.owes = (!lost).then_some(Owes::Word);
                 false
             }
         }
@@ -55,7 +68,15 @@ impl Group {
     }
     /// The client is another one: the group must speak again.
     pub(crate) fn rejoin(&mut self) {
-        (self.subscribed, self.open) = (false, false);
+        (self.subscribed, self.open, self.owes) = (false, false, None);
+    }
+    /// Whether the caller is to be told that partitions are taken.
+    pub(crate) fn tell(&mut self) -> bool {
+        let tell = self.owes == Some(Owes::Word);
+        if tell {
+            self.owes = Some(Owes::Answer);
+        }
+        tell
     }
 }
 
@@ -72,8 +93,10 @@ mod tests {
         assert!(!g.waits() && g.owns(2) && !g.owns(1) && g.open && g.news);
         g.news = false;
         assert!(!g.take(Change::Taken { lost: true }));
-        assert!(g.owns(2) && !g.open && !g.news);
+        assert!(g.owns(2) && !g.open && !g.news && !g.tell());
+        assert!(!g.take(Change::Taken { lost: false }));
+        assert!(g.tell() && !g.tell() && g.owes == Some(Owes::Answer));
         assert!(g.take(Change::Given(vec![])));
-        assert!(!g.owns(2) && g.open && g.news && !g.waits());
+        assert!(!g.owns(2) && g.open && g.news && !g.waits() && g.owes.is_none());
     }
 }

@@ -10,7 +10,7 @@ use rufous_realtime::{Log, PartitionInfo, Polled, Position};
 
 use crate::dequeue::{self, Queue};
 use crate::gather::{Gather, Ready};
-use crate::group::Group;
+use crate::group::{Group, Owes};
 use crate::options::{KafkaOptions, Ownership, admin_config, consumer_config};
 use crate::secret::Secrets;
 use crate::topic::{self, Found};
@@ -21,6 +21,8 @@ use crate::watch::Watch;
 const SLICE: Duration = Duration::from_millis(250);
 /// How long a poll may ask for watermarks when the brokers do not have an offset.
 const ASK: Duration = Duration::from_secs(2);
+/// How long the group may take to say whether this process is a member.
+const MEMBER: Duration = Duration::from_secs(1);
 /// How long something waits that did not work at once.
 const LATER: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,8 @@ pub struct KafkaLog {
     known: BTreeMap<u32, u64>,
     /// The topic's own id, where brokers have one.
     id: Option<String>,
+    /// What was committed last, by partition.
+    noted: BTreeMap<u32, u64>,
     /// The count that the caller was told of last.
     told: u32,
     policy_seen: bool,
@@ -101,6 +105,7 @@ impl KafkaLog {
             topic: topic.to_owned(),
             options,
             known: BTreeMap::new(),
+            noted: BTreeMap::new(),
             id: None,
             told: 0,
             policy_seen: false,
@@ -180,6 +185,14 @@ impl KafkaLog {
             return None;
         }
         Some(error)
+    }
+
+    /// Who was told that partitions are taken comes back: the group goes on.
+    fn answer(&mut self) {
+        if let Some(group) = self.group.as_mut().filter(|g| g.owes == Some(Owes::Answer)) {
+            group.owes = None;
+            self.queue.give_up();
+        }
     }
 
     /// librdkafka's client is beyond repair: another one takes its place, and reads on from where this one was.
@@ -382,10 +395,6 @@ impl KafkaLog {
         if self.retry.is_some_and(|at| at <= Instant::now()) {
             self.assign_again()?;
         }
-        if let Some(group) = self.group.as_mut().filter(|g| g.news) {
-            group.news = false;
-            return Ok(Some(Polled::PartitionsChanged));
-        }
         let Some(watch) = &self.watch else { return Ok(None) };
         if watch.is_gone() {
             return Err(Error::invalid(format!(
@@ -433,6 +442,7 @@ impl Log for KafkaLog {
     }
 
     fn partitions(&mut self) -> Result<Vec<PartitionInfo>> {
+        self.answer();
         let deadline = Instant::now() + self.options.timeout;
         let (ids, broker) = self.find(deadline)?;
         self.join()?;
@@ -516,8 +526,20 @@ impl Log for KafkaLog {
     fn poll(&mut self, timeout: Duration, into: &mut RecordBatch) -> Result<Polled> {
         into.clear();
         let deadline = Instant::now() + timeout;
+        self.answer();
         loop {
-            while let Some(ready) = self.gather.pop() {
+            let mut closed = false;
+            if let Some(group) = &mut self.group {
+                if group.tell() {
+                    return Ok(Polled::Revoked);
+                }
+                // What is there may be another's by now.
+                if std::mem::take(&mut group.news) {
+                    return Ok(Polled::PartitionsChanged);
+                }
+                closed = !group.open;
+            }
+            while let Some(ready) = if closed { None } else { self.gather.pop() } {
                 match ready {
                     Ready::Batch(batch) => {
                         self.gather.give(batch, into);
@@ -563,7 +585,40 @@ impl Log for KafkaLog {
         self.group.as_ref().is_some_and(Group::waits)
     }
 
+    fn is_shared_out(&self) -> bool {
+        self.group.is_some()
+    }
+
+    fn is_member(&mut self) -> bool {
+        self.answer();
+        let Some(group) = &self.group else { return true };
+        if !group.open {
+            return false;
+        }
+        let owned: Vec<(u32, u64)> = self
+            .noted
+            .iter()
+            .map(|(&n, &at)| (n, at))
+            .filter(|(n, _)| group.owns(*n))
+            .collect();
+        let Some(first) = self.known.keys().find(|n| group.owns(**n)) else {
+            return true;
+        };
+        // Of what it was given nothing was committed here yet: any position asks the question.
+        let asked = if owned.is_empty() { vec![(*first, 0)] } else { owned };
+        let answer = self.positions(asked).map_err(|e| e.to_string()).and_then(|list| {
+            self.queue
+                .commit_and_ask(&list, MEMBER)
+                .map_err(|code| code.to_string())
+        });
+        if let Err(e) = &answer {
+            tracing::info!(group = self.options.group, "kafka: {}: not a member: {e}", self.topic);
+        }
+        answer.is_ok()
+    }
+
     fn note_committed(&mut self, positions: &[(u32, u64)]) {
+        self.noted.extend(positions.iter().copied());
         let failed = match self.positions(positions.iter().copied()) {
             Ok(list) => self.queue.commit(&list).map_err(|code| code.to_string()).err(),
             Err(e) => Some(e.to_string()),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rufous_core::panics::{Panicked, catch};
-use rufous_core::{Error, ErrorKind, Result};
+use rufous_core::{Error, ErrorKind, Result, SourcePartition};
 use rufous_store_api::Committed;
 
 use crate::engine::Engine;
@@ -18,6 +18,9 @@ const MAX_FAILURES: u32 = 5;
 /// Who is shut out so often within a minute has a rival that does not go away.
 const SHUT_OUTS: usize = 8;
 const SHUT_OUT_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a group is asked that did not answer for this process.
+const PROVE_AGAIN: Duration = Duration::from_millis(250);
 
 /// What became of a chunk.
 pub(crate) enum Landed {
@@ -121,7 +124,7 @@ impl Engine<'_> {
         self.written.had(done.written);
         self.metrics.commit_seconds.observe(done.took);
         // By the place of a sink: the store's own refusals are counted by `failures`, and heal.
-        let shut_out = matches!(&done.outcome, Ok(Err(e)) if e.kind() == ErrorKind::Closed);
+        let mut shut_out = matches!(&done.outcome, Ok(Err(e)) if e.kind() == ErrorKind::Closed);
         let failure = match done.outcome {
             Ok(Ok(Committed::Done)) => {
                 self.failures = 0;
@@ -130,9 +133,21 @@ impl Engine<'_> {
                 return Ok(Landed::Committed);
             }
             Err(panicked) => return Ok(Landed::Panicked(panicked)),
-            Ok(Ok(Committed::Refused { partition, found })) => Error::closed(format!(
-                "the store refused a chunk of {partition}: its row stands at {found:?} (next, epoch); another owner was here"
-            )),
+            Ok(Ok(Committed::Refused { partition, found })) => {
+                let rival = self.rival_of(&partition);
+                shut_out |= rival.is_some();
+                let refused = Error::closed(format!(
+                    "the store refused a chunk of {partition}: its row stands at {found:?} (next, epoch); another owner was here{}",
+                    rival.as_deref().unwrap_or_default()
+                ));
+                if self.store.is_shared() && rival.is_none() {
+                    // How often partitions change hands is not up to this process.
+                    tracing::info!("{refused}");
+                    self.metrics.commit_failed(&refused);
+                    return Ok(Landed::Failed);
+                }
+                refused
+            }
             // Damage does not pass.
             Ok(Err(e)) if e.kind() == ErrorKind::CorruptData => return Err(e),
             Ok(Err(e)) => e,
@@ -158,12 +173,44 @@ impl Engine<'_> {
         Ok(Landed::Failed)
     }
 
-    /// P12: the chunk and every chunk read after it was dropped; acquire again.
+    /// P12: the chunk and every chunk read after it was dropped; acquire again, of a store that others write as well only what the
+    /// group says is this process's.
     pub(crate) fn read_again(&mut self) -> Result<()> {
+        self.unproven = None;
+        if self.store.is_shared() && !self.bound.iter_mut().all(|b| b.log.is_member()) {
+            tracing::info!("the consumer group does not say what this process reads: it is waited for");
+            self.unproven = Some(Instant::now());
+            for i in 0..self.bound.len() {
+                self.bound[i].partitions.clear();
+                self.assign(i)?;
+            }
+            return Ok(());
+        }
         for i in 0..self.bound.len() {
             self.acquire(i)?;
         }
         Ok(())
+    }
+
+    /// Asks the group again, now and then, where it did not answer for this process. Nothing is in a map then.
+    pub(crate) fn prove_again(&mut self) -> Result<()> {
+        if self.unproven.is_none_or(|asked| asked.elapsed() < PROVE_AGAIN) {
+            return Ok(());
+        }
+        let done = self.read_again();
+        self.or_pause(done)
+    }
+
+    /// What to say of another owner of a partition that no group shares out.
+    fn rival_of(&self, p: &SourcePartition) -> Option<String> {
+        let b = self.bound.iter().find(|b| b.name == p.source)?;
+        (self.store.is_shared() && !b.log.is_shared_out()).then(|| {
+            format!(
+                ". Another process reads {} into the same state, and nobody shares it out between them: stop one of them, or put the \
+                 records into a Kafka topic",
+                b.log.location()
+            )
+        })
     }
 
     pub(crate) fn note(&mut self, advances: &[rufous_store_api::Advance]) {

@@ -136,6 +136,7 @@ impl Stream<'_> {
                 last_commit: Instant::now(),
                 last_taken: plan.domains().iter().map(|_| Instant::now()).collect(),
                 shut_out: Vec::new(),
+                unproven: None,
                 last_manifest: Instant::now(),
                 records: RecordBatch::default(),
                 cuts: Cuts::default(),
@@ -180,6 +181,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) last_taken: Vec<Instant>,
     /// When another writer lately shut this one out.
     pub(crate) shut_out: Vec<Instant>,
+    /// Another owner was met (P12): nothing is read until the group says what is this process's. When it was asked last.
+    pub(crate) unproven: Option<Instant>,
     pub(crate) last_manifest: Instant,
     pub(crate) records: RecordBatch,
     pub(crate) cuts: Cuts,
@@ -211,6 +214,7 @@ impl Engine<'_> {
         let mut idle_wait = Duration::from_millis(1);
         while !self.options.stop.load(Relaxed) {
             self.metrics.heartbeat.mark();
+            self.prove_again()?;
             let mut busy = false;
             let timeout = if self.bound.len() == 1 {
                 Duration::from_millis(50)
@@ -248,8 +252,15 @@ impl Engine<'_> {
                         let done = self.truncated(i, partition, end);
                         self.or_pause(done)?;
                     }
+                    // Later another process may be the owner, and all of it would be read again.
+                    Polled::Revoked if self.store.is_shared() => self.settle()?,
+                    Polled::Revoked => {}
                     Polled::PartitionsChanged => {
-                        let done = self.changed(i);
+                        let done = match self.unproven {
+                            // The group may answer now.
+                            Some(_) => self.read_again(),
+                            None => self.changed(i),
+                        };
                         self.or_pause(done)?;
                     }
                 }

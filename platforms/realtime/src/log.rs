@@ -58,6 +58,9 @@ pub enum Polled {
     },
     /// Ask [`Log::partitions`] again: one may be new, given to this process, or taken from it.
     PartitionsChanged,
+    /// The group is about to share out anew. What was read until now can still be committed as its owner; with the next call the
+    /// group goes on. Nothing is read until [`PartitionsChanged`](Self::PartitionsChanged) follows.
+    Revoked,
 }
 
 /// A log of one source: partitions of records in offset order, read from given offsets on.
@@ -112,6 +115,17 @@ pub trait Log: Send {
     /// The end of an assigned partition as far as it is known without asking: for the lag. `None`: not known.
     fn end(&self, _partition: u32) -> Option<u64> {
         None
+    }
+    /// Whether a group shares the partitions out among processes. Otherwise all are this process's, and no other may read them into
+    /// the same state.
+    fn is_shared_out(&self) -> bool {
+        false
+    }
+    /// Asks the group itself whether what this process was given is still its own (P12): a process that slept does not know that
+    /// the group went on without it, and would take partitions back that another reads. `false` as well while the group shares
+    /// out anew, or does not answer. Waits a second at most.
+    fn is_member(&mut self) -> bool {
+        true
     }
     /// Whether it is not settled yet which partitions this process gets. [`Polled::PartitionsChanged`] follows.
     fn waits(&self) -> bool {

@@ -233,8 +233,8 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Another process of the group reads it: the rows say so, once, or answers would be too small in silence. While the
-    /// group has not decided, nothing changes: what is there is a prefix of the log, and grows older only.
+    /// Another process of the group reads it. In a store of this process alone the rows say so, once, or answers would be too small in
+    /// silence. While the group has not decided, nothing changes: what is there is a prefix of the log, and grows older only.
     fn release_one(&mut self, i: usize, info: &PartitionInfo) -> Result<()> {
         if self.waits(i) || self.bound[i].elsewhere.contains(&info.partition) {
             return Ok(());
@@ -242,13 +242,25 @@ impl Engine<'_> {
         if let Some(sinks) = &self.sinks {
             sinks.close(&SourcePartition::new(&self.bound[i].name, info.partition));
         }
-        self.in_all_stores(i, info, None, &|row, s| Ok(release(row, s)))?;
+        // In a store that all of them write, the other process moves the same row.
+        if !self.store.is_shared() {
+            self.in_all_stores(i, info, None, &|row, s| Ok(release(row, s)))?;
+        }
         self.bound[i].elsewhere.insert(info.partition);
         Ok(())
     }
 
     fn show_ownership(&mut self, i: usize) {
         let b = &self.bound[i];
+        if self.store.is_shared() {
+            tracing::info!(
+                source = b.name,
+                owned = ?b.partitions.keys(),
+                elsewhere = ?b.elsewhere,
+                "what the consumer group gave to this process, and what to others"
+            );
+            return;
+        }
         if !b.elsewhere.is_empty() {
             tracing::warn!(
                 source = b.name,

@@ -95,6 +95,12 @@ pub trait RealtimeStore: RealtimeReader {
         Guarantee::ExactlyOnce
     }
 
+    /// Whether several processes write it, each the partitions of its own (mode 1): the epoch of a row keeps them apart, and what one
+    /// of them does not read is in the same rows. Otherwise one process has it alone.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Acquires `p` for `store` (P10a): in one transaction the epoch goes up by one, `repair` sees the row (if there is one)
     /// and says what becomes of the shard, and the row is written back. Returns the row as written.
     ///

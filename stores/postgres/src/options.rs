@@ -60,6 +60,14 @@ impl fmt::Display for Location {
     }
 }
 
+/// A location as messages show it: without the password.
+///
+/// # Errors
+/// `InvalidRequest` when it cannot be one.
+pub fn shown(url: &str, options: &PostgresOptions) -> Result<String> {
+    Ok(format!("schema `{}` of {}", options.schema, parse(url, options)?.1))
+}
+
 /// Reads a location. Nothing of it is repeated in an error: it holds a password.
 pub(crate) fn parse(url: &str, options: &PostgresOptions) -> Result<(Config, Location)> {
     const FORM: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE";

@@ -228,6 +228,10 @@ async fn own(session: &Session, schema: &str, store: i32, p: &SourcePartition) -
 }
 
 impl RealtimeStore for PostgresRealtime {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn acquire(
         &self,
         store: &str,

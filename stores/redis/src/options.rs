@@ -30,6 +30,14 @@ impl Default for RedisOptions {
     }
 }
 
+/// A location as messages show it: without the password.
+///
+/// # Errors
+/// `InvalidRequest` when it names no server.
+pub fn shown(url: &str) -> Result<String> {
+    Ok(client(url)?.1)
+}
+
 /// A client, and what messages call its server: never with a password.
 pub(crate) fn client(url: &str) -> Result<(Client, String)> {
     let refused = |why: &str| {

@@ -155,9 +155,7 @@ fn missing_rights_leave_nothing_half_written() {
         RedisRealtime::namespaces(&url, &options(), "bed", "main").unwrap(),
         ["n1"]
     );
-    for right in [
-        "hset", "zadd", "incr", "unlink", "hincrby", "hget", "evalsha", "time",
-    ] {
+    for right in ["hset", "zadd", "incr", "unlink", "hincrby", "hget", "evalsha", "time"] {
         admin(&["ACL", "SETUSER", "job", &format!("-{right}")]);
         let before = admin(&["HGETALL", &format!("{PREFIX}cells/counts/lines/0/0/1")]);
         // New cells and old ones, a new batch, and one that a snapshot sees.

@@ -98,7 +98,7 @@ pub fn drain(log: &mut LocalLog) -> Result<BTreeMap<u32, Records>> {
                 }
             }
             Polled::Idle => return Ok(all),
-            Polled::PartitionsChanged => {}
+            Polled::PartitionsChanged | Polled::Revoked => {}
             Polled::Lost { .. } | Polled::Truncated { .. } => panic!("files lose nothing"),
         }
     }

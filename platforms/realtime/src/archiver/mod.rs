@@ -186,6 +186,7 @@ impl Run<'_> {
                     }
                 }
                 Polled::PartitionsChanged => self.look_up = true,
+                Polled::Revoked => {}
                 Polled::Truncated { partition, end } => return Err(self.truncated(partition, end)),
             }
             let lost = self.partitions.values().any(|p| p.lost.is_some());

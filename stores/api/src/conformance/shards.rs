@@ -141,6 +141,11 @@ pub(super) fn replacing_forgets_one_partition(make: Make<'_>) {
         );
         bed.cells.retain(|(_, _, p), _| *p != a);
         bed.compare(&Frontier::default());
+        // The first record of the batch that the shard stands at: its cut is told again.
+        let step = bed.step(&a, 5, 3);
+        bed.commit(&[step], &[("left", 0, 3, "k", 5)]);
+        assert_eq!(bed.rows[&a].cuts, [(BatchId(3), 2); 2]);
+        bed.compare(&Frontier::default());
         let step = bed.step(&a, 5, 4);
         bed.commit(&[step], &[("left", 0, 4, "k", 10)]);
         bed.compare(&Frontier::default());

@@ -36,6 +36,10 @@ pub struct RedisRealtime {
 }
 
 impl RealtimeStore for RedisRealtime {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn acquire(
         &self,
         store: &str,
