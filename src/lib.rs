@@ -24,7 +24,7 @@
 //! model), [`realtime`] (the engine over a log), [`store_api`] (what the layers share), [`client`] (merged reads), and
 //! [`App`], which makes a job binary of a function.
 //!
-//! Features, all off by default so that the default needs no C or C++: `kafka`, `rocksdb`, `parquet`. `laws` adds
+//! Features, all off by default so that the default needs no C or C++: `kafka`, `rocksdb`, `parquet`, `postgres`, `redis`, `s3`. `laws` adds
 //! [`algebra`]'s laws as functions that test your own types.
 #![forbid(unsafe_code)]
 
@@ -44,6 +44,10 @@ pub use rufous_platform_kafka as platform_kafka;
 pub use rufous_platform_parquet as platform_parquet;
 #[cfg(feature = "parquet")]
 pub use rufous_store_archive as store_archive;
+#[cfg(feature = "postgres")]
+pub use rufous_store_postgres as store_postgres;
+#[cfg(feature = "redis")]
+pub use rufous_store_redis as store_redis;
 #[cfg(feature = "rocksdb")]
 pub use rufous_store_rocksdb as store_rocksdb;
 

@@ -190,6 +190,7 @@ pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
         "generation {}: line {line} is current, covered until {}; `rollback` goes back",
         m.number, m.covered_until
     );
+    super::views::follow(context);
     Ok(())
 }
 

@@ -123,6 +123,18 @@ pub(super) fn command<A: clap::Args>() -> Command {
             )
             .arg(flag("delete", "Delete it instead of keeping it beside")),
         )
+        .subcommand(
+            sub(
+                "views",
+                "Show the current generation in PostgreSQL: a table a store, and views of the whole answer",
+            )
+            .arg(
+                Arg::new("database")
+                    .long("database")
+                    .value_name("URL")
+                    .help("postgres://USER@HOST:PORT/DATABASE [default: [views] location of the settings]"),
+            ),
+        )
         .subcommand(sub(
             "generations",
             "List what is published, and what a rollback could reach",
@@ -156,6 +168,12 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
 fn common(c: Command) -> Command {
     c.arg(Arg::new("data").long("data").value_name("DIR").value_parser(value_parser!(PathBuf)).help("Where all state lives [default: data]"))
         .arg(Arg::new("instance").long("instance").value_name("NAME").help("So the same job can run twice, side by side [default: main]"))
+        .arg(
+            Arg::new("realtime")
+                .long("realtime")
+                .value_name("URL")
+                .help("Where the realtime state is: postgres://USER@HOST:PORT/DATABASE or redis://HOST:PORT/DATABASE, which several processes share; RUFOUS_REALTIME says it without being seen [default: below --data]"),
+        )
         .arg(Arg::new("settings").long("settings").value_name("FILE").value_parser(value_parser!(PathBuf)).help("Settings [default: rufous.toml, if it is there]"))
         .arg(
             Arg::new("source")
@@ -380,6 +398,7 @@ pub(super) struct Common {
     pub(super) data: Option<PathBuf>,
     pub(super) instance: Option<String>,
     pub(super) settings: Option<PathBuf>,
+    pub(super) realtime: Option<String>,
     pub(super) sources: Vec<(String, String)>,
     pub(super) log_format: LogFormat,
     /// Of the process; only commands that run live take it.
@@ -411,6 +430,7 @@ impl Common {
             data: data.map(Path::to_path_buf),
             instance: None,
             settings: None,
+            realtime: None,
             sources: Vec::new(),
             memory: None,
             archives: false,
@@ -434,6 +454,7 @@ impl Common {
             data: m.get_one("data").cloned(),
             instance: m.get_one("instance").cloned(),
             settings: m.get_one("settings").cloned(),
+            realtime: m.get_one("realtime").cloned(),
             sources: sources.collect::<Result<_>>()?,
             memory: m.try_get_one("memory").ok().flatten().cloned(),
             archives: !m

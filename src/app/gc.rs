@@ -13,6 +13,7 @@ use rufous_store_offline::gc::{Deleted, Kind, Lines};
 use super::cli::{self, Stay};
 use super::open::Context;
 use super::reports::Reports;
+use super::state::Found;
 use crate::core::Result;
 
 /// How many generations before the current one stay.
@@ -73,36 +74,27 @@ pub(super) fn collect(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Resu
 
 /// P26: the state of code that no manifest names that is there, and that no process keeps. It becomes unreachable at
 /// once, and is deleted then. Code that comes back begins anew from the log (P32).
-#[cfg(feature = "rocksdb")]
 fn namespaces(context: &Context<'_>, rules: &Gc, lines: &Lines) -> Result<Vec<Deleted>> {
-    use crate::store_rocksdb::discard::{discard, discarded};
-    let root = context.layout.realtime(context.plan.job(), "");
     // First what is there, then who names it: one that begins in between is not in the list.
-    let found = discarded(&root)?;
+    let found = context.state.namespaces()?;
     let mut named = rules.namespaces(&context.manifests, Some(lines))?;
     named.insert(context.plan.fingerprint().to_string());
     let mut deleted = Vec::new();
-    for (name, bytes, whole) in found {
-        if whole && (named.contains(&name) || name.contains('.')) {
+    for Found { name, bytes, whole } in found {
+        if whole && named.contains(&name) {
             continue;
         }
-        let dir = root.join(&name);
         // A rollback may have gone back to it meanwhile.
         if whole && rules.namespaces(&context.manifests, Some(lines))?.contains(&name) {
             continue;
         }
-        if rules.dry_run || discard(&dir)? {
+        if rules.dry_run || context.state.discard(&name)? {
             deleted.push(Deleted {
                 kind: Kind::Namespace,
-                name: dir.display().to_string(),
+                name: context.state.show(&name),
                 bytes,
             });
         }
     }
     Ok(deleted)
-}
-
-#[cfg(not(feature = "rocksdb"))]
-fn namespaces(_: &Context<'_>, _: &Gc, _: &Lines) -> Result<Vec<Deleted>> {
-    Ok(Vec::new())
 }

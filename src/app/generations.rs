@@ -169,6 +169,7 @@ pub(super) fn rollback(context: &Context<'_>, to: Option<u64>) -> Result<()> {
             "generation {} is generation {to} again: covered until {}",
             manifest.number, manifest.covered_until
         );
+        super::views::follow(context);
         return Ok(());
     }
     Err(Error::try_again(format!(

@@ -28,8 +28,10 @@ mod recut;
 mod reports;
 mod settings;
 mod sinks;
+mod state;
 #[cfg(feature = "parquet")]
 mod upkeep;
+mod views;
 mod window;
 mod write;
 
@@ -178,6 +180,7 @@ impl<Args: clap::Args> App<Args> {
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)?),
             "window" => window::window(&context, &cli::WindowArgs::read(sub)?),
+            "views" => views::views(&context, sub.get_one::<String>("database").map(String::as_str)),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete")),
             "sink" => sinks::Asked(word, sub).run(&context),

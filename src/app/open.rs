@@ -9,12 +9,13 @@ use super::cli::Common;
 use super::location::ArchivePlace;
 use super::location::Place;
 use super::settings::Settings;
+use super::state::{self, Memory, StatePlace, Whose};
 use crate::client::{Client, ClientParts};
 use crate::core::{Error, Format, Plan, Result, Sinks, SourceFace};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
-use crate::store_api::{GenerationStore, Layout, ManifestLog, RealtimeReader};
+use crate::store_api::{GenerationStore, Layout, ManifestLog};
 use rufous_store_offline::{Generations, Manifests, PinFiles};
 
 /// Who reads a log.
@@ -37,6 +38,7 @@ pub(super) struct Context<'a> {
     pub(super) refused_writes: Option<String>,
     /// Where manifests and generations of the job are.
     pub(super) offline: Arc<dyn rufous_place::Place>,
+    pub(super) state: Arc<dyn StatePlace>,
     pub(super) manifests: Arc<Manifests>,
     pub(super) generations: Arc<Generations>,
     /// Of the process.
@@ -95,6 +97,15 @@ impl<'a> Context<'a> {
             archive: common.archives,
             own: settings.own_memory(),
         })?;
+        // Flag, environment, file.
+        let named = std::env::var("RUFOUS_REALTIME").ok().filter(|url| !url.is_empty());
+        let location = common.realtime.clone().or(named).or(settings.realtime.location.clone());
+        let whose = Whose {
+            job: plan.job().to_string(),
+            layout: layout.clone(),
+            stores: plan.live_stores(),
+        };
+        let state = state::place(whose, location.as_deref(), &settings.realtime)?;
         let offline = offline(settings, &layout, plan.job())?;
         let manifests = Arc::new(Manifests::on(offline.clone(), "manifests"));
         let generations = Arc::new(Generations::on(offline.clone(), "offline"));
@@ -107,6 +118,7 @@ impl<'a> Context<'a> {
             sinks: Sinks::new(),
             refused_writes: None,
             offline,
+            state,
             manifests,
             generations,
             budget,
@@ -174,9 +186,14 @@ impl<'a> Context<'a> {
         };
         match reads {
             Reads::Shared => {
-                // The directory's own mark: another data directory is another member.
-                let mark = super::member::mark(&self.layout.source(source))?;
-                let member = Some(format!("{name}-{mark}{version}"));
+                // The directory's own mark: another data directory is another member. Processes that share the state may share the
+                // directory as well: each start of one is a new member.
+                let member = if self.state.is_shared() {
+                    None
+                } else {
+                    let mark = super::member::mark(&self.layout.source(source))?;
+                    Some(format!("{name}-{mark}{version}"))
+                };
                 options.ownership = Ownership::Group { member };
                 options.group = own.and_then(|o| o.group.clone()).unwrap_or(name);
                 options.group.push_str(&version);
@@ -310,8 +327,7 @@ impl<'a> Context<'a> {
         namespace: &str,
         store: &str,
     ) -> Result<Vec<(crate::core::SourcePartition, crate::store_api::Progress)>> {
-        let dir = self.layout.realtime(self.plan.job(), namespace);
-        match read_realtime(&dir, namespace, &self.plan.live_stores())? {
+        match self.state.read(namespace)? {
             Some(reader) => reader.snapshot()?.partitions(store),
             None => Ok(Vec::new()),
         }
@@ -325,36 +341,22 @@ impl<'a> Context<'a> {
             .unwrap_or_else(|| self.plan.fingerprint().to_string()))
     }
 
-    #[cfg(feature = "rocksdb")]
-    pub(super) fn realtime(&self, namespace: &str) -> Result<Arc<crate::store_rocksdb::RocksStore>> {
-        let dir = self.layout.realtime(self.plan.job(), namespace);
-        Ok(Arc::new(crate::store_rocksdb::RocksStore::open(
-            &dir,
-            namespace,
-            &self.plan.live_stores(),
-            crate::store_rocksdb::RocksOptions {
-                memory: self.shares.store.saturating_sub(super::sinks::table_memory(self)),
-                ..crate::store_rocksdb::RocksOptions::default()
-            },
-        )?))
-    }
-
-    #[cfg(not(feature = "rocksdb"))]
-    pub(super) fn realtime(&self, _: &str) -> Result<Arc<rufous_store_memory::MemoryRealtime>> {
-        Err(Error::invalid(
-            "this binary was built without the feature `rocksdb`: it has no store for realtime state",
-        ))
+    /// What the keeper of the state may hold.
+    pub(super) fn state_memory(&self) -> Memory {
+        let tables = super::sinks::table_memory(self);
+        Memory {
+            store: self.shares.store.saturating_sub(tables),
+            tables,
+        }
     }
 
     pub(super) fn client(&self) -> Client {
-        let (layout, job, stores) = (self.layout.clone(), self.plan.job(), self.plan.live_stores());
+        let state = self.state.clone();
         Client::new(ClientParts {
-            job: job.to_string(),
+            job: self.plan.job().to_string(),
             manifests: self.manifests.clone(),
             generations: self.generations.clone() as Arc<dyn GenerationStore>,
-            realtime: Arc::new(move |namespace: &str| {
-                read_realtime(&layout.realtime(job, namespace), namespace, &stores)
-            }),
+            realtime: Arc::new(move |namespace: &str| state.read(namespace)),
         })
     }
 }
@@ -391,28 +393,4 @@ fn offline_in_s3(url: &str, _: &BTreeMap<String, String>, _: &Layout) -> Result<
     Err(Error::invalid(format!(
         "{url}: this binary was built without the feature `s3`"
     )))
-}
-
-#[cfg(feature = "rocksdb")]
-pub(super) fn read_realtime(
-    dir: &std::path::Path,
-    namespace: &str,
-    stores: &[crate::core::StoreFace],
-) -> Result<Option<Arc<dyn RealtimeReader>>> {
-    Ok(crate::store_rocksdb::RocksReader::open(dir, namespace, stores)?.map(Arc::from))
-}
-
-#[cfg(not(feature = "rocksdb"))]
-pub(super) fn read_realtime(
-    dir: &std::path::Path,
-    _: &str,
-    _: &[crate::core::StoreFace],
-) -> Result<Option<Arc<dyn RealtimeReader>>> {
-    if dir.exists() {
-        return Err(Error::invalid(format!(
-            "{} holds realtime state, and this binary was built without the feature `rocksdb`: its answer would be partial",
-            dir.display()
-        )));
-    }
-    Ok(None)
 }

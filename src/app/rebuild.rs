@@ -2,31 +2,15 @@
 
 use super::open::Context;
 use crate::core::Result;
+use crate::store_api::ManifestLog;
 
-#[cfg(feature = "rocksdb")]
 pub(super) fn rebuild(context: &Context<'_>, delete: bool) -> Result<()> {
-    use crate::core::Error;
-    use crate::store_api::ManifestLog;
-    use crate::store_rocksdb::damage::{set_aside, suspect};
     let namespace = context.namespace(&*context.manifests)?;
-    let dir = context.layout.realtime(context.plan.job(), &namespace);
-    let mark = suspect(&dir)?;
-    let Some(aside) = set_aside(&dir)? else {
-        println!("{} is not there: nothing to rebuild", dir.display());
+    let Some(done) = context.state.rebuild(&namespace, delete)? else {
+        println!("{} is not there: nothing to rebuild", context.state.show(&namespace));
         return Ok(());
     };
-    if let Some(mark) = mark {
-        println!("it was damaged: {}", mark.reason);
-    }
-    if delete {
-        std::fs::remove_dir_all(&aside).map_err(|e| Error::io("cannot delete", &aside, e))?;
-        println!("deleted the realtime state {}", dir.display());
-    } else {
-        println!(
-            "the realtime state is kept in {}; delete it when all is well",
-            aside.display()
-        );
-    }
+    println!("{done}");
     let manifest = context.manifests.newest(0)?;
     let from = manifest
         .as_ref()
@@ -40,11 +24,4 @@ pub(super) fn rebuild(context: &Context<'_>, delete: bool) -> Result<()> {
         .map_or_else(|| "every partition from its start".into(), |all| all.join(", "));
     println!("the next `stream` reads {from}; until it has caught up, answers are as old as what it has read");
     Ok(())
-}
-
-#[cfg(not(feature = "rocksdb"))]
-pub(super) fn rebuild(_: &Context<'_>, _: bool) -> Result<()> {
-    Err(crate::core::Error::invalid(
-        "this binary was built without the feature `rocksdb`: it has no realtime state",
-    ))
 }

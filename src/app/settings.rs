@@ -22,6 +22,10 @@ pub(super) struct Settings {
     pub(super) kafka: KafkaSettings,
     pub(super) monitor: MonitorSettings,
     pub(super) archive: ArchiveSettings,
+    /// Where the realtime state is.
+    pub(super) realtime: RealtimeSettings,
+    /// Where generations are shown to SQL.
+    pub(super) views: ViewSettings,
     /// Where manifests and generations are, and how many stay.
     pub(super) offline: OfflineSettings,
 }
@@ -105,6 +109,97 @@ impl std::fmt::Debug for ArchiveSettings {
             .field("location", &self.location)
             .field("options", &names)
             .finish()
+    }
+}
+
+/// Where generations are tables as well.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ViewSettings {
+    /// `postgres://..`. May hold a password.
+    pub(super) location: Option<String>,
+    /// As [`RealtimeSettings::schema`], which it is unless it is said.
+    pub(super) schema: Option<String>,
+    /// Which stores; all, unless it is said.
+    pub(super) stores: Option<Vec<String>>,
+    /// How many generations keep their tables beside the one that is shown.
+    pub(super) keep: Option<u32>,
+}
+
+impl std::fmt::Debug for ViewSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ViewSettings")
+            .field("location", &self.location.as_ref().map(|_| "..."))
+            .field("schema", &self.schema)
+            .field("stores", &self.stores)
+            .field("keep", &self.keep)
+            .finish()
+    }
+}
+
+/// Where the realtime state of the job is, if not below the data directory.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RealtimeSettings {
+    /// As `--realtime`. May hold a password.
+    pub(super) location: Option<String>,
+    /// Of PostgreSQL: the schema that holds all tables.
+    pub(super) schema: Option<String>,
+    /// Of PostgreSQL: how many connections this process has at most.
+    pub(super) connections: Option<usize>,
+    /// How long a server may take to let this process in, and to answer.
+    pub(super) connect_timeout_ms: Option<u64>,
+    pub(super) answer_timeout_ms: Option<u64>,
+    /// Of Redis: though it may forget what it acknowledged.
+    pub(super) accept_volatile: bool,
+}
+
+impl std::fmt::Debug for RealtimeSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RealtimeSettings")
+            .field("location", &self.location.as_ref().map(|_| "..."))
+            .field("schema", &self.schema)
+            .field("connections", &self.connections)
+            .field("connect_timeout_ms", &self.connect_timeout_ms)
+            .field("answer_timeout_ms", &self.answer_timeout_ms)
+            .field("accept_volatile", &self.accept_volatile)
+            .finish()
+    }
+}
+
+impl RealtimeSettings {
+    /// Without a server there is nothing to say of it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the first option that means a server.
+    pub(super) fn check_local(&self) -> Result<()> {
+        let said = [
+            ("schema", self.schema.is_some()),
+            ("connections", self.connections.is_some()),
+            ("connect_timeout_ms", self.connect_timeout_ms.is_some()),
+            ("answer_timeout_ms", self.answer_timeout_ms.is_some()),
+            ("accept_volatile", self.accept_volatile),
+        ];
+        match said.iter().find(|(_, said)| *said) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid(format!(
+                "settings [realtime]: `{name}` is of a server, and no server is named: add `location = \"postgres://..\"` or \
+                 `redis://..`, or remove it"
+            ))),
+        }
+    }
+    /// Refuses options that a server does not have.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the first that was said.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    pub(super) fn check_unsaid(&self, server: &str, said: &[(&str, bool)]) -> Result<()> {
+        match said.iter().find(|(_, said)| *said) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid(format!(
+                "settings [realtime]: {server} has no `{name}`: remove it"
+            ))),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn after(context: &Context<'_>, options: &Upkeep, run: &BatchRun<'_>,
     if let Some(merged) = went(merged, "runs could not be merged: reads go through more of them")?.flatten() {
         println!("generation {} is the same with fewer runs", merged.number);
     }
+    super::views::follow(context);
     if options.gc {
         let deleted = went(
             collect(context, &options.stay, false),

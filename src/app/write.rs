@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::settings::OnBad;
 use crate::core::{Error, Result, SourcePartition};
 use crate::realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, OnBadRecord, Stream, StreamOptions, genesis};
-use crate::store_api::{Manifest, ManifestLog, RealtimeStore};
+use crate::store_api::{Manifest, ManifestLog};
 
 /// Set by Ctrl-C and SIGTERM: what was read is committed, then the program ends. A second signal ends it at once.
 pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>> {
@@ -121,15 +121,14 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         super::sinks::check_staged(context)?;
     }
     let namespace = context.namespace(&*manifests)?;
-    let store = context.realtime(&namespace)?;
-    let shown: Arc<dyn RealtimeStore> = store.clone();
+    let opened = context.state.open(&namespace, context.state_memory())?;
+    let store = opened.store.clone();
     // It is set once.
-    let _ = view.store.set(Arc::downgrade(&shown));
-    let mut follower = Follower::new(context, &namespace, shown, view.reconciled.clone());
+    let _ = view.store.set(Arc::downgrade(&store));
+    let mut follower = Follower::new(context, &namespace, store.clone(), view.reconciled.clone());
     let mut stream_logs = logs(context, Reads::Shared)?;
     let manifest = begin(context, &*manifests, &mut stream_logs, options.until_end)?;
-    #[cfg(feature = "rocksdb")]
-    store.serve()?;
+    (opened.serve)()?;
     for bound in &mut stream_logs {
         bound.dead_letters = options.bad.open(context, &bound.source)?;
     }
@@ -149,7 +148,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let engine = Stream {
         plan: context.plan,
         logs: stream_logs,
-        store: store.clone(),
+        store,
         manifests: &*manifests,
         generations: Some(&*context.generations),
         metrics: metrics.clone(),

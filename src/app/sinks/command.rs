@@ -1,11 +1,12 @@
 //! `sink list`, `sink read`, `sink release`, `sink resume`.
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::read::{Read, read};
 use super::{marks, promised, turns};
 use crate::app::generations::now;
 use crate::app::open::Context;
+use crate::app::state::Alone;
 use crate::core::sink::{Layer, SinkBinding};
 use crate::core::{Error, Result};
 use crate::store_api::WrittenId;
@@ -18,6 +19,14 @@ pub(in crate::app) fn command(sub: &dyn Fn(&'static str, &'static str) -> Comman
                 .value_name("NAME")
                 .required(true)
                 .help("Which sink of the job"),
+        )
+    };
+    let turns = |c: Command| {
+        c.arg(
+            Arg::new("stopped")
+                .long("stopped")
+                .action(ArgAction::SetTrue)
+                .help("Where the state is in a server: no process of the job runs"),
         )
     };
     Command::new("sink")
@@ -54,14 +63,14 @@ pub(in crate::app) fn command(sub: &dyn Fn(&'static str, &'static str) -> Comman
                     .help("So many at most [default: all]"),
             ),
         )
-        .subcommand(named(sub(
+        .subcommand(turns(named(sub(
             "release",
             "Give a sink up: it is not written any more, and holds nothing. Stop the job first",
-        )))
-        .subcommand(named(sub(
+        ))))
+        .subcommand(turns(named(sub(
             "resume",
             "Take a sink up again that was given up; what cannot be made any more is recorded in it as lost. Stop the job first",
-        )))
+        ))))
 }
 
 /// What is asked for.
@@ -104,8 +113,8 @@ impl Asked<'_> {
                  resume; bind it elsewhere to have later generations go without it"
                 )))
             }
-            "release" => turn(context, name, true),
-            "resume" => turn(context, name, false),
+            "release" => turn(context, name, true, m.get_flag("stopped")),
+            "resume" => turn(context, name, false, m.get_flag("stopped")),
             other => Err(Error::bug(format!("command `sink {other}` has no implementation"))),
         }
     }
@@ -168,16 +177,16 @@ impl std::fmt::Display for marks::Mark {
 }
 
 /// Gives a sink up, or takes it up again, while no live part runs that would go on otherwise.
-fn turn(context: &Context<'_>, name: &str, released: bool) -> Result<()> {
+fn turn(context: &Context<'_>, name: &str, released: bool, stopped: bool) -> Result<()> {
     // Before as well: of a live part that is about to stop, where it stands now is not where it will have stood.
-    drop(alone(context)?);
+    drop(alone(context, stopped)?);
     let stood = match super::permission::stands(context) {
         Ok(stands) => stands.unwrap_or_default(),
         // A state that is damaged or gone is made anew.
         Err(e) if e.kind() == crate::core::ErrorKind::CorruptData => Default::default(),
         Err(e) => return Err(e),
     };
-    let _alone = alone(context)?;
+    let _alone = alone(context, stopped)?;
     let turn = turns::take(&context.offline, name, released, now(), stood)?;
     println!(
         "sink `{name}` is {turn}: {}",
@@ -191,27 +200,19 @@ fn turn(context: &Context<'_>, name: &str, released: bool) -> Result<()> {
     Ok(())
 }
 
-/// Nobody writes the state as long as this is kept.
-#[cfg(feature = "rocksdb")]
-fn alone(context: &Context<'_>) -> Result<Option<crate::store_rocksdb::owner::Owner>> {
-    use crate::store_rocksdb::owner::Owner;
+/// Nobody writes the state as long as this is kept. `stopped`: of a server, which does not know who would write, the user says so.
+fn alone(context: &Context<'_>, stopped: bool) -> Result<Option<Alone>> {
+    if context.state.is_shared() && !stopped {
+        return Err(Error::closed(
+            "the realtime state is in a server that several processes may write, and each would go on as it began: stop all of them, \
+             say this again with --stopped, then start them",
+        ));
+    }
     let namespace = context.namespace(&*context.manifests)?;
-    let dir = context.layout.realtime(context.plan.job(), &namespace);
-    if !dir.exists() {
-        return Ok(None);
-    }
-    match Owner::take(&dir, std::time::Duration::from_millis(500)) {
-        Ok(owner) => Ok(Some(owner)),
-        Err(e) if e.kind() == crate::core::ErrorKind::Closed => Err(Error::closed(format!(
+    context.state.alone(&namespace).map_err(|e| match e.kind() {
+        crate::core::ErrorKind::Closed => Error::closed(format!(
             "the live part runs, and would go on as it began ({e}): stop it, say this again, then start it"
-        ))),
-        Err(e) => Err(e),
-    }
-}
-
-/// Without a store there is no live part.
-#[cfg(not(feature = "rocksdb"))]
-#[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
-fn alone(_: &Context<'_>) -> Result<Option<()>> {
-    Ok(None)
+        )),
+        _ => e,
+    })
 }

@@ -91,23 +91,8 @@ fn table(context: &Context<'_>, binding: &SinkBinding) -> Result<Vec<Mark>> {
 }
 
 /// The tables of the job, whoever writes them; `None`: there are none yet.
-#[cfg(feature = "rocksdb")]
 pub(super) fn tables(context: &Context<'_>) -> Result<Option<Box<dyn TableReader>>> {
-    let dir = context.layout.tables(context.plan.job());
-    let reader = crate::store_rocksdb::RocksTablesReader::open(&dir)?;
-    Ok(reader.map(|reader| Box::new(reader) as Box<dyn TableReader>))
-}
-
-#[cfg(not(feature = "rocksdb"))]
-pub(super) fn tables(context: &Context<'_>) -> Result<Option<Box<dyn TableReader>>> {
-    let dir = context.layout.tables(context.plan.job());
-    if dir.exists() {
-        return Err(Error::invalid(format!(
-            "{} holds tables, and this binary was built without the feature `rocksdb`",
-            dir.display()
-        )));
-    }
-    Ok(None)
+    context.state.read_tables()
 }
 
 #[cfg(feature = "kafka")]

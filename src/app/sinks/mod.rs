@@ -23,7 +23,6 @@ pub(super) use command::{Asked, command};
 #[cfg(feature = "parquet")]
 pub(super) use permission::{held, written_to};
 pub(super) use writers::open;
-#[cfg(feature = "rocksdb")]
 pub(super) use writers::table_memory;
 
 fn instance(context: &Context<'_>) -> String {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rufous_place::Place;
 use rufous_store_offline::Manifests;
 
-use crate::app::open::{Context, read_realtime};
+use crate::app::open::Context;
+use crate::app::state::StatePlace;
 #[cfg(feature = "parquet")]
 use crate::core::ErrorKind;
 use crate::core::{Result, SourcePartition, StoreFace};
@@ -15,17 +16,16 @@ use crate::core::{Result, SourcePartition, StoreFace};
 use crate::platform_parquet::WrittenTo;
 #[cfg(feature = "parquet")]
 use crate::store_api::Manifest;
-use crate::store_api::{Layout, ManifestLog};
+use crate::store_api::ManifestLog;
 
 type Positions = BTreeMap<SourcePartition, u64>;
 
 /// Whom to ask what sinks have: it outlives the command that asks.
 struct Live {
-    job: String,
     stores: Vec<StoreFace>,
+    state: Arc<dyn StatePlace>,
     #[cfg(feature = "parquet")]
     sinks: Vec<&'static str>,
-    layout: Layout,
     manifests: Arc<Manifests>,
     #[cfg(feature = "parquet")]
     offline: Arc<dyn Place>,
@@ -34,11 +34,10 @@ struct Live {
 impl Live {
     fn of(context: &Context<'_>) -> Self {
         Self {
-            job: context.plan.job().to_string(),
             stores: context.plan.live_stores(),
+            state: context.state.clone(),
             #[cfg(feature = "parquet")]
             sinks: context.plan.live_sinks().map(|(_, name)| name).collect(),
-            layout: context.layout.clone(),
             manifests: context.manifests.clone(),
             #[cfg(feature = "parquet")]
             offline: context.offline.clone(),
@@ -52,8 +51,7 @@ impl Live {
         let Some(namespace) = self.manifests.newest(0)?.and_then(|m| m.realtime_namespace) else {
             return Ok(None);
         };
-        let dir = self.layout.realtime(&self.job, &namespace);
-        let Some(reader) = read_realtime(&dir, &namespace, &self.stores)? else {
+        let Some(reader) = self.state.read(&namespace)? else {
             return Ok(None);
         };
         let rows = reader.snapshot()?.partitions(face.name)?;

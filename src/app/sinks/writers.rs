@@ -101,7 +101,6 @@ fn writer(
 }
 
 /// What tables take of the memory of the store.
-#[cfg(feature = "rocksdb")]
 pub(in crate::app) fn table_memory(context: &Context<'_>) -> usize {
     let is_table = |b: &SinkBinding| b.place == SinkPlace::Table;
     if context.sinks.iter().any(is_table) {
@@ -111,19 +110,8 @@ pub(in crate::app) fn table_memory(context: &Context<'_>) -> usize {
     }
 }
 
-#[cfg(feature = "rocksdb")]
 fn tables(context: &Context<'_>, names: &[&str]) -> Result<Arc<dyn TableStore>> {
-    let dir = context.layout.tables(context.plan.job());
-    let tables = crate::store_rocksdb::RocksTables::open(&dir, names, table_memory(context))?;
-    Ok(Arc::new(tables))
-}
-
-#[cfg(not(feature = "rocksdb"))]
-fn tables(_: &Context<'_>, names: &[&str]) -> Result<Arc<dyn TableStore>> {
-    Err(Error::invalid(format!(
-        "sink `{}` is bound to a table, and this binary was built without the feature `rocksdb`",
-        names.join("`, `")
-    )))
+    context.state.tables(names, context.state_memory())
 }
 
 /// Brokers and name of a topic.

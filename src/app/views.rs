@@ -1,0 +1,91 @@
+//! `views`: the current generation as tables and views of a PostgreSQL database, for people who ask by SQL. `batch`, `rollback` and
+//! `switch` do the same behind their publish where the settings name a database.
+
+use super::open::Context;
+use crate::core::{Error, Result};
+
+/// What a batch run, a rollback or a switch published is shown as well. What does not work is said: the next publish, or `views`, does it.
+pub(super) fn follow(context: &Context<'_>) {
+    let settings = &context.settings.views;
+    let Some(url) = settings.location.as_deref() else {
+        return;
+    };
+    match show(context, url) {
+        Ok(None) => {}
+        Ok(Some(number)) => println!("views show generation {number}"),
+        Err(e) => tracing::warn!(error = %e, "the views show the generation before: `views` says it again"),
+    }
+}
+
+/// By hand: every store, with the names to ask for.
+pub(super) fn views(context: &Context<'_>, url: Option<&str>) -> Result<()> {
+    let url = url.or(context.settings.views.location.as_deref()).ok_or_else(|| {
+        Error::invalid(
+            "which database? add --database postgres://USER@HOST:PORT/DATABASE, or [views] with `location` to the settings",
+        )
+    })?;
+    match show(context, url)? {
+        Some(number) => {
+            println!("views show generation {number}");
+            Ok(())
+        }
+        None => Err(Error::invalid(format!(
+            "job `{}` has no generation yet: run `batch`",
+            context.plan.job()
+        ))),
+    }
+}
+
+/// Shows the current generation, if there is one.
+#[cfg(feature = "postgres")]
+fn show(context: &Context<'_>, url: &str) -> Result<Option<u64>> {
+    use crate::core::StoreFace;
+    use crate::store_api::ManifestLog;
+    use crate::store_postgres::{PostgresOptions, PostgresViews};
+    let settings = &context.settings.views;
+    let default = PostgresOptions::default();
+    let options = PostgresOptions {
+        schema: { settings.schema.clone() }
+            .or(context.settings.realtime.schema.clone())
+            .unwrap_or(default.schema.clone()),
+        ..default
+    };
+    let all = context.plan.stores();
+    let faces: Vec<StoreFace> = match &settings.stores {
+        None => all.to_vec(),
+        Some(names) => {
+            let face = |name: &String| {
+                context.plan.store(name).copied().ok_or_else(|| {
+                    Error::invalid(format!(
+                        "settings [views]: job `{}` has no store `{name}` (it has: {})",
+                        context.plan.job(),
+                        all.iter().map(|s| s.name).collect::<Vec<_>>().join(", ")
+                    ))
+                })
+            };
+            names.iter().map(face).collect::<Result<_>>()?
+        }
+    };
+    let Some(manifest) = context.manifests.newest(0)?.filter(|m| m.number > 0) else {
+        return Ok(None);
+    };
+    let mut views = PostgresViews::open(url, &options, context.plan.job(), context.layout.instance())?;
+    if let Some(keep) = settings.keep {
+        views = views.keep(keep);
+    }
+    for shown in views.publish(&manifest, &faces, &*context.generations)? {
+        let answer = match &shown.answer {
+            Ok(view) => format!("the whole answer is {view}"),
+            Err(why) => format!("no view of the whole answer: {why}"),
+        };
+        println!("{}: {} keys in {}; {answer}", shown.store, shown.keys, shown.offline);
+    }
+    Ok(Some(manifest.number))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn show(_: &Context<'_>, _: &str) -> Result<Option<u64>> {
+    Err(Error::invalid(
+        "views are in PostgreSQL, and this binary was built without the feature `postgres`",
+    ))
+}
