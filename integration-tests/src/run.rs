@@ -303,17 +303,24 @@ pub fn count_on_disk(plan: &Plan, data: &Path, prefixes: impl Iterator<Item = u8
 pub(crate) fn client_on_disk(plan: &Plan, data: &Path) -> Result<Client> {
     let layout = rufous::store_api::Layout::new(data, "main")?;
     let (job, stores) = (plan.job(), plan.stores().to_vec());
-    let realtime = layout.clone();
+    let realtime = move |namespace: &str| {
+        let dir = layout.realtime(job, namespace);
+        Ok(rufous_store_rocksdb::RocksReader::open(&dir, namespace, &stores)?.map(Arc::from))
+    };
+    client_of(plan, data, Arc::new(realtime))
+}
+
+/// Opens the realtime state of a namespace for reading.
+pub type OpenReader = Arc<dyn Fn(&str) -> rufous::Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync>;
+
+/// A client of a job whose generations are below `data`.
+pub fn client_of(plan: &Plan, data: &Path, realtime: OpenReader) -> Result<Client> {
+    let layout = rufous::store_api::Layout::new(data, "main")?;
     Ok(Client::new(ClientParts {
-        job: job.to_string(),
-        manifests: Arc::new(Manifests::new(layout.manifests(job))),
-        generations: Arc::new(Generations::new(layout.offline(job))),
-        realtime: Arc::new(move |namespace: &str| {
-            Ok(
-                rufous_store_rocksdb::RocksReader::open(&realtime.realtime(job, namespace), namespace, &stores)?
-                    .map(Arc::from),
-            )
-        }),
+        job: plan.job().to_string(),
+        manifests: Arc::new(Manifests::new(layout.manifests(plan.job()))),
+        generations: Arc::new(Generations::new(layout.offline(plan.job()))),
+        realtime,
     }))
 }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rufous::Result as Outcome;
 use rufous::core::Plan;
 use rufous::prelude::Codec;
 
 use super::*;
-use crate::run::{Bytes, answers_on_disk};
+use crate::run::{Bytes, OpenReader, answers_on_disk, client_of};
 
 /// Settings of a consumer whose death is noticed soon.
 pub const SOON_DEAD: [(&str, &str); 3] = [
@@ -53,10 +55,15 @@ impl<'a> Words<'a> {
     }
     /// Writes `n` more words to each partition, and counts them.
     pub fn write(&mut self, n: u64) -> Result<()> {
+        self.write_at(n, 1_000)
+    }
+    /// The same at this time, in milliseconds.
+    pub fn write_at(&mut self, n: u64, time: u64) -> Result<()> {
+        let time = i64::try_from(time)?;
         for partition in 0..self.partitions {
             let words: Vec<String> = (self.next..self.next + n).map(word).collect();
             self.next += n;
-            let records = words.iter().map(|w| (1_000, "", w.as_str()));
+            let records = words.iter().map(|w| (time, "", w.as_str()));
             self.broker.produce(&self.topic, partition, records)?;
             for w in words {
                 *self.counts.entry(w).or_default() += 1;
@@ -85,13 +92,26 @@ fn word(n: u64) -> String {
     [letter(n / 26), letter(n), 'x'].into_iter().collect()
 }
 
-/// `job-word-count` over a topic, with a data directory of its own.
+/// `job-word-count` over a topic, with a data directory of its own; or several of them that share directory and state.
 pub struct Live {
     program: PathBuf,
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     source: String,
     plan: Plan,
+    shared: Option<SharedState>,
+    /// Which of them it is.
+    number: Arc<AtomicU32>,
+    log: String,
     child: Option<Child>,
+}
+
+/// Realtime state in a server.
+#[derive(Clone)]
+pub struct SharedState {
+    /// Where it is.
+    pub url: String,
+    /// How it is read.
+    pub reader: OpenReader,
 }
 
 impl Live {
@@ -110,11 +130,38 @@ impl Live {
         let args = rufous_examples::word_count::Args { min_len: 1 };
         Ok(Self {
             program: program.into(),
-            dir,
+            dir: Arc::new(dir),
             source: format!("lines=kafka://{addr}/{topic}+text"),
             plan: rufous_examples::word_count::word_count(&args).plan()?,
+            shared: None,
+            number: Arc::default(),
+            log: "stderr.log".into(),
             child: None,
         })
+    }
+    /// Keeps its state in a server.
+    pub fn in_server(mut self, state: SharedState) -> Self {
+        self.shared = Some(state);
+        self
+    }
+    /// Another process of the same job, directory and state.
+    pub fn beside(&self) -> Result<Self> {
+        let number = self.number.fetch_add(1, Relaxed) + 1;
+        let args = rufous_examples::word_count::Args { min_len: 1 };
+        Ok(Self {
+            program: self.program.clone(),
+            dir: self.dir.clone(),
+            source: self.source.clone(),
+            plan: rufous_examples::word_count::word_count(&args).plan()?,
+            shared: self.shared.clone(),
+            number: self.number.clone(),
+            log: format!("stderr-{number}.log"),
+            child: None,
+        })
+    }
+    /// The job.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
     /// A command of the job.
     pub fn command(&self, args: &[&str]) -> Command {
@@ -123,6 +170,9 @@ impl Live {
             .args(["--source", &self.source])
             .env("RUFOUS_LOG", "info")
             .current_dir(self.dir.path());
+        if let Some(state) = &self.shared {
+            c.env("RUFOUS_REALTIME", &state.url);
+        }
         c
     }
     /// Starts the stream.
@@ -134,7 +184,7 @@ impl Live {
         Ok(())
     }
     fn log_path(&self) -> PathBuf {
-        self.dir.path().join("stderr.log")
+        self.dir.path().join(&self.log)
     }
     /// What the stream wrote to its log, over all its starts.
     pub fn log(&self) -> String {
@@ -180,7 +230,14 @@ impl Live {
     }
     /// All answers, read as another process reads them.
     pub fn answers(&self) -> Result<Bytes> {
-        answers_on_disk(&self.plan, &self.dir.path().join("data"))
+        let data = self.dir.path().join("data");
+        match &self.shared {
+            None => answers_on_disk(&self.plan, &data),
+            Some(state) => {
+                let client = client_of(&self.plan, &data, state.reader.clone())?;
+                Ok(client.raw(self.plan.stores()[0]).under(&[])?.0.into_iter().collect())
+            }
+        }
     }
     /// The error that a read of everything is; `None` when it is an answer.
     pub fn refusal(&self) -> Option<String> {
