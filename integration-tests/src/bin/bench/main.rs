@@ -4,6 +4,7 @@ mod bulk;
 mod clock;
 mod flights;
 mod realtime;
+mod servers;
 mod windows;
 mod words;
 
@@ -17,6 +18,8 @@ fn main() -> Result<()> {
             "bulk" => return bulk::table(rest),
             "bulk-subject" => return bulk::subject(rest),
             "bulk-days" => return bulk::days(rest),
+            "servers" => return servers::table(rest),
+            "servers-subject" => return servers::subject(rest),
             "subject" => return realtime::subject(rest),
             "windows" => return windows::reads(),
             _ => {}
