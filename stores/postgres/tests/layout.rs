@@ -343,7 +343,7 @@ fn the_form_of_format_1() {
     for query in queries {
         dump += &format!("-- {query}\n{}\n", server.sql_at(&url, &query).unwrap());
     }
-    if std::env::var_os("RUFOUS_WRITE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(GOLDEN, &dump).unwrap();
     }
     assert_eq!(dump, std::fs::read_to_string(GOLDEN).unwrap());

@@ -481,6 +481,32 @@ fn a_publish_is_whole() {
     assert_eq!(seen, "4");
 }
 
+/// Several publish at once: the newest is shown in the end, whole, and nothing is left of one that came late.
+#[test]
+fn publishers_take_turns() {
+    let mut bed = Bed::new("turns");
+    bed.read(0, 9);
+    let manifests: Vec<Manifest> = [5, 6, 7, 8].map(|batch| bed.run(frontier([batch, 6]))).into();
+    std::thread::scope(|scope| {
+        for m in manifests.iter().rev() {
+            let (url, generations) = (&bed.url, &bed.generations);
+            scope.spawn(move || {
+                let views = PostgresViews::open(url, &PostgresOptions::default(), "job", "main").unwrap();
+                match views.publish(m, &faces(), generations) {
+                    Ok(shown) => assert_eq!(shown.len(), 3),
+                    Err(e) => assert!(e.to_string().contains("is older than manifest"), "{e}"),
+                }
+            });
+        }
+    });
+    assert_eq!(bed.views.current().unwrap(), Some(3));
+    bed.compare();
+    let kept = bed
+        .sql("SELECT count(*) <= 2, max(manifest) FROM rufous.generations")
+        .unwrap();
+    assert_eq!(kept, "t|3");
+}
+
 /// Where SQL cannot see the live part, or the generation is a part itself, there is no view of the whole, and it is said why.
 #[test]
 fn what_cannot_be_whole_has_no_view() {
