@@ -49,7 +49,10 @@ pub(super) struct Found {
 
 /// Memory of what keeps the state.
 #[derive(Clone, Copy)]
-#[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "servers have memory of their own"))]
+#[cfg_attr(
+    not(feature = "rocksdb"),
+    expect(dead_code, reason = "servers have memory of their own")
+)]
 pub(super) struct Memory {
     pub(super) store: usize,
     pub(super) tables: usize,
