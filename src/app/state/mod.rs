@@ -3,6 +3,8 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod readers;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "rocksdb")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::readers::Readers;
 use super::{Found, Memory, Opened, StatePlace, Whose, nothing_aside};
 use crate::app::settings::RealtimeSettings;
 use crate::core::Result;
@@ -15,6 +16,7 @@ pub(super) struct Postgres {
     /// Without the password.
     location: String,
     options: PostgresOptions,
+    readers: Readers,
 }
 
 impl Postgres {
@@ -37,6 +39,7 @@ impl Postgres {
             whose,
             url: url.into(),
             options,
+            readers: Readers::default(),
         })
     }
 }
@@ -58,9 +61,11 @@ impl StatePlace for Postgres {
         })
     }
     fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
-        let Whose { job, layout, stores } = &self.whose;
-        let reader = PostgresRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
-        Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
+        self.readers.get(namespace, || {
+            let Whose { job, layout, stores } = &self.whose;
+            let reader = PostgresRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
+            Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
+        })
     }
     fn rebuild(&self, namespace: &str, delete: bool) -> Result<Option<String>> {
         if !delete {
@@ -80,6 +85,7 @@ impl StatePlace for Postgres {
         Ok(found.into_iter().map(whole).collect())
     }
     fn discard(&self, name: &str) -> Result<bool> {
+        self.readers.clear();
         let Whose { job, layout, .. } = &self.whose;
         discard::discard(&self.url, &self.options, job, layout.instance(), name)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::readers::Readers;
 use super::{Found, Memory, Opened, StatePlace, Whose, nothing_aside};
 use crate::app::settings::RealtimeSettings;
 use crate::core::Result;
@@ -15,6 +16,7 @@ pub(super) struct Redis {
     /// Without the password.
     location: String,
     options: RedisOptions,
+    readers: Readers,
 }
 
 impl Redis {
@@ -40,6 +42,7 @@ impl Redis {
             whose,
             url: url.into(),
             options,
+            readers: Readers::default(),
         })
     }
 }
@@ -61,9 +64,11 @@ impl StatePlace for Redis {
         })
     }
     fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
-        let Whose { job, layout, stores } = &self.whose;
-        let reader = RedisRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
-        Ok(reader.map(Arc::from))
+        self.readers.get(namespace, || {
+            let Whose { job, layout, stores } = &self.whose;
+            let reader = RedisRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
+            Ok(reader.map(Arc::from))
+        })
     }
     fn rebuild(&self, namespace: &str, delete: bool) -> Result<Option<String>> {
         if !delete {
@@ -84,6 +89,7 @@ impl StatePlace for Redis {
         Ok(found.into_iter().map(whole).collect())
     }
     fn discard(&self, name: &str) -> Result<bool> {
+        self.readers.clear();
         let Whose { job, layout, .. } = &self.whose;
         RedisRealtime::delete(&self.url, &self.options, job, layout.instance(), name)
     }
