@@ -115,8 +115,9 @@ impl KafkaLog {
 
     /// The error for brokers that did not answer.
     fn unreachable(&mut self, what: &str, code: Code) -> Error {
-        // Lets the callbacks run: they know the reason.
+        // Lets the callbacks run: they know the reason. Who asks for partitions does not come to a poll soon.
         self.dequeue(Duration::ZERO);
+        self.give_up();
         if let Some(severe) = self.queue.client().context().take_severe() {
             if !severe.is_fence()
                 && let Some(e) = severe.error(&self.location())
@@ -191,6 +192,13 @@ impl KafkaLog {
     fn answer(&mut self) {
         if let Some(group) = self.group.as_mut().filter(|g| g.owes == Some(Owes::Answer)) {
             group.owes = None;
+            self.queue.give_up();
+        }
+    }
+
+    /// Answers the group at once, whoever was told.
+    fn give_up(&mut self) {
+        if self.group.as_mut().is_some_and(|g| g.owes.take().is_some()) {
             self.queue.give_up();
         }
     }
@@ -587,6 +595,11 @@ impl Log for KafkaLog {
 
     fn is_shared_out(&self) -> bool {
         self.group.is_some()
+    }
+
+    fn attend(&mut self) {
+        self.dequeue(Duration::ZERO);
+        self.give_up();
     }
 
     fn is_member(&mut self) -> bool {

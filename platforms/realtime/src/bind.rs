@@ -52,6 +52,8 @@ pub(crate) struct Bound {
     pub(crate) meter: Arc<SourceMetrics>,
     /// Partitions that another process of the group reads; their rows say so.
     pub(crate) elsewhere: BTreeSet<u32>,
+    /// Those of them that the log gave to this process, which leaves them alone (O6): nobody reads them.
+    pub(crate) left_alone: BTreeSet<u32>,
     /// All partitions of the log, and whether it gives them to this process, which may have to leave them alone (O6).
     pub(crate) given: BTreeMap<u32, bool>,
     /// The source's place among those of the job by name.
@@ -156,6 +158,7 @@ pub(crate) fn bind(plan: &Plan, logs: Vec<BoundLog>, options: &StreamOptions) ->
             bad: BadState::default(),
             meter: Arc::default(),
             elsewhere: BTreeSet::new(),
+            left_alone: BTreeSet::new(),
             given: BTreeMap::new(),
             rank: plan.sources().iter().filter(|other| other.name < face.name).count() as u32,
         });

@@ -108,8 +108,8 @@ impl Engine<'_> {
             Landed::Committed => Ok(()),
             Landed::Passing(failure) => self.pause(failure),
             Landed::Failed => {
-                self.executor.discard()?;
-                self.read_again()
+                let done = self.read_again();
+                self.or_pause(done)
             }
             Landed::Panicked(panicked) => self.panicked(panicked),
         }
@@ -144,6 +144,15 @@ impl Engine<'_> {
                     // How often partitions change hands is not up to this process.
                     tracing::info!("{refused}");
                     self.metrics.commit_failed(&refused);
+                    self.refused.retain(|at| at.elapsed() < SHUT_OUT_WITHIN);
+                    self.refused.push(Instant::now());
+                    if self.refused.len() >= SHUT_OUTS {
+                        self.refused.clear();
+                        tracing::warn!(
+                            "other processes took partitions from this one {SHUT_OUTS} times within a minute: if no processes come and go, \
+                             see whether all of them have the same consumer group"
+                        );
+                    }
                     return Ok(Landed::Failed);
                 }
                 refused
@@ -176,18 +185,27 @@ impl Engine<'_> {
     /// P12: the chunk and every chunk read after it was dropped; acquire again, of a store that others write as well only what the
     /// group says is this process's.
     pub(crate) fn read_again(&mut self) -> Result<()> {
-        self.unproven = None;
+        // All of it comes from the rows again.
+        self.executor.discard()?;
+        let asked_before = self.unproven.take().is_some();
         if self.store.is_shared() && !self.bound.iter_mut().all(|b| b.log.is_member()) {
-            tracing::info!("the consumer group does not say what this process reads: it is waited for");
-            self.unproven = Some(Instant::now());
-            for i in 0..self.bound.len() {
-                self.bound[i].partitions.clear();
-                self.assign(i)?;
+            if !asked_before {
+                tracing::info!("the consumer group does not say what this process reads: it is waited for");
             }
-            return Ok(());
+            self.unproven = Some(Instant::now());
+            return self.let_all_go();
         }
         for i in 0..self.bound.len() {
             self.acquire(i)?;
+        }
+        Ok(())
+    }
+
+    /// Reads nothing, until partitions are acquired again. Nothing is in a map.
+    pub(crate) fn let_all_go(&mut self) -> Result<()> {
+        for i in 0..self.bound.len() {
+            self.bound[i].partitions.clear();
+            self.assign(i)?;
         }
         Ok(())
     }

@@ -136,6 +136,7 @@ impl Stream<'_> {
                 last_commit: Instant::now(),
                 last_taken: plan.domains().iter().map(|_| Instant::now()).collect(),
                 shut_out: Vec::new(),
+                refused: Vec::new(),
                 unproven: None,
                 last_manifest: Instant::now(),
                 records: RecordBatch::default(),
@@ -181,6 +182,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) last_taken: Vec<Instant>,
     /// When another writer lately shut this one out.
     pub(crate) shut_out: Vec<Instant>,
+    /// When a chunk was lately refused since another process had its partitions.
+    pub(crate) refused: Vec<Instant>,
     /// Another owner was met (P12): nothing is read until the group says what is this process's. When it was asked last.
     pub(crate) unproven: Option<Instant>,
     pub(crate) last_manifest: Instant,
@@ -245,7 +248,10 @@ impl Engine<'_> {
                             start,
                             "offsets were deleted before they were read"
                         );
-                        let done = self.settle().and_then(|()| self.acquire(i));
+                        let done = self.settle().and_then(|()| match self.unproven {
+                            Some(_) => Ok(()),
+                            None => self.acquire(i),
+                        });
                         self.or_pause(done)?;
                     }
                     Polled::Truncated { partition, end } => {

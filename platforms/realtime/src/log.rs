@@ -127,6 +127,11 @@ pub trait Log: Send {
     fn is_member(&mut self) -> bool {
         true
     }
+    /// Lets the group go on while nothing is read and nothing of it is in a map: what it takes is given up at once. Who waits for
+    /// something else for long calls it now and then, or all other members wait as well.
+    ///
+    /// Nothing may be assigned: what arrives is kept.
+    fn attend(&mut self) {}
     /// Whether it is not settled yet which partitions this process gets. [`Polled::PartitionsChanged`] follows.
     fn waits(&self) -> bool {
         false

@@ -202,7 +202,20 @@ impl Engine<'_> {
         truncated: Option<u64>,
         decide: &dyn Fn(Option<&Progress>, &Situation<'_>) -> Result<Repair>,
     ) -> Result<()> {
-        let row = self.in_all_stores(i, info, truncated, decide)?;
+        let row = match self.in_all_stores(i, info, truncated, decide) {
+            // Until now another process read on, further than the end that was asked for before.
+            Err(e) if e.kind() == ErrorKind::InvalidRequest && self.store.is_shared() && truncated.is_none() => {
+                let now = self.bound[i].log.partitions()?;
+                let now = now
+                    .into_iter()
+                    .find(|now| now.partition == info.partition && now.end > info.end);
+                match now {
+                    Some(now) => self.in_all_stores(i, &now, truncated, decide)?,
+                    None => return Err(e),
+                }
+            }
+            row => row?,
+        };
         let row = self.meet_sinks(i, info, truncated, row)?;
         let is_joint = self.group_of(i).is_some();
         let b = &mut self.bound[i];
@@ -220,6 +233,7 @@ impl Engine<'_> {
             tracing::warn!(partition = %p, from = hole.from, to = hole.to, reason = hole.reason, "a lost range");
         }
         b.elsewhere.remove(&info.partition);
+        b.left_alone.remove(&info.partition);
         let mut acquired = Partition::acquired(p, row, b.spec.clone(), info.end);
         acquired.meet(b.meter.partition(info.partition), &self.metrics);
         // Where the event clock does not cut, the row keeps no event time.
@@ -233,17 +247,28 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Another process of the group reads it. In a store of this process alone the rows say so, once, or answers would be too small in
-    /// silence. While the group has not decided, nothing changes: what is there is a prefix of the log, and grows older only.
+    /// Another process of the group reads it, or none. In a store of this process alone the rows say so, once, and in every store
+    /// where nobody reads it, or answers would be too small in silence. While the group has not decided, nothing changes: what is there is a prefix of the log, and grows older only.
     fn release_one(&mut self, i: usize, info: &PartitionInfo) -> Result<()> {
-        if self.waits(i) || self.bound[i].elsewhere.contains(&info.partition) {
+        if self.waits(i) {
+            return Ok(());
+        }
+        // In a store that all of them write, the other process moves the same row; unless nobody does.
+        let b = &mut self.bound[i];
+        let left_alone = b.given.get(&info.partition) == Some(&true);
+        let news = if left_alone {
+            b.left_alone.insert(info.partition)
+        } else {
+            b.left_alone.remove(&info.partition);
+            !b.elsewhere.contains(&info.partition)
+        };
+        if !news {
             return Ok(());
         }
         if let Some(sinks) = &self.sinks {
             sinks.close(&SourcePartition::new(&self.bound[i].name, info.partition));
         }
-        // In a store that all of them write, the other process moves the same row.
-        if !self.store.is_shared() {
+        if left_alone || !self.store.is_shared() {
             self.in_all_stores(i, info, None, &|row, s| Ok(release(row, s)))?;
         }
         self.bound[i].elsewhere.insert(info.partition);
@@ -253,12 +278,16 @@ impl Engine<'_> {
     fn show_ownership(&mut self, i: usize) {
         let b = &self.bound[i];
         if self.store.is_shared() {
-            tracing::info!(
-                source = b.name,
-                owned = ?b.partitions.keys(),
-                elsewhere = ?b.elsewhere,
-                "what the consumer group gave to this process, and what to others"
-            );
+            if !self.waits(i) {
+                tracing::info!(
+                    source = b.name,
+                    owned = ?b.partitions.keys(),
+                    elsewhere = ?b.elsewhere,
+                    "what the consumer group gave to this process, and what to others"
+                );
+            }
+            let all: usize = self.bound.iter().map(|b| b.left_alone.len()).sum();
+            self.metrics.elsewhere.store(all as u64, Relaxed);
             return;
         }
         if !b.elsewhere.is_empty() {
@@ -287,7 +316,7 @@ impl Engine<'_> {
         self.changed_one(i)?;
         // Those that go with them come and go together (O6).
         for j in self.sources_with(i) {
-            if j != i {
+            if j != i && self.unproven.is_none() {
                 self.changed_one(j)?;
             }
         }
@@ -300,11 +329,18 @@ impl Engine<'_> {
     }
 
     fn changed_one(&mut self, i: usize) -> Result<()> {
-        let Some(infos) = self.infos(i)? else { return Ok(()) };
+        let Some(mut infos) = self.infos(i)? else { return Ok(()) };
         let waits = self.waits(i);
         let kept = |n: u32| infos.iter().any(|info| info.owned && info.partition == n) || waits;
         if self.bound[i].partitions.keys().any(|&n| !kept(n)) {
             self.settle()?;
+            // The group has not answered for this process: all is acquired when it has.
+            if self.unproven.is_some() {
+                return Ok(());
+            }
+            // That may have taken a while.
+            let Some(now) = self.infos(i)? else { return Ok(()) };
+            infos = now;
         }
         let (owned, elsewhere) = (self.bound[i].partitions.len(), self.bound[i].elsewhere.clone());
         let mut moved = false;
@@ -342,6 +378,9 @@ impl Engine<'_> {
             "the log was truncated below what was read, after an unclean election of its leader"
         );
         self.settle()?;
+        if self.unproven.is_some() {
+            return Ok(());
+        }
         let Some(infos) = self.infos(i)? else { return Ok(()) };
         for info in infos.iter().filter(|info| info.owned && info.partition == partition) {
             self.acquire_one(i, info, Some(end))?;
@@ -397,6 +436,9 @@ impl Engine<'_> {
         self.manifest = Some(newer);
         if !misaligned.is_empty() {
             self.settle()?;
+            if self.unproven.is_some() {
+                return Ok(());
+            }
             for i in misaligned {
                 tracing::warn!(
                     source = self.bound[i].name,

@@ -89,7 +89,8 @@ impl Engine<'_> {
         {
             return self.pause(failure);
         }
-        self.read_again()
+        let done = self.read_again();
+        self.or_pause(done)
     }
 
     fn nobody(&self, panicked: &Panicked, until: &BTreeMap<(usize, u32), u64>) -> Error {

@@ -29,6 +29,9 @@ impl Engine<'_> {
     /// The failure, when the stream is told to stop meanwhile; one that does not pass.
     pub(crate) fn pause(&mut self, mut failure: Error) -> Result<()> {
         self.executor.discard()?;
+        if self.store.is_shared() {
+            self.let_all_go()?;
+        }
         loop {
             let longest = self.options.longest_pause;
             let wait = (longest / 50).saturating_mul(1 << self.failures.min(16)).min(longest);
@@ -37,6 +40,9 @@ impl Engine<'_> {
             let until = Instant::now() + wait;
             while Instant::now() < until {
                 self.metrics.heartbeat.mark();
+                if self.store.is_shared() {
+                    self.bound.iter_mut().for_each(|b| b.log.attend());
+                }
                 if self.options.stop.load(Relaxed) {
                     return Err(failure);
                 }
