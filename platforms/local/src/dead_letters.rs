@@ -1,7 +1,7 @@
 //! Dead letters into a file: one JSON object a line.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -21,8 +21,6 @@ const WAITING: usize = 1 << 20;
 pub struct FileDeadLetters {
     path: PathBuf,
     file: File,
-    /// Where the last line that is whole ends.
-    end: u64,
     waiting: Vec<u8>,
     /// Something was written that no sync confirmed.
     unsynced: bool,
@@ -40,22 +38,11 @@ impl FileDeadLetters {
             .read(true)
             .open(path)
             .map_err(|e| Error::io("cannot open the dead letters", path, e))?;
-        let wrong = |e| Error::io("cannot read the dead letters", path, e);
-        let end = file.seek(SeekFrom::End(0)).map_err(wrong)?;
-        let mut waiting = Vec::new();
-        if end > 0 {
-            let mut last = [0];
-            file.seek(SeekFrom::End(-1)).map_err(wrong)?;
-            file.read_exact(&mut last).map_err(wrong)?;
-            if last != *b"\n" {
-                waiting.push(b'\n');
-            }
-        }
+        let waiting = end_line(&mut file).map_err(|e| Error::io("cannot read the dead letters", path, e))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
-            end,
-            waiting,
+            waiting: waiting.into(),
             unsynced: false,
         })
     }
@@ -65,15 +52,40 @@ impl FileDeadLetters {
             return Ok(());
         }
         self.unsynced = true;
-        if let Err(e) = self.file.write_all(&self.waiting) {
-            // A part may be there (a full disk): it goes away, so that the next attempt begins at a line.
-            drop(self.file.set_len(self.end));
-            return Err(Error::try_again(format!("cannot write {}: {e}", self.path.display())).caused_by(e));
+        let mut written = 0;
+        while let Some(rest) = self.waiting.get(written..).filter(|rest| !rest.is_empty()) {
+            let failed = match self.file.write(rest) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(n) => {
+                    written += n;
+                    continue;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => e,
+            };
+            // A part may be there (a full disk). It stays, as another process may have appended behind it: whole lines are done, and
+            // a torn one is ended before its letter comes again.
+            let done = { self.waiting.get(..written) }.and_then(|part| part.iter().rposition(|b| *b == b'\n'));
+            self.waiting.drain(..done.map_or(0, |at| at + 1));
+            if let Ok(end) = end_line(&mut self.file) {
+                self.waiting.splice(..0, end.iter().copied());
+            }
+            return Err(Error::try_again(format!("cannot write {}: {failed}", self.path.display())).caused_by(failed));
         }
-        self.end += self.waiting.len() as u64;
         self.waiting.clear();
         Ok(())
     }
+}
+
+/// What ends the last line of a file, if it is torn.
+fn end_line(file: &mut File) -> io::Result<&'static [u8]> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(b"");
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(if last == *b"\n" { b"" } else { b"\n" })
 }
 
 fn bytes(bytes: Option<&[u8]>) -> Value {
