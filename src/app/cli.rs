@@ -121,7 +121,8 @@ pub(super) fn command<A: clap::Args>() -> Command {
                 "rebuild",
                 "Set the realtime state aside, so that the next `stream` makes it again from the log",
             )
-            .arg(flag("delete", "Delete it instead of keeping it beside")),
+            .arg(flag("delete", "Delete it instead of keeping it beside"))
+            .arg(stopped("Where the state is in a server: no process of the job runs")),
         )
         .subcommand(
             sub(
@@ -155,10 +156,16 @@ pub(super) fn command<A: clap::Args>() -> Command {
             )
             .arg(keep())
             .arg(grace())
+            .arg(stopped("Also the realtime state, in a server, of code that no generation names: no process of that code runs"))
             .arg(flag("dry-run", "Only show them")),
         )
         .subcommand(super::sinks::command(&sub))
         .subcommand(sub("doctor", "Check that all can be reached and fits together"))
+}
+
+/// Of a server nobody but the user knows whether processes write it.
+pub(super) fn stopped(help: &'static str) -> Arg {
+    flag("stopped", help)
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
@@ -583,6 +590,8 @@ impl Sweep {
 pub(super) struct Stay {
     pub(super) keep: Option<u64>,
     pub(super) grace_minutes: Option<u32>,
+    /// No process runs that would write a namespace of a server.
+    pub(super) stopped: bool,
 }
 
 impl Stay {
@@ -590,6 +599,7 @@ impl Stay {
         Self {
             keep: m.get_one("keep").copied(),
             grace_minutes: m.get_one("grace-minutes").copied(),
+            stopped: matches!(m.try_get_one("stopped"), Ok(Some(true))),
         }
     }
 }

@@ -65,7 +65,10 @@ pub(super) fn summary(deleted: &[Deleted], dry_run: bool) -> String {
 pub(super) fn collect(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Result<Vec<Deleted>> {
     let (rules, lines) = (rules(context, stay, dry_run), lines(context));
     let mut deleted = rules.collect(&context.manifests, Some(&lines), &context.generations)?;
-    deleted.extend(namespaces(context, &rules, &lines)?);
+    // Nobody knows whether a process writes a namespace of a server.
+    if stay.stopped || !context.state.is_shared() {
+        deleted.extend(namespaces(context, &rules, &lines)?);
+    }
     if let Some(lowest) = context.manifests.numbers()?.first().filter(|_| !dry_run) {
         Reports::of(&context.offline).tidy(*lowest, rules.grace)?;
     }

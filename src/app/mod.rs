@@ -182,7 +182,7 @@ impl<Args: clap::Args> App<Args> {
             "window" => window::window(&context, &cli::WindowArgs::read(sub)?),
             "views" => views::views(&context, sub.get_one::<String>("database").map(String::as_str)),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
-            "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete")),
+            "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete"), sub.get_flag("stopped")),
             "sink" => sinks::Asked(word, sub).run(&context),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),
             "doctor" => explain::doctor(&context),

@@ -1,6 +1,7 @@
 //! From names to places: which log, store and archive each port is bound to.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,6 +46,12 @@ pub(super) struct Context<'a> {
     pub(super) budget: Budget,
     /// Who may hold how much memory of a live one.
     pub(super) shares: Shares,
+    /// Drawn with each start.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(dead_code, reason = "members of a group are told apart by it")
+    )]
+    start: u32,
 }
 
 impl<'a> Context<'a> {
@@ -98,15 +105,20 @@ impl<'a> Context<'a> {
             own: settings.own_memory(),
         })?;
         // Flag, environment, file.
-        let named = std::env::var("RUFOUS_REALTIME").ok().filter(|url| !url.is_empty());
+        let named = match std::env::var("RUFOUS_REALTIME") {
+            Ok(url) => Some(url).filter(|url| !url.is_empty()),
+            Err(std::env::VarError::NotPresent) => None,
+            Err(e) => return Err(Error::invalid(format!("RUFOUS_REALTIME: {e}"))),
+        };
         let location = common.realtime.clone().or(named).or(settings.realtime.location.clone());
         let whose = Whose {
             job: plan.job().to_string(),
             layout: layout.clone(),
             stores: plan.live_stores(),
         };
-        let state = state::place(whose, location.as_deref(), &settings.realtime)?;
         let offline = offline(settings, &layout, plan.job())?;
+        let writes = command == "stream";
+        let state = state::place(whose, location.as_deref(), &settings.realtime, &offline, writes)?;
         let manifests = Arc::new(Manifests::on(offline.clone(), "manifests"));
         let generations = Arc::new(Generations::on(offline.clone(), "offline"));
         plan.keep_pins(Arc::new(PinFiles::on(offline.clone(), "pins")));
@@ -123,6 +135,7 @@ impl<'a> Context<'a> {
             generations,
             budget,
             shares,
+            start: RandomState::new().hash_one(std::process::id()) as u32,
         })
     }
 
@@ -189,6 +202,10 @@ impl<'a> Context<'a> {
                 // The directory's own mark: another data directory is another member. Processes that share the state may share the
                 // directory as well: each start of one is a new member.
                 let member = if self.state.is_shared() {
+                    // In all groups of a job the processes have one order, so partitions of several sources that go together come to
+                    // one process: the members of a group are sorted by this name.
+                    let own = || format!("rufous-{:08x}-{}", self.start, std::process::id());
+                    options.properties.entry("client.id".into()).or_insert_with(own);
                     None
                 } else {
                     let mark = super::member::mark(&self.layout.source(source))?;
@@ -339,6 +356,20 @@ impl<'a> Context<'a> {
             .newest(0)?
             .and_then(|m| m.realtime_namespace)
             .unwrap_or_else(|| self.plan.fingerprint().to_string()))
+    }
+
+    /// Refuses to go on while a process may write the state: of a server the user says that none does.
+    ///
+    /// # Errors
+    /// `Closed`, unless `stopped` or the state is of one process, which is asked otherwise.
+    pub(super) fn check_stopped(&self, stopped: bool) -> Result<()> {
+        if stopped || !self.state.is_shared() {
+            return Ok(());
+        }
+        Err(Error::closed(
+            "the realtime state is in a server that several processes may write, and each would go on as it began: stop all of them, \
+             say this again with --stopped, then start them",
+        ))
     }
 
     /// What the keeper of the state may hold.

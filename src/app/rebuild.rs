@@ -4,7 +4,8 @@ use super::open::Context;
 use crate::core::Result;
 use crate::store_api::ManifestLog;
 
-pub(super) fn rebuild(context: &Context<'_>, delete: bool) -> Result<()> {
+pub(super) fn rebuild(context: &Context<'_>, delete: bool, stopped: bool) -> Result<()> {
+    context.check_stopped(stopped)?;
     let namespace = context.namespace(&*context.manifests)?;
     let Some(done) = context.state.rebuild(&namespace, delete)? else {
         println!("{} is not there: nothing to rebuild", context.state.show(&namespace));

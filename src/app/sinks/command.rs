@@ -1,9 +1,10 @@
 //! `sink list`, `sink read`, `sink release`, `sink resume`.
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::read::{Read, read};
 use super::{marks, promised, turns};
+use crate::app::cli::stopped;
 use crate::app::generations::now;
 use crate::app::open::Context;
 use crate::app::state::Alone;
@@ -21,14 +22,7 @@ pub(in crate::app) fn command(sub: &dyn Fn(&'static str, &'static str) -> Comman
                 .help("Which sink of the job"),
         )
     };
-    let turns = |c: Command| {
-        c.arg(
-            Arg::new("stopped")
-                .long("stopped")
-                .action(ArgAction::SetTrue)
-                .help("Where the state is in a server: no process of the job runs"),
-        )
-    };
+    let turns = |c: Command| c.arg(stopped("Where the state is in a server: no process of the job runs"));
     Command::new("sink")
         .about("What the job has written: how far, and the records; sinks that are given up")
         .subcommand_required(true)
@@ -202,12 +196,7 @@ fn turn(context: &Context<'_>, name: &str, released: bool, stopped: bool) -> Res
 
 /// Nobody writes the state as long as this is kept. `stopped`: of a server, which does not know who would write, the user says so.
 fn alone(context: &Context<'_>, stopped: bool) -> Result<Option<Alone>> {
-    if context.state.is_shared() && !stopped {
-        return Err(Error::closed(
-            "the realtime state is in a server that several processes may write, and each would go on as it began: stop all of them, \
-             say this again with --stopped, then start them",
-        ));
-    }
+    context.check_stopped(stopped)?;
     let namespace = context.namespace(&*context.manifests)?;
     context.state.alone(&namespace).map_err(|e| match e.kind() {
         crate::core::ErrorKind::Closed => Error::closed(format!(

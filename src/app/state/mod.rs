@@ -1,6 +1,7 @@
 //! Where the realtime state of a job and its tables are: below the data directory, for one process, or in a server that several
 //! processes of the job share.
 
+mod marker;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "redis"))]
@@ -15,6 +16,8 @@ mod without;
 
 use std::any::Any;
 use std::sync::Arc;
+
+use rufous_place::Place;
 
 use super::settings::RealtimeSettings;
 use crate::core::{Error, Result, StoreFace};
@@ -93,19 +96,34 @@ pub(super) trait StatePlace: Send + Sync {
     fn read_tables(&self) -> Result<Option<Box<dyn TableReader>>>;
 }
 
-/// Where the settings say, or below the data directory.
+/// Where the settings say, or below the data directory. `offline` is the place of the job's manifests, where the kind of a server is
+/// remembered; `writes`: this process will keep the state.
 ///
 /// # Errors
-/// When the location cannot be one, or this binary was built without what it needs.
-pub(super) fn place(whose: Whose, location: Option<&str>, settings: &RealtimeSettings) -> Result<Arc<dyn StatePlace>> {
-    let Some(location) = location else {
-        settings.check_local()?;
-        return Ok(local(whose));
+/// When the location cannot be one, this binary was built without what it needs, or the state is elsewhere.
+pub(super) fn place(
+    whose: Whose,
+    location: Option<&str>,
+    settings: &RealtimeSettings,
+    offline: &Arc<dyn Place>,
+    writes: bool,
+) -> Result<Arc<dyn StatePlace>> {
+    let (kind, place) = match location {
+        None => {
+            settings.check_local()?;
+            (None, local(whose))
+        }
+        Some(location) => match StateUrl::parse(location)? {
+            StateUrl::Postgres(url) => (Some("postgres"), postgres(whose, url, settings)?),
+            StateUrl::Redis(url) => (Some("redis"), redis(whose, url, settings)?),
+        },
     };
-    match StateUrl::parse(location)? {
-        StateUrl::Postgres(url) => postgres(whose, url, settings),
-        StateUrl::Redis(url) => redis(whose, url, settings),
+    if writes {
+        marker::remember(offline, kind)?;
+    } else {
+        marker::check(offline, kind)?;
     }
+    Ok(place)
 }
 
 #[cfg(feature = "rocksdb")]
