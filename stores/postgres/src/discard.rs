@@ -4,6 +4,7 @@ use rufous_core::{Error, Result};
 
 use crate::db::{Db, For, Session};
 use crate::failure::Step;
+use crate::name::quoted;
 use crate::options::PostgresOptions;
 use crate::schema::{self, Identity};
 
@@ -109,6 +110,15 @@ pub fn discard(url: &str, options: &PostgresOptions, job: &str, instance: &str, 
         let lock =
             format!("SELECT FROM {schema}.progress WHERE store = ANY($1) ORDER BY store, source, partition FOR UPDATE");
         session.query(&lock, &[&stores]).await?;
+        // Views of whole answers that rest on its cells; the next publish makes them again. What people built on them refuses.
+        let sql = format!(
+            "SELECT v.name FROM {schema}.views v JOIN {schema}.current c USING (job, instance) \
+             JOIN {schema}.generations g ON g.id = c.generation WHERE v.job = $1 AND v.instance = $2 AND g.namespace = $3"
+        );
+        for row in session.query(&sql, &[&of.job, &of.instance, &of.namespace]).await? {
+            let view = quoted(row.try_get(0)?);
+            session.batch(&format!("DROP VIEW IF EXISTS {schema}.{view}")).await?;
+        }
         for row in &rows {
             let (Some(store), Some(name)) = (row.try_get::<_, Option<i32>>(1)?, row.try_get::<_, Option<String>>(2)?)
             else {

@@ -102,6 +102,10 @@ fn server(at: &Location, schema: &str, what: &dyn fmt::Display, e: tokio_postgre
             ErrorKind::InvalidRequest,
             "the server only reads (a standby): name the primary".into(),
         ),
+        c if *c == SqlState::FOREIGN_KEY_VIOLATION => (
+            ErrorKind::Closed,
+            "the namespace was deleted meanwhile (`gc --stopped`, `rebuild --delete`): start this process again".into(),
+        ),
         c if *c == SqlState::UNDEFINED_TABLE
             || *c == SqlState::UNDEFINED_COLUMN
             || *c == SqlState::INVALID_SCHEMA_NAME =>

@@ -58,6 +58,10 @@ pub(crate) fn load(
         Column::new(shape.value_type()),
     );
     generations.scan(face, generation, &[], &mut |key, v| {
+        // Runs may have part of a hop that is dropped.
+        if generation.may_be_dropped(key).is_some() {
+            return Ok(());
+        }
         piece.extend_from_slice(&fields.to_be_bytes());
         let (head, long) = head(key);
         bytes.raw(&head);

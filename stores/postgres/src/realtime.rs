@@ -254,7 +254,10 @@ impl RealtimeStore for PostgresRealtime {
             Repair::Keep(progress) => (progress, false),
             Repair::Replace(progress) => (progress, is_old),
         };
-        let epoch = if is_old { found.progress.epoch } else { 0 } + 1;
+        let before = if is_old { found.progress.epoch } else { 0 };
+        let epoch = before
+            .checked_add(1)
+            .ok_or_else(|| Error::corrupt(format!("store `{store}`, partition {p}: the epoch is {before}")))?;
         let progress = Progress { epoch, ..progress };
         let written = progress.clone();
         let schema = core.db.schema().to_string();

@@ -551,3 +551,64 @@ fn what_cannot_be_whole_has_no_view() {
         sum["b"].to_string()
     );
 }
+
+/// A store whose name ends as views of generations alone do: each view shows its own store, and what was there before stays.
+#[test]
+fn views_of_stores_of_like_names_are_apart() {
+    const LIKE: Store<String, u64> = Store::new("counts-offline");
+    let mut bed = Bed::new("like_names");
+    bed.read(0, 9);
+    bed.sql("CREATE SCHEMA IF NOT EXISTS rufous; CREATE VIEW rufous.job_main_cents AS SELECT 1 AS mine")
+        .unwrap();
+    let mut m = bed.run(frontier([6, 6]));
+    m.stores.insert(
+        "counts-offline".into(),
+        StoreGeneration {
+            schema: StoreFace::of(LIKE).schema(),
+            ..StoreGeneration::default()
+        },
+    );
+    let all = [faces()[0], StoreFace::of(LIKE), faces()[1]];
+    for round in 0..2 {
+        let shown = bed.views.publish(&m, &all, &bed.generations).unwrap();
+        let mut names: Vec<&str> = shown.iter().map(|s| s.offline.as_str()).collect();
+        names.extend(shown.iter().filter_map(|s| s.answer.as_deref().ok()));
+        let apart: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(apart.len(), names.len(), "{names:?}");
+        assert!(!names.contains(&"job_main_cents"), "{names:?}");
+        let keys = |view: &str| bed.sql(&format!("SELECT count(*) FROM rufous.\"{view}\"")).unwrap();
+        assert_eq!(
+            (keys(&shown[0].offline), keys(&shown[1].offline)),
+            ("3".into(), "0".into()),
+            "round {round}"
+        );
+        assert_eq!(bed.sql("SELECT mine FROM rufous.job_main_cents").unwrap(), "1");
+    }
+}
+
+/// A namespace that is deleted, though views rest on its cells, and made again: who had it open is told so and answers nothing from it,
+/// and the next publish shows the whole again.
+#[test]
+fn a_namespace_is_deleted_and_made_again() {
+    let mut bed = Bed::new("made_again");
+    bed.read(0, 9);
+    bed.publish([6, 6]);
+    bed.compare();
+    let (options, namespace) = (PostgresOptions::default(), bed.manifests.newest(0).unwrap().unwrap());
+    let namespace = namespace.realtime_namespace.unwrap();
+    let open_reader = || PostgresRealtime::reader(&bed.url, &options, "job", "main", &namespace, &faces()).unwrap();
+    let old = open_reader().unwrap();
+    assert!(rufous_store_postgres::discard::discard(&bed.url, &options, "job", "main", &namespace).unwrap());
+    assert!(open_reader().is_none());
+    let again = open(&bed.url, &faces()).unwrap();
+    for reader in [&old as &dyn RealtimeReader, &bed.live] {
+        let e = reader.snapshot().map(drop).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+        assert!(e.to_string().contains("deleted meanwhile"), "{e}");
+    }
+    bed.rows = [0, 1].map(|p| acquire(&again, &["counts", "cents", "greatest"], &part(p)));
+    bed.live = again;
+    bed.read(0, 9);
+    bed.publish([6, 6]);
+    bed.compare();
+}

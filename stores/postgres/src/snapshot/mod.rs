@@ -59,12 +59,19 @@ pub(crate) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
         let session = session.await?;
         // The first query decides what is seen.
         let sql = format!("SELECT {COLUMNS} FROM {schema}.progress WHERE store = ANY($1)");
+        let there = format!("SELECT count(*) FROM {schema}.stores WHERE id = ANY($1)");
         let params: Params<'_> = &[&stores];
-        let (begin, rows) = (
+        let (begin, rows, there) = (
             session.begin("ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             session.query(&sql, params),
+            session.query(&there, params),
         );
-        let ((), rows) = futures_util::future::try_join(begin, rows).await?;
+        let ((), rows, there) = futures_util::future::try_join3(begin, rows, there).await?;
+        let there: i64 = there.first().map_or(Ok(0), |row| row.try_get(0))?;
+        // One that was made again has other numbers: without this its rows would be taken for none.
+        if usize::try_from(there) != Ok(stores.len()) {
+            return Err(Error::try_again("the namespace was deleted meanwhile: open it again").into());
+        }
         let known = rows.iter().map(rows::read).collect::<Step<Vec<_>>>()?;
         Ok((session, known))
     })?;

@@ -247,7 +247,7 @@ impl TableStore for PostgresTables {
             }
             let mut mark = mark.ok_or_else(|| Error::try_again(format!("{what_for} was deleted meanwhile", what_for = p)))?;
             if kept(Rule::SinkFence) {
-                mark.epoch += 1;
+                mark.epoch = mark.epoch.saturating_add(1);
             }
             save(&session, &schema, known.0, &p, &mark).await?;
             session.commit().await?;

@@ -278,7 +278,7 @@ impl PostgresViews {
             self.db.schema().to_string(),
             self.of.clone(),
         );
-        let stores: Vec<(StoreFace, String)> = stores.iter().map(|(f, g)| (*f, kept(f, g))).collect();
+        let stores: Vec<(StoreFace, Option<String>)> = stores.iter().map(|(f, g)| (*f, kept(f, g))).collect();
         let live = Live::of(manifest);
         self.db.wait(what, async move {
             let session = session.await?;

@@ -29,8 +29,8 @@ pub(super) struct Published {
     pub(super) shape: Shape,
     pub(super) id: i32,
     pub(super) keys: u64,
-    /// The condition on keys that are not dropped.
-    pub(super) kept: String,
+    /// The condition on keys that are not dropped; `None`: SQL does not see the hops of these keys.
+    pub(super) kept: Option<String>,
 }
 
 /// What of a manifest decides whether the whole answer can be shown.
@@ -49,11 +49,15 @@ impl Live {
     }
 }
 
-/// The condition that a hop is still kept: runs may have part of those that are dropped.
-pub(super) fn kept(face: &StoreFace, of: &StoreGeneration) -> String {
+/// The condition that a hop is still kept: runs may have part of those that are dropped. `None`: parts before the hop have no columns, so
+/// it has none either.
+pub(super) fn kept(face: &StoreFace, of: &StoreGeneration) -> Option<String> {
     let parts = face.key.columns();
     if of.dropped.is_empty() || parts.last() != Some(&KeyColumn::Hop) {
-        return "true".into();
+        return Some("true".into());
+    }
+    if parts.contains(&KeyColumn::Opaque) {
+        return None;
     }
     let hop = format!("key_{}", parts.len());
     let gone = of.dropped_hops().into_iter().map(|(size, until)| {
@@ -64,7 +68,7 @@ pub(super) fn kept(face: &StoreFace, of: &StoreGeneration) -> String {
         }
     });
     let gone: Vec<String> = gone.map(|g| format!("({g})")).collect();
-    format!("NOT ({})", gone.join(" OR "))
+    Some(format!("NOT ({})", gone.join(" OR ")))
 }
 
 /// Makes the views over a generation.
@@ -84,7 +88,8 @@ pub(super) async fn show(
         let keys = p.shape.key_list();
         let offline = format!(
             "SELECT COALESCE(long_key, key) AS key{keys}, value FROM {schema}.offline_{} WHERE {}",
-            p.id, p.kept
+            p.id,
+            p.kept.as_deref().unwrap_or("true")
         );
         let (name, same) = view_name(session, schema, of, p).await?;
         let offline_name = format!("{name}_offline");
@@ -145,11 +150,15 @@ async fn answer(
             "the generation holds {window} only, which is not the whole answer"
         )));
     }
+    let Some(kept) = &p.kept else {
+        return Ok(Err(
+            "hops are dropped, and SQL does not see the hops in keys of this type: ask the client".into(),
+        ));
+    };
     let Some(namespace) = &live.namespace else {
         // A bounded input has no live part (P8a): the check is of its holes.
         return Ok(Ok(format!(
-            "SELECT COALESCE(long_key, key) AS key{keys}, {value} FROM {schema}.offline_{id} WHERE {} AND (SELECT {schema}.fits({generation}, 0))",
-            p.kept
+            "SELECT COALESCE(long_key, key) AS key{keys}, {value} FROM {schema}.offline_{id} WHERE {kept} AND (SELECT {schema}.fits({generation}, 0))"
         )));
     };
     let sql = format!(
@@ -183,8 +192,7 @@ async fn answer(
          JOIN {schema}.progress p ON p.store = {live} AND p.part = c.part AND c.batch >= p.retained_from \
          LEFT JOIN {schema}.frontiers f ON f.generation = {generation} AND f.source = p.source AND f.partition = p.partition \
          WHERE c.batch >= COALESCE(f.batch, -9223372036854775808)) layers \
-         WHERE {} AND (SELECT {schema}.fits({generation}, {live})) GROUP BY key, long_key{keys}",
-        p.kept,
+         WHERE {kept} AND (SELECT {schema}.fits({generation}, {live})) GROUP BY key, long_key{keys}",
         of_cells = p
             .shape
             .keys
@@ -211,10 +219,14 @@ async fn view_name(session: &Session, schema: &str, of: &Identity, p: &Published
     for n in 1..1000 {
         let name = if n == 1 { plain.clone() } else { format!("{plain}_{n}") };
         let sql = format!(
-            "INSERT INTO {schema}.views (name, job, instance, store, columns) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"
+            "INSERT INTO {schema}.views (name, job, instance, store, columns) SELECT $1::text, $2, $3, $4, $5 \
+             WHERE NOT EXISTS (SELECT FROM {schema}.views v WHERE v.name = $1 || '_offline' OR v.name || '_offline' = $1) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = to_regnamespace($6::text) \
+                             AND c.relname IN ($1, $1 || '_offline')) \
+             ON CONFLICT DO NOTHING"
         );
         if session
-            .execute(&sql, &[&name, &of.job, &of.instance, &p.face.name, &columns])
+            .execute(&sql, &[&name, &of.job, &of.instance, &p.face.name, &columns, &schema])
             .await?
             == 1
         {
