@@ -56,6 +56,12 @@ pub(crate) fn client(url: &str) -> Result<(Client, String)> {
     let info = url.into_connection_info().map_err(|e| refused(e.category()))?;
     let settings = info.tcp_settings().clone().set_nodelay(true);
     let info = info.set_tcp_settings(settings);
+    // Answers are read as the older protocol has them, whatever the URL says.
+    let spoken = info
+        .redis_settings()
+        .clone()
+        .set_protocol(redis::ProtocolVersion::RESP2);
+    let info = info.set_redis_settings(spoken);
     let location = match info.addr() {
         redis::ConnectionAddr::Unix(path) => {
             format!("redis+unix://{}?db={}", path.display(), info.redis_settings().db())

@@ -230,6 +230,9 @@ impl Server {
             Some("LOADING") => Error::try_again(text("the server has not read its data yet")),
             Some("BUSY") => Error::try_again(text("the server is busy with a script")),
             Some("NOREPLICAS" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN") => Error::try_again(text(&said)),
+            Some(_) if said.contains("max number of clients") => {
+                Error::try_again(text("the server has as many clients as it may (maxclients)"))
+            }
             Some(_) if said.contains("DB index") => Error::invalid(text(
                 "the server has no database of this number: change the URL's last part",
             )),

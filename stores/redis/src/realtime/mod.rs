@@ -54,13 +54,20 @@ impl RealtimeStore for RedisRealtime {
                 Some(stored) => stored.row.clone(),
                 None => Row::fresh(),
             };
-            let epoch = found.as_ref().map_or(0, |s| s.row.progress.epoch) + 1;
+            let before = found.as_ref().map_or(0, |s| s.row.progress.epoch);
+            let (Some(epoch), Some(lane)) = (before.checked_add(1), row.lane.checked_add(1)) else {
+                let text = format!(
+                    "store `{store}`, partition {p}: the epoch is {before}, the lane {}",
+                    row.lane
+                );
+                return Err(Error::corrupt(text));
+            };
             let mut dooms = Vec::new();
             row.progress = match repair(found.as_ref().map(|s| &s.row.progress))? {
                 Repair::Keep(progress) => progress,
                 Repair::Replace(progress) => {
                     dooms.extend(row.batches.drain(..).map(|b| layout::cells(store, p, row.lane, b)));
-                    row.lane += 1;
+                    row.lane = lane;
                     progress
                 }
             };
@@ -146,7 +153,10 @@ impl RedisRealtime {
     fn learn(&self, written: Vec<((usize, SourcePartition), Stored)>) {
         let mut known = lock(&self.known);
         for (of, stored) in written {
-            if let Some(own) = known.get_mut(&of) {
+            // A drop may have met the row of another owner.
+            if let Some(own) = known.get_mut(&of)
+                && own.row.owner == stored.row.owner
+            {
                 *own = stored;
             }
         }

@@ -49,9 +49,11 @@ impl RedisRealtime {
         let existed = matches!(answer.first(), Some(Value::Int(1)));
         // What no row named: pieces on their way, and what somebody else left there.
         core.server.search(&what, &names::pattern(&core.prefix), &mut |keys| {
-            let mut cmd = redis::cmd("UNLINK");
-            cmd.arg(keys);
-            core.server.call(&what, &cmd).map(|_| ())
+            core.server
+                .script(&what, &scripts::SWEEP, &core.prefix, &|cmd| {
+                    cmd.arg(keys);
+                })
+                .map(|_| ())
         })?;
         Ok(existed)
     }

@@ -24,5 +24,7 @@ pub(super) static CELLS: LazyLock<Script> =
 /// Reads ranges of a snapshot.
 pub(super) static PAGES: LazyLock<Script> =
     LazyLock::new(|| script(&[COMMON, SEEN, include_str!("scripts/pages.lua")]));
+/// Deletes keys of a namespace that is gone.
+pub(super) static SWEEP: LazyLock<Script> = LazyLock::new(|| script(&[include_str!("scripts/sweep.lua")]));
 /// Deletes a namespace.
 pub(super) static DELETE: LazyLock<Script> = LazyLock::new(|| script(&[COMMON, include_str!("scripts/delete.lua")]));

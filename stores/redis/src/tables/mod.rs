@@ -262,7 +262,7 @@ impl TableStore for RedisTables {
             }
             let mut mark = own.cloned().unwrap_or_else(|| TableMark::begun(table, start));
             if kept(Rule::SinkFence) {
-                mark.epoch += 1;
+                mark.epoch = mark.epoch.saturating_add(1);
             }
             Ok(mark)
         })?;

@@ -240,7 +240,8 @@ impl Drop for RedisSnapshot {
             cmd
         };
         let what = format_args!("end a snapshot of {}", self.core.place);
-        if let Err(e) = self.core.server.pipeline(&what, &[of("leases"), of("leased")]) {
+        // What has no lease but is leased would never expire: that one goes first.
+        if let Err(e) = self.core.server.pipeline(&what, &[of("leased"), of("leases")]) {
             tracing::debug!(error = %e, "a lease ends by itself");
         }
     }
