@@ -35,6 +35,20 @@ fn processes_share(server: &Server) -> Result<()> {
     c.start()?;
     for live in [&b, &c] {
         says(live, "what the consumer group gave to this process", 1)?;
+        let start = Instant::now();
+        let has_some = |log: String| {
+            log.split("owned=[")
+                .skip(1)
+                .any(|of| of.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        while !has_some(live.log()) {
+            ensure!(
+                start.elapsed() < Duration::from_secs(60),
+                "it was given nothing: {}",
+                live.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
     for _ in 0..5 {
         words.write(500)?;
@@ -221,7 +235,7 @@ fn redis_is_killed_and_hangs() -> Result<()> {
     the_server_goes_away(&mut Server::redis()?)
 }
 
-/// P32: a server that lost everything is filled from the log again; until then nothing that was lost is passed off as zero.
+/// P32: a server that lost everything is filled from the log again. (Until then answers go back to what the generations have, and say so.)
 fn the_server_forgets(server: &Server, forget: impl Fn() -> Result<()>) -> Result<()> {
     let broker = Broker::start()?;
     let mut words = Words::new(&broker, 4)?;

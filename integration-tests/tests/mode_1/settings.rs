@@ -31,18 +31,34 @@ impl Bed {
     }
 }
 
-/// A job over a file keeps its state in a server as well; flag before environment before file.
+/// A job over a file keeps its state in a server as well; flag before environment before file. Who looks for the state elsewhere is told
+/// where it is, and gets no part of the answer.
 #[test]
 fn the_flag_comes_first() -> Result<()> {
     let server = Server::postgres()?;
-    let bed = Bed::new("[realtime]\nlocation = 'redis://127.0.0.1:1/0'\n")?;
+    let bed = Bed::new("[realtime]\nlocation = 'postgres://me@127.0.0.1:1/d'\n")?;
     let flag = ["--realtime", &server.url()];
     let (code, text) = Bed::says(&mut bed.command(&[&["stream", "--until-end"][..], &flag].concat()))?;
     assert_eq!(code, Some(0), "{text}");
     let (_, text) = Bed::says(bed.command(&["get", "be"]).env("RUFOUS_REALTIME", server.url()))?;
     assert!(text.starts_with("be  2  "), "{text}");
     let (code, text) = Bed::says(&mut bed.command(&["get", "be"]))?;
-    assert!(code != Some(0) && text.contains("redis://127.0.0.1:1/0"), "{text}");
+    assert!(code != Some(0) && text.contains("127.0.0.1:1"), "{text}");
+    std::fs::remove_file(bed.0.path().join("rufous.toml"))?;
+    for command in ["get", "stream"] {
+        for url in ["", "redis://127.0.0.1:1/0"] {
+            let mut command = bed.command(&[command]);
+            if command.get_args().next().is_some_and(|arg| arg == "get") {
+                command.arg("be");
+            }
+            let (code, text) = Bed::says(command.env("RUFOUS_REALTIME", url))?;
+            let said = ["is in postgres", "RUFOUS_REALTIME", "realtime.json"];
+            assert!(
+                code == Some(1) && said.iter().all(|part| text.contains(part)),
+                "{url}: {text}"
+            );
+        }
+    }
     Ok(())
 }
 

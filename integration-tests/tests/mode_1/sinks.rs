@@ -73,9 +73,9 @@ impl<'a> World<'a> {
     }
     fn kill(&mut self, member: usize) -> Result<()> {
         let mut member = self.members.remove(member);
-        member.kill()?;
+        let killed = member.kill();
         member.wait()?;
-        Ok(())
+        Ok(killed?)
     }
     /// More payments of accounts that are in one partition alone.
     fn feed(&mut self, n: usize) -> Result<()> {
