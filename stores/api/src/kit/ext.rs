@@ -12,7 +12,7 @@ use super::load::Adds;
 use super::{
     Backoff, Batched, Behind, BoxReadable, BoxStore, Composed, ConvertedKeys, ConvertedValues, Filtered, FullStore,
     Injection, Mapped, MergeableStore, MergedByPut, Observed, Observer, Pivoted, Product, ReadThrough, ReadableStore,
-    Retrying, Summed, Typed, Unpivoted, WriteBehind, WriteThrough,
+    Retrying, SumOfBoth, Typed, Unpivoted, WriteBehind, WriteThrough,
 };
 use crate::kit::shape::Row;
 
@@ -69,12 +69,12 @@ pub trait StoreExt<K, V>: ReadableStore<K, V> + Sized {
     fn observed<O: Observer>(self, observer: O) -> Observed<Self, O> {
         Observed::new(self, observer)
     }
-    /// Read as the sum with another store: [`Summed`].
-    fn summed_with<B: ReadableStore<K, V>>(self, other: B) -> Summed<Self, B>
+    /// Read as the sum with another store: [`SumOfBoth`].
+    fn summed_with<B: ReadableStore<K, V>>(self, other: B) -> SumOfBoth<Self, B>
     where
         V: Semigroup,
     {
-        Summed::new(self, other)
+        SumOfBoth::new(self, other)
     }
     /// As one store with another one: [`Product`].
     fn with<W, B: ReadableStore<K, W>>(self, other: B) -> Product<Self, B> {

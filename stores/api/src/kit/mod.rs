@@ -28,7 +28,7 @@
 //! | caches ([`cache`]) | [`MemoryCache`], [`ReadThrough`], [`WriteThrough`] |
 //! | several stores ([`copies`]) | [`Replicated`], [`Sharded`], [`Searching`] |
 //! | load ([`load`]) | [`Batched`], [`Retrying`], [`RetryingAdds`], [`WriteBehind`], [`Observed`] |
-//! | sums ([`merge`]) | [`MergedByPut`], [`Summed`], [`Product`] |
+//! | sums ([`merge`]) | [`MergedByPut`], [`SumOfBoth`], [`Product`] |
 //!
 //! A combinator holds no lock while it asks a store for reading only. Those that must keep writes of one key apart hold one while
 //! the store is asked (each says so), so a store may not call back into the combinator that asks it.
@@ -55,7 +55,7 @@ pub use load::{
     Adds, Backoff, Batched, Behind, Call, Counts, Observed, Observer, Operation, Retrying, RetryingAdds, Unclear,
     WriteBehind, Writes,
 };
-pub use merge::{MergedByPut, Product, Summed};
+pub use merge::{MergedByPut, Product, SumOfBoth};
 pub use plain::{MapStore, constant, empty, function};
 pub use shape::{
     Composed, Conversion, ConvertedKeys, ConvertedValues, Filtered, Injection, KeepsSums, Mapped, Pivoted,

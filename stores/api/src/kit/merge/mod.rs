@@ -2,8 +2,8 @@
 
 mod by_put;
 mod product;
-mod summed;
+mod sum_of_both;
 
 pub use by_put::MergedByPut;
 pub use product::Product;
-pub use summed::Summed;
+pub use sum_of_both::SumOfBoth;

@@ -8,19 +8,19 @@ use crate::kit::ask::exactly;
 
 /// The value of `first` plus that of `second`: absent only where both are; a failure of either is the key's, never the other's
 /// value alone.
-pub struct Summed<A, B> {
+pub struct SumOfBoth<A, B> {
     first: A,
     second: B,
 }
 
-impl<A, B> Summed<A, B> {
+impl<A, B> SumOfBoth<A, B> {
     /// `first + second`.
     pub fn new(first: A, second: B) -> Self {
         Self { first, second }
     }
 }
 
-impl<K, V, A, B> ReadableStore<K, V> for Summed<A, B>
+impl<K, V, A, B> ReadableStore<K, V> for SumOfBoth<A, B>
 where
     V: Semigroup,
     A: ReadableStore<K, V>,
