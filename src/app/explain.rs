@@ -137,6 +137,15 @@ pub(super) fn doctor(context: &Context<'_>) -> Result<()> {
     {
         check("permission to drop", Ok(super::sinks::held(context, m)));
     }
+    if context.state.is_shared() {
+        let asked = context.namespace(&*context.manifests).and_then(|namespace| {
+            let reader = context.state.read(&namespace)?;
+            reader.as_ref().map(|r| r.snapshot().map(drop)).transpose()?;
+            let begun = if reader.is_some() { "answers" } else { "not begun" };
+            Ok(format!("{begun}: {}", context.state.show(&namespace)))
+        });
+        check("realtime state", asked);
+    }
     if let Ok(Some(m)) = &manifest {
         check(
             "job",

@@ -54,7 +54,10 @@ fn layers_meet(server: &Server) -> Result<()> {
     a.start()?;
     a.comes_to("rebuilt", &words.expected())?;
     let said = run(&a, &["doctor"])?;
-    ensure!(said.contains("ok ") && !said.contains("FAIL"), "{said}");
+    ensure!(
+        said.contains("realtime state: answers: namespace ") && !said.contains("FAIL"),
+        "{said}"
+    );
     Ok(())
 }
 
