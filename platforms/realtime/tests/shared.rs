@@ -342,7 +342,7 @@ impl RealtimeStore for Away {
         repair: &mut dyn FnMut(Option<&Progress>) -> Result<Repair>,
     ) -> Result<Progress> {
         let n = self.asked.fetch_add(1, Relaxed);
-        if n > 3 && n % 3 == 0 {
+        if n > 3 && n.is_multiple_of(3) {
             return Err(rufous_core::Error::try_again("the server is started again"));
         }
         self.inner.acquire(store, p, repair)
