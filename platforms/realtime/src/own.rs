@@ -248,7 +248,8 @@ impl Engine<'_> {
     }
 
     /// Another process of the group reads it, or none. In a store of this process alone the rows say so, once, and in every store
-    /// where nobody reads it, or answers would be too small in silence. While the group has not decided, nothing changes: what is there is a prefix of the log, and grows older only.
+    /// where nobody reads it, or answers would be too small in silence. While the group has not decided, nothing changes: what is there
+    /// is a prefix of the log, and grows older only.
     fn release_one(&mut self, i: usize, info: &PartitionInfo) -> Result<()> {
         if self.waits(i) {
             return Ok(());
