@@ -67,7 +67,10 @@ impl FileDeadLetters {
             // a torn one is ended before its letter comes again.
             let done = { self.waiting.get(..written) }.and_then(|part| part.iter().rposition(|b| *b == b'\n'));
             self.waiting.drain(..done.map_or(0, |at| at + 1));
-            if let Ok(end) = end_line(&mut self.file) {
+            // Once is enough, however often this fails.
+            if self.waiting.first() != Some(&b'\n')
+                && let Ok(end) = end_line(&mut self.file)
+            {
                 self.waiting.splice(..0, end.iter().copied());
             }
             return Err(Error::try_again(format!("cannot write {}: {failed}", self.path.display())).caused_by(failed));
