@@ -8,13 +8,13 @@ use crate::name::quoted;
 use crate::options::PostgresOptions;
 use crate::schema::{self, Identity};
 
-/// What one statement deletes at most.
+/// How many cells one statement looks at: some of them are of other partitions, and stay.
 const ROWS: i64 = 20_000;
 
 /// Deletes the cells that nobody can see any more, a bounded number a transaction. What a crash leaves is deleted by the next call.
 pub(crate) async fn sweep(session: &Session, schema: &str, stores: &[i32]) -> Step<()> {
     // How far the garbage at hand is deleted: keys ascend, so nothing is looked at twice.
-    let mut reached: Option<((i32, i32, Option<i64>), (i64, Vec<u8>))> = None;
+    let mut reached: Option<((i32, i32, Option<i64>), (i64, Vec<u8>, i32))> = None;
     loop {
         session.begin("").await?;
         // Another process may be at it: then it is done there.
@@ -26,21 +26,23 @@ pub(crate) async fn sweep(session: &Session, schema: &str, stores: &[i32]) -> St
         };
         let (store, part, below): (i32, i32, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let which = (store, part, below);
-        let (batch, key) = match reached.take() {
-            Some((of, at)) if of == which => at,
-            _ => (i64::MIN, Vec::new()),
+        let (batch, key, of) = match reached.take() {
+            Some((garbage, at)) if garbage == which => at,
+            // No partition has this number.
+            _ => (i64::MIN, Vec::new(), i32::MIN),
         };
         let delete = format!(
-            "WITH found AS (SELECT ctid, batch, key FROM {schema}.cells_{store} WHERE (batch, key) >= ($1, $2) AND part = $3 AND batch < $4 \
-             ORDER BY batch, key LIMIT {ROWS}), gone AS (DELETE FROM {schema}.cells_{store} WHERE ctid = ANY(ARRAY(SELECT ctid FROM found))) \
-             SELECT batch, key FROM found ORDER BY batch DESC, key DESC LIMIT 1"
+            "WITH found AS (SELECT ctid, batch, key, part FROM {schema}.cells_{store} WHERE (batch, key, part) > ($1, $2, $3) AND batch < $5 \
+             ORDER BY batch, key, part LIMIT {ROWS}), \
+             gone AS (DELETE FROM {schema}.cells_{store} WHERE ctid = ANY(ARRAY(SELECT ctid FROM found WHERE part = $4))) \
+             SELECT batch, key, part FROM found ORDER BY batch DESC, key DESC, part DESC LIMIT 1"
         );
         // No cell is in the last of all batches.
         let last = session
-            .maybe(&delete, &[&batch, &key, &part, &below.unwrap_or(i64::MAX)])
+            .maybe(&delete, &[&batch, &key, &of, &part, &below.unwrap_or(i64::MAX)])
             .await?;
         match last {
-            Some(last) => reached = Some((which, (last.try_get(0)?, last.try_get(1)?))),
+            Some(last) => reached = Some((which, (last.try_get(0)?, last.try_get(1)?, last.try_get(2)?))),
             None => {
                 let sql = format!(
                     "DELETE FROM {schema}.garbage WHERE store = $1 AND part = $2 AND below IS NOT DISTINCT FROM $3"

@@ -74,7 +74,10 @@ impl PostgresRealtime {
     ) -> Result<Self> {
         let core = Core::open(url, options, Identity::new(job, instance, namespace)?, stores, true)?;
         let core = core.ok_or_else(|| Error::bug("a namespace that was opened to write is not there"))?;
-        Ok(Self { core: Arc::new(core) })
+        let core = Arc::new(core);
+        // What a crash left.
+        sweep_later(&core);
+        Ok(Self { core })
     }
 
     /// A namespace to read; `None`: it was never made.
