@@ -59,6 +59,17 @@ CREATE TABLE @.current (
 CREATE TABLE @.views (
     name text COLLATE "C" PRIMARY KEY, job text COLLATE "C" NOT NULL, instance text COLLATE "C" NOT NULL, store text COLLATE "C" NOT NULL,
     columns text NOT NULL, UNIQUE (job, instance, store));
+CREATE FUNCTION @.seen(of_offline integer) RETURNS boolean LANGUAGE plpgsql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $seen$
+BEGIN
+    -- The views are of now, the rows are of when the transaction began.
+    IF NOT EXISTS (SELECT FROM @.offline WHERE id = of_offline) THEN
+        RAISE EXCEPTION 'this transaction began before the generation that is shown was published: begin it again'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN true;
+END
+$seen$;
 CREATE FUNCTION @.fits(of_generation integer, of_store integer) RETURNS boolean LANGUAGE plpgsql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $fits$
 DECLARE
@@ -66,7 +77,11 @@ DECLARE
     r record;
     realtime_cut numeric;
 BEGIN
-    SELECT * INTO STRICT g FROM @.generations WHERE id = of_generation;
+    SELECT * INTO g FROM @.generations WHERE id = of_generation;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'this transaction began before the generation that is shown was published: begin it again'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
     IF json_array_length(g.holes) > 0 THEN
         RAISE EXCEPTION 'manifest % of job %: records are missing: %', g.manifest, g.job, g.holes USING ERRCODE = 'data_exception';
     END IF;

@@ -481,6 +481,91 @@ fn a_publish_is_whole() {
     assert_eq!(seen, "4");
 }
 
+/// A query that keeps a view locked for longer than a statement may take delays a publish, which does not begin anew.
+#[test]
+fn a_publish_waits_for_queries() {
+    let mut bed = Bed::new("waits");
+    bed.read(0, 9);
+    bed.publish([5, i64::MIN]);
+    let next = bed.run(frontier([6, i64::MIN]));
+    let options = PostgresOptions {
+        statement_timeout: std::time::Duration::from_secs(1),
+        ..PostgresOptions::default()
+    };
+    let views = PostgresViews::open(&bed.url, &options, "job", "main").unwrap();
+    let locked = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
+                  WHERE c.relname = 'job_main_counts' AND l.granted AND l.mode = 'AccessShareLock'";
+    std::thread::scope(|scope| {
+        let query =
+            scope.spawn(|| bed.sql("BEGIN; SELECT count(*) FROM rufous.job_main_counts; SELECT pg_sleep(4); COMMIT"));
+        while bed.sql(locked).unwrap() != "1" {
+            assert!(!query.is_finished());
+        }
+        let asked = std::time::Instant::now();
+        views.publish(&next, &faces(), &bed.generations).unwrap();
+        assert!(
+            query.is_finished(),
+            "the views were switched under a query, after {:?}",
+            asked.elapsed()
+        );
+        query.join().unwrap().unwrap();
+    });
+    bed.compare();
+    let made = bed.sql("SELECT last_value FROM rufous.generations_id_seq").unwrap();
+    assert_eq!(made, "2", "the second one began once");
+}
+
+/// A transaction that sees rows as they were before a switch is told so: the views are of now.
+#[test]
+fn an_older_transaction_is_refused() {
+    let mut bed = Bed::new("older");
+    bed.read(0, 9);
+    bed.publish([5, i64::MIN]);
+    // Whoever holds this keeps the transaction waiting.
+    let waits = "DO $$ BEGIN WHILE NOT pg_try_advisory_xact_lock(77) LOOP PERFORM pg_sleep(0.02); END LOOP; END $$";
+    let of = |text: &str| {
+        format!(
+            "pg_stat_activity WHERE datname = current_database() AND query LIKE '%{text}%' AND pid <> pg_backend_pid()"
+        )
+    };
+    let is_running = |text: &str| bed.sql(&format!("SELECT count(*) FROM {}", of(text))).unwrap() == "1";
+    for (number, view) in [(40, "job_main_counts_offline"), (41, "job_main_counts")] {
+        let holds = "SELECT pg_advisory_lock(77), pg_sleep(60)";
+        let asks = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class; {waits}; SELECT count(*) FROM rufous.{view}; COMMIT"
+        );
+        std::thread::scope(|scope| {
+            let holder = scope.spawn(|| bed.sql(holds));
+            while !is_running("pg_advisory_lock(77)")
+                || bed
+                    .sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77")
+                    .unwrap()
+                    != "1"
+            {
+                assert!(!holder.is_finished());
+            }
+            let older = scope.spawn(|| bed.sql(&asks));
+            while !is_running("WHILE NOT") {
+                assert!(!older.is_finished());
+            }
+            let again = Manifest {
+                number,
+                ..manifest(0, frontier([5, i64::MIN]))
+            };
+            bed.views.publish(&again, &faces(), &bed.generations).unwrap();
+            bed.sql(&format!("SELECT pg_terminate_backend(pid) FROM {}", of("pg_sleep(60)")))
+                .unwrap();
+            assert!(holder.join().unwrap().is_err());
+            let e = older.join().unwrap().unwrap_err().to_string();
+            assert!(
+                e.contains("this transaction began before the generation that is shown was published"),
+                "{view}: {e}"
+            );
+        });
+        assert!(bed.sql(&format!("SELECT count(*) FROM rufous.{view}")).is_ok());
+    }
+}
+
 /// Several publish at once: the newest is shown in the end, whole, and nothing is left of one that came late.
 #[test]
 fn publishers_take_turns() {

@@ -4,15 +4,17 @@
 
 mod show;
 
-use std::time::Duration;
+use std::future::Future;
+use std::time::{Duration, Instant};
 
 use rufous_core::{Error, Frontier, Result, StoreFace};
 use rufous_store_api::{GenerationStore, Manifest, StoreGeneration};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Json, Type};
 
 use crate::column::Column;
 use crate::db::{Db, For, Session};
-use crate::failure::Step;
+use crate::failure::{Failure, Step};
 use crate::load::load;
 use crate::options::PostgresOptions;
 use crate::schema::{self, Identity, check_name, columns};
@@ -23,6 +25,13 @@ pub use show::Shown;
 
 /// Of the lock that publishers of one job hold.
 const PUBLISHING: i32 = 0x0072_7566;
+
+/// How long a publisher first stands in the way of those who come behind it; each try is twice as long as the one before.
+const FIRST_TRY: Duration = Duration::from_millis(200);
+/// The longest one: queries that end within this time never keep a publish out.
+const LAST_TRY: Duration = Duration::from_secs(30);
+/// How long all others come first, between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The generations of a job in a database.
 pub struct PostgresViews {
@@ -66,7 +75,8 @@ impl PostgresViews {
         self
     }
 
-    /// How long one statement may take while a generation is loaded (an hour).
+    /// How long one statement may take while a generation is loaded, and how long the publish then waits for queries that read
+    /// the views (an hour).
     #[must_use]
     pub fn patience(mut self, limit: Duration) -> Self {
         self.patience = limit;
@@ -129,9 +139,11 @@ impl PostgresViews {
             stores.push((*face, generation));
         }
         let what = format!("publishing manifest {number} of job `{}`", manifest.job);
-        let (session, again) = self.begin(&what, manifest, number)?;
-        let Some((mut session, generation)) = session else {
-            return self.shown_again(&what, again, &stores, manifest);
+        let (mut session, generation) = match self.begin(&what, manifest, number)? {
+            (session, Begun::New(generation)) => (session, generation),
+            (session, Begun::Shown(generation)) => {
+                return self.shown_again(&what, session, generation, &stores, manifest);
+            }
         };
         let mut published = Vec::new();
         for (face, of) in stores {
@@ -144,8 +156,8 @@ impl PostgresViews {
         Ok(shown)
     }
 
-    /// Notes the generation; no session: it is the current one already, by its number.
-    fn begin(&self, what: &str, manifest: &Manifest, number: i64) -> Result<(Option<(Session, i32)>, i32)> {
+    /// Waits for its turn, and notes the generation if it is not the one that is shown. The transaction is open.
+    fn begin(&self, what: &str, manifest: &Manifest, number: i64) -> Result<(Session, Begun)> {
         let (session, schema, of, patience) = (
             self.db.session(For::Writing),
             self.db.schema().to_string(),
@@ -167,10 +179,7 @@ impl PostgresViews {
                     ))
                     .into());
                 }
-                Some((generation, shown)) if shown == m.number => {
-                    session.rollback().await?;
-                    return Ok((None, generation));
-                }
+                Some((generation, shown)) if shown == m.number => return Ok((session, Begun::Shown(generation))),
                 _ => {}
             }
             let sql = format!(
@@ -198,7 +207,7 @@ impl PostgresViews {
                 .await?;
             let id: i32 = row.ok_or_else(|| Error::bug("a generation that was just noted has no number"))?.try_get(0)?;
             frontier(&session, &schema, id, &m.frontier).await?;
-            Ok((Some((session, id)), id))
+            Ok((session, Begun::New(id)))
         })
     }
 
@@ -245,7 +254,7 @@ impl PostgresViews {
         published: Vec<Published>,
         live: Live,
     ) -> Result<Vec<Shown>> {
-        let (schema, of) = (self.db.schema().to_string(), self.of.clone());
+        let (schema, of, patience) = (self.db.schema().to_string(), self.of.clone(), self.patience);
         self.db.wait(what, async move {
             for p in &published {
                 let sql = format!("UPDATE {schema}.offline SET keys = $2 WHERE id = $1");
@@ -254,7 +263,10 @@ impl PostgresViews {
                     .await?;
                 session.batch(&format!("ANALYZE {schema}.offline_{}", p.id)).await?;
             }
-            let shown = show(&session, &schema, &of, generation, &published, &live).await?;
+            let shown = in_turn(&session, patience, || {
+                show(&session, &schema, &of, generation, &published, &live)
+            })
+            .await?;
             let sql = format!(
                 "INSERT INTO {schema}.current (job, instance, generation) VALUES ($1, $2, $3) \
                  ON CONFLICT (job, instance) DO UPDATE SET generation = excluded.generation"
@@ -269,20 +281,15 @@ impl PostgresViews {
     fn shown_again(
         &self,
         what: &str,
+        session: Session,
         generation: i32,
         stores: &[(StoreFace, &StoreGeneration)],
         manifest: &Manifest,
     ) -> Result<Vec<Shown>> {
-        let (session, schema, of) = (
-            self.db.session(For::Writing),
-            self.db.schema().to_string(),
-            self.of.clone(),
-        );
+        let (schema, of, patience) = (self.db.schema().to_string(), self.of.clone(), self.patience);
         let stores: Vec<(StoreFace, Option<String>)> = stores.iter().map(|(f, g)| (*f, kept(f, g))).collect();
         let live = Live::of(manifest);
         self.db.wait(what, async move {
-            let session = session.await?;
-            session.begin("").await?;
             let mut published = Vec::new();
             for (face, kept) in stores {
                 let sql = format!("SELECT id, keys FROM {schema}.offline WHERE generation = $1 AND store = $2");
@@ -300,7 +307,10 @@ impl PostgresViews {
                     kept,
                 });
             }
-            let shown = show(&session, &schema, &of, generation, &published, &live).await?;
+            let shown = in_turn(&session, patience, || {
+                show(&session, &schema, &of, generation, &published, &live)
+            })
+            .await?;
             session.commit().await?;
             Ok(shown)
         })
@@ -337,6 +347,43 @@ impl PostgresViews {
             tracing::warn!(error = ?e, "tables of older generations are kept for now");
         }
     }
+}
+
+/// A publish in its turn.
+enum Begun {
+    /// The generation is noted under this number.
+    New(i32),
+    /// It is the one that is shown.
+    Shown(i32),
+}
+
+/// Does `change`, which locks the views, a try at a time: a query keeps a view locked until its transaction ends, and who comes behind
+/// a publisher that waits for it waits as well. What was loaded is kept from try to try.
+async fn in_turn<T, F: Future<Output = Step<T>>>(
+    session: &Session,
+    patience: Duration,
+    change: impl Fn() -> F,
+) -> Step<T> {
+    let until = Instant::now() + patience;
+    let mut wait = FIRST_TRY;
+    loop {
+        let begin = format!("SAVEPOINT views; SET LOCAL lock_timeout = {}", wait.as_millis());
+        session.batch(&begin).await?;
+        match change().await {
+            Err(Failure::Server(e)) if is_locked(&e) && Instant::now() < until => {
+                tracing::debug!(?wait, "queries read the views: the publish waits for its turn");
+                session.batch("ROLLBACK TO SAVEPOINT views").await?;
+                tokio::time::sleep(PAUSE).await;
+                wait = (wait * 2).min(LAST_TRY);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn is_locked(e: &tokio_postgres::Error) -> bool {
+    let locked = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+    e.code().is_some_and(|code| locked.contains(code))
 }
 
 /// The generation that is shown, and the number of its manifest.

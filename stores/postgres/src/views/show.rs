@@ -87,9 +87,9 @@ pub(super) async fn show(
         let answer = answer(session, schema, of, generation, p, live).await?;
         let keys = p.shape.key_list();
         let offline = format!(
-            "SELECT COALESCE(long_key, key) AS key{keys}, value FROM {schema}.offline_{} WHERE {}",
-            p.id,
-            p.kept.as_deref().unwrap_or("true")
+            "SELECT COALESCE(long_key, key) AS key{keys}, value FROM {schema}.offline_{id} WHERE {} AND (SELECT {schema}.seen({id}))",
+            p.kept.as_deref().unwrap_or("true"),
+            id = p.id
         );
         let (name, same) = view_name(session, schema, of, p).await?;
         let offline_name = format!("{name}_offline");
