@@ -97,6 +97,6 @@ pub(crate) fn limit_files(child: &Child, bytes: Option<u64>) -> io::Result<()> {
 }
 
 /// A loopback port that nobody listens at.
-pub(crate) fn free_port() -> io::Result<u16> {
+pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -18,6 +18,7 @@ use tokio_postgres::{CopyInSink, NoTls, Row};
 use crate::failure::{Failure, Step, told};
 use crate::name::quoted;
 use crate::options::{Location, PostgresOptions, parse};
+use crate::tls::connector;
 
 /// Connections that write: commits of one process follow each other, acquisitions come between, and what was dropped is deleted.
 const WRITERS: usize = 3;
@@ -60,7 +61,8 @@ pub(crate) enum For {
 impl Db {
     /// Connects to nothing yet.
     pub(crate) fn new(url: &str, options: &PostgresOptions) -> Result<Self> {
-        let (config, location) = parse(url, options)?;
+        let (config, location, asked) = parse(url, options)?;
+        let tls = asked.tls.then(|| connector(asked.roots.as_deref())).transpose()?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("rufous-postgres")
@@ -77,7 +79,11 @@ impl Db {
             let recycle = ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             };
-            Pool::builder(Manager::from_config(config, NoTls, recycle))
+            let manager = match &tls {
+                Some(tls) => Manager::from_config(config, tls.clone(), recycle),
+                None => Manager::from_config(config, NoTls, recycle),
+            };
+            Pool::builder(manager)
                 .max_size(size.max(1))
                 .runtime(Kind::Tokio1)
                 .create_timeout(Some(options.connect_timeout))

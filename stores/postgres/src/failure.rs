@@ -156,12 +156,40 @@ fn server(at: &Location, schema: &str, what: &dyn fmt::Display, e: tokio_postgre
     Error::new(kind, format!("{what}: {at} says: {said} ({}); {repair}", code.code())).caused_by(e)
 }
 
+/// Whether TLS came as far as the certificate.
+fn certificate(e: &tokio_postgres::Error) -> bool {
+    let mut cause = std::error::Error::source(e);
+    while let Some(e) = cause {
+        // An I/O error gives its inner one by another way only.
+        let inner = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = { inner }.map_or_else(|| e.downcast_ref(), |inner| inner.downcast_ref::<rustls::Error>());
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = e.source();
+    }
+    false
+}
+
 /// The connection, or what came over it.
 fn without_answer(at: &Location, what: &dyn fmt::Display, e: tokio_postgres::Error) -> Error {
     let cause = std::error::Error::source(&e).map_or_else(String::new, |cause| format!(": {cause}"));
+    if certificate(&e) {
+        return Error::invalid(format!(
+            "{what}: {at} shows a certificate that is not trusted{cause}: name the file of its authority with sslrootcert=FILE, and the \
+             server as the certificate does"
+        ))
+        .caused_by(e);
+    }
     if e.is_closed() || std::error::Error::source(&e).is_some_and(|c| c.is::<std::io::Error>()) {
         return Error::try_again(format!(
             "{what}: the connection to {at} failed ({e}{cause}): see whether the server runs"
+        ))
+        .caused_by(e);
+    }
+    if cause.contains("does not support TLS") {
+        return Error::invalid(format!(
+            "{what}: {at} does not support TLS, which sslmode asks for: turn it on there (ssl = on), or leave sslmode out"
         ))
         .caused_by(e);
     }

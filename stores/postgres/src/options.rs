@@ -8,6 +8,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
 use crate::name;
+use crate::tls::{self, Asked};
 
 /// How a database is used.
 #[derive(Clone, Debug)]
@@ -68,19 +69,14 @@ pub fn shown(url: &str, options: &PostgresOptions) -> Result<String> {
     Ok(format!("schema `{}` of {}", options.schema, parse(url, options)?.1))
 }
 
-/// Reads a location. Nothing of it is repeated in an error: it holds a password.
-pub(crate) fn parse(url: &str, options: &PostgresOptions) -> Result<(Config, Location)> {
+/// Reads a location: the driver's form, and what is asked of TLS. Nothing of it is repeated in an error: it holds a password.
+pub(crate) fn parse(url: &str, options: &PostgresOptions) -> Result<(Config, Location, Asked)> {
     const FORM: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE";
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
         return Err(Error::invalid(format!("the location of a PostgreSQL database: {FORM}")));
     }
+    let (url, asked) = tls::split(url)?;
     let mut config: Config = url.parse().map_err(|e: tokio_postgres::Error| {
-        if url.contains("sslmode=verify") {
-            return Error::invalid(
-                "the location of a PostgreSQL database asks for TLS (sslmode), which this build does not speak: connect within the machine \
-                 or through a tunnel, and leave sslmode out",
-            );
-        }
         // The cause names the option or the part, not its value.
         let cause = std::error::Error::source(&e).map_or_else(String::new, |cause| format!(" ({cause})"));
         Error::invalid(format!(
@@ -113,12 +109,7 @@ pub(crate) fn parse(url: &str, options: &PostgresOptions) -> Result<(Config, Loc
         hosts: hosts.iter().enumerate().map(show).collect::<Vec<_>>().join(","),
         database: database.into(),
     };
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(Error::invalid(format!(
-            "{location}: this build does not speak TLS, which sslmode=require asks for: connect within the machine or through a tunnel, \
-             and leave sslmode out"
-        )));
-    }
+    config.ssl_mode(if asked.tls { SslMode::Require } else { SslMode::Disable });
     let ms = |d: Duration| d.as_millis().clamp(1, i32::MAX as u128);
     let statement = ms(options.statement_timeout);
     // The paths of access are known: plans that read whole tables are none of them.
@@ -138,7 +129,7 @@ pub(crate) fn parse(url: &str, options: &PostgresOptions) -> Result<(Config, Loc
     config.connect_timeout(options.connect_timeout);
     config.tcp_user_timeout(options.statement_timeout);
     config.keepalives_idle(Duration::from_secs(60));
-    Ok((config, location))
+    Ok((config, location, asked))
 }
 
 #[cfg(test)]
@@ -147,7 +138,7 @@ mod tests {
 
     #[test]
     fn locations_are_shown_without_the_password() {
-        let shown = |url: &str| parse(url, &PostgresOptions::default()).map(|(_, l)| l.to_string());
+        let shown = |url: &str| parse(url, &PostgresOptions::default()).map(|(_, l, _)| l.to_string());
         let good = shown("postgres://me:s3cr3t@db:5433/shop").unwrap();
         assert_eq!(good, "postgres://me@db:5433/shop");
         assert_eq!(
@@ -160,7 +151,7 @@ mod tests {
             "postgres://me:s3cr3t@db/shop?colour=s3cr3t",
             "postgres://db/s3cr3t",
             "postgres://me:s3cr3t@/shop",
-            "postgres://me:s3cr3t@db/shop?sslmode=require",
+            "postgres://me:s3cr3t@db/shop?sslmode=s3cr3t",
         ] {
             let e = shown(bad).unwrap_err();
             assert_eq!(e.kind(), rufous_core::ErrorKind::InvalidRequest);

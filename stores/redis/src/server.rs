@@ -30,7 +30,7 @@ pub(crate) struct Server {
 impl Server {
     /// Not connected yet.
     pub(crate) fn new(url: &str, options: &RedisOptions) -> Result<Self> {
-        let (client, location) = client(url)?;
+        let (client, location) = client(url, options.root_certificates.as_deref())?;
         Ok(Self {
             client,
             location,
@@ -237,6 +237,11 @@ impl Server {
                 "the server has no database of this number: change the URL's last part",
             )),
             Some(_) => Error::invalid(text(&format!("the server refuses: {said}"))),
+            // TLS came as far as the certificate.
+            None if said.contains("peer certificate") => Error::invalid(text(&format!(
+                "the server's certificate is not trusted ({said}): name the file of its authority (`root_certificates`), and the \
+                     server as the certificate does"
+            ))),
             None => match e.kind() {
                 ErrorKind::AuthenticationFailed => Error::invalid(text(
                     "the server refuses user or password: check USER:PASSWORD@ before the host of its URL",
