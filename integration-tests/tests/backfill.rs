@@ -306,11 +306,27 @@ fn takes_over(place: &Place, fed: &mut Fed, live: &mut Child) -> Result<Child> {
         .rfind(|n| namespace(*n).ok() == namespace(0).ok())
         .context("the old code's")?;
     ensure!(namespace(newest)? != namespace(old)?);
+    let level = || -> Result<bool> {
+        let of = |n: u64| place.progress_of(namespace(n)?.as_str().unwrap_or_default());
+        Ok(of(old)?
+            .iter()
+            .map(|(p, row)| (p, row.next))
+            .eq(of(newest)?.iter().map(|(p, row)| (p, row.next))))
+    };
     let drop_before = |n: u64| -> Result<_> {
         Ok(place.manifest(n)?["drop_before"][namespace(old)?.as_str().unwrap_or_default()].clone())
     };
     ensure!(drop_before(newest)? == drop_before(old)? && drop_before(old)?.is_object());
-    // Both read to the end, so no answer goes back.
+    // Both read to the end, so no answer goes back: what the new code answers says nothing of the old code.
+    let start = Instant::now();
+    while !level()? {
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "the old code does not come to the end; the log:\n{}",
+            place.log()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
     for to in [old, newest] {
         let to = to.to_string();
         place.run(&["rollback", "--to", &to])?;

@@ -141,8 +141,13 @@ impl Place {
     }
     /// How far the store is, by partition; from outside.
     pub fn progress(&self) -> Result<Vec<(SourcePartition, Progress)>> {
-        let (dir, namespace) = self.namespace()?;
-        let reader = RocksReader::open(&dir, &namespace, self.plan.stores())?;
+        let (_, namespace) = self.namespace()?;
+        self.progress_of(&namespace)
+    }
+    /// The same of a namespace that other code may have.
+    pub fn progress_of(&self, namespace: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+        let dir = self.layout()?.realtime(self.plan.job(), namespace);
+        let reader = RocksReader::open(&dir, namespace, self.plan.stores())?;
         let snapshot = reader.context("no realtime state")?.snapshot()?;
         Ok(snapshot.partitions(self.plan.stores()[0].name)?)
     }
