@@ -6,12 +6,14 @@ mod feed;
 mod health;
 mod logged;
 mod place;
+mod reads;
 mod soak;
 mod steady;
 
 pub use crash::{Crashes, crash};
 pub use feed::{Fed, Feed};
 pub use place::Place;
+pub use reads::{Reads, Seen, reads};
 pub use soak::{Soak, soak};
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use rufous_integration_tests::torture::{Soak, crash, soak};
+use rufous_integration_tests::torture::{Reads, Soak, crash, reads, soak};
 
 /// Faults in numbers, over a real Kafka: every answer is compared with what was produced.
 #[derive(Parser)]
@@ -20,6 +20,15 @@ enum Args {
         /// The first seed
         #[arg(long, default_value_t = 0)]
         first: u64,
+    },
+    /// Answers that are checked against the log, while a job streams, publishes, computes its history anew and is killed
+    Reads {
+        /// How many
+        #[arg(long, default_value_t = 100_000)]
+        answers: u64,
+        /// Of the words that are produced and asked for
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// A job for long, under kills, a broker that hangs or dies, members that come and go, malformed records
     Soak {
@@ -56,6 +65,16 @@ fn run(args: &Args) -> Result<()> {
                 seen.kills.iter().sum::<u64>(),
                 seen.compared
             );
+            Ok(())
+        }
+        Args::Reads { answers, seed } => {
+            let how = Reads {
+                answers,
+                seed,
+                limit: Duration::from_secs(1800),
+            };
+            reads(&program()?, &how, &mut say)?;
+            println!("0 wrong, 0 without what they name; exact: yes");
             Ok(())
         }
         Args::Soak { minutes, rate, seed } => {
