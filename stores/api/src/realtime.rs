@@ -1,6 +1,7 @@
 //! The realtime store: cells (key, partition, batch) and progress rows, changed together in one atomic write.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Deltas, Frontier, Result, SourcePartition, Timestamp};
@@ -142,12 +143,26 @@ pub trait RealtimeReader: Send + Sync {
     /// # Errors
     /// `TryAgain` when the owner does not answer.
     fn snapshot(&self) -> Result<Box<dyn Snapshot>>;
+
+    /// The same for a caller who does not wait longer than that; `None`: as long as it takes. Who may wait for somebody else ends
+    /// then; the snapshot has the deadline until it is given another one.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot), and `TryAgain` that says what was waited for.
+    fn snapshot_until(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+        let mut snapshot = self.snapshot()?;
+        snapshot.set_deadline(deadline);
+        Ok(snapshot)
+    }
 }
 
 /// Progress rows and cells from one point in time.
 pub trait Snapshot: Send {
     /// The namespace it was taken of.
     fn namespace(&self) -> &str;
+    /// No question waits for somebody else for longer than that from now on: it is `TryAgain` then. A snapshot that waits for nobody
+    /// has nothing to do.
+    fn set_deadline(&mut self, _deadline: Option<Instant>) {}
     /// The progress rows of a store, in a fixed order; empty when nothing was ever read.
     ///
     /// # Errors

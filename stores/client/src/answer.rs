@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::missing::{Missing, batch_json};
+use crate::token::Token;
 
 /// A whole answer: every record of every partition below [`Coverage::applied`], each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,6 +168,14 @@ impl RawAnswer {
         };
         Ok(self.json(key, value))
     }
+    /// The value for people.
+    pub(crate) fn text(&self, face: &StoreFace) -> String {
+        match self.value.as_deref().map(|v| face.value.json(v)) {
+            None => "(absent)".into(),
+            Some(Ok(value)) => value.to_string(),
+            Some(Err(e)) => format!("cannot be read: {e}"),
+        }
+    }
     fn json(&self, key: Value, value: Value) -> Value {
         json!({
             "key": key,
@@ -299,61 +308,6 @@ impl fmt::Display for Coverage {
                 " (not repeatable: `{}` asked as of now)",
                 self.0.not_repeatable.join("`, `")
             )?;
-        }
-        Ok(())
-    }
-}
-
-/// Lets anyone compute the same answer again: which manifest, which code, which offsets. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token(Arc<TokenParts>);
-
-impl Serialize for Token {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        self.0.as_ref().serialize(s)
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct TokenParts {
-    manifest: u64,
-    fingerprint: String,
-    offsets: BTreeMap<SourcePartition, u64>,
-}
-
-impl Token {
-    pub(crate) fn new(
-        manifest: u64,
-        fingerprint: String,
-        partitions: &BTreeMap<SourcePartition, PartitionCoverage>,
-    ) -> Self {
-        let offsets = partitions.iter().map(|(p, c)| (p.clone(), c.applied)).collect();
-        Self(Arc::new(TokenParts {
-            manifest,
-            fingerprint,
-            offsets,
-        }))
-    }
-    /// The manifest's number.
-    pub fn manifest(&self) -> u64 {
-        self.0.manifest
-    }
-    /// The fingerprint of the code that wrote the generation.
-    pub fn fingerprint(&self) -> &str {
-        &self.0.fingerprint
-    }
-    /// Per partition the first offset that is not in the answer.
-    pub fn offsets(&self) -> &BTreeMap<SourcePartition, u64> {
-        &self.0.offsets
-    }
-}
-
-impl fmt::Display for Token {
-    /// `7@fingerprint:lines/0=8120,lines/1=900`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.0.manifest, self.0.fingerprint)?;
-        for (i, (p, offset)) in self.0.offsets.iter().enumerate() {
-            write!(f, "{}{p}={offset}", if i == 0 { ':' } else { ',' })?;
         }
         Ok(())
     }

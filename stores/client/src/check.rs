@@ -6,8 +6,9 @@ use rufous_core::rules::{Rule, kept};
 use rufous_core::{SourcePartition, Timestamp};
 use rufous_store_api::{Hole, Manifest, Progress, SourceHole};
 
-use crate::answer::{Basis, Coverage, PartitionCoverage, Token};
+use crate::answer::{Basis, Coverage, PartitionCoverage};
 use crate::missing::Missing;
+use crate::token::Token;
 
 /// Why a released row answers nothing.
 const RELEASED: &str = "the consumer group gave it to another process, which keeps its state elsewhere";

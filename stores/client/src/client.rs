@@ -7,6 +7,7 @@ use rufous_algebra::{Codec, Semigroup};
 use rufous_core::{Error, Key, Result, Store, StoreFace, WindowedStore};
 use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader};
 
+use crate::held::ClientSnapshot;
 use crate::raw::RawStoreClient;
 use crate::typed::StoreClient;
 use crate::window::{RawWindowClient, WindowClient};
@@ -104,6 +105,23 @@ impl Client {
     /// A store as bytes. Its schema is compared at every read.
     pub fn raw(&self, face: StoreFace) -> RawStoreClient {
         RawStoreClient::new(self.clone(), face)
+    }
+
+    /// One realtime snapshot and one manifest, for reads of several stores that belong together.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the job has never run; `TryAgain` when a switch is under way; what the stores return. That the owner
+    /// of the realtime state is silent is told by the reads: partial ones answer without it.
+    pub fn snapshot(&self) -> Result<ClientSnapshot> {
+        ClientSnapshot::take(self, None)
+    }
+
+    /// [`snapshot`](Self::snapshot), taken by then or not at all.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot), and `TryAgain` when it is not taken by then.
+    pub fn snapshot_until(&self, deadline: Instant) -> Result<ClientSnapshot> {
+        ClientSnapshot::take(self, Some(deadline))
     }
 
     pub(crate) fn parts(&self) -> &ClientParts {

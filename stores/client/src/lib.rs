@@ -33,6 +33,10 @@
 //! Either layer may be ahead. `value: None` in an [`Answer`] is *surely absent*; [`Answer::coverage`] says what the answer
 //! covers and [`Answer::token`] lets anyone compute it again.
 //!
+//! A read may have terms of its own: [`StoreClient::at_least`] demands what must have been applied ("read my writes"),
+//! [`StoreClient::until`] when it must be done; what cannot keep them is `TryAgain` that says by how much. [`Client::snapshot`] holds
+//! one moment for reads of several stores, and [`StoreClient::explain_answer`] shows each value that was merged.
+//!
 //! # Example
 //!
 //! ```no_run
@@ -60,31 +64,40 @@
 //! [`GenerationStore`](rufous_store_api::GenerationStore), [`RealtimeReader`](rufous_store_api::RealtimeReader)). It blocks, has
 //! no runtime and no thread of its own, and is cheap to clone: call it from anywhere.
 //!
-//! Modules in reading order: `check` (the conditions above, a pure function), `view` (snapshot, then manifest; section 8 of
-//! the protocol), [`raw`] (reads of bytes), [`typed`] (the thin typed face), [`plain`] (the same as a plain store),
-//! [`window`] (sums over event time), [`answer`] and [`missing`] (what comes back), [`reconcile`] (the two layers compared where
+//! Modules in reading order: `check` (the conditions above, a pure function), `taken` (the snapshot), `view` (snapshot, then
+//! manifest; section 8 of the protocol), `terms` (what a caller demands), [`raw`] (reads of bytes), [`typed`] (the thin typed face),
+//! [`held`] (one moment of several stores), [`plain`] (the same as a plain store), [`window`] (sums over event time), [`answer`],
+//! [`token`] and [`missing`] (what comes back), [`explain`] (what it was made of), [`reconcile`] (the two layers compared where
 //! both hold the same records), [`snapshots`] (generations as what another job looks up).
 #![forbid(unsafe_code)]
 
 pub mod answer;
 mod check;
 pub mod client;
+pub mod explain;
+pub mod held;
 pub mod missing;
 pub mod plain;
 pub mod raw;
 pub mod reconcile;
 pub mod sink;
 pub mod snapshots;
+mod taken;
+mod terms;
+pub mod token;
 pub mod typed;
 mod view;
 pub mod window;
 
-pub use answer::{Answer, Basis, Coverage, Partial, PartitionCoverage, RawAnswer, RawPartial, Token};
+pub use answer::{Answer, Basis, Coverage, Partial, PartitionCoverage, RawAnswer, RawPartial};
 pub use client::{Client, ClientParts, OpenRealtime};
+pub use explain::RawExplained;
+pub use held::ClientSnapshot;
 pub use missing::Missing;
 pub use raw::RawStoreClient;
 pub use reconcile::{Comparison, Drift, ReconcileOptions, Reconciled};
 pub use sink::{RawSinkClient, RawWritten, SinkClient, WrittenRecord, WrittenRecords};
 pub use snapshots::GenerationsOf;
+pub use token::Token;
 pub use typed::StoreClient;
-pub use window::{End, RawWindowAnswer, RawWindowClient, Window, WindowAnswer, WindowClient};
+pub use window::{End, RawWindowAnswer, RawWindowClient, RawWindowExplained, Window, WindowAnswer, WindowClient};

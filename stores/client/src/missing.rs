@@ -66,7 +66,17 @@ pub(crate) fn batch_json<S: Serializer>(batch: &BatchId, s: S) -> Result<S::Ok, 
     }
 }
 
-fn batch_text(batch: BatchId) -> String {
+/// The same as a value.
+pub(crate) fn batch_value(batch: BatchId) -> serde_json::Value {
+    match batch {
+        BatchId::MIN => serde_json::Value::Null,
+        BatchId::MAX => "end".into(),
+        BatchId(n) => n.into(),
+    }
+}
+
+/// A batch in a sentence.
+pub(crate) fn batch_text(batch: BatchId) -> String {
     match batch {
         BatchId::MIN => "the beginning".into(),
         BatchId::MAX => "the end".into(),
@@ -74,7 +84,8 @@ fn batch_text(batch: BatchId) -> String {
     }
 }
 
-fn place(p: &SourcePartition) -> String {
+/// A partition in a sentence.
+pub(crate) fn place(p: &SourcePartition) -> String {
     format!("partition {} of `{}`", p.partition, p.source)
 }
 

@@ -1,14 +1,19 @@
 //! Reads of one store as canonical bytes: what the command line and the typed face work with.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use rufous_core::{Error, ErrorKind, Result, StoreFace};
+use rufous_core::{Error, ErrorKind, Result, SourcePartition, StoreFace};
 use rufous_store_api::Manifest;
 
 use crate::answer::{Basis, Partial, RawAnswer, RawPartial, undecodable};
 use crate::client::Client;
+use crate::explain::RawExplained;
+use crate::held::Moment;
 use crate::missing::refuse;
+use crate::terms::Terms;
 use crate::view::{Fail, Sum, View};
 
 /// What is shown the pairs of a scan: key, value.
@@ -31,7 +36,9 @@ pub struct RawStoreClient {
     client: Client,
     face: StoreFace,
     schema: Arc<str>,
-    accept_holes: bool,
+    terms: Terms,
+    /// All reads are of this moment; `None`: each of its own.
+    moment: Option<Arc<Moment>>,
 }
 
 impl RawStoreClient {
@@ -40,8 +47,15 @@ impl RawStoreClient {
             client,
             face,
             schema: face.schema().into(),
-            accept_holes: false,
+            terms: Terms::default(),
+            moment: None,
         }
+    }
+
+    /// The same store at one moment.
+    pub(crate) fn at(mut self, moment: Arc<Moment>) -> Self {
+        self.moment = Some(moment);
+        self
     }
 
     /// What is known of the store's types.
@@ -52,7 +66,25 @@ impl RawStoreClient {
     /// Answers without ranges that were lost (P31); [`Coverage::holes`](crate::Coverage::holes) lists them.
     #[must_use]
     pub fn accept_holes(mut self) -> Self {
-        self.accept_holes = true;
+        self.terms.accept_holes = true;
+        self
+    }
+
+    /// Answers only what holds everything below these offsets ("read my writes"): those of a commit, or of a
+    /// [`Token`](crate::Token) of an earlier answer, for answers may go back in time when the realtime state is rebuilt (P30). A read
+    /// that has applied less is `TryAgain` and names partition, offset demanded and offset applied. What the offline part covers is
+    /// applied. Demands add up.
+    #[must_use]
+    pub fn at_least(mut self, offsets: &BTreeMap<SourcePartition, u64>) -> Self {
+        self.terms.demand(offsets);
+        self
+    }
+
+    /// A read that is not done by then is `TryAgain` and says what it waited for, or did; one that begins later is refused at once. The
+    /// earliest of several counts.
+    #[must_use]
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.terms.end(deadline);
         self
     }
 
@@ -66,17 +98,29 @@ impl RawStoreClient {
         }
     }
 
-    /// Opens a view and lets `body` read it; starts over once when a file of the generation is gone (P25).
+    /// Opens a view and lets `body` read it; starts over once when a file of the generation is gone (P25), unless the manifest is
+    /// held.
     pub(crate) fn read<T>(&self, partial: bool, body: &mut dyn FnMut(&View) -> Result<T, Fail>) -> Result<(T, View)> {
-        let mut manifest = self.client.manifest()?;
-        let mut again = true;
+        let at = |e: Error| e.at(format_args!("store `{}`", self.face.name));
+        let clock = self.terms.begin().map_err(at)?;
+        let mut manifest = match &self.moment {
+            Some(moment) => moment.manifest.clone(),
+            None => self.client.manifest()?,
+        };
+        let mut again = self.moment.is_none();
         loop {
             let schema = |m: &Manifest| self.check_schema(m);
-            let mut view = View::open(&self.client, &self.face, self.accept_holes, &schema, manifest)?;
+            let mut view = match &self.moment {
+                Some(moment) => View::within(&self.client, &self.face, &self.terms, clock.clone(), &schema, moment)?,
+                None => View::open(&self.client, &self.face, &self.terms, clock.clone(), &schema, manifest)?,
+            };
             let mut lost = false;
             loop {
                 if !partial && !view.bad.is_empty() {
                     return Err(refuse(self.face.name, &view.bad));
+                }
+                if let Some(behind) = self.terms.behind(&view.basis.coverage, &view.manifest) {
+                    return Err(at(behind));
                 }
                 match body(&view) {
                     Ok(found) => return Ok((found, view)),
@@ -90,7 +134,12 @@ impl RawStoreClient {
                         manifest = self.client.newest(view.manifest.number)?;
                         break;
                     }
-                    Err(fail) => return Err(fail.into_error().at(format_args!("store `{}`", self.face.name))),
+                    Err(Fail::Generation(e)) if self.moment.is_some() => {
+                        let number = view.manifest.number;
+                        let why = format!("{e}; this snapshot reads manifest {number} and no other: take a new one");
+                        return Err(at(Error::try_again(why).caused_by(e)));
+                    }
+                    Err(fail) => return Err(at(fail.into_error())),
                 }
             }
         }
@@ -133,6 +182,23 @@ impl RawStoreClient {
             so_far: one(found)?,
             coverage: basis.coverage,
             missing: bad,
+        })
+    }
+
+    /// The answer that [`get`](Self::get) gives, with each value that was merged, in the order of merging, and those that were left
+    /// out.
+    ///
+    /// # Errors
+    /// As said at [`RawStoreClient`]: what is no whole answer is not explained, the error says what it lacks.
+    pub fn explain_answer(&self, key: &[u8]) -> Result<RawExplained> {
+        let keys = [key.to_vec()];
+        let (found, view) = self.read(false, &mut |view| Ok((view.values(&keys)?, view.parts(key)?)))?;
+        let (found, parts) = found;
+        Ok(RawExplained {
+            answer: view.basis.answer(one(found)?),
+            parts,
+            face: self.face,
+            key: key.to_vec(),
         })
     }
 

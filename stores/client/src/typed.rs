@@ -1,14 +1,17 @@
 //! The typed face of a store: the port's key and value types over [`RawStoreClient`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::time::Instant;
 
 use rufous_algebra::{Codec, Semigroup};
 use rufous_core::key::{decode_all, to_bytes};
-use rufous_core::{AsKey, Error, Key, KeyOf, PrefixOf, Result};
+use rufous_core::{AsKey, Error, Key, KeyOf, PrefixOf, Result, SourcePartition};
 
 use crate::answer::{Answer, Partial, undecodable};
+use crate::explain::RawExplained;
 use crate::raw::{RawRows, RawStoreClient};
 
 /// Asks one store by its port: literals take their type from the store's key, `get((7, hour))`.
@@ -51,6 +54,18 @@ impl<K: Key, V: Semigroup + Codec> StoreClient<K, V> {
     #[must_use]
     pub fn accept_holes(self) -> Self {
         Self::over(self.raw.accept_holes())
+    }
+
+    /// Answers only what holds everything below these offsets: [`RawStoreClient::at_least`].
+    #[must_use]
+    pub fn at_least(self, offsets: &BTreeMap<SourcePartition, u64>) -> Self {
+        Self::over(self.raw.at_least(offsets))
+    }
+
+    /// A read that is not done by then is `TryAgain`: [`RawStoreClient::until`].
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self::over(self.raw.until(deadline))
     }
 
     fn value(&self, key: &[u8], bytes: &[u8]) -> Result<V> {
@@ -112,6 +127,17 @@ impl<K: Key, V: Semigroup + Codec> StoreClient<K, V> {
     {
         let key = to_bytes(&key);
         self.raw.get_partial(&key)?.try_map(|v| self.value(&key, &v))
+    }
+
+    /// What the answer for a key was made of: [`RawStoreClient::explain_answer`].
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn explain_answer<Q: AsKey>(&self, key: Q) -> Result<RawExplained>
+    where
+        K: KeyOf<Q>,
+    {
+        self.raw.explain_answer(&to_bytes(&key))
     }
 
     /// The sum of all values under a prefix: `(7,)` for keys `(u32, TimeBucket)`, `()` for the whole store.

@@ -3,17 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rufous_core::{Error, ErrorKind, Forgetter, HopSize, Reach, Result, SourcePartition, StoreFace, Timestamp};
-use rufous_store_api::{Cell, KeyRange, Manifest, Progress, Snapshot, StoreGeneration};
+use rufous_core::{
+    Error, ErrorKind, Forgetter, Frontier, HopSize, Reach, Result, SourcePartition, StoreFace, Timestamp,
+};
+use rufous_store_api::{Cell, KeyRange, Manifest, Snapshot, StoreGeneration};
 
 use crate::answer::{Basis, key_text};
 use crate::check::{Checked, check};
 use crate::client::Client;
+use crate::held::Moment;
 use crate::missing::Missing;
 use crate::raw::Visit;
+use crate::taken::{Held, Taken};
+use crate::terms::{Clock, Terms};
 
 /// How often a read starts over because the namespace changed under it.
 const RESTARTS: usize = 3;
+/// Keys that are asked for between two looks at the clock, where a read has a deadline.
+const KEYS_A_LOOK: usize = 4096;
 
 /// Why a read through a view failed: it decides what is tried next.
 pub(crate) enum Fail {
@@ -31,40 +38,17 @@ impl Fail {
             Self::Generation(e) | Self::Realtime(e) | Self::Final(e) => e,
         }
     }
-    fn generation(e: Error) -> Self {
-        if e.kind() == ErrorKind::TryAgain {
-            Self::Generation(e)
-        } else {
-            Self::Final(e)
-        }
-    }
-    fn realtime(e: Error) -> Self {
-        if e.kind() == ErrorKind::TryAgain {
-            Self::Realtime(e)
-        } else {
-            Self::Final(e)
-        }
-    }
 }
 
-/// The progress rows of one snapshot; a cell names its partition by its place in here.
-pub(crate) type Rows = Vec<(SourcePartition, Progress)>;
 /// The sum of one key in canonical bytes; `None`: surely absent.
 pub(crate) type Sum = Result<Option<Vec<u8>>>;
-
-/// The realtime half: taken first, before the manifest that it is read with.
-struct Taken {
-    namespace: Option<String>,
-    snapshot: Option<Box<dyn Snapshot>>,
-    rows: Rows,
-    silent: Option<String>,
-}
 
 /// Everything that one read of one store sees.
 pub(crate) struct View {
     client: Client,
     face: StoreFace,
     accept_holes: bool,
+    clock: Clock,
     pub(crate) manifest: Arc<Manifest>,
     taken: Taken,
     counted: Vec<bool>,
@@ -72,37 +56,9 @@ pub(crate) struct View {
     pub(crate) basis: Basis,
 }
 
-fn take(client: &Client, store: &str, namespace: Option<&str>) -> Result<Taken> {
-    let mut taken = Taken {
-        namespace: namespace.map(Into::into),
-        snapshot: None,
-        rows: Vec::new(),
-        silent: None,
-    };
-    let Some(namespace) = namespace else { return Ok(taken) };
-    let read = || -> Result<Option<(Box<dyn Snapshot>, Rows)>> {
-        let Some(reader) = (client.parts().realtime)(namespace)? else {
-            return Ok(None);
-        };
-        let snapshot = reader.snapshot()?;
-        let rows = snapshot.partitions(store)?;
-        Ok(Some((snapshot, rows)))
-    };
-    match read() {
-        Ok(None) => {}
-        Ok(Some((snapshot, rows))) => {
-            taken.namespace = Some(snapshot.namespace().into());
-            (taken.snapshot, taken.rows) = (Some(snapshot), rows);
-        }
-        Err(e) if e.kind() == ErrorKind::TryAgain => taken.silent = Some(e.to_string()),
-        Err(e) => return Err(e.at(format_args!("store `{store}`"))),
-    }
-    Ok(taken)
-}
-
 impl View {
     /// Takes the snapshot first, then checks it against `m`, then against the newest manifest, read after the snapshot. The
-    /// view may still be bad: then no retry helps (P29).
+    /// view may still be bad, or behind what is demanded: then no retry helps (P29).
     ///
     /// # Errors
     /// `InvalidRequest` when the store's schema is not the port's; `TryAgain` when namespaces keep changing; what the stores
@@ -110,26 +66,29 @@ impl View {
     pub(crate) fn open(
         client: &Client,
         face: &StoreFace,
-        accept_holes: bool,
+        terms: &Terms,
+        clock: Clock,
         schema: &dyn Fn(&Manifest) -> Result<()>,
         mut m: Arc<Manifest>,
     ) -> Result<Self> {
+        let at = |e: Error| e.at(format_args!("store `{}`", face.name));
         for _ in 0..=RESTARTS {
-            let taken = take(client, face.name, m.realtime_namespace.as_deref())?;
+            let taken = Taken::take(client, Some(face.name), m.realtime_namespace.as_deref(), &clock).map_err(at)?;
             let look = |m: &Manifest| -> Result<Checked> {
                 schema(m)?;
-                Ok(check(m, &taken.rows, taken.silent.as_deref(), accept_holes))
+                Ok(check(m, &taken.rows, taken.silent.as_deref(), terms.accept_holes))
             };
             if m.realtime_namespace == taken.namespace {
                 let checked = look(&m)?;
-                if checked.bad.is_empty() {
-                    return Ok(Self::of(client, face, accept_holes, m, taken, checked));
+                if checked.bad.is_empty() && terms.behind(&checked.basis.coverage, &m).is_none() {
+                    return Ok(Self::of(client, face, terms, clock, m, taken, checked));
                 }
             }
             m = client.newest(m.number)?;
+            clock.check("reading the newest manifest").map_err(at)?;
             if m.realtime_namespace == taken.namespace {
                 let checked = look(&m)?;
-                return Ok(Self::of(client, face, accept_holes, m, taken, checked));
+                return Ok(Self::of(client, face, terms, clock, m, taken, checked));
             }
             tracing::debug!(
                 store = face.name,
@@ -144,18 +103,72 @@ impl View {
         )))
     }
 
-    fn of(client: &Client, face: &StoreFace, accept_holes: bool, m: Arc<Manifest>, t: Taken, c: Checked) -> Self {
+    /// A view of a moment that is held: of its snapshot and its manifest, whatever came since.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when the store's schema is not the port's; what the stores return.
+    pub(crate) fn within(
+        client: &Client,
+        face: &StoreFace,
+        terms: &Terms,
+        clock: Clock,
+        schema: &dyn Fn(&Manifest) -> Result<()>,
+        moment: &Moment,
+    ) -> Result<Self> {
+        let m = &moment.manifest;
+        schema(m)?;
+        let taken = moment.taken.of(face.name, &clock);
+        let taken = taken.map_err(|e| e.at(format_args!("store `{}`", face.name)))?;
+        let checked = check(m, &taken.rows, taken.silent.as_deref(), terms.accept_holes);
+        Ok(Self::of(client, face, terms, clock, m.clone(), taken, checked))
+    }
+
+    fn of(
+        client: &Client,
+        face: &StoreFace,
+        terms: &Terms,
+        clock: Clock,
+        m: Arc<Manifest>,
+        t: Taken,
+        c: Checked,
+    ) -> Self {
         let Checked { bad, counted, basis } = c;
         Self {
             client: client.clone(),
             face: *face,
-            accept_holes,
+            accept_holes: terms.accept_holes,
+            clock,
             manifest: m,
             taken: t,
             counted,
             bad,
             basis,
         }
+    }
+
+    /// Goes on, unless it is too late.
+    pub(crate) fn on_time(&self, doing: &str) -> Result<(), Fail> {
+        self.clock.check(doing).map_err(Fail::Final)
+    }
+
+    /// What became of a read of the generation's files.
+    fn of_files<T>(&self, read: Result<T>) -> Result<T, Fail> {
+        self.failed(read, "a read of the files of the generation", Fail::Generation)
+    }
+
+    /// Asks the snapshot.
+    fn of_cells<T>(&self, snapshot: &Held, f: impl FnOnce(&dyn Snapshot) -> Result<T>) -> Result<T, Fail> {
+        let read = snapshot.ask(&self.clock, f);
+        self.failed(read, "a question to the realtime state", Fail::Realtime)
+    }
+
+    fn failed<T>(&self, read: Result<T>, what: &str, again: fn(Error) -> Fail) -> Result<T, Fail> {
+        read.map_err(|e| match e.kind() {
+            ErrorKind::TryAgain if self.clock.was_told() => Fail::Final(e),
+            ErrorKind::TryAgain if self.clock.is_over() => Fail::Final(self.clock.over(format_args!("{what} ({e})"))),
+            ErrorKind::TryAgain => again(e),
+            _ => Fail::Final(e),
+        })
     }
 
     /// The owner fell silent between the check and the read of its cells: from here on the view has no realtime part.
@@ -170,15 +183,15 @@ impl View {
         (self.bad, self.counted, self.basis) = (bad, counted, basis);
     }
 
-    fn realtime(&self) -> Option<&dyn Snapshot> {
-        self.taken.snapshot.as_deref().filter(|_| self.counted.contains(&true))
+    fn realtime(&self) -> Option<&Held> {
+        self.taken.snapshot.as_ref().filter(|_| self.counted.contains(&true))
     }
 
     fn store(&self) -> Option<&StoreGeneration> {
         self.manifest.stores.get(self.face.name)
     }
 
-    fn generation(&self) -> Option<&StoreGeneration> {
+    pub(crate) fn generation(&self) -> Option<&StoreGeneration> {
         self.store().filter(|g| !g.runs.is_empty())
     }
 
@@ -202,9 +215,36 @@ impl View {
                 kept.push(cell);
             }
         }
-        let place = |c: &Cell| self.taken.rows.get(c.partition as usize).map(|(p, _)| p);
-        kept.sort_by(|a, b| a.batch.cmp(&b.batch).then_with(|| place(a).cmp(&place(b))));
+        self.order(&mut kept);
         Ok(kept)
+    }
+
+    fn order(&self, cells: &mut [Cell]) {
+        cells.sort_by(|a, b| {
+            a.batch
+                .cmp(&b.batch)
+                .then_with(|| self.partition(a).cmp(&self.partition(b)))
+        });
+    }
+
+    /// Those that count, and the rest, both in the order in which they are summed.
+    pub(crate) fn divide(&self, cells: Vec<Cell>) -> Result<(Vec<Cell>, Vec<Cell>)> {
+        let (mut kept, mut rest) = (Vec::new(), Vec::new());
+        for cell in cells {
+            if self.counts(&cell)? {
+                kept.push(cell)
+            } else {
+                rest.push(cell)
+            }
+        }
+        self.order(&mut kept);
+        self.order(&mut rest);
+        Ok((kept, rest))
+    }
+
+    /// Whose cell it is.
+    pub(crate) fn partition(&self, cell: &Cell) -> Option<&SourcePartition> {
+        self.taken.rows.get(cell.partition as usize).map(|(p, _)| p)
     }
 
     /// The offline value first, then the cells.
@@ -257,25 +297,42 @@ impl View {
 
     /// The sums of these keys, in order. A key whose bytes are damaged is an error of its own.
     pub(crate) fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<Sum>, Fail> {
-        let cells = match self.realtime() {
-            Some(s) => s
-                .cells(self.face.name, keys, &self.manifest.frontier)
-                .map_err(Fail::realtime)?,
+        // Between questions the clock is looked at.
+        let at_once = if self.clock.until().is_some() {
+            KEYS_A_LOOK
+        } else {
+            keys.len()
+        };
+        let mut sums = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(at_once.max(1)) {
+            self.on_time("a read of many keys")?;
+            self.some_values(keys, &mut sums)?;
+        }
+        Ok(sums)
+    }
+
+    /// The values of these keys in a generation.
+    pub(crate) fn offline(&self, g: &StoreGeneration, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Fail> {
+        let found = self.of_files(self.client.parts().generations.get(&self.face, g, keys))?;
+        self.whole_list("offline", found, keys.len())
+    }
+
+    /// The cells of these keys, as far as the frontier lets them through.
+    pub(crate) fn cells(&self, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>, Fail> {
+        let found = match self.realtime() {
+            Some(s) => self.of_cells(s, |s| s.cells(self.face.name, keys, from))?,
             None => vec![Vec::new(); keys.len()],
         };
+        self.whole_list("realtime", found, keys.len())
+    }
+
+    fn some_values(&self, keys: &[Vec<u8>], sums: &mut Vec<Sum>) -> Result<(), Fail> {
+        let cells = self.cells(keys, &self.manifest.frontier)?;
         let offline = match self.generation() {
-            Some(g) => self
-                .client
-                .parts()
-                .generations
-                .get(&self.face, g, keys)
-                .map_err(Fail::generation)?,
+            Some(g) => self.offline(g, keys)?,
             None => vec![None; keys.len()],
         };
-        let cells = self.whole_list("realtime", cells, keys.len())?;
-        let offline = self.whole_list("offline", offline, keys.len())?;
         let gone = self.gone()?;
-        let mut sums = Vec::with_capacity(keys.len());
         for ((key, offline), cells) in keys.iter().zip(offline).zip(cells) {
             let sum = self
                 .is_kept(gone.as_ref(), key)
@@ -283,7 +340,7 @@ impl View {
                 .and_then(|cells| self.sum(key, offline.as_deref(), &cells));
             sums.push(sum.map_err(|e| e.at(format_args!("store `{}`", self.face.name))));
         }
-        Ok(sums)
+        Ok(())
     }
 
     /// Calls `f` with every key that begins with `prefix` and its sum, ascending by key; not with those of hops that are gone.
@@ -292,16 +349,19 @@ impl View {
         let mut cells: BTreeMap<Vec<u8>, Vec<Cell>> = BTreeMap::new();
         if let Some(s) = self.realtime() {
             let mut collect = |key: &[u8], cell: Cell| {
+                self.clock.row("a scan of the realtime state")?;
                 if self.counts(&cell)? {
                     cells.entry(key.to_vec()).or_default().push(cell);
                 }
                 Ok(())
             };
-            s.scan(self.face.name, prefix, &self.manifest.frontier, &mut collect)
-                .map_err(Fail::realtime)?;
+            self.of_cells(s, |s| {
+                s.scan(self.face.name, prefix, &self.manifest.frontier, &mut collect)
+            })?;
         }
         let mut live = cells.into_iter().peekable();
         let mut emit = |key: &[u8], offline: Option<&[u8]>, cells: Vec<Cell>| -> Result<()> {
+            self.clock.row("a scan")?;
             if gone.as_ref().is_some_and(|gone| gone.dropped(key).is_some()) {
                 return Ok(());
             }
@@ -327,8 +387,7 @@ impl View {
                     .map_or_else(Vec::new, |(_, cells)| cells);
                 emit(key, Some(value), same)
             };
-            let done = self.client.parts().generations.scan(&self.face, g, prefix, &mut merge);
-            done.map_err(Fail::generation)?;
+            self.of_files(self.client.parts().generations.scan(&self.face, g, prefix, &mut merge))?;
         }
         for (key, cells) in live {
             emit(&key, None, cells).map_err(Fail::Final)?;
@@ -346,17 +405,20 @@ impl View {
         let mut cells: Vec<(usize, Vec<u8>, Cell)> = Vec::new();
         if let Some(s) = self.realtime() {
             let mut collect = |place: usize, key: &[u8], cell: Cell| {
+                self.clock.row("a read of ranges of the realtime state")?;
                 cells.push((place, key.to_vec(), cell));
                 Ok(())
             };
-            s.ranges(self.face.name, ranges, &self.manifest.frontier, &mut collect)
-                .map_err(Fail::realtime)?;
+            self.of_cells(s, |s| {
+                s.ranges(self.face.name, ranges, &self.manifest.frontier, &mut collect)
+            })?;
             // Those of one key come by batch: they stay in order.
             cells.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         }
         let mut live = cells.into_iter().peekable();
         let mut parts = Vec::new();
         let mut emit = |place: usize, key: &[u8], offline: Option<&[u8]>, cells: &mut Vec<Cell>| -> Result<()> {
+            self.clock.row("a read of ranges")?;
             let at = |e: Error| e.at(format_args!("store `{}`", self.face.name));
             let sum = match (offline, cells.is_empty()) {
                 (Some(value), true) => return f(place, key, Ok(value)),
@@ -393,12 +455,8 @@ impl View {
                 }
                 emit(place, key, Some(value), &mut parts)
             };
-            let done = self
-                .client
-                .parts()
-                .generations
-                .ranges(&self.face, g, ranges, &mut merge);
-            done.map_err(Fail::generation)?;
+            let generations = &self.client.parts().generations;
+            self.of_files(generations.ranges(&self.face, g, ranges, &mut merge))?;
         }
         while let Some((at, k, cell)) = live.next() {
             parts.push(cell);

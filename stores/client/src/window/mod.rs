@@ -18,6 +18,7 @@
 //! }
 //! ```
 
+mod explain;
 mod raw;
 mod table;
 mod typed;
@@ -31,6 +32,7 @@ use rufous_store_api::Manifest;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+pub use explain::{HopParts, RawWindowExplained};
 pub use raw::RawWindowClient;
 pub use typed::WindowClient;
 

@@ -1,9 +1,11 @@
 //! Windows of one store as bytes.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
-use rufous_core::{Cover, Error, Grid, Hop, HopSize, Result, StoreFace, Timestamp};
+use rufous_core::{Cover, Error, Grid, Hop, HopSize, Result, SourcePartition, StoreFace, Timestamp};
 
 use super::table::Table;
 use super::{RawWindowAnswer, Window, WindowAnswer};
@@ -26,16 +28,29 @@ pub struct RawWindowClient {
 }
 
 /// Which windows, once the end is known.
-enum Asked<'a> {
+pub(super) enum Asked<'a> {
     These(&'a [Window]),
     Tumbling(&'a Window, HopSize),
     Sliding(&'a Window, i64, i64),
 }
 
 /// A window with its hops.
-struct Planned {
+pub(super) struct Planned {
     asked: Range<Timestamp>,
-    cover: Cover,
+    pub(super) cover: Cover,
+}
+
+impl Planned {
+    /// The answer whose sum this is.
+    pub(super) fn answer(&self, sum: Option<Vec<u8>>, view: &View) -> RawWindowAnswer {
+        WindowAnswer {
+            answer: view.basis.answer(sum),
+            asked: self.asked.clone(),
+            covered: self.cover.covered.clone(),
+            resolution: self.cover.resolution,
+            hops: self.cover.len(),
+        }
+    }
 }
 
 impl RawWindowClient {
@@ -70,6 +85,22 @@ impl RawWindowClient {
     pub fn accept_holes(self) -> Self {
         Self {
             raw: self.raw.accept_holes(),
+            ..self
+        }
+    }
+    /// As [`RawStoreClient::at_least`].
+    #[must_use]
+    pub fn at_least(self, offsets: &BTreeMap<SourcePartition, u64>) -> Self {
+        Self {
+            raw: self.raw.at_least(offsets),
+            ..self
+        }
+    }
+    /// As [`RawStoreClient::until`].
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self {
+            raw: self.raw.until(deadline),
             ..self
         }
     }
@@ -126,20 +157,12 @@ impl RawWindowClient {
             Ok((planned, sums))
         })?;
         let (planned, sums) = found;
-        let answer = |(sum, planned): (Sum, &Planned)| {
-            Ok(WindowAnswer {
-                answer: view.basis.answer(sum?),
-                asked: planned.asked.clone(),
-                covered: planned.cover.covered.clone(),
-                resolution: planned.cover.resolution,
-                hops: planned.cover.len(),
-            })
-        };
+        let answer = |(sum, planned): (Sum, &Planned)| Ok(planned.answer(sum?, &view));
         let of_key = |sums: Vec<Sum>| sums.into_iter().zip(&planned).map(answer).collect();
         Ok(sums.into_iter().map(of_key).collect())
     }
 
-    fn plan(&self, asked: &Asked<'_>, keys: usize, view: &View) -> Result<Vec<Planned>> {
+    pub(super) fn plan(&self, asked: &Asked<'_>, keys: usize, view: &View) -> Result<Vec<Planned>> {
         let refuse = |why: String| Err(Error::invalid(why));
         let spans = self.spans(asked, view)?;
         let dropped = view.dropped();
@@ -207,7 +230,7 @@ impl RawWindowClient {
     }
 
     /// Per key and window the sum of its hops, in order of time.
-    fn sums(&self, keys: &[Vec<u8>], planned: &[Planned], view: &View) -> Result<Vec<Vec<Sum>>, Fail> {
+    pub(super) fn sums(&self, keys: &[Vec<u8>], planned: &[Planned], view: &View) -> Result<Vec<Vec<Sum>>, Fail> {
         let mut all = Vec::with_capacity(keys.len());
         if let [one] = planned {
             // The values of many keys, or of a long window, are added up piece by piece: sketches are large.
@@ -224,6 +247,7 @@ impl RawWindowClient {
         for some in keys.chunks((AT_ONCE / hops.len().max(1)).max(1)) {
             let table = Table::read(view, some, &hops)?;
             for key in some {
+                view.on_time("a sum of windows")?;
                 let sum = |p: &Planned| -> Sum {
                     let mut parts = Vec::with_capacity(p.cover.len());
                     for hop in p.cover.hops() {
@@ -245,6 +269,7 @@ impl RawWindowClient {
             sorted.sort_unstable();
             let table = Table::read(view, keys, &sorted)?;
             for (sum, key) in sums.iter_mut().zip(keys) {
+                view.on_time("a sum of a window")?;
                 let Ok(before) = &*sum else { continue };
                 let mut parts: Vec<&[u8]> = Vec::with_capacity(some.len() + 1);
                 parts.extend(before.as_deref());

@@ -1,14 +1,15 @@
 //! The typed face of a windowed store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rufous_algebra::{Codec, Semigroup};
 use rufous_core::key::to_bytes;
-use rufous_core::{AsKey, Grid, Hop, HopSize, Key, KeyOf, Result};
+use rufous_core::{AsKey, Grid, Hop, HopSize, Key, KeyOf, Result, SourcePartition};
 
-use super::{RawWindowAnswer, RawWindowClient, Window, WindowAnswer};
+use super::{RawWindowAnswer, RawWindowClient, RawWindowExplained, Window, WindowAnswer};
 use crate::answer::undecodable;
 use crate::typed::StoreClient;
 
@@ -58,6 +59,17 @@ impl<K: Key, V: Semigroup + Codec> WindowClient<K, V> {
         Self::over(self.raw.accept_holes())
     }
 
+    /// Answers only what holds everything below these offsets: [`RawStoreClient::at_least`](crate::RawStoreClient::at_least).
+    #[must_use]
+    pub fn at_least(self, offsets: &BTreeMap<SourcePartition, u64>) -> Self {
+        Self::over(self.raw.at_least(offsets))
+    }
+    /// A read that is not done by then is `TryAgain`: [`RawStoreClient::until`](crate::RawStoreClient::until).
+    #[must_use]
+    pub fn until(self, deadline: Instant) -> Self {
+        Self::over(self.raw.until(deadline))
+    }
+
     fn typed(&self, key: &[u8], answer: Result<RawWindowAnswer>) -> Result<WindowAnswer<V>> {
         let face = self.raw.raw().face();
         answer?.try_map(|bytes| {
@@ -82,6 +94,16 @@ impl<K: Key, V: Semigroup + Codec> WindowClient<K, V> {
             Some(answer) => answer,
             None => Err(rufous_core::Error::bug("one key was asked, none was answered")),
         }
+    }
+    /// Of which hops the sum of a key over a window was made, and each of them of what.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn explain_answer<Q: AsKey>(&self, key: Q, window: Window) -> Result<RawWindowExplained>
+    where
+        K: KeyOf<Q>,
+    {
+        self.raw.explain_answer(&to_bytes(&key), &window)
     }
     /// For each key, in order, its sum over the same window; all of one snapshot and one manifest.
     ///

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rufous_algebra::Codec;
 use rufous_client::{Client, ClientParts};
@@ -38,6 +38,10 @@ pub struct State {
     /// The owner answers this many snapshots, but no question about cells.
     pub dies_after_snapshot: bool,
     pub snapshots: usize,
+    /// How long the owner takes for an answer about cells.
+    pub slow: Duration,
+    /// One for each snapshot that was not ended, and this one.
+    pub held: Arc<()>,
     pub manifest_reads: usize,
     /// Runs after each snapshot was taken: what happens between it and the manifest.
     pub after_snapshot: Option<Hook>,
@@ -247,6 +251,9 @@ impl RealtimeReader for Reader {
             namespace: self.1.clone(),
             shards,
             dead: s.dies_after_snapshot,
+            slow: s.slow,
+            deadline: None,
+            _held: s.held.clone(),
         };
         if let Some(mut hook) = s.after_snapshot.take() {
             hook(&mut s);
@@ -260,6 +267,9 @@ struct Taken {
     namespace: String,
     shards: BTreeMap<(String, SourcePartition), Shard>,
     dead: bool,
+    slow: Duration,
+    deadline: Option<Instant>,
+    _held: Arc<()>,
 }
 
 impl Taken {
@@ -267,6 +277,11 @@ impl Taken {
     fn all(&self, store: &str) -> Result<Vec<(&[u8], Cell)>> {
         if self.dead {
             return Err(Error::try_again("asked for 2.0 s"));
+        }
+        let left = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        std::thread::sleep(left.map_or(self.slow, |left| left.min(self.slow)));
+        if left.is_some_and(|left| left < self.slow) {
+            return Err(Error::try_again("process 17: receiving took too long"));
         }
         let of_store = self.shards.iter().filter(|((s, _), _)| s == store);
         let mut found: Vec<_> = (0..)
@@ -292,6 +307,9 @@ impl Taken {
 impl Snapshot for Taken {
     fn namespace(&self) -> &str {
         &self.namespace
+    }
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
     }
     fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
         let of_store = self.shards.iter().filter(|((s, _), _)| s == store);

@@ -1,0 +1,181 @@
+//! What a caller demands of a read: which holes he takes, how much must have been applied, and when it must be done.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rufous_core::{Error, Result, SourcePartition};
+use rufous_store_api::Manifest;
+
+use crate::answer::Coverage;
+use crate::missing::place;
+
+/// Rows that are passed between two looks at the clock.
+const ROWS_A_LOOK: u32 = 256;
+
+/// The demands of one client of a store.
+#[derive(Clone, Default)]
+pub(crate) struct Terms {
+    /// Answers without ranges that were lost (P31).
+    pub(crate) accept_holes: bool,
+    /// Per partition the offset below which all must be in the answer.
+    at_least: Option<Arc<BTreeMap<SourcePartition, u64>>>,
+    until: Option<Instant>,
+}
+
+impl Terms {
+    /// Demands these offsets besides those that are demanded already.
+    pub(crate) fn demand(&mut self, offsets: &BTreeMap<SourcePartition, u64>) {
+        let mut all = self.at_least.take().map_or_else(BTreeMap::new, Arc::unwrap_or_clone);
+        for (p, offset) in offsets {
+            let least = all.entry(p.clone()).or_default();
+            *least = (*least).max(*offset);
+        }
+        self.at_least = Some(Arc::new(all)).filter(|all| !all.is_empty());
+    }
+
+    /// Demands to be done by then; the earlier of two counts.
+    pub(crate) fn end(&mut self, until: Instant) {
+        self.until = Some(self.until.map_or(until, |before| before.min(until)));
+    }
+
+    /// A read begins.
+    ///
+    /// # Errors
+    /// `TryAgain` when it would be too late already.
+    pub(crate) fn begin(&self) -> Result<Clock> {
+        Clock::start(self.until)
+    }
+
+    /// What an answer of this coverage lacks of what is demanded: more time passes, or the demand is not of this job.
+    pub(crate) fn behind(&self, coverage: &Coverage, m: &Manifest) -> Option<Error> {
+        let all = self.at_least.as_ref()?;
+        let short: Vec<(&SourcePartition, u64)> = all
+            .iter()
+            .filter(|(p, asked)| coverage.applied(p) < **asked)
+            .map(|(p, asked)| (p, *asked))
+            .collect();
+        let seen = coverage.partitions().keys().map(|p| &p.source);
+        let known: BTreeSet<&String> = seen.chain(m.cut_specs.keys()).collect();
+        if let Some((p, _)) = short
+            .iter()
+            .find(|(p, _)| !known.is_empty() && !known.contains(&p.source))
+        {
+            let known: Vec<&str> = known.iter().map(|s| s.as_str()).collect();
+            return Some(Error::invalid(format!(
+                "offsets of `{}` are demanded, and the job has no such source (it has: {}): use a token of this job",
+                p.source,
+                known.join(", ")
+            )));
+        }
+        let clause = |(p, asked): &(&SourcePartition, u64)| {
+            let applied = coverage.applied(p);
+            format!(
+                "{} is demanded up to offset {asked} and has been applied up to {applied}",
+                place(p)
+            )
+        };
+        let clauses: Vec<String> = short.iter().map(clause).collect();
+        (!short.is_empty()).then(|| {
+            Error::try_again(format!(
+                "{}; try again when `stream` has read further, or ask without `at_least`",
+                clauses.join(", ")
+            ))
+        })
+    }
+}
+
+/// The time of one read.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    began: Instant,
+    until: Option<Instant>,
+    rows: Cell<u32>,
+    /// An error said so.
+    told: Cell<bool>,
+}
+
+impl Clock {
+    /// From now on.
+    ///
+    /// # Errors
+    /// `TryAgain` when it is too late already.
+    pub(crate) fn start(until: Option<Instant>) -> Result<Self> {
+        let began = Instant::now();
+        if until.is_some_and(|until| until <= began) {
+            return Err(Error::try_again(
+                "the deadline had passed before the read began; try again with a later one",
+            ));
+        }
+        Ok(Self {
+            began,
+            until,
+            rows: Cell::new(0),
+            told: Cell::new(false),
+        })
+    }
+
+    /// When the read must be done.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Whether it is too late.
+    pub(crate) fn is_over(&self) -> bool {
+        self.told.get() || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// Goes on, unless it is too late.
+    ///
+    /// # Errors
+    /// `TryAgain` that says what was done at that moment.
+    pub(crate) fn check(&self, doing: &str) -> Result<()> {
+        if self.is_over() { Err(self.over(doing)) } else { Ok(()) }
+    }
+
+    /// A row was passed: looks at the clock now and then.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn row(&self, doing: &str) -> Result<()> {
+        if self.until.is_none() {
+            return Ok(());
+        }
+        self.rows.set(self.rows.get().wrapping_add(1));
+        if self.rows.get().is_multiple_of(ROWS_A_LOOK) {
+            self.check(doing)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits a moment for something, not longer than the read may take.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn pause(&self, pause: Duration, waiting_for: &str) -> Result<()> {
+        self.check(waiting_for)?;
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        std::thread::sleep(left.map_or(pause, |left| left.min(pause)));
+        Ok(())
+    }
+
+    /// The error of a read that is too late. Once it was told, it is too late whatever follows.
+    pub(crate) fn over(&self, doing: impl fmt::Display) -> Error {
+        self.told.set(true);
+        let given = self
+            .until
+            .map_or(Duration::ZERO, |until| until.saturating_duration_since(self.began));
+        Error::try_again(format!(
+            "the deadline, {} ms after the read began, passed during this: {doing}; try again with a later one, or ask for less",
+            given.as_millis()
+        ))
+    }
+
+    /// Whether an error said already that it is too late.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told.get()
+    }
+}
