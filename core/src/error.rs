@@ -57,6 +57,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
+    repair: Option<String>,
     source: Option<Cause>,
 }
 
@@ -69,6 +70,7 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
+            repair: None,
             source: None,
         }))
     }
@@ -116,6 +118,20 @@ impl Error {
         self.0.message = format!("{place}: {}", self.0.message);
         self
     }
+    /// Says what repairs it: the text has it behind the message, and programs can show it by itself.
+    #[must_use]
+    pub fn repaired_by(mut self, repair: impl Into<String>) -> Self {
+        self.0.repair = Some(repair.into());
+        self
+    }
+    /// What repairs it, where that was said by itself.
+    pub fn repair(&self) -> Option<&str> {
+        self.0.repair.as_deref()
+    }
+    /// The message without the repair that was said by itself.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -124,13 +140,17 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.0.message)?;
+        match &self.0.repair {
+            Some(repair) => write!(f, ": {repair}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.0.message, self.0.kind)
+        write!(f, "{self} ({})", self.0.kind)
     }
 }
 

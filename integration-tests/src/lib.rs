@@ -10,6 +10,7 @@ pub mod recut;
 pub mod run;
 pub mod running;
 pub mod s3;
+pub mod settings;
 pub mod subjects;
 pub mod torture;
 pub mod two_sources;

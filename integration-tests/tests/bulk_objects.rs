@@ -19,6 +19,7 @@ use rufous::core::{ErrorKind, Format, Plan};
 use rufous::prelude::*;
 use rufous_integration_tests::run::{Random, State};
 use rufous_integration_tests::s3::{SECRET, Server};
+use rufous_integration_tests::settings::option;
 use rufous_place::Remote;
 use rufous_place::object_store::memory::InMemory;
 use rufous_place::object_store::{ObjectStoreExt as _, path::Path as StorePath};
@@ -373,8 +374,9 @@ fn a_store_that_fails_is_asked_again() -> Result<()> {
 fn on_the_command_line() -> Result<()> {
     let server = Server::start(BUCKET)?;
     let dir = tempfile::tempdir()?;
-    let options = server.options().into_iter().map(|(k, v)| format!("{k} = \"{v}\"\n"));
-    let settings = format!("[sources.lines.options]\n{}", options.collect::<String>());
+    let options = server.options();
+    let options = options.iter().map(|(name, value)| option(dir.path(), name, value));
+    let settings = format!("[sources.lines.options]\n{}", options.collect::<Result<String>>()?);
     fs::write(dir.path().join("rufous.toml"), settings)?;
     server.put(&format!("{BUCKET}/w/a.txt"), b"a b a\nc\n")?;
     server.put(&format!("{BUCKET}/w/b.txt.gz"), &gzip(b"a c\n")?)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::cli::{Backfill, Stay};
+use super::cli::Backfill;
 use super::generations::{files, now};
 use super::inputs::{bulk_inputs, bulk_options};
 use super::open::Context;
@@ -84,7 +84,7 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
     let current = context.manifests.newest(0)?;
     let first = backfill::begin(context.plan, &inputs, current.as_ref(), &staged, &line, now())?;
     println!("line {line}: covered until {}", first.covered_until);
-    let mut batch = bulk_options(context, &options.bulk, &Stay::default());
+    let mut batch = bulk_options(context, &options.bulk);
     batch.part_rows = Some(options.part_rows);
     batch.rate = options.rate;
     batch.stop = stop.clone();
@@ -95,7 +95,7 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
         generations: &*context.generations,
         options: batch,
     };
-    let _shown = super::bulk::Shown::start(run.options.progress.clone(), options.log_format);
+    let _shown = super::bulk::Shown::start(run.options.progress.clone(), context.settings.log.format);
     let filled = backfill::fill(run, &mut |part| {
         println!(
             "part {}: {} records, {} skipped, covered until {}",
@@ -135,7 +135,7 @@ fn look(context: &Context<'_>, options: &Backfill, line: &str, staged: &Manifest
             Box::new(Begun(first))
         }
     };
-    let mut batch = bulk_options(context, &options.bulk, &Stay::default());
+    let mut batch = bulk_options(context, &options.bulk);
     batch.part_rows = Some(options.part_rows);
     let run = BatchRun {
         plan: context.plan,

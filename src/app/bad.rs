@@ -1,4 +1,4 @@
-//! What becomes of bad records, and where dead letters go: flags, settings, places.
+//! What becomes of bad records, and where dead letters go.
 
 use std::path::Path;
 
@@ -8,61 +8,31 @@ use crate::core::{Error, Result};
 use crate::platform_local::FileDeadLetters;
 use crate::realtime::DeadLetters;
 
-/// What the command line says.
-#[derive(Clone, Debug, Default)]
-pub(super) struct BadFlags {
-    pub(super) policy: Option<OnBad>,
-    /// Source and place.
-    pub(super) dead_letters: Vec<(String, String)>,
+/// The policy of a source.
+pub(super) fn policy(context: &Context<'_>, source: &str) -> OnBad {
+    let settings = context.settings.sources.get(source);
+    settings.and_then(|s| s.on_bad_record).unwrap_or(OnBad::Fail)
 }
 
-impl BadFlags {
-    /// Refuses places of sources that the job does not have.
-    pub(super) fn check(&self, context: &Context<'_>) -> Result<()> {
-        for (source, place) in &self.dead_letters {
-            if !context.plan.sources().iter().any(|s| s.name == source) {
-                let known: Vec<_> = context.plan.sources().iter().map(|s| s.name).collect();
-                return Err(Error::invalid(format!(
-                    "`--dead-letters {source}={place}`: job `{}` has no source `{source}` (it has: {})",
-                    context.plan.job(),
-                    known.join(", ")
-                )));
-            }
-        }
-        Ok(())
+/// Opens the dead letters of a source, if its policy wants any. `None` also when no place is named: the stream says so.
+pub(super) fn open(context: &Context<'_>, source: &str) -> Result<Option<Box<dyn DeadLetters>>> {
+    if policy(context, source) != OnBad::DeadLetter {
+        return Ok(None);
     }
-
-    /// The policy of a source: flag, then settings, then fail.
-    pub(super) fn policy(&self, context: &Context<'_>, source: &str) -> OnBad {
-        let settings = context.settings.sources.get(source).and_then(|s| s.on_bad_record);
-        self.policy.or(settings).unwrap_or(OnBad::Fail)
-    }
-
-    /// Opens the dead letters of a source, if its policy wants any. `None` also when no place is named: the stream says so.
-    pub(super) fn open(&self, context: &Context<'_>, source: &str) -> Result<Option<Box<dyn DeadLetters>>> {
-        if self.policy(context, source) != OnBad::DeadLetter {
-            return Ok(None);
-        }
-        let flag = self.dead_letters.iter().rev().find(|(name, _)| name == source);
-        let settings = context
-            .settings
-            .sources
-            .get(source)
-            .and_then(|s| s.dead_letters.as_ref());
-        let Some(place) = flag.map(|(_, place)| place).or(settings) else {
-            return Ok(None);
-        };
-        let opened: Box<dyn DeadLetters> = if let Some(path) = place.strip_prefix("file:").filter(|p| !p.is_empty()) {
-            Box::new(FileDeadLetters::open(Path::new(path))?)
-        } else if let Some((brokers, topic)) = place.strip_prefix("kafka://").and_then(|p| p.rsplit_once('/')) {
-            topic_of(context, source, brokers, topic)?
-        } else {
-            return Err(Error::invalid(format!(
-                "dead letters of source `{source}` to `{place}`: write kafka://HOST:PORT/TOPIC or file:PATH"
-            )));
-        };
-        Ok(Some(opened))
-    }
+    let settings = context.settings.sources.get(source);
+    let Some(place) = settings.and_then(|s| s.dead_letters.as_ref()) else {
+        return Ok(None);
+    };
+    let opened: Box<dyn DeadLetters> = if let Some(path) = place.strip_prefix("file:").filter(|p| !p.is_empty()) {
+        Box::new(FileDeadLetters::open(Path::new(path))?)
+    } else if let Some((brokers, topic)) = place.strip_prefix("kafka://").and_then(|p| p.rsplit_once('/')) {
+        topic_of(context, source, brokers, topic)?
+    } else {
+        return Err(Error::invalid(format!(
+            "dead letters of source `{source}` to `{place}`: write kafka://HOST:PORT/TOPIC or file:PATH"
+        )));
+    };
+    Ok(Some(opened))
 }
 
 #[cfg(feature = "kafka")]
@@ -82,7 +52,7 @@ fn topic_of(context: &Context<'_>, source: &str, brokers: &str, topic: &str) -> 
         )));
     }
     let mut options = KafkaOptions::new(Format::Text);
-    options.properties = context.settings.kafka.properties.clone();
+    options.properties = context.settings.kafka.all()?;
     Ok(Box::new(KafkaDeadLetters::open(brokers, topic, options)?))
 }
 

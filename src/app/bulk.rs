@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
-use super::cli::LogFormat;
+use super::settings::LogFormat;
 use crate::platform_parquet::{Phase, Progress};
 
 /// How often the line is drawn.

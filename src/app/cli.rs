@@ -1,12 +1,11 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::bad::BadFlags;
-use super::settings::OnBad;
+use super::settings::{LOG_FORMATS, ON_BAD};
 use crate::core::{Error, Result, Timestamp};
 
 pub(super) fn command<A: clap::Args>() -> Command {
@@ -108,8 +107,7 @@ pub(super) fn command<A: clap::Args>() -> Command {
                     .long("store")
                     .value_name("NAME")
                     .help("Only this store"),
-            )
-            .arg(flag("json", "One JSON object a store")),
+            ),
         )
         .subcommand(
             sub("explain", "Show graph, plan, and why it is so")
@@ -160,6 +158,10 @@ pub(super) fn command<A: clap::Args>() -> Command {
             .arg(flag("dry-run", "Only show them")),
         )
         .subcommand(super::sinks::command(&sub))
+        .subcommand(
+            sub("config", "Show the settings that count, and who said them")
+                .arg(flag("all", "Also those that nobody said, with their defaults and the names to say them by")),
+        )
         .subcommand(sub("doctor", "Check that all can be reached and fits together"))
 }
 
@@ -179,7 +181,7 @@ fn common(c: Command) -> Command {
             Arg::new("realtime")
                 .long("realtime")
                 .value_name("URL")
-                .help("Where the realtime state is: postgres://USER@HOST:PORT/DATABASE or redis://HOST:PORT/DATABASE, which several processes share; RUFOUS_REALTIME says it without being seen [default: below --data]"),
+                .help("Where the realtime state is: postgres://USER@HOST:PORT/DATABASE or redis://HOST:PORT/DATABASE, which several processes share; with a password by RUFOUS_REALTIME, or as { env = \"VARIABLE\" } [default: below --data]"),
         )
         .arg(Arg::new("settings").long("settings").value_name("FILE").value_parser(value_parser!(PathBuf)).help("Settings [default: rufous.toml, if it is there]"))
         .arg(
@@ -193,10 +195,17 @@ fn common(c: Command) -> Command {
             Arg::new("log-format")
                 .long("log-format")
                 .value_name("FORMAT")
-                .value_parser(["text", "json"])
-                .default_value("text")
-                .help("How the log on standard error is written; RUFOUS_LOG sets the level"),
+                .value_parser(LOG_FORMATS)
+                .help("How the log on standard error is written: text [default] or json; RUFOUS_LOG sets the level"),
         )
+        .arg(
+            Arg::new("set")
+                .long("set")
+                .value_name("NAME=VALUE")
+                .action(ArgAction::Append)
+                .help("Any setting, as in --set sources.lines.location=file:lines.txt; `config --all` lists them"),
+        )
+        .arg(flag("json", "One JSON object a line, and errors as JSON"))
 }
 
 fn bad_records(c: Command) -> Command {
@@ -204,7 +213,7 @@ fn bad_records(c: Command) -> Command {
         Arg::new("on-bad-record")
             .long("on-bad-record")
             .value_name("POLICY")
-            .value_parser(["fail", "skip", "dead-letter"])
+            .value_parser(ON_BAD)
             .help(
                 "What happens to a record that cannot be read, or that makes the job's functions panic: fail [default], skip \
                  (counted and reported), or dead-letter (the same, and it is sent to `--dead-letters`)",
@@ -347,7 +356,6 @@ fn reads(c: Command) -> Command {
             .value_name("NAME")
             .help("Which store, if the job has several"),
     )
-    .arg(flag("json", "One JSON object a line"))
     .arg(flag("accept-holes", "Answer without lost ranges, and list them"))
 }
 
@@ -400,125 +408,24 @@ fn window(c: Command) -> Command {
     .arg(flag("aligned", "Refuse a window that would be rounded to hops"))
 }
 
-/// What every command takes.
-pub(super) struct Common {
-    pub(super) data: Option<PathBuf>,
-    pub(super) instance: Option<String>,
-    pub(super) settings: Option<PathBuf>,
-    pub(super) realtime: Option<String>,
-    pub(super) sources: Vec<(String, String)>,
-    pub(super) log_format: LogFormat,
-    /// Of the process; only commands that run live take it.
-    pub(super) memory: Option<String>,
-    /// Whether an archiver runs in the process.
-    pub(super) archives: bool,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum LogFormat {
-    Text,
-    Json,
-}
-
-impl LogFormat {
-    fn read(m: &ArgMatches) -> Self {
-        if m.get_one::<String>("log-format").is_some_and(|f| f == "json") {
-            Self::Json
-        } else {
-            Self::Text
-        }
-    }
-}
-
-impl Common {
-    /// Without a command line: all but the directory is as the settings say.
-    pub(super) fn reading(data: Option<&Path>) -> Self {
-        Self {
-            data: data.map(Path::to_path_buf),
-            instance: None,
-            settings: None,
-            realtime: None,
-            sources: Vec::new(),
-            memory: None,
-            archives: false,
-            log_format: LogFormat::Text,
-        }
-    }
-    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
-        let sources = m
-            .get_many::<String>("source")
-            .into_iter()
-            .flatten()
-            .map(|s| match s.split_once('=') {
-                Some((name, location)) if !name.is_empty() && !location.is_empty() => {
-                    Ok((name.to_string(), location.to_string()))
-                }
-                _ => Err(Error::invalid(format!(
-                    "`--source {s}`: write NAME=LOCATION, for instance lines=file:lines.txt"
-                ))),
-            });
-        Ok(Self {
-            data: m.get_one("data").cloned(),
-            instance: m.get_one("instance").cloned(),
-            settings: m.get_one("settings").cloned(),
-            realtime: m.get_one("realtime").cloned(),
-            sources: sources.collect::<Result<_>>()?,
-            memory: m.try_get_one("memory").ok().flatten().cloned(),
-            archives: !m
-                .try_get_one::<bool>("no-archive")
-                .ok()
-                .flatten()
-                .copied()
-                .unwrap_or(false),
-            log_format: LogFormat::read(m),
-        })
-    }
-}
-
-fn bad_flags(m: &ArgMatches) -> Result<BadFlags> {
-    let policy = m.get_one::<String>("on-bad-record").map(|p| match p.as_str() {
-        "skip" => OnBad::Skip,
-        "dead-letter" => OnBad::DeadLetter,
-        _ => OnBad::Fail,
-    });
-    // Bulk runs and the archiver have no such flag.
-    let places = m.try_get_many::<String>("dead-letters").ok().flatten();
-    let dead_letters = places.into_iter().flatten().map(|s| match s.split_once('=') {
-        Some((source, place)) if !source.is_empty() && !place.is_empty() => Ok((source.to_string(), place.to_string())),
-        _ => Err(Error::invalid(format!(
-            "`--dead-letters {s}`: write SOURCE=PLACE, for instance lines=file:letters.jsonl"
-        ))),
-    });
-    Ok(BadFlags {
-        policy,
-        dead_letters: dead_letters.collect::<Result<_>>()?,
-    })
-}
-
 pub(super) struct Live {
     pub(super) until_end: bool,
     pub(super) no_archive: bool,
-    pub(super) bad: BadFlags,
-    pub(super) monitor: Option<String>,
-    pub(super) log_format: LogFormat,
     pub(super) commit_interval: Duration,
 }
 
+/// Whether an archiver runs in the process.
+pub(super) fn archives(m: &ArgMatches) -> bool {
+    !matches!(m.try_get_one::<bool>("no-archive"), Ok(Some(true)))
+}
+
 impl Live {
-    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
             until_end: m.get_flag("until-end"),
-            no_archive: m
-                .try_get_one::<bool>("no-archive")
-                .ok()
-                .flatten()
-                .copied()
-                .unwrap_or(false),
-            bad: bad_flags(m)?,
-            monitor: m.get_one("monitor").cloned(),
-            log_format: LogFormat::read(m),
+            no_archive: !archives(m),
             commit_interval: Duration::from_millis(m.get_one::<u64>("commit-ms").copied().unwrap_or(1000).max(1)),
-        })
+        }
     }
 }
 
@@ -526,23 +433,19 @@ impl Live {
 pub(super) struct Bulk {
     pub(super) threads: usize,
     pub(super) dry_run: bool,
-    pub(super) log_format: LogFormat,
-    pub(super) bad: BadFlags,
     pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
 }
 
 impl Bulk {
-    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
             threads: m.get_one("threads").copied().unwrap_or(0),
             dry_run: m.get_flag("dry-run"),
-            log_format: LogFormat::read(m),
-            bad: bad_flags(m)?,
             // `backfill` has no such flags.
             since: m.try_get_one("since").ok().flatten().copied(),
             until: m.try_get_one("until").ok().flatten().copied(),
-        })
+        }
     }
 }
 
@@ -550,7 +453,6 @@ impl Bulk {
 #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
 pub(super) struct Upkeep {
     pub(super) gc: bool,
-    pub(super) stay: Stay,
     pub(super) reconcile: bool,
     pub(super) fail_on_drift: bool,
 }
@@ -559,7 +461,6 @@ impl Upkeep {
     pub(super) fn read(m: &ArgMatches) -> Self {
         Self {
             gc: !m.get_flag("no-gc"),
-            stay: Stay::read(m),
             reconcile: !m.get_flag("no-reconcile"),
             fail_on_drift: m.get_flag("fail-on-drift"),
         }
@@ -585,34 +486,16 @@ impl Sweep {
     }
 }
 
-/// What stays when old generations go, as far as the command line says.
-#[derive(Default)]
-pub(super) struct Stay {
-    pub(super) keep: Option<u64>,
-    pub(super) grace_minutes: Option<u32>,
+pub(super) struct Gc {
     /// No process runs that would write a namespace of a server.
     pub(super) stopped: bool,
-}
-
-impl Stay {
-    fn read(m: &ArgMatches) -> Self {
-        Self {
-            keep: m.get_one("keep").copied(),
-            grace_minutes: m.get_one("grace-minutes").copied(),
-            stopped: matches!(m.try_get_one("stopped"), Ok(Some(true))),
-        }
-    }
-}
-
-pub(super) struct Gc {
-    pub(super) stay: Stay,
     pub(super) dry_run: bool,
 }
 
 impl Gc {
     pub(super) fn read(m: &ArgMatches) -> Self {
         Self {
-            stay: Stay::read(m),
+            stopped: m.get_flag("stopped"),
             dry_run: m.get_flag("dry-run"),
         }
     }
@@ -620,7 +503,6 @@ impl Gc {
 
 pub(super) struct Reads {
     pub(super) store: Option<String>,
-    pub(super) json: bool,
     pub(super) accept_holes: bool,
 }
 
@@ -628,7 +510,6 @@ impl Reads {
     fn read(m: &ArgMatches) -> Self {
         Self {
             store: m.get_one("store").cloned(),
-            json: m.get_flag("json"),
             accept_holes: m.get_flag("accept-holes"),
         }
     }
@@ -667,19 +548,17 @@ pub(super) struct Backfill {
     pub(super) part_rows: u64,
     pub(super) rate: Option<u64>,
     pub(super) new: bool,
-    pub(super) log_format: LogFormat,
 }
 
 #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
 impl Backfill {
-    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
-        Ok(Self {
-            bulk: Bulk::read(m)?,
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
+            bulk: Bulk::read(m),
             part_rows: m.get_one("part-rows").copied().unwrap_or(u64::MAX),
             rate: m.get_one("rate").copied(),
             new: m.get_flag("new"),
-            log_format: LogFormat::read(m),
-        })
+        }
     }
 }
 
@@ -687,7 +566,6 @@ pub(super) struct Reconcile {
     pub(super) batch: Option<String>,
     pub(super) manifest: Option<u64>,
     pub(super) store: Option<String>,
-    pub(super) json: bool,
 }
 
 impl Reconcile {
@@ -696,7 +574,6 @@ impl Reconcile {
             batch: m.get_one("batch").cloned(),
             manifest: m.get_one("generation").copied(),
             store: m.get_one("store").cloned(),
-            json: m.get_flag("json"),
         }
     }
 }
@@ -723,8 +600,8 @@ pub(super) struct WindowArgs {
 }
 
 impl WindowArgs {
-    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
             reads: Reads::read(m),
             keys: m.get_many("keys").into_iter().flatten().cloned().collect(),
             last: m.get_one("last").cloned(),
@@ -733,7 +610,7 @@ impl WindowArgs {
             end: m.get_one::<String>("end").cloned().unwrap_or_else(|| "now".into()),
             every: m.get_one("every").cloned(),
             aligned: m.get_flag("aligned"),
-        })
+        }
     }
 }
 
@@ -743,11 +620,11 @@ pub(super) struct Top {
 }
 
 impl Top {
-    pub(super) fn read(m: &ArgMatches) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn read(m: &ArgMatches) -> Self {
+        Self {
             reads: Reads::read(m),
             n: m.get_one("n").copied().unwrap_or(10),
-        })
+        }
     }
 }
 

@@ -10,24 +10,22 @@ use std::time::Duration;
 use rufous_store_offline::Gc;
 use rufous_store_offline::gc::{Deleted, Kind, Lines};
 
-use super::cli::{self, Stay};
+use super::cli;
 use super::open::Context;
 use super::reports::Reports;
 use super::state::Found;
 use crate::core::Result;
 
 /// How many generations before the current one stay.
-pub(super) fn keep(context: &Context<'_>, stay: &Stay) -> u64 {
-    stay.keep
-        .or(context.settings.offline.keep)
-        .unwrap_or(Gc::default().keep)
+pub(super) fn keep(context: &Context<'_>) -> u64 {
+    context.settings.keep.unwrap_or(Gc::default().keep)
 }
 
-fn rules(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Gc {
-    let minutes = stay.grace_minutes.or(context.settings.offline.grace_minutes);
+fn rules(context: &Context<'_>, dry_run: bool) -> Gc {
+    let minutes = context.settings.grace_minutes;
     Gc {
-        keep: keep(context, stay),
-        grace: minutes.map_or(Gc::default().grace, |m| Duration::from_secs(u64::from(m) * 60)),
+        keep: keep(context),
+        grace: minutes.map_or(Gc::default().grace, |m| Duration::from_secs(m.saturating_mul(60))),
         dry_run,
     }
 }
@@ -41,7 +39,7 @@ pub(super) fn lines(context: &Context<'_>) -> Lines {
 }
 
 pub(super) fn gc(context: &Context<'_>, options: &cli::Gc) -> Result<()> {
-    let deleted = collect(context, &options.stay, options.dry_run)?;
+    let deleted = collect(context, options.stopped, options.dry_run)?;
     for file in &deleted {
         let what = match file.kind {
             Kind::Manifest => "manifest",
@@ -61,12 +59,12 @@ pub(super) fn summary(deleted: &[Deleted], dry_run: bool) -> String {
     format!("{} files, {bytes} bytes: {done}", deleted.len())
 }
 
-/// Deletes what may go, or says what would.
-pub(super) fn collect(context: &Context<'_>, stay: &Stay, dry_run: bool) -> Result<Vec<Deleted>> {
-    let (rules, lines) = (rules(context, stay, dry_run), lines(context));
+/// Deletes what may go, or says what would. `stopped`: no process runs that would write a namespace of a server.
+pub(super) fn collect(context: &Context<'_>, stopped: bool, dry_run: bool) -> Result<Vec<Deleted>> {
+    let (rules, lines) = (rules(context, dry_run), lines(context));
     let mut deleted = rules.collect(&context.manifests, Some(&lines), &context.generations)?;
     // Nobody knows whether a process writes a namespace of a server.
-    if stay.stopped || !context.state.is_shared() {
+    if stopped || !context.state.is_shared() {
         deleted.extend(namespaces(context, &rules, &lines)?);
     }
     if let Some(lowest) = context.manifests.numbers()?.first().filter(|_| !dry_run) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::cli::{Bulk, Stay};
+use super::cli::Bulk;
 use super::location::{Files, Place};
 use super::open::Context;
 use super::settings::OnBad;
@@ -72,9 +72,8 @@ fn open(context: &Context<'_>, face: &SourceFace, files: &Files) -> Result<(Arc<
 #[cfg(feature = "s3")]
 fn s3(context: &Context<'_>, face: &SourceFace, bucket: &str) -> Result<Arc<dyn Storage>> {
     let own = context.settings.sources.get(face.name);
-    let none = BTreeMap::new();
-    let options = own.map_or(&none, |s| &s.options.0);
-    let remote = rufous_place::s3::open(bucket, options, &format!("sources.{}", face.name))?;
+    let options = own.map_or_else(|| Ok(BTreeMap::new()), |s| s.options.all())?;
+    let remote = rufous_place::s3::open(bucket, &options, &format!("sources.{}", face.name))?;
     Ok(Arc::new(crate::platform_parquet::input::objects::Objects::new(remote)))
 }
 
@@ -125,17 +124,17 @@ pub(super) fn span(
 }
 
 /// What the command line says of a bulk run.
-pub(super) fn bulk_options(context: &Context<'_>, options: &Bulk, stay: &Stay) -> BatchOptions {
+pub(super) fn bulk_options(context: &Context<'_>, options: &Bulk) -> BatchOptions {
     // Dead letters are written live; here the same records are left out and counted.
     let skips = context.plan.sources().iter().map(|s| {
-        let skips = options.bad.policy(context, s.name) != OnBad::Fail;
+        let skips = super::bad::policy(context, s.name) != OnBad::Fail;
         (s.name.to_string(), skips)
     });
     BatchOptions {
         threads: options.threads,
         memory: context.budget.bytes(),
         spill_dir: context.layout.root().join("tmp"),
-        keep: super::gc::keep(context, stay),
+        keep: super::gc::keep(context),
         written_to: super::sinks::written_to(context),
         skip_bad_of: skips.collect(),
         ..BatchOptions::default()

@@ -6,6 +6,7 @@ mod bad;
 #[cfg(feature = "parquet")]
 mod bulk;
 mod cli;
+mod config;
 mod explain;
 mod follow;
 mod gc;
@@ -19,6 +20,7 @@ mod metrics;
 mod monitor;
 mod open;
 mod order;
+mod out;
 mod progress;
 mod read;
 mod rebuild;
@@ -26,6 +28,7 @@ mod reconcile;
 #[cfg(feature = "parquet")]
 mod recut;
 mod reports;
+mod said;
 mod settings;
 mod sinks;
 mod state;
@@ -36,7 +39,7 @@ mod window;
 mod write;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::client::Client;
@@ -45,6 +48,7 @@ use crate::core::sink::SinkTo;
 use crate::core::{Error, Job, Key, Plan, Result, Service, Services, Sink, Sinks, Source};
 
 use location::Location;
+use settings::{Flagged, Layers, Ports, Settings};
 
 /// A job binary without arguments of its own.
 pub enum NoArgs {}
@@ -145,11 +149,22 @@ impl<Args: clap::Args> App<Args> {
         if name == "sink" {
             (word, sub) = sub.subcommand().ok_or_else(none)?;
         }
+        if sub.get_flag("json") {
+            out::as_json();
+        }
         let mut plan = self.plan(sub)?;
         plan.bind_all(&self.services)?;
-        let common = cli::Common::read(sub)?;
-        progress::log_to_stderr(common.log_format, name)?;
-        let settings = settings::Settings::load(common.settings.as_deref())?;
+        let ports = Ports::of(&plan);
+        let mut said = self.program_says(&ports);
+        said.extend(said::said(sub, &plan)?);
+        let file: Option<&PathBuf> = sub.get_one("settings");
+        let layers = Layers::of_process(file.map(PathBuf::as_path), &said, &ports)?;
+        if name == "config" {
+            config::config(&layers, sub.get_flag("all"));
+            return Ok(());
+        }
+        let settings = Settings::of(layers)?;
+        progress::log_to_stderr(&settings.log, name)?;
         settings.apply(&mut plan)?;
         let mut sinks = self.sinks.clone();
         settings.move_sinks(&mut sinks)?;
@@ -162,15 +177,15 @@ impl<Args: clap::Args> App<Args> {
             Err(e) if name == "stream" => return Err(e),
             writes => writes.err().map(|e| e.to_string()),
         };
-        let mut context = open::Context::new(&plan, &common, &settings, name, &self.defaults)?;
+        let mut context = open::Context::new(&plan, &settings, name, cli::archives(sub))?;
         context.sinks = sinks;
         context.refused_writes = refused;
         match name {
-            "stream" => write::stream(&context, &cli::Live::read(sub)?),
-            "archive" => write::archive(&context, &cli::Live::read(sub)?),
-            "batch" => write::batch(&context, &cli::Bulk::read(sub)?, &cli::Upkeep::read(sub)),
+            "stream" => write::stream(&context, &cli::Live::read(sub)),
+            "archive" => write::archive(&context, &cli::Live::read(sub)),
+            "batch" => write::batch(&context, &cli::Bulk::read(sub), &cli::Upkeep::read(sub)),
             #[cfg(feature = "parquet")]
-            "backfill" => backfill::backfill(&context, &cli::Backfill::read(sub)?),
+            "backfill" => backfill::backfill(&context, &cli::Backfill::read(sub)),
             #[cfg(feature = "parquet")]
             "switch" => backfill::switch(&context, sub.get_flag("behind")),
             "sweep" => write::sweep(&context, &cli::Sweep::read(sub)),
@@ -178,9 +193,9 @@ impl<Args: clap::Args> App<Args> {
             "rollback" => generations::rollback(&context, sub.get_one("to").copied()),
             "gc" => gc::gc(&context, &cli::Gc::read(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
-            "top" => read::top(&context, &cli::Top::read(sub)?),
-            "window" => window::window(&context, &cli::WindowArgs::read(sub)?),
-            "views" => views::views(&context, sub.get_one::<String>("database").map(String::as_str)),
+            "top" => read::top(&context, &cli::Top::read(sub)),
+            "window" => window::window(&context, &cli::WindowArgs::read(sub)),
+            "views" => views::views(&context),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete"), sub.get_flag("stopped")),
             "sink" => sinks::Asked(word, sub).run(&context),
@@ -190,6 +205,24 @@ impl<Args: clap::Args> App<Args> {
         }
     }
 
+    /// Where ports are unless somebody says otherwise. What is bound beside the job's own ports is refused where it matters.
+    fn program_says(&self, ports: &Ports) -> Vec<Flagged> {
+        let main = |section: &str, name: &str, at: &str| Flagged::main(&[section, name, "location"], at);
+        let sources = self
+            .defaults
+            .iter()
+            .filter(|(name, _)| ports.sources.iter().any(|s| s == *name));
+        let sinks = self
+            .sinks
+            .places()
+            .filter(|(name, _)| ports.sinks.iter().any(|s| s == name));
+        let sinks = sinks.map(|(name, at)| main("sinks", name, at));
+        sources
+            .map(|(name, at)| main("sources", name, at))
+            .chain(sinks)
+            .collect()
+    }
+
     fn plan(&self, matches: &clap::ArgMatches) -> Result<Plan> {
         let args = Args::from_arg_matches(matches).map_err(|e| Error::invalid(e.to_string()))?;
         (self.job)(&args).arguments(cli::resolved::<Args>(matches)).plan()
@@ -197,7 +230,7 @@ impl<Args: clap::Args> App<Args> {
 }
 
 impl App<()> {
-    /// The client that `get`, `top` and `window` read with, for a program beside the job's own. Settings are those of `rufous.toml`;
+    /// The client that `get`, `top` and `window` read with, for a program beside the job's own. Settings are those of the environment and of `rufous.toml`;
     /// the data directory is `data` if it is given, else that of the settings. Where the job never ran, each read says so.
     ///
     /// ```no_run
@@ -214,9 +247,12 @@ impl App<()> {
     /// When the job cannot be planned, or the settings cannot be read or do not fit it.
     pub fn client(&self, data: Option<&Path>) -> Result<Client> {
         let mut plan = (self.job)(&()).plan()?;
-        let settings = settings::Settings::load(None)?;
+        let ports = Ports::of(&plan);
+        let mut said = self.program_says(&ports);
+        said.extend(data.map(|dir| Flagged::flag(&["data"], dir.to_string_lossy(), "data")));
+        let settings = Settings::of(Layers::of_process(None, &said, &ports)?)?;
         settings.apply(&mut plan)?;
-        let context = open::Context::new(&plan, &cli::Common::reading(data), &settings, "get", &self.defaults)?;
+        let context = open::Context::new(&plan, &settings, "get", false)?;
         Ok(context.client())
     }
 }

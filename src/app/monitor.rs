@@ -31,12 +31,12 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// Takes the address of the flag, or else of the settings; `None` when neither names one.
+    /// Takes the address that was said; `None` when there is none.
     ///
     /// # Errors
     /// `InvalidRequest` when it is none or is taken.
-    pub(super) fn take(flag: Option<&str>, settings: &MonitorSettings) -> Result<Option<Self>> {
-        let Some(text) = flag.or(settings.address.as_deref()) else {
+    pub(super) fn take(address: Option<&str>) -> Result<Option<Self>> {
+        let Some(text) = address else {
             return Ok(None);
         };
         let wrong = |why: &dyn std::fmt::Display| {
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn take(address: &str) -> Result<Option<Bound>> {
-        Bound::take(Some(address), &MonitorSettings::default())
+        Bound::take(Some(address))
     }
 
     fn ask(address: SocketAddr, path: &str) -> (u16, Value) {
@@ -261,6 +261,6 @@ mod tests {
             assert_eq!(e.kind(), crate::core::ErrorKind::InvalidRequest);
             assert!(e.to_string().contains(&format!("monitor address `{bad}`")), "{e}");
         }
-        assert!(Bound::take(None, &MonitorSettings::default()).unwrap().is_none());
+        assert!(Bound::take(None).unwrap().is_none());
     }
 }

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Location;
-use super::cli::Common;
 use super::location::ArchivePlace;
 use super::location::Place;
-use super::settings::Settings;
+use super::settings::{Options, Settings};
 use super::state::{self, Memory, StatePlace, Whose};
 use crate::client::{Client, ClientParts};
 use crate::core::{Error, Format, Plan, Result, Sinks, SourceFace};
@@ -55,62 +53,24 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(
-        plan: &'a Plan,
-        common: &Common,
-        settings: &'a Settings,
-        command: &str,
-        defaults: &BTreeMap<&'static str, String>,
-    ) -> Result<Self> {
-        let data = common
-            .data
-            .clone()
-            .or_else(|| settings.data.clone())
-            .unwrap_or_else(|| PathBuf::from("data"));
-        let instance = common
-            .instance
-            .clone()
-            .or_else(|| settings.instance.clone())
-            .unwrap_or_else(|| "main".into());
-        let layout = Layout::new(&data, &instance)?;
-        let known: Vec<&str> = plan.sources().iter().map(|s| s.name).collect();
-        for name in common.sources.iter().map(|(n, _)| n).chain(settings.sources.keys()) {
-            if !known.contains(&name.as_str()) {
-                return Err(Error::invalid(format!(
-                    "job `{}` has no source `{name}` (it has: {})",
-                    plan.job(),
-                    known.join(", ")
-                )));
-            }
-        }
+    pub(super) fn new(plan: &'a Plan, settings: &'a Settings, command: &str, archives: bool) -> Result<Self> {
+        let layout = Layout::new(&settings.data, &settings.instance)?;
         let mut locations = BTreeMap::new();
-        for name in known {
-            let flag = common
-                .sources
-                .iter()
-                .rev()
-                .find(|(n, _)| n == name)
-                .map(|(_, l)| l.clone());
-            let file = settings.sources.get(name).and_then(|s| s.location.clone());
-            if let Some(location) = flag.or(file).or_else(|| defaults.get(name).cloned()) {
-                locations.insert(name.to_string(), Location::parse(&location)?);
+        for (name, source) in &settings.sources {
+            if let Some(location) = &source.location {
+                locations.insert(name.clone(), Location::parse(location)?);
             }
         }
-        let memory = common.memory.as_ref().or(settings.memory.as_ref());
-        let budget = memory.map_or_else(|| Ok(Budget::default()), |m| Budget::parse(m))?;
+        let budget = settings
+            .memory
+            .as_ref()
+            .map_or_else(|| Ok(Budget::default()), |m| Budget::parse(m))?;
         let shares = budget.split(&Users {
             sources: plan.sources().len(),
             stream: command != "archive",
-            archive: common.archives,
+            archive: archives,
             own: settings.own_memory(),
         })?;
-        // Flag, environment, file.
-        let named = match std::env::var("RUFOUS_REALTIME") {
-            Ok(url) => Some(url).filter(|url| !url.is_empty()),
-            Err(std::env::VarError::NotPresent) => None,
-            Err(e) => return Err(Error::invalid(format!("RUFOUS_REALTIME: {e}"))),
-        };
-        let location = common.realtime.clone().or(named).or(settings.realtime.location.clone());
         let whose = Whose {
             job: plan.job().to_string(),
             layout: layout.clone(),
@@ -118,7 +78,7 @@ impl<'a> Context<'a> {
         };
         let offline = offline(settings, &layout, plan.job())?;
         let writes = command == "stream";
-        let state = state::place(whose, location.as_deref(), &settings.realtime, &offline, writes)?;
+        let state = state::place(whose, &settings.realtime, &offline, writes)?;
         let manifests = Arc::new(Manifests::on(offline.clone(), "manifests"));
         let generations = Arc::new(Generations::on(offline.clone(), "offline"));
         plan.keep_pins(Arc::new(PinFiles::on(offline.clone(), "pins")));
@@ -185,12 +145,11 @@ impl<'a> Context<'a> {
         use crate::platform_kafka::{KafkaLog, KafkaOptions, Ownership};
         let mut options = KafkaOptions::new(format);
         let name = format!("rufous-{}-{}-{source}", self.plan.job(), self.layout.instance());
-        options.properties = self.settings.kafka.properties.clone();
+        options.properties = self.settings.kafka.all()?;
         options.prefetch = self.shares.prefetch as u64;
-        let own = self.settings.sources.get(source).map(|s| &s.kafka);
+        let own = self.settings.sources.get(source);
         if let Some(own) = own {
-            let all = own.properties.iter().map(|(n, v)| (n.clone(), v.clone()));
-            options.properties.extend(all);
+            options.properties.extend(own.kafka.all()?);
         }
         // Code that began beside other code (P40) must not take its partitions away.
         let version = match self.was_staged()? {
@@ -313,7 +272,7 @@ impl<'a> Context<'a> {
 
     #[cfg(feature = "s3")]
     fn archive_in_s3(&self, url: &str, source: &str) -> Result<crate::store_archive::ParquetArchive> {
-        crate::store_archive::ParquetArchive::at(url, &self.settings.archive.options, source)
+        crate::store_archive::ParquetArchive::at(url, &self.settings.archive.options.all()?, source)
     }
 
     #[cfg(all(feature = "parquet", not(feature = "s3")))]
@@ -410,17 +369,13 @@ fn offline(settings: &Settings, layout: &Layout, job: &str) -> Result<Arc<dyn ru
 }
 
 #[cfg(feature = "s3")]
-fn offline_in_s3(
-    url: &str,
-    options: &BTreeMap<String, String>,
-    layout: &Layout,
-) -> Result<Arc<dyn rufous_place::Place>> {
-    let remote = rufous_place::s3::open(url, options, "offline")?;
+fn offline_in_s3(url: &str, options: &Options, layout: &Layout) -> Result<Arc<dyn rufous_place::Place>> {
+    let remote = rufous_place::s3::open(url, &options.all()?, "offline")?;
     Ok(Arc::new(remote.spool_in(layout.root().join("tmp"))))
 }
 
 #[cfg(not(feature = "s3"))]
-fn offline_in_s3(url: &str, _: &BTreeMap<String, String>, _: &Layout) -> Result<Arc<dyn rufous_place::Place>> {
+fn offline_in_s3(url: &str, _: &Options, _: &Layout) -> Result<Arc<dyn rufous_place::Place>> {
     Err(Error::invalid(format!(
         "{url}: this binary was built without the feature `s3`"
     )))

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
-use super::cli::LogFormat;
 use super::metrics::View;
 use super::read::show_time;
+use super::settings::{LogFormat, LogSettings};
 use crate::core::{Error, Result, Timestamp};
 use crate::realtime::Metrics;
 
@@ -52,19 +52,28 @@ impl Write for Stderr {
     }
 }
 
-pub(super) fn log_to_stderr(format: LogFormat, command: &str) -> Result<()> {
+pub(super) fn log_to_stderr(settings: &LogSettings, command: &str) -> Result<()> {
     // Those who ask for a value want the value; those who run a job want to know what it does.
     let level = if matches!(command, "stream" | "archive" | "batch" | "backfill") {
         "info"
     } else {
         "warn"
     };
-    let filter = EnvFilter::try_from_env("RUFOUS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let said = settings
+        .level
+        .as_deref()
+        .map(EnvFilter::try_new)
+        .transpose()
+        .map_err(|e| {
+            Error::invalid(format!("setting `log.level`: {e}"))
+                .repaired_by("write error, warn, info, debug or trace, or directives such as rufous=debug,warn")
+        })?;
+    let filter = said.unwrap_or_else(|| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let done = match format {
+    let done = match settings.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => {
             JSON.store(true, Relaxed);

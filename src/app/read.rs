@@ -93,7 +93,7 @@ pub(super) fn get(context: &Context<'_>, get: &Get) -> Result<()> {
     let face = *client.face();
     let mut out = Lines {
         face,
-        json: get.reads.json,
+        json: super::out::is_json(),
     };
     let keys = get
         .keys
@@ -128,7 +128,7 @@ pub(super) fn top(context: &Context<'_>, top: &Top) -> Result<()> {
     let (rows, basis) = client.top(top.n)?;
     Lines {
         face: *client.face(),
-        json: top.reads.json,
+        json: super::out::is_json(),
     }
     .rows(rows, &basis)
 }

@@ -32,7 +32,7 @@ pub(super) fn reconcile(context: &Context<'_>, options: &Reconcile) -> Result<()
         let report = compare(context, &client, &faces, number, &options_of(context, Arc::default()))?;
         for found in &report.stores {
             let face = face(context.plan, found)?;
-            if options.json {
+            if super::out::is_json() {
                 println!("{}", as_json(face, &report.batches, found)?);
             } else {
                 print(face, found)?;

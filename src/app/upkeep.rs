@@ -2,11 +2,12 @@
 //! what nobody can read any more. Nothing here undoes the publish or fails it: what does not work is said, and the
 //! next `batch` (or the live process) does it again.
 
-use super::cli::{LogFormat, Upkeep};
+use super::cli::Upkeep;
 use super::gc::{collect, summary};
 use super::open::Context;
 use super::reconcile::{agree, compare, face, keep, options_of, print};
 use super::reports::Reports;
+use super::settings::LogFormat;
 use crate::client::reconcile::report::Report;
 use crate::core::{Error, ErrorKind, Result};
 use crate::platform_parquet::{BatchRun, Phase};
@@ -33,10 +34,7 @@ pub(super) fn after(context: &Context<'_>, options: &Upkeep, run: &BatchRun<'_>,
     }
     super::views::follow(context);
     if options.gc {
-        let deleted = went(
-            collect(context, &options.stay, false),
-            "old generations could not be deleted",
-        )?;
+        let deleted = went(collect(context, false, false), "old generations could not be deleted")?;
         if let Some(deleted) = deleted.filter(|all| !all.is_empty()) {
             println!("old generations: {}", summary(&deleted, false));
         }

@@ -7,10 +7,14 @@ use crate::core::{Error, Result};
 /// What a batch run, a rollback or a switch published is shown as well. What does not work is said: the next publish, or `views`, does it.
 pub(super) fn follow(context: &Context<'_>) {
     let settings = &context.settings.views;
-    let Some(url) = settings.location.as_deref() else {
+    let Some(url) = &settings.location else {
         return;
     };
-    match show(context, url) {
+    let shown = url
+        .as_ref()
+        .map_err(|why| Error::invalid(why.clone()))
+        .and_then(|url| show(context, url.text()));
+    match shown {
         Ok(None) => {}
         Ok(Some(number)) => println!("views show generation {number}"),
         Err(e) => tracing::warn!(error = %e, "the views show the generation before: `views` says it again"),
@@ -18,12 +22,16 @@ pub(super) fn follow(context: &Context<'_>) {
 }
 
 /// By hand: every store, with the names to ask for.
-pub(super) fn views(context: &Context<'_>, url: Option<&str>) -> Result<()> {
-    let url = url.or(context.settings.views.location.as_deref()).ok_or_else(|| {
-        Error::invalid(
-            "which database? add --database postgres://USER@HOST:PORT/DATABASE, or [views] with `location` to the settings",
-        )
-    })?;
+pub(super) fn views(context: &Context<'_>) -> Result<()> {
+    let url = match &context.settings.views.location {
+        Some(Ok(url)) => url.text(),
+        Some(Err(why)) => return Err(Error::invalid(why.clone())),
+        None => {
+            return Err(Error::invalid("which database?").repaired_by(
+                "add --database postgres://USER@HOST:PORT/DATABASE, or [views] with `location` to the settings",
+            ));
+        }
+    };
     match show(context, url)? {
         Some(number) => {
             println!("views show generation {number}");
@@ -39,6 +47,7 @@ pub(super) fn views(context: &Context<'_>, url: Option<&str>) -> Result<()> {
 /// Shows the current generation, if there is one.
 #[cfg(feature = "postgres")]
 fn show(context: &Context<'_>, url: &str) -> Result<Option<u64>> {
+    use super::settings::no_port;
     use crate::core::StoreFace;
     use crate::store_api::ManifestLog;
     use crate::store_postgres::{PostgresOptions, PostgresViews};
@@ -56,11 +65,8 @@ fn show(context: &Context<'_>, url: &str) -> Result<Option<u64>> {
         Some(names) => {
             let face = |name: &String| {
                 context.plan.store(name).copied().ok_or_else(|| {
-                    Error::invalid(format!(
-                        "settings [views]: job `{}` has no store `{name}` (it has: {})",
-                        context.plan.job(),
-                        all.iter().map(|s| s.name).collect::<Vec<_>>().join(", ")
-                    ))
+                    let known: Vec<_> = all.iter().map(|s| s.name).collect();
+                    no_port(context.plan.job(), "store", name, &known).at("settings [views]")
                 })
             };
             names.iter().map(face).collect::<Result<_>>()?
@@ -71,7 +77,7 @@ fn show(context: &Context<'_>, url: &str) -> Result<Option<u64>> {
     };
     let mut views = PostgresViews::open(url, &options, context.plan.job(), context.layout.instance())?;
     if let Some(keep) = settings.keep {
-        views = views.keep(keep);
+        views = views.keep(u32::try_from(keep).unwrap_or(u32::MAX));
     }
     for shown in views.publish(&manifest, &faces, &*context.generations)? {
         let answer = match &shown.answer {

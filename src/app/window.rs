@@ -148,7 +148,7 @@ pub(super) fn window(context: &Context<'_>, args: &WindowArgs) -> Result<()> {
     for ((text, (_, shown)), answers) in args.keys.iter().zip(keys).zip(answers) {
         for answer in answers {
             match answer {
-                Ok(answer) if args.reads.json => {
+                Ok(answer) if super::out::is_json() => {
                     print(&answer.to_json(&face, shown.clone())?.to_string());
                 }
                 Ok(answer) => print(&line(&face, text, &answer)?),

@@ -29,7 +29,7 @@ pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>> {
 /// What others see of the job, and the server that shows it, if one is asked for: before anything else of the job starts.
 fn show(context: &Context<'_>, options: &Live, stream: bool) -> Result<(Arc<View>, Option<Monitor>)> {
     let settings = &context.settings.monitor;
-    let bound = Bound::take(options.monitor.as_deref(), settings)?;
+    let bound = Bound::take(settings.address.as_deref())?;
     let view = Arc::new(View {
         job: context.plan.job().to_string(),
         instance: context
@@ -110,7 +110,6 @@ fn logs(context: &Context<'_>, reads: Reads) -> Result<Vec<BoundLog>> {
 }
 
 pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
-    options.bad.check(context)?;
     let stop = stop_on_signal()?;
     let (view, _monitor) = show(context, options, true)?;
     let metrics = view.stream.clone().unwrap_or_default();
@@ -130,10 +129,10 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     let manifest = begin(context, &*manifests, &mut stream_logs, options.until_end)?;
     (opened.serve)()?;
     for bound in &mut stream_logs {
-        bound.dead_letters = options.bad.open(context, &bound.source)?;
+        bound.dead_letters = super::bad::open(context, &bound.source)?;
     }
     let policies = context.plan.sources().iter().map(|s| {
-        let policy = match options.bad.policy(context, s.name) {
+        let policy = match super::bad::policy(context, s.name) {
             OnBad::Fail => OnBadRecord::Fail,
             OnBad::Skip => OnBadRecord::Skip,
             OnBad::DeadLetter => OnBadRecord::DeadLetter,
@@ -162,7 +161,7 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         },
     };
     let sinks = super::sinks::open(context)?;
-    let progress = Progress::start(view, options.log_format);
+    let progress = Progress::start(view, context.settings.log.format);
     let (following, followed) = std::sync::mpsc::channel::<()>();
     let no_more = Arc::new(AtomicBool::new(false));
     let report = std::thread::scope(|scope| {
@@ -310,7 +309,7 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
         &mut logs(context, Reads::All)?,
         options.until_end,
     )?;
-    let progress = Progress::start(view, options.log_format);
+    let progress = Progress::start(view, context.settings.log.format);
     let done = archivers(context, &manifest, options.until_end, stop, &metrics);
     progress.finish();
     done?;
@@ -363,14 +362,14 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
             window,
             until,
             listed_at: Some(current.as_ref().map_or(0, |m| m.number + 1)),
-            ..super::inputs::bulk_options(context, options, &upkeep.stay)
+            ..super::inputs::bulk_options(context, options)
         },
     };
     if options.dry_run {
         println!("{}", run.plan()?);
         return Ok(());
     }
-    let shown = super::bulk::Shown::start(run.options.progress.clone(), options.log_format);
+    let shown = super::bulk::Shown::start(run.options.progress.clone(), context.settings.log.format);
     let report = run.publish();
     drop(shown);
     let report = report?;
@@ -424,7 +423,7 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
             report.manifest.number, report.manifest.covered_until
         );
     }
-    super::upkeep::after(context, upkeep, &run, options.log_format)
+    super::upkeep::after(context, upkeep, &run, context.settings.log.format)
 }
 
 #[cfg(not(feature = "parquet"))]

@@ -11,6 +11,7 @@ use crate::erased::{Broken, ChunkType, Executor, Rooms, Shape, Slot, Stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::key::Key;
+use crate::nearest;
 use crate::planner::OperatorFace;
 use crate::port::{PROGRESS, Service};
 use crate::service::{Kind, Pins, Serves, ServiceFace, Services};
@@ -408,22 +409,4 @@ fn mib(bytes: usize) -> String {
     } else {
         format!("{bytes} bytes")
     }
-}
-
-/// The known name that takes the fewest changes of a letter, if they are few.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |other: &str| {
-        let other: Vec<char> = other.chars().collect();
-        let mut row: Vec<usize> = (0..=other.len()).collect();
-        for (i, a) in name.chars().enumerate() {
-            let mut before = std::mem::replace(&mut row[0], i + 1);
-            for (j, b) in other.iter().enumerate() {
-                let here = (before + usize::from(a != *b)).min(row[j] + 1).min(row[j + 1] + 1);
-                before = std::mem::replace(&mut row[j + 1], here);
-            }
-        }
-        row[other.len()]
-    };
-    let (n, found) = known.map(|k| (distance(k), k)).min()?;
-    (n <= 1 + name.len() / 3).then_some(found)
 }

@@ -98,6 +98,13 @@ impl Sinks {
     pub fn get(&self, name: &str) -> Option<&SinkBinding> {
         self.bound.get(name)
     }
+    /// The places that the program says, of topics and files, by sink.
+    pub fn places(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.bound.iter().filter_map(|(name, binding)| match &binding.place {
+            SinkPlace::Topic(at) | SinkPlace::Files(at) => Some((*name, at.as_str())),
+            SinkPlace::Table | SinkPlace::Generations => None,
+        })
+    }
     /// Puts records of a sink elsewhere; `false`: nothing is bound to it, or a place that has no other.
     pub fn move_to(&mut self, name: &str, place: &str) -> bool {
         match self.bound.get_mut(name).map(|b| &mut b.place) {

@@ -124,7 +124,7 @@ impl Live {
         let dir = tempfile::tempdir()?;
         let mut settings = String::from("[sources.lines.kafka]\n[sources.lines.kafka.properties]\n");
         for (name, value) in properties {
-            settings += &format!("\"{name}\" = \"{value}\"\n");
+            settings += &crate::settings::option(dir.path(), name, value)?;
         }
         fs::write(dir.path().join("rufous.toml"), settings)?;
         let args = rufous_examples::word_count::Args { min_len: 1 };

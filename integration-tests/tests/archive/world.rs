@@ -40,7 +40,7 @@ impl World {
         if let Place::S3(server) = &w.place {
             let mut text = format!("[archive]\nlocation = 's3://{BUCKET}/some/prefix'\n[archive.options]\n");
             for (key, value) in server.options() {
-                text += &format!("{key} = '{value}'\n");
+                text += &rufous_integration_tests::settings::option(w.dir.path(), &key, &value)?;
             }
             std::fs::write(w.path("rufous.toml"), text)?;
         }

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Result, ensure};
 use rufous_integration_tests::s3::{SECRET, Server};
+use rufous_integration_tests::settings::option;
 use rufous_integration_tests::{data, run};
 
 pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_job-flights");
@@ -182,8 +183,9 @@ fn in_another_directory() -> Result<()> {
 fn in_a_bucket() -> Result<()> {
     let server = Server::start("offline")?;
     let mut settings = "[offline]\nlocation = 's3://offline/some/prefix'\n[offline.options]\n".to_string();
+    let secrets = tempfile::tempdir()?;
     for (key, value) in server.options() {
-        settings += &format!("{key} = '{value}'\n");
+        settings += &option(secrets.path(), &key, &value)?;
     }
     all_commands(&settings)
 }

@@ -37,9 +37,18 @@ impl Bed {
 fn the_flag_comes_first() -> Result<()> {
     let server = Server::postgres()?;
     let bed = Bed::new("[realtime]\nlocation = 'postgres://me@127.0.0.1:1/d'\n")?;
-    let flag = ["--realtime", &server.url()];
-    let (code, text) = Bed::says(&mut bed.command(&[&["stream", "--until-end"][..], &flag].concat()))?;
+    // With its password, which is not said on the command line.
+    let flag = ["--realtime", "{ env = \"WHERE\" }"];
+    let mut stream = bed.command(&[&["stream", "--until-end"][..], &flag].concat());
+    stream.env("RUFOUS_REALTIME", "redis://127.0.0.1:1/0");
+    let (code, text) = Bed::says(stream.env("WHERE", server.url()))?;
     assert_eq!(code, Some(0), "{text}");
+    let (code, text) = Bed::says(&mut bed.command(&["get", "be", "--realtime", &server.url()]))?;
+    assert!(
+        code == Some(1) && text.contains("flag --realtime") && text.contains("{ env ="),
+        "{text}"
+    );
+    assert!(!text.contains(&server.url()), "{text}");
     let (_, text) = Bed::says(bed.command(&["get", "be"]).env("RUFOUS_REALTIME", server.url()))?;
     assert!(text.starts_with("be  2  "), "{text}");
     let (code, text) = Bed::says(&mut bed.command(&["get", "be"]))?;
@@ -92,7 +101,7 @@ fn bad_settings_are_refused() -> Result<()> {
         (
             "[realtime]\nlocaton = 'x'\n",
             "",
-            vec!["unknown field `locaton`", "`location`"],
+            vec!["line 2: there is no setting `realtime.locaton`", "`realtime.location`"],
         ),
     ] {
         let bed = Bed::new(settings)?;

@@ -192,9 +192,9 @@ fn race(bucket: Option<Options>, time: Duration, least: u64) -> Result<()> {
     if let Some(options) = &bucket {
         let mut settings = std::fs::read_to_string(place.path("rufous.toml"))?;
         settings += "[offline]\nlocation = 's3://races'\n[offline.options]\n";
-        options
-            .iter()
-            .for_each(|(name, value)| settings += &format!("{name} = '{value}'\n"));
+        for (name, value) in options {
+            settings += &rufous_integration_tests::settings::option(&place.path(""), name, value)?;
+        }
         std::fs::write(place.path("rufous.toml"), settings)?;
     }
     let offline = Offline::of(&data, bucket.clone())?;

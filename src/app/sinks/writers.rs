@@ -148,7 +148,7 @@ pub(super) fn kafka(
     use crate::platform_kafka::{KafkaOptions, KafkaSink, SinkIdentity};
     let (brokers, topic) = topic_of(at)?;
     let mut options = KafkaOptions::new(Format::Text);
-    options.properties = context.settings.kafka.properties.clone();
+    options.properties = context.settings.kafka.all()?;
     let identity = SinkIdentity {
         job: context.plan.job().to_string(),
         instance: super::instance(context),

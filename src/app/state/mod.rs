@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use rufous_place::Place;
 
-use super::settings::RealtimeSettings;
+use super::settings::{Hidden, RealtimeSettings};
 use crate::core::{Error, Result, StoreFace};
 use crate::store_api::{Layout, RealtimeReader, RealtimeStore, TableReader, TableStore};
 use url::StateUrl;
@@ -103,12 +103,11 @@ pub(super) trait StatePlace: Send + Sync {
 /// When the location cannot be one, this binary was built without what it needs, or the state is elsewhere.
 pub(super) fn place(
     whose: Whose,
-    location: Option<&str>,
     settings: &RealtimeSettings,
     offline: &Arc<dyn Place>,
     writes: bool,
 ) -> Result<Arc<dyn StatePlace>> {
-    let (kind, place) = match location {
+    let (kind, place) = match settings.location.as_ref().map(Hidden::text) {
         None => {
             settings.check_local()?;
             (None, local(whose))

@@ -25,7 +25,9 @@ impl Postgres {
         let default = PostgresOptions::default();
         let options = PostgresOptions {
             schema: settings.schema.clone().unwrap_or(default.schema.clone()),
-            connections: settings.connections.unwrap_or(default.connections),
+            connections: settings
+                .connections
+                .map_or(default.connections, |n| usize::try_from(n).unwrap_or(usize::MAX)),
             connect_timeout: settings
                 .connect_timeout_ms
                 .map_or(default.connect_timeout, Duration::from_millis),

@@ -1,0 +1,419 @@
+//! Settings: where and how much, never what. One rule of precedence: flag, then environment, then file, then what `main` says, then
+//! the default.
+//!
+//! - `names`: every setting there is; `value`: one as it was said, and by whom; `secret`: what is never shown;
+//! - `file`: settings of a file, with their lines; `layers`: all that was said, and who counts;
+//! - here: the same as the rest of the program takes it.
+#![cfg_attr(
+    not(all(feature = "kafka", feature = "s3", feature = "postgres", feature = "redis")),
+    allow(dead_code, reason = "who reads a setting may not be built in")
+)]
+
+mod file;
+mod layers;
+mod names;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+pub(super) use layers::{Flagged, Layers, Ports, no_port, unheard};
+pub(super) use names::{LOG_FORMATS, NAMES, ON_BAD, PORT};
+pub(super) use value::{Origin, Value};
+
+use crate::core::{Error, Plan, Result, Sinks};
+
+/// What was said, by what it is for. What nobody said is `None`: the default is where it is used.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    /// Who said what.
+    pub(super) layers: Layers,
+    pub(super) data: PathBuf,
+    pub(super) instance: String,
+    /// Of the process.
+    pub(super) memory: Option<String>,
+    pub(super) log: LogSettings,
+    pub(super) sources: BTreeMap<String, SourceSettings>,
+    /// What combining maps of stores and steps may hold before they are flushed, in MiB.
+    pub(super) stores: BTreeMap<String, u64>,
+    pub(super) steps: BTreeMap<String, u64>,
+    pub(super) sinks: BTreeMap<String, SinkSettings>,
+    /// Properties of librdkafka.
+    pub(super) kafka: Options,
+    pub(super) monitor: MonitorSettings,
+    pub(super) archive: PlaceSettings,
+    /// Where manifests and generations are.
+    pub(super) offline: PlaceSettings,
+    /// How many generations stay before the current one, and for how long what a reader could have begun with.
+    pub(super) keep: Option<u64>,
+    pub(super) grace_minutes: Option<u64>,
+    pub(super) realtime: RealtimeSettings,
+    pub(super) views: ViewSettings,
+}
+
+/// How the log on standard error is written.
+#[derive(Debug, Default)]
+pub(super) struct LogSettings {
+    pub(super) level: Option<String>,
+    pub(super) format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Where a running job can be seen, and what counts as too long.
+#[derive(Debug, Default)]
+pub(super) struct MonitorSettings {
+    pub(super) address: Option<String>,
+    /// A loop that did not come round for so long makes `/healthz` fail.
+    pub(super) stalled_after_ms: Option<u64>,
+    /// A log that gave no sign of life for so long makes `/readyz` fail.
+    pub(super) silent_after_ms: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct SourceSettings {
+    pub(super) location: Option<String>,
+    pub(super) on_bad_record: Option<OnBad>,
+    /// Where they are sent: `kafka://HOST:PORT/TOPIC` or `file:PATH`.
+    pub(super) dead_letters: Option<String>,
+    /// Properties of this source alone, over `[kafka]`.
+    pub(super) kafka: Options,
+    /// The consumer group of the stream; without it one of the job, instance and source.
+    pub(super) group: Option<String>,
+    /// Of the object store that it lies in: endpoint, region and credentials.
+    pub(super) options: Options,
+}
+
+/// Where a sink is instead of where the binary says.
+#[derive(Debug, Default)]
+pub(super) struct SinkSettings {
+    /// `kafka://HOST:PORT/TOPIC` of a topic, a directory of files; the program's own word is none.
+    pub(super) location: Option<String>,
+    /// Of a topic whose mark is gone: all that the state has gone past was written, and nothing else.
+    pub(super) mark_from_state: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnBad {
+    Fail,
+    Skip,
+    DeadLetter,
+}
+
+/// Where the archives of all sources are, or the generations of the job.
+#[derive(Debug, Default)]
+pub(super) struct PlaceSettings {
+    /// A directory, or `s3://BUCKET/PREFIX`. Below the data directory, if it is not given.
+    pub(super) location: Option<String>,
+    /// Of the object store: endpoint, region, credentials.
+    pub(super) options: Options,
+}
+
+/// Where generations are tables as well.
+#[derive(Debug, Default)]
+pub(super) struct ViewSettings {
+    /// `postgres://..`. May hold a password; what stands in the way of one that is kept elsewhere.
+    pub(super) location: Option<Result<Hidden, String>>,
+    /// As [`RealtimeSettings::schema`], which it is unless it is said.
+    pub(super) schema: Option<String>,
+    /// Which stores; all, unless it is said.
+    pub(super) stores: Option<Vec<String>>,
+    /// How many generations keep their tables beside the one that is shown.
+    pub(super) keep: Option<u64>,
+}
+
+/// Where the realtime state of the job is, if not below the data directory.
+#[derive(Debug, Default)]
+pub(super) struct RealtimeSettings {
+    /// May hold a password.
+    pub(super) location: Option<Hidden>,
+    /// Of PostgreSQL: the schema that holds all tables.
+    pub(super) schema: Option<String>,
+    /// Of PostgreSQL: how many connections this process has at most.
+    pub(super) connections: Option<u64>,
+    /// How long a server may take to let this process in, and to answer.
+    pub(super) connect_timeout_ms: Option<u64>,
+    pub(super) answer_timeout_ms: Option<u64>,
+    /// Of Redis: though it may forget what it acknowledged.
+    pub(super) accept_volatile: bool,
+}
+
+/// A text that may be, or hold, a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Hidden(String);
+
+impl Hidden {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(secret::HIDDEN)
+    }
+}
+
+/// Options of somebody else: librdkafka's properties, what an object store takes. Some are secrets, and one that cannot be looked up
+/// fails only those who need it.
+#[derive(Clone, Default)]
+pub(super) struct Options(BTreeMap<String, Result<String, String>>);
+
+/// Their names alone.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Options {
+    /// All of them.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the first secret that is not where it is said to be.
+    pub(super) fn all(&self) -> Result<BTreeMap<String, String>> {
+        let one = |(name, value): (&String, &Result<String, String>)| match value {
+            Ok(text) => Ok((name.clone(), text.clone())),
+            Err(why) => Err(Error::invalid(why.clone())),
+        };
+        self.0.iter().map(one).collect()
+    }
+}
+
+impl RealtimeSettings {
+    /// Without a server there is nothing to say of it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the first option that means a server.
+    pub(super) fn check_local(&self) -> Result<()> {
+        let said = [
+            ("schema", self.schema.is_some()),
+            ("connections", self.connections.is_some()),
+            ("connect_timeout_ms", self.connect_timeout_ms.is_some()),
+            ("answer_timeout_ms", self.answer_timeout_ms.is_some()),
+            ("accept_volatile", self.accept_volatile),
+        ];
+        match said.iter().find(|(_, said)| *said) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid(format!(
+                "settings [realtime]: `{name}` is of a server, and no server is named"
+            ))
+            .repaired_by("add `location = \"postgres://..\"` or `redis://..`, or remove it")),
+        }
+    }
+    /// Refuses options that a server does not have.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the first that was said.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    pub(super) fn check_unsaid(&self, server: &str, said: &[(&str, bool)]) -> Result<()> {
+        match said.iter().find(|(_, said)| *said) {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid(format!(
+                "settings [realtime]: {server} has no `{name}`: remove it"
+            ))),
+        }
+    }
+}
+
+/// Reads values of one kind out of what was said. Kinds were checked when it was said.
+struct Reader<'a>(&'a Layers);
+
+impl Reader<'_> {
+    fn text(&self, path: &[&str]) -> Option<String> {
+        match self.0.get(path) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+    fn number(&self, path: &[&str]) -> Option<u64> {
+        match self.0.get(path) {
+            Some(Value::Number(n)) => Some(*n),
+            _ => None,
+        }
+    }
+    fn switch(&self, path: &[&str]) -> bool {
+        self.0.get(path) == Some(&Value::Switch(true))
+    }
+    /// What stands in the way when it is kept elsewhere, and not there.
+    fn hidden(&self, path: &[&str]) -> Option<Result<Hidden, String>> {
+        match self.0.said(path)? {
+            (Value::Text(text) | Value::Hidden(text) | Value::Secret(_, Ok(text)), _) => Some(Ok(Hidden(text.clone()))),
+            (Value::Secret(_, Err(why)), origin) => {
+                Some(Err(format!("{}: `{}`: {why}", origin.place(), path.join("."))))
+            }
+            _ => None,
+        }
+    }
+    fn options(&self, section: &[&str]) -> Options {
+        let one = |(name, value): (&str, &Value)| {
+            let text = match value {
+                Value::Text(text) | Value::Hidden(text) | Value::Secret(_, Ok(text)) => Ok(text.clone()),
+                Value::Secret(_, Err(why)) => Err(format!("setting `{}.{name}`: {why}", section.join("."))),
+                other => Ok(other.to_string()),
+            };
+            (name.to_string(), text)
+        };
+        Options(self.0.below(section).map(one).collect())
+    }
+    fn names(&self, section: &str) -> BTreeSet<String> {
+        self.0.below(&[section]).map(|(name, _)| name.to_string()).collect()
+    }
+    fn memory(&self, section: &str) -> BTreeMap<String, u64> {
+        let of = |name: String| Some((name.clone(), self.number(&[section, &name, "memory_mib"])?));
+        self.names(section).into_iter().filter_map(of).collect()
+    }
+    fn place(&self, section: &str) -> PlaceSettings {
+        PlaceSettings {
+            location: self.text(&[section, "location"]),
+            options: self.options(&[section, "options"]),
+        }
+    }
+    fn source(&self, name: &str) -> SourceSettings {
+        let policy = self.text(&["sources", name, "on_bad_record"]);
+        SourceSettings {
+            location: self.text(&["sources", name, "location"]),
+            on_bad_record: policy.map(|p| match p.as_str() {
+                "skip" => OnBad::Skip,
+                "dead-letter" => OnBad::DeadLetter,
+                _ => OnBad::Fail,
+            }),
+            dead_letters: self.text(&["sources", name, "dead_letters"]),
+            kafka: self.options(&["sources", name, "kafka", "properties"]),
+            group: self.text(&["sources", name, "kafka", "group"]),
+            options: self.options(&["sources", name, "options"]),
+        }
+    }
+    fn sink(&self, name: &str) -> SinkSettings {
+        let location = self.0.said(&["sinks", name, "location"]);
+        let elsewhere = location.filter(|(_, origin)| **origin != Origin::Main);
+        SinkSettings {
+            location: elsewhere.map(|(value, _)| value.to_string()),
+            mark_from_state: self.switch(&["sinks", name, "mark_from_state"]),
+        }
+    }
+}
+
+impl Settings {
+    /// By what was said.
+    ///
+    /// # Errors
+    /// A secret that is needed by every command and is not where it is said to be.
+    pub(super) fn of(layers: Layers) -> Result<Self> {
+        let read = Reader(&layers);
+        let format = read.text(&["log", "format"]);
+        Ok(Self {
+            data: read.text(&["data"]).unwrap_or_else(|| "data".into()).into(),
+            instance: read.text(&["instance"]).unwrap_or_else(|| "main".into()),
+            memory: read.text(&["memory"]),
+            log: LogSettings {
+                level: read.text(&["log", "level"]),
+                format: match format.as_deref() {
+                    Some("json") => LogFormat::Json,
+                    _ => LogFormat::Text,
+                },
+            },
+            sources: read
+                .names("sources")
+                .into_iter()
+                .map(|n| (n.clone(), read.source(&n)))
+                .collect(),
+            stores: read.memory("stores"),
+            steps: read.memory("steps"),
+            sinks: read
+                .names("sinks")
+                .into_iter()
+                .map(|n| (n.clone(), read.sink(&n)))
+                .collect(),
+            kafka: read.options(&["kafka", "properties"]),
+            monitor: MonitorSettings {
+                address: read.text(&["monitor", "address"]),
+                stalled_after_ms: read.number(&["monitor", "stalled_after_ms"]),
+                silent_after_ms: read.number(&["monitor", "silent_after_ms"]),
+            },
+            archive: read.place("archive"),
+            offline: read.place("offline"),
+            keep: read.number(&["offline", "keep"]),
+            grace_minutes: read.number(&["offline", "grace_minutes"]),
+            realtime: RealtimeSettings {
+                location: read
+                    .hidden(&["realtime", "location"])
+                    .transpose()
+                    .map_err(Error::invalid)?,
+                schema: read.text(&["realtime", "schema"]),
+                connections: read.number(&["realtime", "connections"]),
+                connect_timeout_ms: read.number(&["realtime", "connect_timeout_ms"]),
+                answer_timeout_ms: read.number(&["realtime", "answer_timeout_ms"]),
+                accept_volatile: read.switch(&["realtime", "accept_volatile"]),
+            },
+            views: ViewSettings {
+                location: read.hidden(&["views", "location"]),
+                schema: read.text(&["views", "schema"]),
+                stores: match layers.get(&["views", "stores"]) {
+                    Some(Value::Texts(all)) => Some(all.clone()),
+                    _ => None,
+                },
+                keep: read.number(&["views", "keep"]),
+            },
+            layers,
+        })
+    }
+
+    /// Gives stores and steps the memory that the settings name.
+    ///
+    /// # Errors
+    /// When the job has no store or step of a name.
+    pub(super) fn apply(&self, plan: &mut Plan) -> Result<()> {
+        for (section, known, named) in [("stores", true, &self.stores), ("steps", false, &self.steps)] {
+            for (name, mib) in named {
+                let origin = self
+                    .layers
+                    .said(&[section, name, "memory_mib"])
+                    .map(|(_, origin)| origin.place());
+                let place = format!("{}: `{section}.{name}`", origin.unwrap_or_else(|| "settings".into()));
+                // What is unknown altogether is answered with the nearest name.
+                plan.limit_memory(name, bytes(*mib)).map_err(|e| e.at(&place))?;
+                if known != plan.store(name).is_some() {
+                    let (is, other) = if known { ("store", "step") } else { ("step", "store") };
+                    return Err(
+                        Error::invalid(format!("`{name}` is no {is} but a {other}: write [{other}s.{name}]"))
+                            .at(&place),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+    /// Puts sinks where the settings say.
+    pub(super) fn move_sinks(&self, sinks: &mut Sinks) -> Result<()> {
+        for (name, settings) in &self.sinks {
+            let Some(location) = &settings.location else { continue };
+            if !sinks.move_to(name, location) {
+                return Err(Error::invalid(format!(
+                    "settings [sinks.{name}]: the program binds no topic and no files to a sink `{name}`, so there is nothing to put elsewhere"
+                )));
+            }
+        }
+        Ok(())
+    }
+    /// Bytes that stores and steps have of their own.
+    pub(super) fn own_memory(&self) -> usize {
+        let all = self.stores.values().chain(self.steps.values());
+        all.fold(0, |sum: usize, mib| sum.saturating_add(bytes(*mib)))
+    }
+}
+
+fn bytes(mib: u64) -> usize {
+    usize::try_from(mib.max(1))
+        .unwrap_or(usize::MAX)
+        .saturating_mul(1 << 20)
+}
