@@ -101,7 +101,7 @@ impl Windows {
     }
     /// What the hops in the keys mean, for schemas: sizes, and the zone with a digest of its rules where it matters. How long they
     /// are kept is no part of it.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let Ok(grid) = self.grid() else {
             return format!("hops in {}", self.zone);
         };

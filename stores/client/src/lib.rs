@@ -100,4 +100,7 @@ pub use sink::{RawSinkClient, RawWritten, SinkClient, WrittenRecord, WrittenReco
 pub use snapshots::GenerationsOf;
 pub use token::Token;
 pub use typed::StoreClient;
-pub use window::{End, RawWindowAnswer, RawWindowClient, RawWindowExplained, Window, WindowAnswer, WindowClient};
+pub use window::{
+    End, RawWindowAnswer, RawWindowClient, RawWindowExplained, Window, WindowAnswer, WindowClient, WindowWords,
+    key_of_windows,
+};

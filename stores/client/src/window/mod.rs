@@ -22,6 +22,7 @@ mod explain;
 mod raw;
 mod table;
 mod typed;
+mod words;
 
 use std::fmt;
 use std::ops::Range;
@@ -35,6 +36,7 @@ use crate::answer::Answer;
 pub use explain::{HopParts, RawWindowExplained};
 pub use raw::RawWindowClient;
 pub use typed::WindowClient;
+pub use words::{WindowWords, key_of_windows};
 
 /// Where a window ends. There is no default: "now" moves with the clock, the others do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
