@@ -24,7 +24,8 @@
 //! model), [`realtime`] (the engine over a log), [`store_api`] (what the layers share), [`client`] (merged reads), and
 //! [`App`], which makes a job binary of a function.
 //!
-//! Features, all off by default so that the default needs no C or C++: `kafka`, `rocksdb`, `parquet`, `postgres`, `redis`, `s3`. `laws` adds
+//! Features, all off by default so that the default needs no C or C++: `kafka`, `rocksdb`, `parquet`, `postgres`, `redis`, `s3`, and `server` (the
+//! command `serve`; `tls` for what it says). `laws` adds
 //! [`algebra`]'s laws as functions that test your own types.
 #![forbid(unsafe_code)]
 
@@ -42,6 +43,8 @@ pub use rufous_store_api as store_api;
 pub use rufous_platform_kafka as platform_kafka;
 #[cfg(feature = "parquet")]
 pub use rufous_platform_parquet as platform_parquet;
+#[cfg(feature = "server")]
+pub use rufous_server as server;
 #[cfg(feature = "parquet")]
 pub use rufous_store_archive as store_archive;
 #[cfg(feature = "postgres")]

@@ -23,6 +23,10 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("rufous-store-archive", placed),
         ("rufous-client", store),
         ("rufous-platform-memory", &["rufous-algebra", "rufous-core"]),
+        (
+            "rufous-server",
+            &["rufous-algebra", "rufous-core", "rufous-store-api", "rufous-client"],
+        ),
         ("rufous-realtime", store),
         (
             "rufous-platform-local",

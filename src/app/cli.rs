@@ -82,6 +82,7 @@ pub(super) fn command<A: clap::Args>() -> Command {
             "window",
             "Sums over a window of event time, with what the window truly covers",
         ))))
+        .subcommand(serve(sub("serve", "Answer over HTTP: /openapi.json says what can be asked")))
         .subcommand(
             sub(
                 "reconcile",
@@ -406,6 +407,29 @@ fn window(c: Command) -> Command {
             .help("One window after the other in place of one: 5m, 1h, 1d, calendar-day, week, month, quarter, year"),
     )
     .arg(flag("aligned", "Refuse a window that would be rounded to hops"))
+}
+
+fn serve(c: Command) -> Command {
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help(help)
+    };
+    c.arg(
+        Arg::new("listen")
+            .long("listen")
+            .value_name("ADDRESS")
+            .help("HOST:PORT, or PORT on the loopback device; port 0 takes any [default: 127.0.0.1:8080]"),
+    )
+    .arg(file(
+        "token-file",
+        "Who asks must send a token of this file, one a line; RUFOUS_SERVE_TOKENS may hold them as well",
+    ))
+    .arg(flag("insecure", "Serve other machines without a token"))
+    .arg(file("tls-certificate", "Speak TLS: the chain of certificates, as PEM"))
+    .arg(file("tls-key", "The key of the certificate, as PEM"))
 }
 
 pub(super) struct Live {

@@ -29,6 +29,8 @@ mod reconcile;
 mod recut;
 mod reports;
 mod said;
+#[cfg(feature = "server")]
+mod serve;
 mod settings;
 mod sinks;
 mod state;
@@ -195,6 +197,10 @@ impl<Args: clap::Args> App<Args> {
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)),
             "window" => window::window(&context, &cli::WindowArgs::read(sub)),
+            #[cfg(feature = "server")]
+            "serve" => serve::serve(&context),
+            #[cfg(not(feature = "server"))]
+            "serve" => Err(Error::invalid("this binary was built without the feature `server`")),
             "views" => views::views(&context),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete"), sub.get_flag("stopped")),

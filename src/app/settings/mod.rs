@@ -52,6 +52,7 @@ pub(super) struct Settings {
     pub(super) keep: Option<u64>,
     pub(super) grace_minutes: Option<u64>,
     pub(super) realtime: RealtimeSettings,
+    pub(super) serve: ServeSettings,
     pub(super) views: ViewSettings,
 }
 
@@ -145,6 +146,22 @@ pub(super) struct RealtimeSettings {
     pub(super) answer_timeout_ms: Option<u64>,
     /// Of Redis: though it may forget what it acknowledged.
     pub(super) accept_volatile: bool,
+    /// Of Redis over TLS: the authority of its certificate, in place of the system's.
+    pub(super) root_certificates: Option<PathBuf>,
+}
+
+/// How answers are served over HTTP.
+#[derive(Debug, Default)]
+pub(super) struct ServeSettings {
+    pub(super) listen: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    /// The tokens, or what stands in their way.
+    pub(super) tokens: Option<Result<Hidden, String>>,
+    pub(super) insecure: bool,
+    pub(super) tls_certificate: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    /// Limits, by their names: what nobody said is not there.
+    pub(super) limits: BTreeMap<String, u64>,
 }
 
 /// A text that may be, or hold, a secret.
@@ -201,6 +218,7 @@ impl RealtimeSettings {
             ("connect_timeout_ms", self.connect_timeout_ms.is_some()),
             ("answer_timeout_ms", self.answer_timeout_ms.is_some()),
             ("accept_volatile", self.accept_volatile),
+            ("root_certificates", self.root_certificates.is_some()),
         ];
         match said.iter().find(|(_, said)| *said) {
             None => Ok(()),
@@ -354,6 +372,18 @@ impl Settings {
                 connect_timeout_ms: read.number(&["realtime", "connect_timeout_ms"]),
                 answer_timeout_ms: read.number(&["realtime", "answer_timeout_ms"]),
                 accept_volatile: read.switch(&["realtime", "accept_volatile"]),
+                root_certificates: read.text(&["realtime", "root_certificates"]).map(Into::into),
+            },
+            serve: ServeSettings {
+                listen: read.text(&["serve", "listen"]),
+                token_file: read.text(&["serve", "token_file"]).map(Into::into),
+                tokens: read.hidden(&["serve", "tokens"]),
+                insecure: read.switch(&["serve", "insecure"]),
+                tls_certificate: read.text(&["serve", "tls_certificate"]).map(Into::into),
+                tls_key: read.text(&["serve", "tls_key"]).map(Into::into),
+                limits: { read.names("serve").into_iter() }
+                    .filter_map(|name| Some((name.clone(), read.number(&["serve", &name])?)))
+                    .collect(),
             },
             views: ViewSettings {
                 location: read.hidden(&["views", "location"]),

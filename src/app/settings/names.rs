@@ -242,6 +242,105 @@ pub(in crate::app) const NAMES: &[Name] = &[
     )
     .flag("grace-minutes"),
     name(
+        &["serve", "listen"],
+        Text,
+        "127.0.0.1:8080",
+        "Where answers are served over HTTP",
+    )
+    .flag("listen"),
+    name(
+        &["serve", "token_file"],
+        Text,
+        "",
+        "Tokens, one a line: who asks must send one of them",
+    )
+    .flag("token-file"),
+    name(
+        &["serve", "tokens"],
+        Named,
+        "",
+        "The tokens themselves, one a line, where a file is not wanted",
+    )
+    .variable("RUFOUS_SERVE_TOKENS"),
+    name(
+        &["serve", "insecure"],
+        Switch,
+        "false",
+        "Other machines are served without a token",
+    )
+    .flag("insecure"),
+    name(
+        &["serve", "tls_certificate"],
+        Text,
+        "",
+        "The chain of certificates, as PEM: TLS is spoken",
+    )
+    .flag("tls-certificate"),
+    name(&["serve", "tls_key"], Text, "", "The key of the certificate, as PEM").flag("tls-key"),
+    name(&["serve", "workers"], Number(1), "2", "Threads that speak HTTP"),
+    name(
+        &["serve", "readers"],
+        Number(1),
+        "2",
+        "Threads that read single keys and small batches",
+    ),
+    name(
+        &["serve", "long_readers"],
+        Number(1),
+        "2",
+        "Threads that read lists, sums and large batches",
+    ),
+    name(
+        &["serve", "queue"],
+        Number(1),
+        "4096",
+        "Reads of single keys and small batches that may wait",
+    ),
+    name(&["serve", "long_queue"], Number(1), "64", "Long reads that may wait"),
+    name(&["serve", "body_bytes"], Number(1), "1048576", "Of a request's body"),
+    name(&["serve", "head_bytes"], Number(1), "16384", "Of a request's head"),
+    name(
+        &["serve", "uri_bytes"],
+        Number(1),
+        "8192",
+        "Of a path with its question",
+    ),
+    name(&["serve", "keys"], Number(1), "10000", "Of one request"),
+    name(&["serve", "key_bytes"], Number(1), "4096", "Of a key as text"),
+    name(&["serve", "rows"], Number(1), "10000", "Of one answer"),
+    name(&["serve", "connections"], Number(1), "1024", "At a time"),
+    name(&["serve", "requests"], Number(1), "512", "At a time"),
+    name(
+        &["serve", "head_ms"],
+        Number(1),
+        "10000",
+        "How long a head may take to come, and a connection may be idle",
+    ),
+    name(
+        &["serve", "body_ms"],
+        Number(1),
+        "10000",
+        "How long a body may take to come",
+    ),
+    name(
+        &["serve", "request_ms"],
+        Number(1),
+        "30000",
+        "How long a request may take",
+    ),
+    name(
+        &["serve", "write_ms"],
+        Number(1),
+        "30000",
+        "How long a client may take no byte of its answer",
+    ),
+    name(
+        &["serve", "last_answers_ms"],
+        Number(1),
+        "5000",
+        "How long the end waits for answers on their way",
+    ),
+    name(
         &["realtime", "location"],
         Url,
         "",
@@ -278,6 +377,12 @@ pub(in crate::app) const NAMES: &[Name] = &[
         Switch,
         "false",
         "Of Redis: though it may forget what it acknowledged",
+    ),
+    name(
+        &["realtime", "root_certificates"],
+        Text,
+        "",
+        "Of Redis over TLS: a file of certificates in place of the system's",
     ),
     name(
         &["views", "location"],

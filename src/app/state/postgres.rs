@@ -21,7 +21,11 @@ pub(super) struct Postgres {
 
 impl Postgres {
     pub(super) fn new(whose: Whose, url: &str, settings: &RealtimeSettings) -> Result<Self> {
-        settings.check_unsaid("PostgreSQL", &[("accept_volatile", settings.accept_volatile)])?;
+        let said = [
+            ("accept_volatile", settings.accept_volatile),
+            ("root_certificates", settings.root_certificates.is_some()),
+        ];
+        settings.check_unsaid("PostgreSQL", &said)?;
         let default = PostgresOptions::default();
         let options = PostgresOptions {
             schema: settings.schema.clone().unwrap_or(default.schema.clone()),

@@ -35,10 +35,11 @@ impl Redis {
                 .answer_timeout_ms
                 .map_or(default.response_timeout, Duration::from_millis),
             accept_volatile: settings.accept_volatile,
+            root_certificates: settings.root_certificates.clone(),
             ..default
         };
         Ok(Self {
-            location: crate::store_redis::shown(url)?,
+            location: crate::store_redis::shown(url, &options)?,
             whose,
             url: url.into(),
             options,

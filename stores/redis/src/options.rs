@@ -39,9 +39,9 @@ impl Default for RedisOptions {
 /// A location as messages show it: without the password.
 ///
 /// # Errors
-/// `InvalidRequest` when it names no server.
-pub fn shown(url: &str) -> Result<String> {
-    Ok(client(url, None)?.1)
+/// `InvalidRequest` when it names no server, or its certificates are none.
+pub fn shown(url: &str, options: &RedisOptions) -> Result<String> {
+    Ok(client(url, options.root_certificates.as_deref())?.1)
 }
 
 /// A client, and what messages call its server: never with a password.

@@ -1,0 +1,247 @@
+//! What a request asks for: its path, its question and its body, checked before anything is read.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use rufous_client::Coverage;
+use rufous_core::{SourcePartition, StoreFace};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::options::ServerOptions;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// Offsets that an answer must have applied: "read my writes" (P30).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AtLeast(pub(crate) BTreeMap<SourcePartition, u64>);
+
+impl AtLeast {
+    /// A token, or only its offsets: `7@fingerprint:lines/0=8120,lines/1=900` or `lines/0=8120`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        let offsets = match text.split_once('@') {
+            Some((_, rest)) => rest.rsplit_once(':').map_or("", |(_, offsets)| offsets),
+            None => text,
+        };
+        let wrong = |part: &str| {
+            let part: String = part.chars().take(100).collect();
+            Problem::invalid(
+                format!("`at_least` has `{part}`, which is no offset of a partition"),
+                "write SOURCE/PARTITION=OFFSET, with commas between, or the token of an earlier answer",
+            )
+        };
+        let one = |part: &str| -> Result<_, Problem> {
+            let (partition, offset) = part.split_once('=').ok_or_else(|| wrong(part))?;
+            let partition = SourcePartition::parse(partition).ok_or_else(|| wrong(part))?;
+            Ok((partition, offset.parse().map_err(|_| wrong(part))?))
+        };
+        let parts = offsets.split(',').filter(|part| !part.is_empty());
+        let found = Self(parts.map(one).collect::<Result<_, Problem>>()?);
+        if found.0.is_empty() && !text.is_empty() && !text.contains('@') {
+            return Err(wrong(text));
+        }
+        Ok(found)
+    }
+    pub(crate) fn of(text: Option<&str>) -> Result<Self, Problem> {
+        text.map_or_else(|| Ok(Self::default()), Self::parse)
+    }
+    /// # Errors
+    /// `TryAgain` with the partition when less is applied.
+    pub(crate) fn check(&self, store: &str, coverage: &Coverage) -> Result<(), Problem> {
+        for (p, asked) in &self.0 {
+            let applied = coverage.applied(p);
+            if applied < *asked {
+                return Err(rufous_core::Error::try_again(format!(
+                    "store `{store}`: offset {asked} of partition {} of `{}` is asked for, and what lies below {applied} is applied",
+                    p.partition, p.source
+                ))
+                .into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a read is done.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Reading {
+    /// Answer with what is known, as `so_far`, and list what is missing.
+    pub(crate) partial: bool,
+    /// Answer without ranges that were lost, and list them.
+    pub(crate) accept_holes: bool,
+    /// The least that must be applied: the token of an answer, or `SOURCE/PARTITION=OFFSET,..`. Else 503.
+    pub(crate) at_least: Option<String>,
+}
+
+/// The parts of a path, decoded.
+pub(crate) struct Names<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Names<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(names)) => Ok(Self(names)),
+            Err(e) => Err(Problem::invalid(
+                format!("the path cannot be read: {}", e.body_text()),
+                "percent-encode keys as UTF-8",
+            )),
+        }
+    }
+}
+
+/// The question behind the path.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(e) => Err(Problem::invalid(
+                format!("the question in the URL cannot be read: {}", e.body_text()),
+                "/openapi.json lists what may be asked",
+            )),
+        }
+    }
+}
+
+/// The bytes of a key as typed; of its first parts when `prefix`.
+pub(crate) fn key_bytes(
+    face: &StoreFace,
+    text: &str,
+    prefix: bool,
+    options: &ServerOptions,
+) -> Result<Vec<u8>, Problem> {
+    let what = if prefix { "prefix" } else { "key" };
+    check_length(what, text, options)?;
+    face.key.parse(text, prefix).map_err(|e| {
+        let hint = if face.windows.is_some() && !prefix {
+            "; sums over hops are asked for at `/windows/KEY`, and `keys?under=KEY` lists hops"
+        } else {
+            ""
+        };
+        Problem::invalid(
+            format!("store `{}`: {what} `{text}`: {e}", face.name),
+            format!("keys are {}, parts with commas between{hint}", face.key.schema()),
+        )
+    })
+}
+
+/// A key that is longer than a key may be is not even read.
+pub(crate) fn check_length(what: &str, text: &str, options: &ServerOptions) -> Result<(), Problem> {
+    if text.len() <= options.key_bytes {
+        return Ok(());
+    }
+    let detail = format!(
+        "a {what} of {} bytes is asked for; at most {} are taken",
+        text.len(),
+        options.key_bytes
+    );
+    Err(Problem::beyond(StatusCode::PAYLOAD_TOO_LARGE, "key_bytes", detail))
+}
+
+/// Not more keys than a request may have.
+pub(crate) fn check_count(keys: usize, options: &ServerOptions) -> Result<(), Problem> {
+    if keys <= options.keys {
+        return Ok(());
+    }
+    let detail = format!("{keys} keys are asked for; at most {} are taken", options.keys);
+    Err(Problem::beyond(StatusCode::PAYLOAD_TOO_LARGE, "keys", detail))
+}
+
+/// Keys of a body.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Keys {
+    /// Keys as text, parts with commas between.
+    pub(crate) keys: Vec<String>,
+    /// As in the question of a single key.
+    #[serde(default)]
+    pub(crate) accept_holes: bool,
+    /// As in the question of a single key.
+    #[serde(default)]
+    pub(crate) at_least: Option<String>,
+}
+
+/// Reads a body of JSON within the limits of size and time.
+pub(crate) async fn body<T: DeserializeOwned>(headers: &HeaderMap, body: Body, state: &State) -> Result<T, Problem> {
+    let options = &state.options;
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    if !kind.to_ascii_lowercase().starts_with("application/json") {
+        return Err(Problem::invalid(
+            "the body must be JSON",
+            "send `Content-Type: application/json`",
+        ));
+    }
+    let most = options.body_bytes;
+    let too_large = || {
+        let detail = format!("the body is larger than {most} bytes");
+        Problem::beyond(StatusCode::PAYLOAD_TOO_LARGE, "body_bytes", detail)
+    };
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|n| n > most as u64) {
+        return Err(too_large());
+    }
+    // Bodies of all requests together have a budget: a flood of them is refused, not kept.
+    let wanted = length.map_or(most, |n| usize::try_from(n).unwrap_or(most)) / 1024 + 1;
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+    let Ok(_budget) = state.bodies.try_acquire_many(wanted) else {
+        return Err(Problem::busy("the bodies of other requests are still being read"));
+    };
+    let collect = Limited::new(body, most).collect();
+    let bytes = match tokio::time::timeout(options.body_time, collect).await {
+        Err(_) => {
+            let detail = format!("the body was not there within {} ms", options.body_time.as_millis());
+            return Err(Problem::slow_body(detail));
+        }
+        Ok(Err(e)) if e.downcast_ref::<LengthLimitError>().is_some() => return Err(too_large()),
+        Ok(Err(e)) => {
+            return Err(Problem::invalid(
+                format!("the body cannot be read: {e}"),
+                "send it whole",
+            ));
+        }
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Problem::invalid(format!("the body cannot be read: {e}"), "/openapi.json shows its form"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P30: what an answer says of itself is what a later read may demand.
+    #[test]
+    fn tokens_and_offsets_are_read() {
+        let p = |n| SourcePartition::new("lines", n);
+        let both = AtLeast([(p(0), 8120), (p(1), 900)].into());
+        for text in ["7@f00d:lines/0=8120,lines/1=900", "lines/0=8120,lines/1=900"] {
+            assert_eq!(AtLeast::parse(text).unwrap(), both);
+        }
+        assert_eq!(AtLeast::parse("7@f00d").unwrap(), AtLeast::default());
+        for bad in [
+            "7",
+            "lines/0",
+            "lines/x=1",
+            "lines/0=-1",
+            "7@f:lines/0",
+            "lines=4",
+            "lines/0=1;lines/1=2",
+        ] {
+            assert_eq!(AtLeast::parse(bad).unwrap_err().status(), 400, "{bad}");
+        }
+    }
+}

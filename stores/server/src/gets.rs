@@ -1,0 +1,84 @@
+//! Questions about single keys, answered many at a time.
+
+use std::time::Instant;
+
+use rufous_client::RawStoreClient;
+use tokio::sync::oneshot;
+
+use crate::ask::AtLeast;
+use crate::metrics::Metrics;
+use crate::pool::{Get, caught, waited};
+use crate::problem::Problem;
+use crate::reply::{Reply, Rests, put_pair};
+
+/// A question about one key.
+pub(crate) struct Question {
+    pub(crate) key: Vec<u8>,
+    pub(crate) at_least: AtLeast,
+    pub(crate) reply: oneshot::Sender<Result<Reply, Problem>>,
+}
+
+/// Answers them by one read; what is late or was given up is left out.
+pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &Metrics) {
+    let now = Instant::now();
+    let mut asked = Vec::with_capacity(gets.len());
+    for Get { question, deadline } in gets {
+        if question.reply.is_closed() {
+            continue;
+        }
+        if deadline <= now {
+            let _ = question.reply.send(Err(waited()));
+            continue;
+        }
+        asked.push(question);
+    }
+    if asked.is_empty() {
+        return;
+    }
+    // Neighbours in the store are neighbours in the call, and a key that many ask for is read once.
+    asked.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut keys: Vec<Vec<u8>> = asked.iter().map(|q| q.key.clone()).collect();
+    keys.dedup();
+    metrics.read_together(asked.len());
+    let replies = caught(&metrics.panics, || Ok(read(raw, &keys)));
+    let mut asked = asked.into_iter().peekable();
+    for (i, key) in keys.iter().enumerate() {
+        while let Some(question) = asked.next_if(|q| q.key == *key) {
+            let reply = match &replies {
+                Ok(replies) => match replies.get(i) {
+                    Some(Ok((reply, coverage))) => question
+                        .at_least
+                        .check(raw.face().name, coverage)
+                        .map(|()| reply.clone()),
+                    Some(Err(problem)) => Err(problem.clone()),
+                    None => Err(Problem::bug("a key was asked and not answered")),
+                },
+                Err(problem) => Err(problem.clone()),
+            };
+            // Who asked may be gone.
+            let _ = question.reply.send(reply);
+        }
+    }
+}
+
+type Read = Result<(Reply, rufous_client::Coverage), Problem>;
+
+fn read(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Vec<Read> {
+    // All answers of one read rest on the same.
+    let mut rests: Option<Rests> = None;
+    let mut pair = Vec::new();
+    let mut one = |key: &[u8], answer: rufous_core::Result<rufous_client::RawAnswer>| -> Read {
+        let answer = answer?;
+        if rests.is_none() {
+            rests = Some(Rests::of(&answer)?);
+        }
+        let Some(rests) = &rests else {
+            return Err(Problem::bug("an answer rests on nothing"));
+        };
+        pair.clear();
+        put_pair(&mut pair, raw.face(), key, answer.value.as_deref())?;
+        Ok((rests.reply(&pair), answer.coverage))
+    };
+    let answers = raw.multi_get(keys);
+    keys.iter().zip(answers).map(|(key, answer)| one(key, answer)).collect()
+}

@@ -1,0 +1,68 @@
+//! What stands before every handler: who asks, limits, panics, counting.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State as Of};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+
+use crate::pool::panic_text;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// Answered whoever asks, and however busy the server is: it says only that the process lives.
+pub(crate) const ALIVE: &str = "/healthz";
+
+pub(crate) async fn guard(Of(state): Of<Arc<State>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    state.metrics.requests.fetch_add(1, Ordering::Relaxed);
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let answer = AssertUnwindSafe(admit(&state, request, next)).catch_unwind().await;
+    let response = match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => problem.into_response(),
+        Err(panic) => {
+            let text = panic_text(&*panic);
+            state.metrics.panics.inc();
+            tracing::error!(panic = text, "a handler panicked");
+            Problem::bug(format!("the handler panicked: {text}")).into_response()
+        }
+    };
+    let route = path.as_ref().map_or("none", MatchedPath::as_str);
+    state
+        .metrics
+        .answered(route, response.status().as_u16(), began.elapsed());
+    response
+}
+
+async fn admit(state: &State, request: Request, next: Next) -> Result<Response, Problem> {
+    if request.uri().path() == ALIVE {
+        return Ok(next.run(request).await);
+    }
+    if let Some(tokens) = &state.options.tokens
+        && !tokens.open(request.headers())
+    {
+        return Err(Problem::unauthorized());
+    }
+    let length = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
+    if length > state.options.uri_bytes {
+        let detail = format!(
+            "the URL has {length} bytes; at most {} are taken",
+            state.options.uri_bytes
+        );
+        return Err(Problem::beyond(StatusCode::URI_TOO_LONG, "uri_bytes", detail));
+    }
+    if *state.ending.borrow() {
+        return Err(Problem::ending());
+    }
+    let Ok(_place) = state.requests.try_acquire() else {
+        let detail = format!("{} requests are under way already", state.options.requests);
+        return Err(Problem::busy(detail));
+    };
+    Ok(next.run(request).await)
+}

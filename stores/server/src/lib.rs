@@ -1,0 +1,111 @@
+//! The client's reads over HTTP: one exact answer, with its coverage, to anyone who asks.
+//!
+//! ```text
+//! GET  /v1/stores                            the stores, with the schemas of their keys and values
+//! GET  /v1/stores/{store}                    one of them
+//! GET  /v1/stores/{store}/keys/{key}         one key                     ?partial=true &accept_holes=true &at_least=TOKEN
+//! POST /v1/stores/{store}/get                many keys                   {"keys": ["a", "b"], "accept_holes": false, "at_least": TOKEN}
+//! GET  /v1/stores/{store}/keys               keys under a prefix         ?under=PREFIX &limit=100 &cursor=NEXT
+//! GET  /v1/stores/{store}/sum                the sum over keys           ?under=PREFIX, or ?from=KEY&to=KEY
+//! GET  /v1/stores/{store}/top                the largest values          ?n=10 &under=PREFIX
+//! GET  /v1/stores/{store}/windows/{key}      sums over event time        ?last=7d, ?last_hops=3:month or ?since=TIME; &end=now &every=1d &aligned=true
+//! POST /v1/stores/{store}/windows            the same of many keys       {"keys": ["a"], "window": {"last": "7d"}}
+//! GET  /openapi.json                         all of this, for programs
+//! GET  /healthz /readyz /metrics             that it lives; that every store can be answered whole; what Prometheus asks
+//! ```
+//!
+//! Keys are written as on the command line: parts with commas between, a comma or a backslash inside a text behind a backslash
+//! where a key has several parts. In a path they are percent-encoded (`/` is `%2F`); the empty key can only be asked for in a body.
+//! An option that is not known is refused.
+//!
+//! # Answers
+//!
+//! A reply is of one realtime snapshot and one manifest, however many keys it has. It says what it rests on, in its body and in
+//! its headers:
+//!
+//! | body | header | |
+//! |---|---|---|
+//! | `covered_until` | `rufous-covered-until` | the batch that the offline part reaches, and who is behind |
+//! | `freshness` | `rufous-freshness` | the least of the greatest times applied; `null`, and no header, where there is none |
+//! | `coverage` | | per partition frontier and offset applied; holes that were accepted (`rufous-holes` counts them) |
+//! | `token` | `rufous-token` | manifest, fingerprint and offsets: what `at_least` takes, and anyone can compute the answer again by. One of more than 4096 bytes is in the body only |
+//!
+//! `value` is `null` where the key is surely absent. With `partial=true` the member is `so_far`, and `missing` lists what is not in
+//! it: it has another name, so that nobody takes it for a value. In a batch a key whose bytes are damaged has an `error` of its own,
+//! and `rufous-failed` counts them. Pages of a list are answers of their own, each with its token.
+//!
+//! The entity tag is made of the token and the values, so a client with `If-None-Match` gets 304 until either changes. It is weak:
+//! `window.asked` of a window that ends now moves with the clock while the answer is the same.
+//!
+//! # Errors
+//!
+//! `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail` (names key, store, partition, offsets or option), `kind`
+//! (what the caller should do), `repair`.
+//!
+//! | status | `kind` | |
+//! |---|---|---|
+//! | 400, 405 | `invalid_request` | change the request; also when the job has never run |
+//! | 401 | `invalid_request` | no token, or none that is known |
+//! | 404 | `invalid_request` | no such path or store; the nearest name is offered |
+//! | 408 | `try_again` | the body did not come in time |
+//! | 409 | `incomplete` | a range was lost. Not a 5xx: nothing gets better by asking again, but `accept_holes=true` is answered |
+//! | 413, 414 | `invalid_request` | beyond a limit, which is named. Heads that are too large are 431 or 414 before they are understood, and have no body |
+//! | 500 | `corrupt_data` | stored data contradicts itself: `detail` says where |
+//! | 500 | `bug` | a mistake of ours; a panic is caught, counted and answered so |
+//! | 503 | `try_again` | the owner is silent, offsets asked for are not applied yet, or there is too much to do: `retry-after` |
+//! | 503 | `closed` | the server ends, or the state was closed |
+//!
+//! # Load
+//!
+//! Reads block, so they are done by threads of their own, behind a bounded queue; one that is full answers 503 at once, and a read
+//! whose time was over while it waited is not begun. A thread takes all waiting questions about single keys of a store and answers
+//! them by one read. Lists, sums and large batches have threads of their own. Every limit is in [`ServerOptions`]. When a client goes
+//! away its read is given up.
+//!
+//! # Who may ask
+//!
+//! Only this machine, unless there are [`Tokens`] (sent as `Authorization: Bearer TOKEN`) or somebody says
+//! [`insecure`](ServerOptions::insecure). `/healthz` needs no token. TLS is the feature `tls`. There is no CORS: pages of other
+//! origins cannot read answers.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use rufous_core::{Result, Store, StoreFace};
+//! use rufous_server::{Served, Server, ServerOptions};
+//!
+//! const COUNTS: Store<String, u64> = Store::new("counts");
+//!
+//! fn serve(client: rufous_client::Client) -> Result<()> {
+//!     let served = Served { job: "word-count".into(), instance: "main".into(), client, stores: vec![StoreFace::of(COUNTS)] };
+//!     let bound = Server::new(served, ServerOptions::default())?.bind("127.0.0.1:8080")?;
+//!     println!("serving {}", bound.url());
+//!     bound.serve(std::future::pending())          // until the future is done: a signal, a channel
+//! }
+//! ```
+//!
+//! The server knows the client only, and no concrete store. Modules in reading order: [`server`] (what is served, the address),
+//! `listen` and `patience` (connections), `guard` (what stands before every handler), `routes` (a file a kind of question), `ask`
+//! (what a request asks for), `pool` and `gets` (who reads), `reply` and `problem` (what goes back), [`options`], [`auth`].
+#![forbid(unsafe_code)]
+
+mod ask;
+pub mod auth;
+mod gets;
+mod guard;
+mod listen;
+mod metrics;
+pub mod options;
+mod patience;
+mod pool;
+mod problem;
+mod reply;
+mod routes;
+pub mod server;
+mod state;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub use auth::Tokens;
+pub use options::{ServerOptions, TlsFiles};
+pub use server::{Bound, Served, Server};

@@ -1,0 +1,129 @@
+//! Connections: how many, how slow, and how they end.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::patience::Patience;
+use crate::problem::Problem;
+use crate::state::State;
+#[cfg(feature = "tls")]
+pub(crate) use crate::tls::{Tls, tls};
+
+/// Without TLS there is none to be had.
+#[cfg(not(feature = "tls"))]
+pub(crate) enum Tls {}
+
+#[cfg(not(feature = "tls"))]
+pub(crate) fn tls(_: &crate::options::TlsFiles) -> rufous_core::Result<Tls> {
+    Err(rufous_core::Error::invalid(
+        "this binary was built without the feature `tls`: build it with it, or let another server speak TLS",
+    ))
+}
+
+/// What a connection gets that is one too many. It is written without waiting, and closed.
+fn too_many() -> Vec<u8> {
+    let problem = Problem::busy("there are as many connections as may be");
+    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// Answers until `shutdown` is done, and a little longer.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    state: Arc<State>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(state.options.connections));
+    let graceful = GracefulShutdown::new();
+    let refusal = too_many();
+    let tls = tls.map(Arc::new);
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(e) => {
+                    // Of a connection that is gone already, or of files that are all open: others may come.
+                    tracing::debug!(error = %e, "a connection could not be taken");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                }
+            },
+            () = &mut shutdown => break,
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            state.metrics.refused_connections.inc();
+            let _ = stream.try_write(&refusal);
+            continue;
+        };
+        // Answers are small: waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        let (router, watcher, state, tls) = (router.clone(), graceful.watcher(), state.clone(), tls.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            state.metrics.connections.inc();
+            let _ = connection(stream, tls.as_deref(), router, watcher, &state).await;
+            state.metrics.connections.dec();
+        });
+    }
+    drop(listener);
+    state.ending.send_replace(true);
+    let end = tokio::time::timeout(state.options.last_answers, graceful.shutdown());
+    if end.await.is_err() {
+        tracing::warn!("answers on their way were cut: they took longer than the end may");
+    }
+    Ok(())
+}
+
+type Watcher = hyper_util::server::graceful::Watcher;
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<&Tls>,
+    router: Router,
+    watcher: Watcher,
+    state: &State,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let stream = Patience::new(stream, state.options.write_time);
+    match tls {
+        None => speak(stream, router, watcher, state).await,
+        #[cfg(feature = "tls")]
+        Some(tls) => {
+            let greeted = tokio::time::timeout(state.options.head_time, tls.accept(stream)).await??;
+            speak(greeted, router, watcher, state).await
+        }
+        #[cfg(not(feature = "tls"))]
+        Some(tls) => match *tls {},
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    router: Router,
+    watcher: Watcher,
+    state: &State,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(state.options.head_time)
+        .max_buf_size(state.options.head_bytes.max(8192))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    watcher.watch(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What a server may take: every limit with its default, and who may ask.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::auth::Tokens;
+
+/// How a server answers, and what it refuses. Every limit is a bound on memory or time: what goes beyond it gets a clear 4xx or 503.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// Who may ask; none: everybody who reaches the address.
+    pub tokens: Option<Tokens>,
+    /// That the address is reached by others than this machine, and nobody is asked for a token.
+    pub insecure: bool,
+    /// Certificate and key, as PEM files; none: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Threads that speak HTTP (2).
+    pub workers: usize,
+    /// Threads that read single keys and small batches (2).
+    pub readers: usize,
+    /// Threads that read lists, sums and large batches (2).
+    pub long_readers: usize,
+    /// Reads of single keys and small batches that may wait (4096).
+    pub queue: usize,
+    /// Long reads that may wait (64).
+    pub long_queue: usize,
+    /// Bytes of a request's body (1 MiB).
+    pub body_bytes: usize,
+    /// Bytes of a request's head: line and headers (16 KiB).
+    pub head_bytes: usize,
+    /// Bytes of a path with its question (8 KiB).
+    pub uri_bytes: usize,
+    /// Keys of one request (10,000).
+    pub keys: usize,
+    /// Bytes of a key as text (4 KiB).
+    pub key_bytes: usize,
+    /// Rows of one answer (10,000).
+    pub rows: usize,
+    /// Connections at a time (1024).
+    pub connections: usize,
+    /// Requests at a time (512).
+    pub requests: usize,
+    /// How long a head may take to come, and how long a connection may be idle (10 s).
+    pub head_time: Duration,
+    /// How long a body may take to come (10 s).
+    pub body_time: Duration,
+    /// How long a request may take from its head to its answer (30 s).
+    pub request_time: Duration,
+    /// How long a client may take no byte of an answer that waits for it (30 s).
+    pub write_time: Duration,
+    /// How long the end waits for answers on their way (5 s).
+    pub last_answers: Duration,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The chain as PEM, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The key as PEM.
+    pub key: PathBuf,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            tokens: None,
+            insecure: false,
+            tls: None,
+            workers: 2,
+            readers: 2,
+            long_readers: 2,
+            queue: 4096,
+            long_queue: 64,
+            body_bytes: 1 << 20,
+            head_bytes: 16 << 10,
+            uri_bytes: 8 << 10,
+            keys: 10_000,
+            key_bytes: 4 << 10,
+            rows: 10_000,
+            connections: 1024,
+            requests: 512,
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(10),
+            request_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
+            last_answers: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Reader threads: reads block, so handlers hand them over through a bounded queue.
+//!
+//! A thread takes all waiting questions about single keys of one store and answers them by one read: one snapshot, one
+//! manifest, one check of coverage, one text of the token. So the more wait, the less each one costs.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use prometheus_client::metrics::counter::Counter;
+use rufous_core::{Error, Result};
+use tokio::sync::oneshot;
+
+use crate::problem::Problem;
+
+/// Questions about single keys that one read answers at most.
+pub(crate) const AT_ONCE: usize = 512;
+
+/// A question about one key that waits.
+pub(crate) struct Get<T> {
+    pub(crate) question: T,
+    pub(crate) deadline: Instant,
+}
+
+/// Tells a read that nobody waits for it any more.
+#[derive(Clone, Default)]
+pub(crate) struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    pub(crate) fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Cancels when the handler that waits is dropped: the client went away, or its time was over.
+pub(crate) struct CancelOnDrop(pub(crate) Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+type Task = Box<dyn FnOnce() + Send>;
+
+enum Turn {
+    /// Those of a lane that wait.
+    Lane(usize),
+    Task(Task),
+}
+
+struct Waiting<T> {
+    lanes: Vec<VecDeque<Get<T>>>,
+    /// A lane is in here once while something waits in it.
+    turns: VecDeque<Turn>,
+    closed: bool,
+}
+
+struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    wake: Condvar,
+    most: usize,
+    depth: AtomicUsize,
+    /// Threads that wait for work.
+    idle: AtomicUsize,
+}
+
+impl<T> Queue<T> {
+    /// What is changed under the lock cannot fail half-way, so a poisoned one guards a whole state.
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn enter(&self) -> Result<(), Problem> {
+        if self.depth.fetch_add(1, Ordering::Relaxed) < self.most {
+            return Ok(());
+        }
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+        Err(Problem::busy(format!("{} reads wait already", self.most)))
+    }
+    fn put(&self, add: impl FnOnce(&mut Waiting<T>)) -> Result<(), Problem> {
+        self.enter()?;
+        let mut waiting = self.lock();
+        if waiting.closed {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+            return Err(Problem::ending());
+        }
+        add(&mut waiting);
+        let idle = self.idle.load(Ordering::Relaxed) > 0;
+        drop(waiting);
+        if idle {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Threads with a queue. Dropping it waits for the reads under way.
+pub(crate) struct Pool<T: Send + 'static> {
+    queue: Arc<Queue<T>>,
+    threads: Vec<JoinHandle<()>>,
+    panics: Counter,
+}
+
+impl<T: Send + 'static> Pool<T> {
+    /// `answer` is called with a lane and what waited in it, the expired and the abandoned too.
+    pub(crate) fn new(
+        name: &str,
+        threads: usize,
+        most: usize,
+        lanes: usize,
+        panics: &Counter,
+        answer: impl Fn(usize, Vec<Get<T>>) + Send + Sync + Clone + 'static,
+    ) -> Result<Self> {
+        let queue = Arc::new(Queue {
+            waiting: Mutex::new(Waiting {
+                lanes: (0..lanes).map(|_| VecDeque::new()).collect(),
+                turns: VecDeque::new(),
+                closed: false,
+            }),
+            wake: Condvar::new(),
+            most,
+            depth: AtomicUsize::new(0),
+            idle: AtomicUsize::new(0),
+        });
+        let mut pool = Self {
+            queue,
+            threads: Vec::new(),
+            panics: panics.clone(),
+        };
+        for n in 0..threads.max(1) {
+            let (queue, answer) = (pool.queue.clone(), answer.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("rufous-{name}-{n}"))
+                .spawn(move || work(&queue, &answer))
+                .map_err(|e| Error::try_again(format!("a reader thread cannot start: {e}")).caused_by(e))?;
+            pool.threads.push(thread);
+        }
+        Ok(pool)
+    }
+
+    /// Hands a question about one key over.
+    pub(crate) fn ask(&self, lane: usize, get: Get<T>) -> Result<(), Problem> {
+        self.queue.put(|waiting| {
+            let Some(of_lane) = waiting.lanes.get_mut(lane) else {
+                return;
+            };
+            of_lane.push_back(get);
+            if of_lane.len() == 1 {
+                waiting.turns.push_back(Turn::Lane(lane));
+            }
+        })
+    }
+
+    /// Runs a read of another kind and waits for it until the deadline; one that nobody waits for any more is not begun, and is
+    /// told so by [`Cancel`] when it has.
+    pub(crate) async fn run<R: Send + 'static>(
+        &self,
+        deadline: Instant,
+        read: impl FnOnce(&Cancel) -> Result<R, Problem> + Send + 'static,
+    ) -> Result<R, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let cancel = Cancel::default();
+        let _dropped = CancelOnDrop(cancel.clone());
+        let panics = self.panics.clone();
+        let task = move || {
+            if reply.is_closed() {
+                return;
+            }
+            let found = if Instant::now() < deadline {
+                caught(&panics, || read(&cancel))
+            } else {
+                Err(waited())
+            };
+            // Who asked may be gone.
+            let _ = reply.send(found);
+        };
+        self.queue
+            .put(|waiting| waiting.turns.push_back(Turn::Task(Box::new(task))))?;
+        answered(deadline, answer).await
+    }
+
+    /// How many wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.queue.depth.load(Ordering::Relaxed)
+    }
+}
+
+/// Waits for an answer until the deadline.
+pub(crate) async fn answered<R>(
+    deadline: Instant,
+    answer: oneshot::Receiver<Result<R, Problem>>,
+) -> Result<R, Problem> {
+    match tokio::time::timeout_at(deadline.into(), answer).await {
+        Ok(Ok(found)) => found,
+        // The pool ended with the question in its queue.
+        Ok(Err(_)) => Err(Problem::ending()),
+        Err(_) => Err(Problem::late("the read took longer than a request may")),
+    }
+}
+
+pub(crate) fn waited() -> Problem {
+    Problem::late("the read waited in the queue for longer than a request may take, and was not begun")
+}
+
+/// Runs a read. One that panics is a mistake of ours: counted, logged, and answered.
+pub(crate) fn caught<R>(panics: &Counter, read: impl FnOnce() -> Result<R, Problem>) -> Result<R, Problem> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let text = panic_text(&*panic);
+        panics.inc();
+        tracing::error!(panic = text, "a read panicked");
+        Err(Problem::bug(format!("a read panicked: {text}")))
+    })
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("(it does not say why)")
+}
+
+fn work<T>(queue: &Queue<T>, answer: &dyn Fn(usize, Vec<Get<T>>)) {
+    let mut waiting = queue.lock();
+    loop {
+        match waiting.turns.pop_front() {
+            Some(Turn::Lane(lane)) => {
+                let mut taken = Vec::new();
+                if let Some(of_lane) = waiting.lanes.get_mut(lane) {
+                    taken.extend(of_lane.drain(..of_lane.len().min(AT_ONCE)));
+                    if !of_lane.is_empty() {
+                        waiting.turns.push_back(Turn::Lane(lane));
+                    }
+                }
+                let more = !waiting.turns.is_empty();
+                drop(waiting);
+                queue.depth.fetch_sub(taken.len(), Ordering::Relaxed);
+                if more {
+                    queue.wake.notify_one();
+                }
+                answer(lane, taken);
+                waiting = queue.lock();
+            }
+            Some(Turn::Task(task)) => {
+                drop(waiting);
+                queue.depth.fetch_sub(1, Ordering::Relaxed);
+                task();
+                waiting = queue.lock();
+            }
+            None if waiting.closed => return,
+            None => {
+                queue.idle.fetch_add(1, Ordering::Relaxed);
+                waiting = queue.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                queue.idle.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Pool<T> {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.lock();
+        waiting.closed = true;
+        // Their handlers are told by the end of the channel.
+        waiting.turns.clear();
+        waiting.lanes.iter_mut().for_each(VecDeque::clear);
+        drop(waiting);
+        self.queue.wake.notify_all();
+        for thread in self.threads.drain(..) {
+            // A panic in it was answered where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    /// What waits while a read is under way is answered by the next one at once, lane by lane.
+    #[test]
+    fn what_waits_is_taken_at_once() {
+        let (seen, taken) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let pool = Pool::new(
+            "test",
+            1,
+            100,
+            2,
+            &Counter::default(),
+            move |lane, gets: Vec<Get<u32>>| {
+                let questions: Vec<u32> = gets.into_iter().map(|g| g.question).collect();
+                seen.send((lane, questions)).unwrap();
+                let _ = gate.lock().unwrap().recv();
+            },
+        )
+        .unwrap();
+        let ask = |lane, question| {
+            pool.ask(
+                lane,
+                Get {
+                    question,
+                    deadline: later(),
+                },
+            )
+        };
+        ask(0, 1).unwrap();
+        assert_eq!(taken.recv().unwrap(), (0, vec![1]));
+        for (lane, n) in [(1, 2), (0, 3), (1, 4), (0, 5)] {
+            ask(lane, n).unwrap();
+        }
+        drop(go);
+        assert_eq!(taken.recv().unwrap(), (1, vec![2, 4]));
+        assert_eq!(taken.recv().unwrap(), (0, vec![3, 5]));
+        assert_eq!(pool.depth(), 0);
+    }
+
+    /// A full queue refuses at once, and what was refused takes no place.
+    #[test]
+    fn a_full_queue_refuses() {
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let (began, begun) = mpsc::channel();
+        let pool = Pool::new("test", 1, 3, 1, &Counter::default(), move |_, _: Vec<Get<u32>>| {
+            began.send(()).unwrap();
+            let _ = gate.lock().unwrap().recv();
+        })
+        .unwrap();
+        let ask = || {
+            pool.ask(
+                0,
+                Get {
+                    question: 0,
+                    deadline: later(),
+                },
+            )
+        };
+        ask().unwrap();
+        begun.recv().unwrap();
+        for _ in 0..3 {
+            ask().unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(ask().unwrap_err().status(), 503);
+        }
+        assert_eq!(pool.depth(), 3);
+        drop(go);
+    }
+
+    /// A read whose time is over while it waits is not begun; one that panics is answered; one that nobody waits for is told.
+    #[tokio::test]
+    async fn late_reads_are_not_begun_and_panics_are_answered() {
+        let pool = Pool::new("test", 1, 10, 0, &Counter::default(), |_, _: Vec<Get<()>>| {}).unwrap();
+        let past = Instant::now();
+        let e = pool
+            .run(past, |_| -> Result<(), _> { panic!("it was begun") })
+            .await
+            .unwrap_err();
+        assert_eq!(e.status(), 503);
+        let e = pool
+            .run(later(), |_| -> Result<(), _> { panic!("so it goes") })
+            .await
+            .unwrap_err();
+        assert_eq!(e.status(), 500);
+        assert!(format!("{e:?}").contains("so it goes"), "{e:?}");
+        let (told, cancelled) = mpsc::channel();
+        let soon = Instant::now() + Duration::from_millis(50);
+        let e = pool.run(soon, move |cancel| {
+            while !cancel.is_cancelled() {
+                std::thread::yield_now();
+            }
+            told.send(()).unwrap();
+            Ok(())
+        });
+        assert_eq!(e.await.unwrap_err().status(), 503);
+        cancelled.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+}

@@ -1,0 +1,73 @@
+//! One key.
+
+use std::sync::Arc;
+
+use axum::extract::State as Of;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use rufous_client::RawStoreClient;
+use tokio::sync::oneshot;
+
+use crate::ask::{Asked, AtLeast, Names, Reading, key_bytes};
+use crate::gets::Question;
+use crate::pool::{Get, answered};
+use crate::problem::Problem;
+use crate::reply::{MISSING, Reply, Rests, key_json, put, value_json};
+use crate::state::State;
+
+/// The answer for one key
+///
+/// `value` is `null` when the key is surely absent. With `partial=true` the member is `so_far` in place of `value`, and `missing` lists what it lacks.
+#[utoipa::path(
+    get, path = "/v1/stores/{store}/keys/{key}", tag = "reads",
+    params(
+        ("store" = String, Path, description = "name of the store"),
+        ("key" = String, Path, description = "the key as text, percent-encoded; parts with commas between"),
+        Reading
+    ),
+    responses(
+        (status = 200, description = "`key`, `value`, `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
+        (status = 304, description = "the answer is the one that `If-None-Match` names"),
+        (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem, description = "a range was lost"),
+        (status = 500, body = Problem), (status = 503, body = Problem)
+    )
+)]
+pub(crate) async fn key(
+    Of(state): Of<Arc<State>>,
+    Names((store, key)): Names<(String, String)>,
+    Asked(reading): Asked<Reading>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let store = state.store(&store)?;
+    let key = key_bytes(&store.face, &key, false, &state.options)?;
+    let at_least = AtLeast::of(reading.at_least.as_deref())?;
+    let deadline = state.deadline();
+    if reading.partial {
+        let raw = store.raw(reading.accept_holes);
+        let reply = state.gets.run(deadline, move |_| partial(&raw, &key, &at_least));
+        return Ok(reply.await?.response(&headers));
+    }
+    let (reply, answer) = oneshot::channel();
+    let question = Question { key, at_least, reply };
+    let lane = store.lane + usize::from(reading.accept_holes);
+    state.gets.ask(lane, Get { question, deadline })?;
+    Ok(answered(deadline, answer).await?.response(&headers))
+}
+
+fn partial(raw: &RawStoreClient, key: &[u8], at_least: &AtLeast) -> Result<Reply, Problem> {
+    let face = raw.face();
+    let found = raw.get_partial(key)?;
+    at_least.check(face.name, &found.coverage)?;
+    let so_far = value_json(face, key, found.so_far.as_deref())?;
+    let mut members = b"\"key\":".to_vec();
+    put(&mut members, &key_json(face, key)?)?;
+    members.extend_from_slice(b",\"so_far\":");
+    put(&mut members, &so_far)?;
+    members.extend_from_slice(b",\"missing\":");
+    put(&mut members, &found.missing)?;
+    let mut reply = Rests::new(&found.coverage, None, None)?.reply(&members);
+    // What is missing may come back under the same offsets: it has no tag.
+    reply.tag = None;
+    reply.headers.insert(MISSING, found.missing.len().into());
+    Ok(reply)
+}

@@ -1,0 +1,135 @@
+//! Keys under a prefix, page by page.
+
+use std::sync::Arc;
+
+use axum::extract::State as Of;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rufous_client::RawStoreClient;
+use rufous_core::Error;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::ask::{Asked, AtLeast, Names, key_bytes};
+use crate::pool::Cancel;
+use crate::problem::Problem;
+use crate::reply::{Reply, Rests, put, put_pair};
+use crate::state::State;
+
+/// Rows of a page when nobody says how many.
+const USUAL: usize = 100;
+
+/// Which keys.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Listing {
+    /// Only keys whose first parts are these.
+    under: Option<String>,
+    /// So many rows at most (100).
+    limit: Option<usize>,
+    /// `next` of the page before: go on behind it. Each page is an answer of its own, with its own token.
+    cursor: Option<String>,
+    /// Answer without ranges that were lost, and list them.
+    accept_holes: bool,
+    /// The least that must be applied.
+    at_least: Option<String>,
+}
+
+/// The keys under a prefix with their values, ascending
+///
+/// `next` is where the next page begins, `null` on the last one. A page is of one snapshot; several pages are of several.
+#[utoipa::path(
+    get, path = "/v1/stores/{store}/keys", tag = "reads",
+    params(("store" = String, Path, description = "name of the store"), Listing),
+    responses(
+        (status = 200, description = "`rows`, each with `key` and `value`; `next`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
+        (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
+        (status = 500, body = Problem), (status = 503, body = Problem)
+    )
+)]
+pub(crate) async fn list(
+    Of(state): Of<Arc<State>>,
+    Names(store): Names<String>,
+    Asked(asked): Asked<Listing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let store = state.store(&store)?;
+    let at_least = AtLeast::of(asked.at_least.as_deref())?;
+    let limit = rows(asked.limit, USUAL, state.options.rows)?;
+    let prefix = match &asked.under {
+        Some(under) => key_bytes(&store.face, under, true, &state.options)?,
+        None => Vec::new(),
+    };
+    let after = asked.cursor.as_deref().map(|c| cursor(c, &prefix)).transpose()?;
+    let raw = store.raw(asked.accept_holes);
+    let read = move |cancel: &Cancel| page(&raw, &prefix, after.as_deref(), limit, &at_least, cancel);
+    let reply = state.long.run(state.deadline(), read).await?;
+    Ok(reply.response(&headers))
+}
+
+/// How many rows: what is asked for, if that many are given.
+pub(crate) fn rows(asked: Option<usize>, usual: usize, most: usize) -> Result<usize, Problem> {
+    let n = asked.unwrap_or(usual.min(most));
+    if n > most {
+        let detail = format!("{n} rows are asked for; at most {most} are given at a time");
+        return Err(Problem::beyond(StatusCode::PAYLOAD_TOO_LARGE, "rows", detail));
+    }
+    if n == 0 {
+        return Err(Problem::invalid("no rows are asked for", "ask for one at least"));
+    }
+    Ok(n)
+}
+
+fn cursor(text: &str, prefix: &[u8]) -> Result<Vec<u8>, Problem> {
+    let key = URL_SAFE_NO_PAD.decode(text).ok().filter(|key| key.starts_with(prefix));
+    key.ok_or_else(|| {
+        Problem::invalid(
+            "the cursor is not one of this list",
+            "give `next` of the page before as it is, and ask under the same prefix",
+        )
+    })
+}
+
+/// What a cancelled read ends with. Nobody reads it.
+pub(crate) fn given_up() -> Error {
+    Error::try_again("nobody waits for the answer any more")
+}
+
+fn page(
+    raw: &RawStoreClient,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+    at_least: &AtLeast,
+    cancel: &Cancel,
+) -> Result<Reply, Problem> {
+    let face = *raw.face();
+    let mut members = b"\"rows\":[".to_vec();
+    let (mut shown, mut last, mut more) = (0, Vec::new(), false);
+    let basis = raw.scan(prefix, &mut |key, value| {
+        if cancel.is_cancelled() {
+            return Err(given_up());
+        }
+        if after.is_some_and(|after| key <= after) {
+            return Ok(());
+        }
+        if shown == limit {
+            more = true;
+            return Ok(());
+        }
+        members.extend_from_slice(if shown == 0 { b"{" } else { b",{" });
+        put_pair(&mut members, &face, key, Some(value))?;
+        members.push(b'}');
+        shown += 1;
+        last.clear();
+        last.extend_from_slice(key);
+        Ok(())
+    })?;
+    at_least.check(face.name, &basis.coverage)?;
+    members.extend_from_slice(b"],\"next\":");
+    put(&mut members, &more.then(|| URL_SAFE_NO_PAD.encode(&last)))?;
+    Ok(Rests::basis(&basis)?.reply(&members))
+}

@@ -1,0 +1,240 @@
+//! Sums over windows of event time.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State as Of;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use rufous_client::{RawWindowClient, Window, WindowWords, key_of_windows};
+use rufous_core::{HopSize, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::ask::{Asked, AtLeast, Names, body, check_count, check_length};
+use crate::problem::Problem;
+use crate::reply::{FAILED, Reply, Rests, put};
+use crate::state::State;
+
+/// Which window: one of `last`, `last_hops` and `since`.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Windowing {
+    /// So long before the end: 30s, 5m, 24h, 7d.
+    last: Option<String>,
+    /// The last hops of a size up to the end: 3:month is this month so far and the two before.
+    last_hops: Option<String>,
+    /// From there on.
+    since: Option<String>,
+    /// Where the window ends: now (when nothing is said), sealed (where the newest sealed batch ends), or a time.
+    end: Option<String>,
+    /// One window after the other in place of one: 5m, 1h, 1d, calendar-day, week, month, quarter, year.
+    every: Option<String>,
+    /// Refuse a window that would be rounded to hops.
+    aligned: bool,
+    /// Answer without ranges that were lost, and list them.
+    accept_holes: bool,
+    /// The least that must be applied.
+    at_least: Option<String>,
+}
+
+/// Windows of keys.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WindowKeys {
+    /// Keys as text, parts with commas between, without the hop.
+    keys: Vec<String>,
+    /// Which window.
+    window: Windowing,
+}
+
+/// A question about windows, understood.
+#[derive(Clone)]
+pub(crate) struct Question {
+    client: RawWindowClient,
+    keys: Vec<Vec<u8>>,
+    shown: Vec<Value>,
+    window: Window,
+    every: Option<HopSize>,
+    at_least: AtLeast,
+    rows: usize,
+}
+
+impl Question {
+    pub(crate) fn new(state: &State, store: &str, keys: &[String], asked: &Windowing) -> Result<Self, Problem> {
+        let client = state.windows(store, asked.accept_holes)?;
+        let wrong_time = |text: &str| {
+            Problem::invalid(
+                format!("`since={text}` is no time"),
+                "write 2001-01-31 or 2001-01-31T07:00:00Z",
+            )
+        };
+        let since = asked.since.as_deref();
+        let words = WindowWords {
+            last: asked.last.as_deref(),
+            last_hops: asked.last_hops.as_deref(),
+            since: since
+                .map(|t| Timestamp::parse(t).map_err(|_| wrong_time(t)))
+                .transpose()?,
+            end: asked.end.as_deref().unwrap_or("now"),
+            aligned: asked.aligned,
+            mark: "",
+        };
+        check_count(keys.len(), &state.options)?;
+        let face = *client.raw().face();
+        let (mut bytes, mut shown) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+        for text in keys {
+            check_length("key", text, &state.options)?;
+            let (key, json) = key_of_windows(&face, text)?;
+            bytes.push(key);
+            shown.push(json);
+        }
+        Ok(Self {
+            window: words.window()?,
+            every: asked.every.as_deref().map(HopSize::parse).transpose()?,
+            at_least: AtLeast::of(asked.at_least.as_deref())?,
+            rows: state.options.rows,
+            client,
+            keys: bytes,
+            shown,
+        })
+    }
+    /// Whether it is one window of one key.
+    pub(crate) fn is_small(&self) -> bool {
+        self.every.is_none() && self.keys.len() <= 1
+    }
+
+    /// Reads it: one snapshot, one manifest.
+    pub(crate) fn read(&self) -> Result<Reply, Problem> {
+        if self.keys.is_empty() {
+            return Err(Problem::invalid("no key is asked for", "give at least one in `keys`"));
+        }
+        let face = self.client.raw().face();
+        let found = match self.every {
+            Some(every) => self.client.tumbling(&self.keys, &self.window, every)?,
+            None => self.client.read(&self.keys, std::slice::from_ref(&self.window))?,
+        };
+        let rows: usize = found.iter().map(Vec::len).sum();
+        if rows > self.rows {
+            let detail = format!(
+                "{rows} windows are asked for; at most {} are given at a time",
+                self.rows
+            );
+            return Err(Problem::beyond(
+                axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+                "rows",
+                detail,
+            ));
+        }
+        let Some(whole) = found.iter().flatten().find_map(|a| a.as_ref().ok()) else {
+            let first = found.into_iter().flatten().find_map(Result::err);
+            return Err(first.map_or_else(
+                || Problem::invalid("there is no window in what is asked for", "let it begin before its end"),
+                Problem::from,
+            ));
+        };
+        self.at_least.check(face.name, &whole.answer.coverage)?;
+        let rests = Rests::of(&whole.answer)?;
+        let (mut members, mut tagged) = (b"\"windows\":[".to_vec(), Vec::new());
+        let (mut first, mut failed) = (true, 0u64);
+        for (key, answers) in self.shown.iter().zip(&found) {
+            for answer in answers {
+                members.extend_from_slice(if first { b"{\"key\":" } else { b",{\"key\":" });
+                first = false;
+                put(&mut members, key)?;
+                match answer
+                    .as_ref()
+                    .map_err(Problem::from)
+                    .and_then(|a| Ok(a.to_json(face, key.clone())?))
+                {
+                    Ok(mut json) => {
+                        members.extend_from_slice(b",\"value\":");
+                        put(&mut members, &json["value"])?;
+                        members.extend_from_slice(b",\"window\":");
+                        put(&mut members, &json["window"])?;
+                        // What was asked for moves with the clock; what is covered moves with the hops.
+                        if let Some(window) = json["window"].as_object_mut() {
+                            window.remove("asked");
+                        }
+                        put(&mut tagged, &(key, &json["value"], &json["window"]))?;
+                    }
+                    Err(problem) => {
+                        failed += 1;
+                        members.extend_from_slice(b",\"error\":");
+                        put(&mut members, &problem)?;
+                        put(&mut tagged, &problem)?;
+                    }
+                }
+                members.push(b'}');
+            }
+        }
+        members.push(b']');
+        let mut reply = rests.reply(&members);
+        reply.tag = Some(rests.tag(&tagged));
+        if failed > 0 {
+            reply.headers.insert(FAILED, failed.into());
+        }
+        Ok(reply)
+    }
+}
+
+async fn answer(state: &State, question: Question) -> Result<Reply, Problem> {
+    let deadline = state.deadline();
+    if question.is_small() {
+        state.gets.run(deadline, move |_| question.read()).await
+    } else {
+        state.long.run(deadline, move |_| question.read()).await
+    }
+}
+
+/// Sums of a key over one window, or over one window after the other
+///
+/// Each says which interval it truly covers: windows are rounded outwards to hops.
+#[utoipa::path(
+    get, path = "/v1/stores/{store}/windows/{key}", tag = "reads",
+    params(
+        ("store" = String, Path, description = "name of a windowed store"),
+        ("key" = String, Path, description = "the key as text without its hop, percent-encoded"),
+        Windowing
+    ),
+    responses(
+        (status = 200, description = "`windows`, each with `key`, `value` and `window`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
+        (status = 304, description = "the answer is the one that `If-None-Match` names"),
+        (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 500, body = Problem), (status = 503, body = Problem)
+    )
+)]
+pub(crate) async fn windows(
+    Of(state): Of<Arc<State>>,
+    Names((store, key)): Names<(String, String)>,
+    Asked(asked): Asked<Windowing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let question = Question::new(&state, &store, &[key], &asked)?;
+    Ok(answer(&state, question).await?.response(&headers))
+}
+
+/// Sums of many keys over one window, or over one window after the other
+#[utoipa::path(
+    post, path = "/v1/stores/{store}/windows", tag = "reads",
+    params(("store" = String, Path, description = "name of a windowed store")),
+    request_body = WindowKeys,
+    responses(
+        (status = 200, description = "`windows`, key by key, each with `key`, `value` and `window`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
+        (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
+        (status = 500, body = Problem), (status = 503, body = Problem)
+    )
+)]
+pub(crate) async fn batch(
+    Of(state): Of<Arc<State>>,
+    Names(store): Names<String>,
+    headers: HeaderMap,
+    content: Body,
+) -> Result<Response, Problem> {
+    state.store(&store)?;
+    let asked: WindowKeys = body(&headers, content, &state).await?;
+    let question = Question::new(&state, &store, &asked.keys, &asked.window)?;
+    Ok(answer(&state, question).await?.response(&headers))
+}

@@ -1,0 +1,120 @@
+//! What every handler sees: the stores, the pools of readers, the limits.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rufous_client::{Client, RawStoreClient, RawWindowClient};
+use rufous_core::{Result, StoreFace, nearest};
+use tokio::sync::{Semaphore, watch};
+
+use crate::gets::{self, Question};
+use crate::metrics::Metrics;
+use crate::options::ServerOptions;
+use crate::pool::Pool;
+use crate::problem::Problem;
+use crate::server::Served;
+
+/// One store that is served.
+pub(crate) struct ServedStore {
+    pub(crate) face: StoreFace,
+    /// Its lane in the pool of reads of single keys; the next one accepts holes.
+    pub(crate) lane: usize,
+    raw: RawStoreClient,
+}
+
+impl ServedStore {
+    pub(crate) fn raw(&self, accept_holes: bool) -> RawStoreClient {
+        let raw = self.raw.clone();
+        if accept_holes { raw.accept_holes() } else { raw }
+    }
+}
+
+/// Shared by all handlers.
+pub(crate) struct State {
+    pub(crate) job: String,
+    pub(crate) instance: String,
+    pub(crate) client: Client,
+    pub(crate) stores: Vec<ServedStore>,
+    pub(crate) options: ServerOptions,
+    pub(crate) gets: Pool<Question>,
+    pub(crate) long: Pool<()>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) requests: Semaphore,
+    /// KiB of bodies that may be in memory at a time.
+    pub(crate) bodies: Semaphore,
+    /// Becomes `true` when the server ends.
+    pub(crate) ending: watch::Sender<bool>,
+}
+
+impl State {
+    pub(crate) fn new(served: Served, options: ServerOptions) -> Result<Self> {
+        let Served {
+            job,
+            instance,
+            client,
+            stores,
+        } = served;
+        let stores: Vec<ServedStore> = stores
+            .into_iter()
+            .enumerate()
+            .map(|(i, face)| ServedStore {
+                face,
+                lane: 2 * i,
+                raw: client.raw(face),
+            })
+            .collect();
+        let lanes: Vec<RawStoreClient> = stores.iter().flat_map(|s| [s.raw(false), s.raw(true)]).collect();
+        let count = lanes.len();
+        let metrics = Arc::new(Metrics::default());
+        let counted = metrics.clone();
+        let answer = move |lane: usize, gets| {
+            if let Some(raw) = lanes.get(lane) {
+                gets::answer(raw, gets, &counted);
+            }
+        };
+        Ok(Self {
+            job,
+            instance,
+            client,
+            gets: Pool::new("get", options.readers, options.queue, count, &metrics.panics, answer)?,
+            long: Pool::new(
+                "scan",
+                options.long_readers,
+                options.long_queue,
+                0,
+                &metrics.panics,
+                |_, _| {},
+            )?,
+            metrics,
+            requests: Semaphore::new(options.requests),
+            bodies: Semaphore::new(64 * (options.body_bytes / 1024 + 1)),
+            ending: watch::Sender::new(false),
+            stores,
+            options,
+        })
+    }
+
+    /// The store of this name.
+    pub(crate) fn store(&self, name: &str) -> Result<&ServedStore, Problem> {
+        self.stores.iter().find(|s| s.face.name == name).ok_or_else(|| {
+            let shown: String = name.chars().take(100).collect();
+            let near = nearest(&shown, self.stores.iter().map(|s| s.face.name));
+            let repair = near.map_or_else(
+                || "`/v1/stores` lists the stores".to_string(),
+                |near| format!("did you mean `{near}`? `/v1/stores` lists the stores"),
+            );
+            let detail = format!("job `{}` has no store `{shown}`", self.job);
+            Problem::not_found("unknown-store", detail, repair)
+        })
+    }
+    /// The same, as windows.
+    pub(crate) fn windows(&self, name: &str, accept_holes: bool) -> Result<RawWindowClient, Problem> {
+        let face = self.store(name)?.face;
+        let windows = self.client.raw_windows(face)?;
+        Ok(if accept_holes { windows.accept_holes() } else { windows })
+    }
+    /// When a request that came just now must be answered.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.options.request_time
+    }
+}
