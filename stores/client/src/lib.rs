@@ -80,6 +80,7 @@ pub mod missing;
 pub mod plain;
 pub mod raw;
 pub mod reconcile;
+pub mod scan;
 pub mod sink;
 pub mod snapshots;
 mod taken;
