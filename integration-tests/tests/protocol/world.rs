@@ -11,7 +11,9 @@ use rufous::core::rules::{Rule, kept};
 use rufous::core::{BatchId, ErrorKind, Format, Plan, SourcePartition};
 use rufous::prelude::*;
 use rufous::realtime::{BoundLog, OnBadRecord, Stream, StreamOptions};
-use rufous::store_api::{Archive, Committed, Manifest, ManifestLog, Published, RealtimeReader, RealtimeStore};
+use rufous::store_api::{
+    Archive, Committed, Manifest, ManifestLog, Published, RealtimeReader, RealtimeStore, Snapshot,
+};
 use rufous_integration_tests::run::Random;
 use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput};
 use rufous_store_archive::ParquetArchive;
@@ -584,17 +586,22 @@ fn client(
     generations: &MemoryGenerations,
     store: Arc<Mutex<MemoryRealtime>>,
 ) -> Client {
-    let realtime = move |_: &str| -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
-        Ok(Some(Arc::new(
-            store.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        )))
-    };
+    let shown: Arc<dyn RealtimeReader> = Arc::new(Shown(store));
     Client::new(ClientParts {
         job: plan.job().to_string(),
         manifests: Arc::new(manifests.clone()),
         generations: Arc::new(generations.clone()),
-        realtime: Arc::new(realtime),
+        realtime: Arc::new(move |_: &str| Ok(Some(shown.clone()))),
     })
+}
+
+/// The state as it is when a snapshot is taken: it is replaced when a shard is restored.
+struct Shown(Arc<Mutex<MemoryRealtime>>);
+
+impl RealtimeReader for Shown {
+    fn snapshot(&self) -> rufous::Result<Box<dyn Snapshot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).snapshot()
+    }
 }
 
 /// A count's canonical bytes: seven bits a byte, the least first.

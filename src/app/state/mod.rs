@@ -4,8 +4,6 @@
 mod marker;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-mod readers;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "rocksdb")]

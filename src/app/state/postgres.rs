@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::readers::Readers;
 use super::{Found, Memory, Opened, StatePlace, Whose, nothing_aside};
 use crate::app::settings::RealtimeSettings;
 use crate::core::Result;
@@ -16,7 +15,6 @@ pub(super) struct Postgres {
     /// Without the password.
     location: String,
     options: PostgresOptions,
-    readers: Readers,
 }
 
 impl Postgres {
@@ -45,7 +43,6 @@ impl Postgres {
             whose,
             url: url.into(),
             options,
-            readers: Readers::default(),
         })
     }
 }
@@ -67,11 +64,9 @@ impl StatePlace for Postgres {
         })
     }
     fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
-        self.readers.get(namespace, || {
-            let Whose { job, layout, stores } = &self.whose;
-            let reader = PostgresRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
-            Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
-        })
+        let Whose { job, layout, stores } = &self.whose;
+        let reader = PostgresRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
+        Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
     }
     fn rebuild(&self, namespace: &str, delete: bool) -> Result<Option<String>> {
         if !delete {
@@ -91,7 +86,6 @@ impl StatePlace for Postgres {
         Ok(found.into_iter().map(whole).collect())
     }
     fn discard(&self, name: &str) -> Result<bool> {
-        self.readers.clear();
         let Whose { job, layout, .. } = &self.whose;
         discard::discard(&self.url, &self.options, job, layout.instance(), name)
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::readers::Readers;
 use super::{Found, Memory, Opened, StatePlace, Whose, nothing_aside};
 use crate::app::settings::RealtimeSettings;
 use crate::core::Result;
@@ -16,7 +15,6 @@ pub(super) struct Redis {
     /// Without the password.
     location: String,
     options: RedisOptions,
-    readers: Readers,
 }
 
 impl Redis {
@@ -43,7 +41,6 @@ impl Redis {
             whose,
             url: url.into(),
             options,
-            readers: Readers::default(),
         })
     }
 }
@@ -65,11 +62,9 @@ impl StatePlace for Redis {
         })
     }
     fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
-        self.readers.get(namespace, || {
-            let Whose { job, layout, stores } = &self.whose;
-            let reader = RedisRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
-            Ok(reader.map(Arc::from))
-        })
+        let Whose { job, layout, stores } = &self.whose;
+        let reader = RedisRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
+        Ok(reader.map(Arc::from))
     }
     fn rebuild(&self, namespace: &str, delete: bool) -> Result<Option<String>> {
         if !delete {
@@ -90,7 +85,6 @@ impl StatePlace for Redis {
         Ok(found.into_iter().map(whole).collect())
     }
     fn discard(&self, name: &str) -> Result<bool> {
-        self.readers.clear();
         let Whose { job, layout, .. } = &self.whose;
         RedisRealtime::delete(&self.url, &self.options, job, layout.instance(), name)
     }

@@ -47,7 +47,8 @@ impl StatePlace for Rocks {
         })
     }
     fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
-        Ok(RocksReader::open(&self.dir(namespace), namespace, &self.0.stores)?.map(Arc::from))
+        let reader = RocksReader::find(&self.dir(namespace), namespace, &self.0.stores)?;
+        Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
     }
     fn alone(&self, namespace: &str) -> Result<Option<Alone>> {
         let dir = self.dir(namespace);

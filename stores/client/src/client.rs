@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use rufous_algebra::{Codec, Semigroup};
 use rufous_core::{Error, Key, Result, Store, StoreFace, WindowedStore};
-use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader};
+use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader, Snapshot};
 
 use crate::held::ClientSnapshot;
 use crate::raw::RawStoreClient;
+use crate::readers::Readers;
 use crate::typed::StoreClient;
 use crate::window::{RawWindowClient, WindowClient};
 
 /// Opens the realtime state of a namespace for reading. `None`: no shard exists, nothing was ever read into it. `TryAgain`
-/// when it exists but its owner does not answer. It is called on every read: keep what is costly to open.
+/// when it exists but its owner does not answer; that may be told by the first snapshot as well. What is opened is kept for some
+/// seconds and asked for a snapshot at every read, so it must see what is there by then; it says `Closed` when its namespace was
+/// deleted.
 pub type OpenRealtime = Arc<dyn Fn(&str) -> Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync>;
 
 /// Where a job's state is, as traits: the client knows no concrete store.
@@ -30,7 +33,7 @@ pub struct ClientParts {
 }
 
 /// Asks the stores of one job. Blocking, without a runtime or threads of its own; cheap to clone, and clones share the
-/// cached manifest.
+/// cached manifest and the readers of realtime state.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -40,6 +43,7 @@ pub struct Client {
 struct Shared {
     parts: ClientParts,
     cached: Mutex<Option<(Arc<Manifest>, Instant)>>,
+    readers: Readers,
 }
 
 impl std::fmt::Debug for Client {
@@ -57,6 +61,7 @@ impl Client {
             shared: Arc::new(Shared {
                 parts,
                 cached: Mutex::new(None),
+                readers: Readers::default(),
             }),
             refresh_after: Duration::from_secs(1),
         }
@@ -126,6 +131,15 @@ impl Client {
 
     pub(crate) fn parts(&self) -> &ClientParts {
         &self.shared.parts
+    }
+
+    /// A snapshot of a namespace; `None`: no shard exists.
+    ///
+    /// # Errors
+    /// Those of the realtime state.
+    pub(crate) fn realtime(&self, namespace: &str, deadline: Option<Instant>) -> Result<Option<Box<dyn Snapshot>>> {
+        let shared = &self.shared;
+        shared.readers.snapshot(namespace, &shared.parts.realtime, deadline)
     }
 
     /// The cached manifest while it is young; else the newest. A bounded input has no realtime part that would move, so

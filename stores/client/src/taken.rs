@@ -76,10 +76,9 @@ impl Taken {
         let mut taken = Self::none(namespace);
         let Some(namespace) = namespace else { return Ok(taken) };
         let read = || -> Result<Option<(Box<dyn Snapshot>, Rows)>> {
-            let Some(reader) = (client.parts().realtime)(namespace)? else {
+            let Some(snapshot) = client.realtime(namespace, clock.until())? else {
                 return Ok(None);
             };
-            let snapshot = reader.snapshot_until(clock.until())?;
             let rows = store.map_or_else(|| Ok(Rows::new()), |store| snapshot.partitions(store))?;
             Ok(Some((snapshot, rows)))
         };

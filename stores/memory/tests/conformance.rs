@@ -20,7 +20,7 @@ struct ThroughSocket(MemoryRealtime, RemoteReader);
 impl ThroughSocket {
     fn new(store: MemoryRealtime, namespace: &str) -> Self {
         let owner = store.clone();
-        let remote = RemoteReader::connect(namespace, "the test", move || {
+        let remote = RemoteReader::connect(namespace, "the test", move |_| {
             let (here, there) = UnixStream::pair().unwrap();
             let owner = owner.clone();
             std::thread::spawn(move || serve_connection(there, &owner));

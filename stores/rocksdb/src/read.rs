@@ -1,5 +1,6 @@
 //! Reading a namespace from outside: through its owner when there is one, from the files when there is none.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use rocksdb::DB;
 use rufous_core::{Error, ErrorKind, Result, StoreFace};
 use rufous_store_api::wire::{RemoteReader, Stream};
 use rufous_store_api::{RealtimeReader, Snapshot};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::damage::{self, refuse};
 use crate::options;
@@ -20,52 +22,100 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks while owners change.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A reader of one namespace. Every snapshot looks anew who owns it, so a reader outlives owners.
+/// A reader of one namespace: keep it. It has a few connections to the owner, and looks who that is when none of them answers, so
+/// it outlives owners.
 pub struct RocksReader {
     dir: PathBuf,
     namespace: String,
     stores: Vec<StoreFace>,
+    /// The owner that was asked last.
+    remote: Mutex<Option<(OwnerNote, Arc<RemoteReader>)>>,
     /// The files as the last owner left them, opened once: its note, and the database.
     files: Mutex<Option<(Option<OwnerNote>, Arc<DB>)>>,
 }
 
+/// Connects to an owner. One that takes no connections, because it is stopped and many have tried, would be waited for without an
+/// end.
+fn connect(socket: &Path, wait: Duration) -> std::io::Result<UnixStream> {
+    let stream = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    stream.set_write_timeout(Some(wait))?;
+    stream.connect(&SockAddr::unix(socket)?)?;
+    Ok(UnixStream::from(OwnedFd::from(stream)))
+}
+
+/// What is left of the time, not more than the patience with an owner.
+fn left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(PATIENCE, |deadline| {
+        deadline.saturating_duration_since(Instant::now()).min(PATIENCE)
+    })
+}
+
 impl RocksReader {
-    /// A reader of the namespace in `dir`; `None`: nothing was ever written there.
+    /// A reader of the namespace in `dir`, which answered once; `None`: nothing was ever written there.
     ///
     /// # Errors
     /// `TryAgain` when its owner does not answer; `InvalidRequest` when it holds another namespace, or stores whose keys and
     /// values mean something else; `CorruptData` when it is damaged.
     pub fn open(dir: &Path, namespace: &str, stores: &[StoreFace]) -> Result<Option<Box<dyn RealtimeReader>>> {
-        match look(dir)? {
-            Ownership::Never => return Ok(None),
-            Ownership::Free(_) if options::is_empty(dir)? => return Ok(None),
-            _ => {}
-        }
-        let reader = Self {
-            dir: dir.into(),
-            namespace: namespace.into(),
-            stores: stores.to_vec(),
-            files: Mutex::new(None),
+        let Some(reader) = Self::find(dir, namespace, stores)? else {
+            return Ok(None);
         };
         reader.snapshot()?;
         Ok(Some(Box::new(reader)))
     }
 
-    fn through_owner(&self, note: &OwnerNote) -> Result<Box<dyn Snapshot>> {
+    /// The same without asking the owner: what is wrong is told by the first snapshot.
+    ///
+    /// # Errors
+    /// When it cannot be seen what is there.
+    pub fn find(dir: &Path, namespace: &str, stores: &[StoreFace]) -> Result<Option<Self>> {
+        match look(dir)? {
+            Ownership::Never => return Ok(None),
+            Ownership::Free(_) if options::is_empty(dir)? => return Ok(None),
+            _ => {}
+        }
+        Ok(Some(Self {
+            dir: dir.into(),
+            namespace: namespace.into(),
+            stores: stores.to_vec(),
+            remote: Mutex::new(None),
+            files: Mutex::new(None),
+        }))
+    }
+
+    /// Over a connection that was kept to the owner of before.
+    fn resumed(&self, deadline: Option<Instant>) -> Result<Option<Box<dyn Snapshot>>> {
+        let remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        remote.map_or(Ok(None), |(_, remote)| remote.resume(deadline))
+    }
+
+    fn through_owner(&self, note: OwnerNote, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+        let remote = {
+            let mut known = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*known {
+                Some((of, remote)) if *of == note => remote.clone(),
+                // Connections to an owner of before are closed.
+                _ => known.insert((note.clone(), Arc::new(self.dialler(&note)))).1.clone(),
+            }
+        };
+        // What was kept of it is not asked a second time.
+        remote.fresh(deadline)
+    }
+
+    fn dialler(&self, note: &OwnerNote) -> RemoteReader {
         let socket = note.socket.clone();
         let owner = format!("process {}, the owner of {}", note.pid, self.dir.display());
-        let dial = move || {
-            let dial = || -> std::io::Result<UnixStream> {
-                let stream = UnixStream::connect(&socket)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                Ok(stream)
+        RemoteReader::new(&self.namespace, owner, move |deadline| {
+            let wait = left(deadline);
+            let stream = if wait.is_zero() {
+                Err(std::io::ErrorKind::TimedOut.into())
+            } else {
+                connect(&socket, wait)
             };
             let stream =
-                dial().map_err(|e| Error::try_again(format!("no answer at {}: {e}", socket.display())).caused_by(e))?;
+                stream.map_err(|e| Error::try_again(format!("no answer at {}: {e}", socket.display())).caused_by(e))?;
             Ok(Box::new(stream) as Box<dyn Stream>)
-        };
-        RemoteReader::open(&self.namespace, owner, dial)
+        })
     }
 
     /// From the files; `None`: an owner came meanwhile, look again.
@@ -96,11 +146,22 @@ impl RocksReader {
 
 impl RealtimeReader for RocksReader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        let until = Instant::now() + PATIENCE;
+        self.snapshot_until(None)
+    }
+
+    fn snapshot_until(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+        let patience = Instant::now() + PATIENCE;
+        let until = deadline.map_or(patience, |deadline| deadline.min(patience));
+        refuse(&self.dir)?;
+        match self.resumed(deadline) {
+            Ok(Some(snapshot)) => return Ok(snapshot),
+            Ok(None) => {}
+            Err(e) if e.kind() == ErrorKind::TryAgain && Instant::now() < until => {}
+            Err(e) => return Err(e),
+        }
         loop {
-            refuse(&self.dir)?;
             let problem = match look(&self.dir)? {
-                Ownership::Held(Some(note)) => match self.through_owner(&note) {
+                Ownership::Held(Some(note)) => match self.through_owner(note, deadline) {
                     Ok(snapshot) => return Ok(snapshot),
                     Err(e) if e.kind() == ErrorKind::TryAgain => e,
                     Err(e) => return Err(e),
@@ -123,7 +184,8 @@ impl RealtimeReader for RocksReader {
             if Instant::now() >= until {
                 return Err(problem);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
+            refuse(&self.dir)?;
         }
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use rufous_core::{Error, Result};
 use rufous_store_api::RealtimeReader;
-use rufous_store_api::wire::{refuse_connection, serve_connection};
+use rufous_store_api::wire::{refuse_connection, serve_sessions};
 
-/// Each connection has a thread and holds a snapshot.
+/// Each connection has a thread, and mostly holds a snapshot.
 const MOST_CONNECTIONS: usize = 256;
 /// A reader that does not take its answer for so long is left.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,12 +21,29 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Connections {
     stop: AtomicBool,
-    open: Mutex<HashMap<u64, UnixStream>>,
+    open: Mutex<HashMap<u64, Connection>>,
+}
+
+struct Connection {
+    stream: UnixStream,
+    /// It holds no snapshot: its reader keeps it for a next one.
+    rests: bool,
 }
 
 impl Connections {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, UnixStream>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Connection>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for one more: one that rests makes way, and its reader dials again when it needs to.
+    fn has_room(&self) -> bool {
+        let mut open = self.lock();
+        if open.len() < MOST_CONNECTIONS {
+            return true;
+        }
+        let resting = open.iter().find(|(_, c)| c.rests).map(|(number, _)| *number);
+        let closed = resting.and_then(|number| open.remove(&number));
+        closed.is_some_and(|c| c.stream.shutdown(Shutdown::Both).is_ok())
     }
 }
 
@@ -71,7 +88,7 @@ fn accept(listener: &UnixListener, connections: &Connections, reader: &dyn Realt
                 std::thread::sleep(Duration::from_millis(50));
                 continue;
             };
-            if connections.lock().len() >= MOST_CONNECTIONS {
+            if !connections.has_room() {
                 let _ = refuse_connection(
                     stream,
                     &Error::try_again(format!("the owner serves {MOST_CONNECTIONS} readers already")),
@@ -82,13 +99,22 @@ fn accept(listener: &UnixListener, connections: &Connections, reader: &dyn Realt
                 continue;
             };
             let Ok(handle) = stream.try_clone() else { continue };
-            connections.lock().insert(number, handle);
+            let connection = Connection {
+                stream: handle,
+                rests: false,
+            };
+            connections.lock().insert(number, connection);
             // Whoever stops after the insertion shuts it down; whoever stopped before is seen here.
             if connections.stop.load(Ordering::SeqCst) {
                 return;
             }
             let serve = move || {
-                if let Err(e) = serve_connection(&mut { stream }, reader) {
+                let rests = |rests| {
+                    if let Some(connection) = connections.lock().get_mut(&number) {
+                        connection.rests = rests;
+                    }
+                };
+                if let Err(e) = serve_sessions(&mut { stream }, reader, &rests) {
                     tracing::debug!(error = %e, "a reader's connection ended");
                 }
                 connections.lock().remove(&number);
@@ -108,8 +134,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.connections.stop.store(true, Ordering::SeqCst);
         let woken = UnixStream::connect(&self.socket);
-        for stream in self.connections.lock().values() {
-            let _ = stream.shutdown(Shutdown::Both);
+        for connection in self.connections.lock().values() {
+            let _ = connection.stream.shutdown(Shutdown::Both);
         }
         match (woken, self.thread.take()) {
             (Ok(_), Some(thread)) => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bed::*;
 use rufous_core::ErrorKind;
+use rufous_store_api::RealtimeReader;
 use rufous_store_rocksdb::owner::{Owner, Ownership, look};
 use rufous_store_rocksdb::{RocksOptions, RocksReader, RocksStore};
 
@@ -188,18 +189,32 @@ impl Drop for Killed {
     }
 }
 
+impl Killed {
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.0.id().to_string())
+            .status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+fn owner_in_a_child(dir: &std::path::Path) -> Killed {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--ignored", "--exact", "commits_until_killed"])
+        .env("RUFOUS_TEST_DIR", dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Killed(command.spawn().unwrap())
+}
+
 #[test]
 fn a_killed_owner_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut seen = 0;
     for epoch in 1..4 {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--ignored", "--exact", "commits_until_killed"])
-            .env("RUFOUS_TEST_DIR", dir.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = Killed(command.spawn().unwrap());
+        let child = owner_in_a_child(dir.path());
         let until = Instant::now() + Duration::from_secs(20);
         let want = seen + 300;
         while seen < want {
@@ -225,4 +240,111 @@ fn a_killed_owner_loses_nothing() {
         );
         seen = row.next;
     }
+}
+
+/// One reader for many snapshots: it dials its owner once, notices the next one, and looks for no one while it is answered.
+#[test]
+fn a_reader_keeps_its_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let found = || RocksReader::find(dir.path(), "n1", &faces()).unwrap();
+    assert!(found().is_none());
+    let store = open(dir.path());
+    store.serve().unwrap();
+    acquire(&store, &part(0));
+    let reader = found().unwrap();
+    for n in 1..=50 {
+        add(&store, &part(0), 1, &["x"]);
+        let snapshot = reader.snapshot().unwrap();
+        assert_eq!(total(&*snapshot, "x"), n);
+    }
+    // The note is gone, the connection is not: whoever answers on it is the owner.
+    let note = dir.path().join("owner");
+    std::fs::rename(&note, dir.path().join("aside")).unwrap();
+    assert_eq!(total(&*reader.snapshot().unwrap(), "x"), 50);
+    std::fs::rename(dir.path().join("aside"), &note).unwrap();
+    // The owner ends: the files; another one comes: the new one.
+    drop(store);
+    assert_eq!(total(&*reader.snapshot().unwrap(), "x"), 50);
+    let store = open(dir.path());
+    store.serve().unwrap();
+    acquire(&store, &part(0));
+    add(&store, &part(0), 1, &["x"]);
+    assert_eq!(total(&*reader.snapshot().unwrap(), "x"), 51);
+    drop(store);
+    // Deleted under it: said, not taken for an empty state.
+    std::fs::remove_dir_all(dir.path()).unwrap();
+    assert_eq!(reader.snapshot().err().unwrap().kind(), ErrorKind::Closed);
+}
+
+/// Many readers may keep connections: those that rest make way for one that reads.
+#[test]
+fn a_connection_that_rests_makes_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.serve().unwrap();
+    acquire(&store, &part(0));
+    add(&store, &part(0), 1, &["x"]);
+    let readers: Vec<_> = (0..256).map(|_| reader(dir.path())).collect();
+    for reader in &readers {
+        assert_eq!(total(&*reader.snapshot().unwrap(), "x"), 1);
+    }
+    // All rest now; every further one is served, and so are those that were closed for it.
+    let more: Vec<_> = (0..40).map(|_| reader(dir.path())).collect();
+    let held: Vec<_> = more.iter().map(|reader| reader.snapshot().unwrap()).collect();
+    held.iter().for_each(|snapshot| assert_eq!(total(&**snapshot, "x"), 1));
+    for reader in &readers {
+        assert_eq!(total(&*reader.snapshot().unwrap(), "x"), 1);
+    }
+}
+
+/// SIGSTOP: whoever has 100 ms is told after 100 ms, with a connection that is kept, with a new one, and when so many have tried
+/// that the owner's queue is full.
+#[test]
+fn a_stopped_owner_is_left_at_the_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = owner_in_a_child(dir.path());
+    let until = Instant::now() + Duration::from_secs(20);
+    let kept = loop {
+        match RocksReader::open(dir.path(), "n1", &faces()) {
+            Ok(Some(reader)) if Ownership::Never != look(dir.path()).unwrap() => break reader,
+            _ => assert!(Instant::now() < until, "the other process does not begin"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    child.signal("STOP");
+    let ask = |reader: &dyn RealtimeReader, what: &str| {
+        let began = Instant::now();
+        let e = reader
+            .snapshot_until(Some(began + Duration::from_millis(100)))
+            .err()
+            .unwrap();
+        let took = began.elapsed();
+        assert_eq!(e.kind(), ErrorKind::TryAgain, "{what}: {e}");
+        assert!(took < Duration::from_millis(1500), "{what} took {took:?}");
+    };
+    ask(&*kept, "a kept connection");
+    ask(
+        &RocksReader::find(dir.path(), "n1", &faces()).unwrap().unwrap(),
+        "a new connection",
+    );
+    let socket = dir.path().join("read.sock");
+    let tries: Vec<_> = (0..200)
+        .map_while(|_| {
+            let stream = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+                .connect(&socket2::SockAddr::unix(&socket).unwrap())
+                .ok()
+                .map(|()| stream)
+        })
+        .collect();
+    assert!(tries.len() < 200, "the queue was never full");
+    ask(&*kept, "a full queue");
+    ask(
+        &RocksReader::find(dir.path(), "n1", &faces()).unwrap().unwrap(),
+        "a full queue, for a new reader",
+    );
+    drop(tries);
+    child.signal("CONT");
+    assert!(kept.snapshot().is_ok());
 }

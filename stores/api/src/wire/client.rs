@@ -1,113 +1,232 @@
 //! The reader's side.
 
-use std::io::{Read, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
+use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 
 use super::frame::*;
+use super::line::{Line, Stream};
 use crate::progress::Progress;
 use crate::realtime::{Cell, RealtimeReader, Snapshot};
 
-/// A connection to an owner. Time limits are the connection's own: set them before.
-pub trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
+/// Connections that are kept while no snapshot needs them.
+const IDLE: usize = 4;
 
-type Dial = Box<dyn Fn() -> Result<Box<dyn Stream>> + Send + Sync>;
+/// Opens a connection, not later than that.
+type Dial = Box<dyn Fn(Option<Instant>) -> Result<Box<dyn Stream>> + Send + Sync>;
 
-/// Reads a namespace through its owner.
-pub struct RemoteReader {
+/// Reads a namespace through its owner. A connection whose snapshot was dropped is kept for the next one; one that died
+/// meanwhile is dialled again, once.
+pub struct RemoteReader(Arc<Remote>);
+
+struct Remote {
     namespace: String,
     owner: String,
     dial: Dial,
+    /// The version that the owner speaks, as far as it is known.
+    version: AtomicU8,
+    idle: Mutex<Vec<Line>>,
 }
 
 impl RemoteReader {
-    /// Reads `namespace` through connections that `dial` opens; checks at once that the owner answers. `owner` says in
-    /// errors who that is: "process 17, the owner of ./data".
+    /// Reads `namespace` through connections that `dial` opens by an instant, if one is said. `owner` says in errors who that is:
+    /// "process 17, the owner of ./data". Nobody is asked yet.
+    pub fn new(
+        namespace: &str,
+        owner: impl Into<String>,
+        dial: impl Fn(Option<Instant>) -> Result<Box<dyn Stream>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Remote {
+            namespace: namespace.into(),
+            owner: owner.into(),
+            dial: Box::new(dial),
+            version: AtomicU8::new(VERSION),
+            idle: Mutex::default(),
+        }))
+    }
+
+    /// The same, and checks at once that the owner answers.
     ///
     /// # Errors
     /// `TryAgain` when nobody answers; `InvalidRequest` when it holds another namespace.
     pub fn connect(
         namespace: &str,
         owner: impl Into<String>,
-        dial: impl Fn() -> Result<Box<dyn Stream>> + Send + Sync + 'static,
+        dial: impl Fn(Option<Instant>) -> Result<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> Result<Self> {
-        let reader = Self {
-            namespace: namespace.into(),
-            owner: owner.into(),
-            dial: Box::new(dial),
-        };
-        reader.session()?;
+        let reader = Self::new(namespace, owner, dial);
+        reader.snapshot()?;
         Ok(reader)
     }
 
-    /// Opens one connection and takes one snapshot there.
+    /// A snapshot over a connection that was kept; `None`: there is none, or it died. Who answers on it is the owner still, so
+    /// nobody needs to look who that is.
+    ///
+    /// # Errors
+    /// `TryAgain` when the owner does not answer in time; what it says.
+    pub fn resume(&self, deadline: Option<Instant>) -> Result<Option<Box<dyn Snapshot>>> {
+        let Some(mut line) = self.0.idle().pop() else {
+            return Ok(None);
+        };
+        line.until = deadline;
+        let said = Out::new(NEXT)
+            .send(&mut line, MAX_REQUEST)
+            .and_then(|()| receive(&mut line));
+        match said.map_err(Failed::Broke).and_then(Said::done) {
+            Ok(()) => Ok(Some(self.0.snapshot(line))),
+            Err(Failed::Said(e)) => {
+                self.0.keep(line);
+                Err(e.at(&self.0.owner))
+            }
+            Err(Failed::Broke(e)) if is_late(&e) => Err(e.at(&self.0.owner)),
+            Err(Failed::Broke(_)) => {
+                // The others are no younger.
+                self.0.idle().clear();
+                Ok(None)
+            }
+        }
+    }
+
+    /// A snapshot over a new connection.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub fn open(
-        namespace: &str,
-        owner: impl Into<String>,
-        dial: impl Fn() -> Result<Box<dyn Stream>> + Send + Sync + 'static,
-    ) -> Result<Box<dyn Snapshot>> {
-        let reader = Self {
-            namespace: namespace.into(),
-            owner: owner.into(),
-            dial: Box::new(dial),
-        };
-        Ok(Box::new(reader.session()?))
-    }
-
-    fn session(&self) -> Result<RemoteSnapshot> {
-        let open = || {
-            let mut stream = (self.dial)()?;
-            let mut hello = Out::new(HELLO);
-            MAGIC.into_iter().for_each(|b| hello.u8(b));
-            hello.u8(VERSION);
-            hello.bytes(self.namespace.as_bytes())?;
-            hello.send(&mut stream, MAX_REQUEST)?;
-            let answer = receive(&mut stream)?;
-            match answer.kind {
-                DONE => answer.end().map(|()| stream),
-                other => Err(unexpected(other)),
-            }
-        };
-        let stream = open().map_err(|e| e.at(&self.owner))?;
-        Ok(RemoteSnapshot {
-            namespace: self.namespace.clone(),
-            owner: self.owner.clone(),
-            stream: Mutex::new(Some(stream)),
-        })
+    pub fn fresh(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+        let line = self.0.open(deadline).map_err(|e| e.into_error().at(&self.0.owner))?;
+        Ok(self.0.snapshot(line))
     }
 }
 
 impl RealtimeReader for RemoteReader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        Ok(Box::new(self.session()?))
+        self.snapshot_until(None)
+    }
+    fn snapshot_until(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+        match self.resume(deadline)? {
+            Some(snapshot) => Ok(snapshot),
+            None => self.fresh(deadline),
+        }
+    }
+}
+
+impl Remote {
+    fn idle(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new connection, on which a snapshot was taken. An owner of an older build refuses the version, and is asked in its own.
+    fn open(&self, deadline: Option<Instant>) -> Result<Line, Failed> {
+        let version = self.version.load(Relaxed);
+        match self.hello(version, deadline) {
+            Err(Failed::Said(e)) if version != OLDEST && e.kind() == ErrorKind::InvalidRequest => {
+                let line = self.hello(OLDEST, deadline)?;
+                self.version.store(OLDEST, Relaxed);
+                Ok(line)
+            }
+            opened => opened,
+        }
+    }
+
+    fn hello(&self, version: u8, deadline: Option<Instant>) -> Result<Line, Failed> {
+        let mut line = Line::new((self.dial)(deadline)?, version, deadline);
+        let mut hello = Out::new(HELLO);
+        MAGIC.into_iter().for_each(|b| hello.u8(b));
+        hello.u8(version);
+        hello.bytes(self.namespace.as_bytes())?;
+        hello.send(&mut line, MAX_REQUEST)?;
+        receive(&mut line)?.done()?;
+        Ok(line)
+    }
+
+    fn snapshot(self: &Arc<Self>, line: Line) -> Box<dyn Snapshot> {
+        Box::new(RemoteSnapshot {
+            remote: self.clone(),
+            stream: Mutex::new(Some(line)),
+        })
+    }
+
+    /// Keeps a connection that holds no snapshot.
+    fn keep(&self, line: Line) {
+        let mut idle = self.idle();
+        if line.version > OLDEST && idle.len() < IDLE {
+            idle.push(line);
+        }
     }
 }
 
 /// A session with an owner: it holds the snapshot there.
 struct RemoteSnapshot {
-    namespace: String,
-    owner: String,
+    remote: Arc<Remote>,
     /// `None` once an answer was not read to its end: what comes next on the stream is no answer to the next question.
-    stream: Mutex<Option<Box<dyn Stream>>>,
+    stream: Mutex<Option<Line>>,
+}
+
+impl Drop for RemoteSnapshot {
+    fn drop(&mut self) {
+        let line = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // What is not kept is closed, which ends the snapshot as well.
+        if let Some(mut line) = line.filter(|line| line.version > OLDEST) {
+            line.until = None;
+            if Out::new(END).send(&mut line, MAX_REQUEST).is_ok() {
+                self.remote.keep(line);
+            }
+        }
+    }
 }
 
 fn unexpected(kind: u8) -> Error {
     Error::corrupt(format!("an answer of unknown type {}", kind.escape_ascii()))
 }
 
-/// The next frame of an answer; errors that were sent are returned.
-fn receive(stream: &mut Box<dyn Stream>) -> Result<In> {
+/// Why there is no answer.
+enum Failed {
+    /// The owner said so; the connection is as it was.
+    Said(Error),
+    /// The connection is of no use any more.
+    Broke(Error),
+}
+
+impl Failed {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Said(e) | Self::Broke(e) => e,
+        }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(e: Error) -> Self {
+        Self::Broke(e)
+    }
+}
+
+/// An answer of one frame.
+enum Said {
+    Frame(In),
+    Error(Error),
+}
+
+impl Said {
+    /// Nothing but that it is done.
+    fn done(self) -> Result<(), Failed> {
+        match self {
+            Self::Error(e) => Err(Failed::Said(e)),
+            Self::Frame(frame) if frame.kind == DONE => Ok(frame.end()?),
+            Self::Frame(frame) => Err(unexpected(frame.kind).into()),
+        }
+    }
+}
+
+/// The next frame of an answer.
+fn receive(line: &mut Line) -> Result<Said> {
     let mut frame =
-        In::receive(stream, MAX_ANSWER)?.ok_or_else(|| Error::try_again("the owner closed the connection"))?;
+        In::receive(line, MAX_ANSWER)?.ok_or_else(|| Error::try_again("the owner closed the connection"))?;
     if frame.kind == ERROR {
-        Err(error_in(&mut frame)?)
+        Ok(Said::Error(error_in(&mut frame)?))
     } else {
-        Ok(frame)
+        Ok(Said::Frame(frame))
     }
 }
 
@@ -122,25 +241,25 @@ fn cell(frame: &mut In) -> Result<Cell> {
 impl RemoteSnapshot {
     /// Sends a question and gives the parts of its answer to `part` until one says that it was the last.
     fn ask(&self, question: &mut Out, part: &mut dyn FnMut(In) -> Result<bool>) -> Result<()> {
+        let at = |e: Error| e.at(&self.remote.owner);
         let mut held = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out: any error on the way loses the connection, so that a late answer is never taken for another one.
-        let mut stream = held
+        let mut line = held
             .take()
-            .ok_or_else(|| Error::closed("the connection broke before: take a new snapshot").at(&self.owner))?;
-        question.send(&mut stream, MAX_REQUEST).map_err(|e| e.at(&self.owner))?;
+            .ok_or_else(|| at(Error::try_again("the connection broke before: take a new snapshot")))?;
+        question.send(&mut line, MAX_REQUEST).map_err(at)?;
         loop {
-            let frame = In::receive(&mut stream, MAX_ANSWER)
-                .and_then(|f| f.ok_or_else(|| Error::try_again("the owner closed the connection")))
-                .map_err(|e| e.at(&self.owner))?;
-            if frame.kind == ERROR {
-                let mut frame = frame;
-                let e = error_in(&mut frame).map_err(|e| e.at(&self.owner))?;
-                *held = Some(stream);
-                return Err(e.at(&self.owner));
-            }
-            if part(frame)? {
-                *held = Some(stream);
-                return Ok(());
+            match receive(&mut line).map_err(at)? {
+                Said::Error(e) => {
+                    *held = Some(line);
+                    return Err(at(e));
+                }
+                Said::Frame(frame) => {
+                    if part(frame)? {
+                        *held = Some(line);
+                        return Ok(());
+                    }
+                }
             }
         }
     }
@@ -179,7 +298,14 @@ impl RemoteSnapshot {
 
 impl Snapshot for RemoteSnapshot {
     fn namespace(&self) -> &str {
-        &self.namespace
+        &self.remote.namespace
+    }
+
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        let line = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = line {
+            line.until = deadline;
+        }
     }
 
     fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {

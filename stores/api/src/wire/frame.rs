@@ -6,8 +6,10 @@ use rufous_core::{Error, ErrorKind, Result};
 
 /// What every connection begins with.
 pub(super) const MAGIC: [u8; 4] = *b"RfRd";
-/// The version of the protocol.
-pub(super) const VERSION: u8 = 1;
+/// The version of the protocol. Since 2 a connection outlives its snapshot.
+pub(super) const VERSION: u8 = 2;
+/// The oldest that is spoken still, by either side.
+pub(super) const OLDEST: u8 = 1;
 /// The longest frame that an owner takes from a client. Longer lists of keys are sent in pieces.
 pub(super) const MAX_REQUEST: usize = 16 << 20;
 /// The longest frame that a client takes from an owner: one value may be this long.
@@ -16,6 +18,8 @@ pub(super) const MAX_ANSWER: usize = 256 << 20;
 pub(super) const PART: usize = 64 << 10;
 
 pub(super) const HELLO: u8 = b'H';
+pub(super) const NEXT: u8 = b'N';
+pub(super) const END: u8 = b'F';
 pub(super) const PARTITIONS: u8 = b'P';
 pub(super) const CELLS: u8 = b'C';
 pub(super) const SCAN: u8 = b'S';
@@ -187,6 +191,12 @@ fn broken(what: &str, e: io::Error) -> Error {
         _ => format!("{what}: {e}"),
     };
     Error::try_again(text).caused_by(e)
+}
+
+/// Whether the other side took too long.
+pub(super) fn is_late(e: &Error) -> bool {
+    let cause = std::error::Error::source(e).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| matches!(cause.kind(), Io::WouldBlock | Io::TimedOut))
 }
 
 const KINDS: [ErrorKind; 6] = [

@@ -11,16 +11,25 @@ use crate::realtime::{Cell, RealtimeReader, Snapshot};
 /// How long a client waits for a frame at most while a scan finds something: parts are sent when they are this old.
 const PART_AGE: Duration = Duration::from_millis(250);
 
-/// Serves one session: takes a snapshot at the hello and answers until the client leaves.
+/// Serves one connection: takes a snapshot at the hello and answers until the client leaves.
 ///
 /// # Errors
 /// When the connection breaks or the client does not speak the protocol; the caller may log it and close.
-pub fn serve_connection(mut stream: impl Read + Write, reader: &dyn RealtimeReader) -> Result<()> {
+pub fn serve_connection(stream: impl Read + Write, reader: &dyn RealtimeReader) -> Result<()> {
+    serve_sessions(stream, reader, &|_| {})
+}
+
+/// The same, and says when the connection begins to rest, and when it ends to: meanwhile it holds no snapshot, and closing it hurts
+/// nobody.
+///
+/// # Errors
+/// As [`serve_connection`].
+pub fn serve_sessions(mut stream: impl Read + Write, reader: &dyn RealtimeReader, rests: &dyn Fn(bool)) -> Result<()> {
     let Some(hello) = In::receive(&mut stream, MAX_REQUEST)? else {
         return Ok(());
     };
-    let snapshot = match greet(hello, reader) {
-        Ok(snapshot) => snapshot,
+    let (mut snapshot, version, namespace) = match greet(hello, reader) {
+        Ok((snapshot, version, namespace)) => (Some(snapshot), version, namespace),
         Err(e) => {
             error_out(&e).send(&mut stream, MAX_ANSWER)?;
             return Err(e);
@@ -28,7 +37,30 @@ pub fn serve_connection(mut stream: impl Read + Write, reader: &dyn RealtimeRead
     };
     Out::new(DONE).send(&mut stream, MAX_ANSWER)?;
     while let Some(request) = In::receive(&mut stream, MAX_REQUEST)? {
-        match answer(request, &*snapshot, &mut stream) {
+        let answered = match (request.kind, &snapshot) {
+            (END, _) if version > OLDEST => {
+                request.end()?;
+                snapshot = None;
+                rests(true);
+                continue;
+            }
+            (NEXT, _) if version > OLDEST => {
+                request.end()?;
+                rests(false);
+                // The old one first: what it keeps may be needed.
+                snapshot = None;
+                match take(reader, &namespace) {
+                    Ok(taken) => {
+                        snapshot = Some(taken);
+                        Out::new(DONE).send(&mut stream, MAX_ANSWER).map_err(Failed::Connection)
+                    }
+                    Err(e) => Err(Failed::Request(e)),
+                }
+            }
+            (_, Some(snapshot)) => answer(request, &**snapshot, &mut stream),
+            (_, None) => Err(Failed::Request(Error::invalid("no snapshot is held: begin with one"))),
+        };
+        match answered {
             Ok(()) => {}
             Err(Failed::Request(e)) => error_out(&e).send(&mut stream, MAX_ANSWER)?,
             Err(Failed::Connection(e)) => return Err(e),
@@ -45,20 +77,25 @@ pub fn refuse_connection(mut stream: impl Write, e: &Error) -> Result<()> {
     error_out(e).send(&mut stream, MAX_ANSWER)
 }
 
-fn greet(mut hello: In, reader: &dyn RealtimeReader) -> Result<Box<dyn Snapshot>> {
+/// The first snapshot, the version that the reader speaks, and the namespace that it asks for.
+fn greet(mut hello: In, reader: &dyn RealtimeReader) -> Result<(Box<dyn Snapshot>, u8, String)> {
     if hello.kind != HELLO || hello.magic()? != MAGIC {
         return Err(Error::invalid(
             "this socket speaks another protocol: it serves readers of realtime state",
         ));
     }
     let version = hello.u8()?;
-    if version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version) {
         return Err(Error::invalid(format!(
-            "the reader speaks version {version} of the protocol, the owner version {VERSION}: use the same build for both"
+            "the reader speaks version {version} of the protocol, the owner versions {OLDEST} to {VERSION}: use the same build for both"
         )));
     }
     let wanted = hello.text()?;
     hello.end()?;
+    Ok((take(reader, &wanted)?, version, wanted))
+}
+
+fn take(reader: &dyn RealtimeReader, wanted: &str) -> Result<Box<dyn Snapshot>> {
     let snapshot = reader.snapshot()?;
     if snapshot.namespace() != wanted {
         return Err(Error::invalid(format!(

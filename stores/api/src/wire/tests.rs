@@ -5,6 +5,7 @@ use super::*;
 use crate::realtime::{RealtimeReader, Snapshot};
 use rufous_core::{Error, ErrorKind, Result};
 use std::io::{Cursor, Read, Write};
+use std::time::Duration;
 
 /// A peer that has said all it has to say.
 struct Script {
@@ -26,6 +27,12 @@ impl Write for Script {
     }
 }
 
+impl Stream for Script {
+    fn limit(&self, _: Duration) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 struct Nothing;
 impl RealtimeReader for Nothing {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
@@ -43,7 +50,7 @@ fn serve(says: &[u8]) -> (Result<()>, Vec<u8>) {
 }
 
 fn remote(says: Vec<u8>) -> Error {
-    RemoteReader::connect("n", "process 17", move || {
+    RemoteReader::connect("n", "process 17", move |_| {
         Ok(Box::new(Script {
             says: Cursor::new(says.clone()),
             heard: Vec::new(),

@@ -295,10 +295,9 @@ impl Client {
     fn compare(&self, face: &StoreFace, run: &Run, options: &ReconcileOptions) -> Result<Result<Comparison, Why>> {
         let (base, m) = (&run.base, &run.m);
         let namespace = m.realtime_namespace.as_deref().unwrap_or_default();
-        let Some(reader) = (self.parts().realtime)(namespace)? else {
+        let Some(snapshot) = self.realtime(namespace, None)? else {
             return Ok(Err((Obstacle::NoState, "there is no realtime state".into())));
         };
-        let snapshot = reader.snapshot()?;
         if snapshot.namespace() != namespace {
             let why = "the realtime state is that of another version of the job";
             return Ok(Err((Obstacle::OtherCode, why.into())));

@@ -38,6 +38,10 @@ pub struct State {
     /// The owner answers this many snapshots, but no question about cells.
     pub dies_after_snapshot: bool,
     pub snapshots: usize,
+    /// How often the realtime state was opened.
+    pub opened: usize,
+    /// The next one who reads is told that the namespace was deleted.
+    pub deleted: bool,
     /// How long the owner takes for an answer about cells.
     pub slow: Duration,
     /// One for each snapshot that was not ended, and this one.
@@ -128,7 +132,8 @@ impl World {
             manifests: Arc::new(self.clone()),
             generations: Arc::new(world),
             realtime: Arc::new(move |namespace| {
-                let s = opened.state();
+                let mut s = opened.state();
+                s.opened += 1;
                 if !s.shards.contains_key(namespace) && !s.silent {
                     return Ok(None);
                 }
@@ -244,6 +249,9 @@ impl RealtimeReader for Reader {
         let mut s = self.0.state();
         if s.silent {
             return Err(Error::try_again("asked for 2.0 s"));
+        }
+        if std::mem::take(&mut s.deleted) {
+            return Err(Error::closed("n1 was deleted"));
         }
         s.snapshots += 1;
         let shards = s.shards.get(&self.1).cloned().unwrap_or_default();

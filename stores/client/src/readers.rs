@@ -1,0 +1,62 @@
+//! Readers of realtime state, kept between reads: to open one costs a connection and a look at what is there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rufous_core::{ErrorKind, Result};
+use rufous_store_api::{RealtimeReader, Snapshot};
+
+use crate::client::OpenRealtime;
+
+/// How long one is kept: a reader of a server does not notice that its namespace was deleted and made anew, and reads it as it was
+/// left for so long at most.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// By namespace, each with the time of its opening.
+#[derive(Default)]
+pub(crate) struct Readers(Mutex<HashMap<String, (Instant, Arc<dyn RealtimeReader>)>>);
+
+impl Readers {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Arc<dyn RealtimeReader>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that is kept, if it is young.
+    fn kept(&self, namespace: &str) -> Option<Arc<dyn RealtimeReader>> {
+        let known = self.lock();
+        let (opened, reader) = known.get(namespace)?;
+        (opened.elapsed() < KEPT).then(|| reader.clone())
+    }
+
+    /// A snapshot of a namespace; `None`: nothing was ever read into it. A reader that says it is closed is opened again, once: what
+    /// it read was deleted, and may have been made anew.
+    ///
+    /// # Errors
+    /// Those of opening and of the snapshot.
+    pub(crate) fn snapshot(
+        &self,
+        namespace: &str,
+        open: &OpenRealtime,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Box<dyn Snapshot>>> {
+        if let Some(reader) = self.kept(namespace) {
+            match reader.snapshot_until(deadline) {
+                Err(e) if e.kind() == ErrorKind::Closed => {
+                    self.lock().remove(namespace);
+                }
+                taken => return taken.map(Some),
+            }
+        }
+        // Without the lock: nobody else waits for a server that does not answer.
+        let Some(reader) = open(namespace)? else {
+            return Ok(None);
+        };
+        {
+            let mut known = self.lock();
+            known.retain(|_, (opened, _)| opened.elapsed() < KEPT);
+            known.insert(namespace.into(), (Instant::now(), reader.clone()));
+        }
+        reader.snapshot_until(deadline).map(Some)
+    }
+}

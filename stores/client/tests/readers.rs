@@ -1,0 +1,72 @@
+//! The realtime state is opened once and not once a read; what was deleted and made anew is noticed.
+
+mod support;
+
+use rufous_core::ErrorKind;
+use support::*;
+
+fn world() -> World {
+    let w = World::default();
+    w.publish(manifest(1, Some("n1"), &[(0, cut(5, 10))]), &[("a", 1)]);
+    w.put("n1", 0, shard(row(&[(5, 10)], 14), &[("a", 5, 4)]));
+    w
+}
+
+#[test]
+fn a_reader_is_opened_once() {
+    let w = world();
+    let client = w.client();
+    let counts = client.store(COUNTS).unwrap();
+    for _ in 0..10 {
+        assert_eq!(counts.get("a").unwrap().value, Some(5));
+        assert_eq!(
+            client
+                .snapshot()
+                .unwrap()
+                .store(COUNTS)
+                .unwrap()
+                .get("a")
+                .unwrap()
+                .value,
+            Some(5)
+        );
+    }
+    assert_eq!(w.state().opened, 1);
+    // One that falls silent stays, and answers again.
+    w.state().silent = true;
+    assert_eq!(counts.get("a").unwrap_err().kind(), ErrorKind::TryAgain);
+    w.state().silent = false;
+    assert_eq!((counts.get("a").unwrap().value, w.state().opened), (Some(5), 1));
+    // Another namespace is another one.
+    w.put("n2", 0, shard(row(&[(5, 10)], 12), &[("a", 5, 2)]));
+    w.publish(manifest(2, Some("n2"), &[(0, cut(5, 10))]), &[("a", 1)]);
+    let counts = client.refresh_after(std::time::Duration::ZERO).store(COUNTS).unwrap();
+    assert_eq!((counts.get("a").unwrap().value, w.state().opened), (Some(3), 2));
+}
+
+#[test]
+fn what_is_not_there_yet_is_looked_for_at_every_read() {
+    let w = World::default();
+    w.publish(manifest(1, Some("n1"), &[(0, cut(5, 10))]), &[("a", 1)]);
+    let counts = w.client().store(COUNTS).unwrap();
+    assert_eq!(counts.get("a").unwrap().value, Some(1));
+    w.put("n1", 0, shard(row(&[(5, 10)], 14), &[("a", 5, 4)]));
+    assert_eq!((counts.get("a").unwrap().value, w.state().opened), (Some(5), 2));
+}
+
+#[test]
+fn a_namespace_that_was_deleted_is_opened_again() {
+    let w = world();
+    let counts = w.client().store(COUNTS).unwrap();
+    assert_eq!(counts.get("a").unwrap().value, Some(5));
+    w.state().deleted = true;
+    w.put("n1", 0, shard(row(&[(5, 10)], 12), &[("a", 5, 2)]));
+    assert_eq!(
+        (counts.get("a").unwrap().value, w.state().opened),
+        (Some(3), 2),
+        "made anew"
+    );
+    w.state().deleted = true;
+    w.state().shards.clear();
+    assert_eq!((counts.get("a").unwrap().value, w.state().opened), (Some(1), 3), "gone");
+}
