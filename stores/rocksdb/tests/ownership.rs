@@ -190,6 +190,18 @@ impl Drop for Killed {
 }
 
 impl Killed {
+    /// Waits until each of its threads was stopped: a signal reaches them one after the other.
+    fn stands(&self) {
+        let tasks = format!("/proc/{}/task", self.0.id());
+        let moves = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, rest)| !rest.starts_with(['T', 't']))
+        };
+        while std::fs::read_dir(&tasks).unwrap().any(moves) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
     fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .arg(format!("-{name}"))
@@ -312,6 +324,7 @@ fn a_stopped_owner_is_left_at_the_deadline() {
         std::thread::sleep(Duration::from_millis(20));
     };
     child.signal("STOP");
+    child.stands();
     let ask = |reader: &dyn RealtimeReader, what: &str| {
         let began = Instant::now();
         let e = reader
