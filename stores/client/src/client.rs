@@ -7,6 +7,7 @@ use rufous_algebra::{Codec, Semigroup};
 use rufous_core::{Error, Key, Result, Store, StoreFace, WindowedStore};
 use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader, Snapshot};
 
+use crate::cache::OfflineCache;
 use crate::held::ClientSnapshot;
 use crate::raw::RawStoreClient;
 use crate::readers::Readers;
@@ -38,7 +39,11 @@ pub struct ClientParts {
 pub struct Client {
     shared: Arc<Shared>,
     refresh_after: Duration,
+    cache: Arc<OfflineCache>,
 }
+
+/// What is kept of offline values, unless it is said.
+const CACHE: usize = 16 << 20;
 
 struct Shared {
     parts: ClientParts,
@@ -64,7 +69,16 @@ impl Client {
                 readers: Readers::default(),
             }),
             refresh_after: Duration::from_secs(1),
+            cache: Arc::new(OfflineCache::new(CACHE)),
         }
+    }
+
+    /// How many bytes of offline values that were asked for by key are kept in memory (16 MiB); 0: none. They are kept by generation,
+    /// and a generation never changes, so no answer is older for it. Clones that are made afterwards share them.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache = Arc::new(OfflineCache::new(bytes));
+        self
     }
 
     /// How long a cached manifest is used without a look for a newer one (1 s). Answers are exact in any case: this is how
@@ -131,6 +145,10 @@ impl Client {
 
     pub(crate) fn parts(&self) -> &ClientParts {
         &self.shared.parts
+    }
+
+    pub(crate) fn cache(&self) -> &OfflineCache {
+        &self.cache
     }
 
     /// A snapshot of a namespace; `None`: no shard exists.

@@ -64,7 +64,7 @@
 //! [`GenerationStore`](rufous_store_api::GenerationStore), [`RealtimeReader`](rufous_store_api::RealtimeReader)). It blocks, has
 //! no runtime and no thread of its own, and is cheap to clone: call it from anywhere.
 //!
-//! Modules in reading order: `check` (the conditions above, a pure function), `readers` and `taken` (the snapshot), `view` (snapshot, then
+//! Modules in reading order: `check` (the conditions above, a pure function), `readers` and `taken` (the snapshot), `cache` (offline values by generation), `view` (snapshot, then
 //! manifest; section 8 of the protocol), `terms` (what a caller demands), [`raw`] (reads of bytes), [`typed`] (the thin typed face),
 //! [`held`] (one moment of several stores), [`plain`] (the same as a plain store), [`window`] (sums over event time), [`answer`],
 //! [`token`] and [`missing`] (what comes back), [`explain`] (what it was made of), [`reconcile`] (the two layers compared where
@@ -72,6 +72,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+mod cache;
 mod check;
 pub mod client;
 pub mod explain;

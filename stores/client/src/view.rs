@@ -9,6 +9,7 @@ use rufous_core::{
 use rufous_store_api::{Cell, KeyRange, Manifest, Snapshot, StoreGeneration};
 
 use crate::answer::{Basis, key_text};
+use crate::cache::GenerationName;
 use crate::check::{Checked, check};
 use crate::client::Client;
 use crate::held::Moment;
@@ -329,7 +330,10 @@ impl View {
     fn some_values(&self, keys: &[Vec<u8>], sums: &mut Vec<Sum>) -> Result<(), Fail> {
         let cells = self.cells(keys, &self.manifest.frontier)?;
         let offline = match self.generation() {
-            Some(g) => self.offline(g, keys)?,
+            Some(g) => {
+                let name = GenerationName::of(self.face.name, g);
+                self.client.cache().get(name, keys, |keys| self.offline(g, keys))?
+            }
             None => vec![None; keys.len()],
         };
         let gone = self.gone()?;

@@ -38,6 +38,8 @@ pub struct State {
     /// The owner answers this many snapshots, but no question about cells.
     pub dies_after_snapshot: bool,
     pub snapshots: usize,
+    /// Keys that the generation was asked for, one by one.
+    pub keys_read: usize,
     /// How often the realtime state was opened.
     pub opened: usize,
     /// The next one who reads is told that the namespace was deleted.
@@ -214,6 +216,7 @@ impl GenerationStore for World {
     }
     fn get(&self, _: &StoreFace, g: &StoreGeneration, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
         let file = self.file(g)?;
+        self.state().keys_read += keys.len();
         Ok(keys.iter().map(|k| file.get(k).cloned()).collect())
     }
     fn scan(
