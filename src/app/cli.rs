@@ -360,6 +360,23 @@ fn reads(c: Command) -> Command {
     .arg(flag("accept-holes", "Answer without lost ranges, and list them"))
 }
 
+fn serve(c: Command) -> Command {
+    let file = |name: &'static str, help: &'static str| Arg::new(name).long(name).value_name("FILE").help(help);
+    c.arg(
+        Arg::new("listen")
+            .long("listen")
+            .value_name("ADDRESS")
+            .help("HOST:PORT, or PORT on the loopback device; port 0 takes any [default: 127.0.0.1:8080]"),
+    )
+    .arg(file(
+        "token-file",
+        "Who asks must send a token of this file, one a line; RUFOUS_SERVE_TOKENS may hold them as well",
+    ))
+    .arg(flag("insecure", "Serve other machines without a token"))
+    .arg(file("tls-certificate", "Speak TLS: the chain of certificates, as PEM"))
+    .arg(file("tls-key", "The key of the certificate, as PEM"))
+}
+
 fn window(c: Command) -> Command {
     let time = |text: &str| Timestamp::parse(text).map_err(|e| e.to_string());
     c.arg(
@@ -407,29 +424,6 @@ fn window(c: Command) -> Command {
             .help("One window after the other in place of one: 5m, 1h, 1d, calendar-day, week, month, quarter, year"),
     )
     .arg(flag("aligned", "Refuse a window that would be rounded to hops"))
-}
-
-fn serve(c: Command) -> Command {
-    let file = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .help(help)
-    };
-    c.arg(
-        Arg::new("listen")
-            .long("listen")
-            .value_name("ADDRESS")
-            .help("HOST:PORT, or PORT on the loopback device; port 0 takes any [default: 127.0.0.1:8080]"),
-    )
-    .arg(file(
-        "token-file",
-        "Who asks must send a token of this file, one a line; RUFOUS_SERVE_TOKENS may hold them as well",
-    ))
-    .arg(flag("insecure", "Serve other machines without a token"))
-    .arg(file("tls-certificate", "Speak TLS: the chain of certificates, as PEM"))
-    .arg(file("tls-key", "The key of the certificate, as PEM"))
 }
 
 pub(super) struct Live {

@@ -18,13 +18,8 @@ const LOOK: Duration = Duration::from_millis(50);
 fn options(settings: &ServeSettings) -> Result<ServerOptions> {
     let mut options = ServerOptions::default();
     options.tokens = match (&settings.token_file, &settings.tokens) {
-        (Some(_), Some(_)) => {
-            return Err(Error::invalid(
-                "both `serve.tokens` and `serve.token_file` are said: leave one of them out",
-            ));
-        }
-        (Some(file), None) => Some(Tokens::read(file)?),
-        (None, Some(Ok(tokens))) => Some(Tokens::parse(tokens.text(), "`serve.tokens`")?),
+        (Some(file), _) => Some(Tokens::read(file)?),
+        (None, Some(Ok(tokens))) => Some(Tokens::parse(tokens.text(), "the setting `serve.tokens`")?),
         (None, Some(Err(why))) => return Err(Error::invalid(why.clone())),
         (None, None) => None,
     };
@@ -36,49 +31,54 @@ fn options(settings: &ServeSettings) -> Result<ServerOptions> {
         }),
         (None, None) => None,
         _ => {
-            return Err(Error::invalid(
-                "TLS needs a certificate and its key: give both `--tls-certificate FILE` and `--tls-key FILE`",
-            ));
+            return Err(
+                Error::invalid("TLS needs a certificate and its key, and one of them is said")
+                    .repaired_by("give both `--tls-certificate FILE` and `--tls-key FILE`"),
+            );
         }
     };
-    for (name, limit) in &settings.limits {
-        match limit_of(&mut options, name) {
-            Some(Limit::Count(of)) => *of = usize::try_from(*limit).unwrap_or(usize::MAX),
-            Some(Limit::Time(of)) => *of = Duration::from_millis(*limit),
-            None => return Err(Error::bug(format!("`serve.{name}` is a setting, and no limit"))),
-        }
+    for (name, value) in &settings.limits {
+        limit(&mut options, name, *value)?;
     }
     Ok(options)
 }
 
-/// A limit of the server, by the name of its setting.
-enum Limit<'a> {
-    Count(&'a mut usize),
-    Time(&'a mut Duration),
-}
-
-fn limit_of<'a>(options: &'a mut ServerOptions, name: &str) -> Option<Limit<'a>> {
-    Some(match name {
-        "workers" => Limit::Count(&mut options.workers),
-        "readers" => Limit::Count(&mut options.readers),
-        "long_readers" => Limit::Count(&mut options.long_readers),
-        "queue" => Limit::Count(&mut options.queue),
-        "long_queue" => Limit::Count(&mut options.long_queue),
-        "body_bytes" => Limit::Count(&mut options.body_bytes),
-        "head_bytes" => Limit::Count(&mut options.head_bytes),
-        "uri_bytes" => Limit::Count(&mut options.uri_bytes),
-        "keys" => Limit::Count(&mut options.keys),
-        "key_bytes" => Limit::Count(&mut options.key_bytes),
-        "rows" => Limit::Count(&mut options.rows),
-        "connections" => Limit::Count(&mut options.connections),
-        "requests" => Limit::Count(&mut options.requests),
-        "head_ms" => Limit::Time(&mut options.head_time),
-        "body_ms" => Limit::Time(&mut options.body_time),
-        "request_ms" => Limit::Time(&mut options.request_time),
-        "write_ms" => Limit::Time(&mut options.write_time),
-        "last_answers_ms" => Limit::Time(&mut options.last_answers),
-        _ => return None,
-    })
+/// Says one of the limits; they are settings of the same names.
+fn limit(options: &mut ServerOptions, name: &str, value: u64) -> Result<()> {
+    let counts = [
+        ("workers", &mut options.workers),
+        ("readers", &mut options.readers),
+        ("long_readers", &mut options.long_readers),
+        ("queue", &mut options.queue),
+        ("long_queue", &mut options.long_queue),
+        ("body_bytes", &mut options.body_bytes),
+        ("head_bytes", &mut options.head_bytes),
+        ("uri_bytes", &mut options.uri_bytes),
+        ("keys", &mut options.keys),
+        ("key_bytes", &mut options.key_bytes),
+        ("rows", &mut options.rows),
+        ("connections", &mut options.connections),
+        ("requests", &mut options.requests),
+        ("streams", &mut options.streams),
+    ];
+    if let Some((_, limit)) = counts.into_iter().find(|(of, _)| *of == name) {
+        *limit = usize::try_from(value).unwrap_or(usize::MAX);
+        return Ok(());
+    }
+    let times = [
+        ("head_ms", &mut options.head_time),
+        ("body_ms", &mut options.body_time),
+        ("request_ms", &mut options.request_time),
+        ("write_ms", &mut options.write_time),
+        ("watch_ms", &mut options.watch_every),
+        ("heartbeat_ms", &mut options.heartbeat),
+        ("last_answers_ms", &mut options.last_answers),
+    ];
+    match times.into_iter().find(|(of, _)| *of == name) {
+        Some((_, limit)) => *limit = Duration::from_millis(value),
+        None => return Err(Error::bug(format!("setting `serve.{name}` limits nothing"))),
+    }
+    Ok(())
 }
 
 pub(super) fn serve(context: &Context<'_>) -> Result<()> {
@@ -109,21 +109,19 @@ mod tests {
     use super::super::settings::NAMES;
     use super::*;
 
-    /// Every limit that is a setting is one of the server, and the default that `config` shows is the server's own.
+    /// A limit that can be said is one, and what is said to be usual is.
     #[test]
-    fn limits_are_settings() {
-        let mut options = ServerOptions::default();
-        let mut seen = 0;
-        for name in NAMES {
-            let ["serve", limit] = name.path else { continue };
-            let default = match limit_of(&mut options, limit) {
-                Some(Limit::Count(of)) => *of as u128,
-                Some(Limit::Time(of)) => of.as_millis(),
-                None => continue,
-            };
-            assert_eq!(name.default, default.to_string(), "serve.{limit}");
-            seen += 1;
+    fn every_limit_is_one() {
+        let usual = format!("{:?}", ServerOptions::default());
+        let mut said = ServerOptions::default();
+        for name in NAMES.iter().filter(|n| n.path.first() == Some(&"serve")) {
+            if let Ok(value) = name.default.parse() {
+                limit(&mut said, name.path[1], value).unwrap();
+                let mut other = ServerOptions::default();
+                limit(&mut other, name.path[1], value + 1).unwrap();
+                assert_ne!(format!("{other:?}"), usual, "{}", name.show());
+            }
         }
-        assert_eq!(seen, 18);
+        assert_eq!(format!("{said:?}"), usual);
     }
 }

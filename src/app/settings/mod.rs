@@ -5,7 +5,13 @@
 //! - `file`: settings of a file, with their lines; `layers`: all that was said, and who counts;
 //! - here: the same as the rest of the program takes it.
 #![cfg_attr(
-    not(all(feature = "kafka", feature = "s3", feature = "postgres", feature = "redis")),
+    not(all(
+        feature = "kafka",
+        feature = "s3",
+        feature = "postgres",
+        feature = "redis",
+        feature = "server"
+    )),
     allow(dead_code, reason = "who reads a setting may not be built in")
 )]
 
@@ -52,8 +58,22 @@ pub(super) struct Settings {
     pub(super) keep: Option<u64>,
     pub(super) grace_minutes: Option<u64>,
     pub(super) realtime: RealtimeSettings,
-    pub(super) serve: ServeSettings,
     pub(super) views: ViewSettings,
+    pub(super) serve: ServeSettings,
+}
+
+/// How the reads are served over HTTP.
+#[derive(Debug, Default)]
+pub(super) struct ServeSettings {
+    pub(super) listen: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    /// One a line; what stands in the way of those that are kept elsewhere.
+    pub(super) tokens: Option<Result<Hidden, String>>,
+    pub(super) insecure: bool,
+    pub(super) tls_certificate: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    /// Limits by their names.
+    pub(super) limits: BTreeMap<String, u64>,
 }
 
 /// How the log on standard error is written.
@@ -148,20 +168,6 @@ pub(super) struct RealtimeSettings {
     pub(super) accept_volatile: bool,
     /// Of Redis over TLS: the authority of its certificate, in place of the system's.
     pub(super) root_certificates: Option<PathBuf>,
-}
-
-/// How answers are served over HTTP.
-#[derive(Debug, Default)]
-pub(super) struct ServeSettings {
-    pub(super) listen: Option<String>,
-    pub(super) token_file: Option<PathBuf>,
-    /// The tokens, or what stands in their way.
-    pub(super) tokens: Option<Result<Hidden, String>>,
-    pub(super) insecure: bool,
-    pub(super) tls_certificate: Option<PathBuf>,
-    pub(super) tls_key: Option<PathBuf>,
-    /// Limits, by their names: what nobody said is not there.
-    pub(super) limits: BTreeMap<String, u64>,
 }
 
 /// A text that may be, or hold, a secret.
@@ -283,6 +289,10 @@ impl Reader<'_> {
         };
         Options(self.0.below(section).map(one).collect())
     }
+    fn numbers(&self, section: &str) -> BTreeMap<String, u64> {
+        let of = |name: String| Some((name.clone(), self.number(&[section, &name])?));
+        self.names(section).into_iter().filter_map(of).collect()
+    }
     fn names(&self, section: &str) -> BTreeSet<String> {
         self.0.below(&[section]).map(|(name, _)| name.to_string()).collect()
     }
@@ -374,17 +384,6 @@ impl Settings {
                 accept_volatile: read.switch(&["realtime", "accept_volatile"]),
                 root_certificates: read.text(&["realtime", "root_certificates"]).map(Into::into),
             },
-            serve: ServeSettings {
-                listen: read.text(&["serve", "listen"]),
-                token_file: read.text(&["serve", "token_file"]).map(Into::into),
-                tokens: read.hidden(&["serve", "tokens"]),
-                insecure: read.switch(&["serve", "insecure"]),
-                tls_certificate: read.text(&["serve", "tls_certificate"]).map(Into::into),
-                tls_key: read.text(&["serve", "tls_key"]).map(Into::into),
-                limits: { read.names("serve").into_iter() }
-                    .filter_map(|name| Some((name.clone(), read.number(&["serve", &name])?)))
-                    .collect(),
-            },
             views: ViewSettings {
                 location: read.hidden(&["views", "location"]),
                 schema: read.text(&["views", "schema"]),
@@ -393,6 +392,15 @@ impl Settings {
                     _ => None,
                 },
                 keep: read.number(&["views", "keep"]),
+            },
+            serve: ServeSettings {
+                listen: read.text(&["serve", "listen"]),
+                token_file: read.text(&["serve", "token_file"]).map(PathBuf::from),
+                tokens: read.hidden(&["serve", "tokens"]),
+                insecure: read.switch(&["serve", "insecure"]),
+                tls_certificate: read.text(&["serve", "tls_certificate"]).map(PathBuf::from),
+                tls_key: read.text(&["serve", "tls_key"]).map(PathBuf::from),
+                limits: read.numbers("serve"),
             },
             layers,
         })

@@ -204,6 +204,122 @@ pub(in crate::app) const NAMES: &[Name] = &[
         "A log that gave no sign of life for so long is silent",
     ),
     name(
+        &["serve", "listen"],
+        Text,
+        "127.0.0.1:8080",
+        "Where the reads are served over HTTP",
+    )
+    .flag("listen"),
+    name(
+        &["serve", "token_file"],
+        Text,
+        "",
+        "Who asks must send a token of this file",
+    )
+    .flag("token-file"),
+    name(&["serve", "tokens"], Named, "", "The tokens themselves, one a line").variable("RUFOUS_SERVE_TOKENS"),
+    name(
+        &["serve", "insecure"],
+        Switch,
+        "false",
+        "Other machines are served without a token",
+    )
+    .flag("insecure"),
+    name(
+        &["serve", "tls_certificate"],
+        Text,
+        "",
+        "The chain of certificates, as PEM",
+    )
+    .flag("tls-certificate"),
+    name(&["serve", "tls_key"], Text, "", "The file of its key, as PEM").flag("tls-key"),
+    name(&["serve", "workers"], Number(1), "2", "Threads that speak HTTP"),
+    name(
+        &["serve", "readers"],
+        Number(1),
+        "2",
+        "Threads that read single keys and small batches",
+    ),
+    name(
+        &["serve", "long_readers"],
+        Number(1),
+        "2",
+        "Threads that read lists, sums and large batches",
+    ),
+    name(
+        &["serve", "queue"],
+        Number(1),
+        "4096",
+        "Reads of single keys and small batches that may wait",
+    ),
+    name(&["serve", "long_queue"], Number(1), "64", "Long reads that may wait"),
+    name(&["serve", "body_bytes"], Number(1), "1048576", "Bytes of a body"),
+    name(
+        &["serve", "head_bytes"],
+        Number(8192),
+        "16384",
+        "Bytes of a request's line and headers",
+    ),
+    name(
+        &["serve", "uri_bytes"],
+        Number(1),
+        "8192",
+        "Bytes of a path with its question",
+    ),
+    name(&["serve", "keys"], Number(1), "10000", "Keys of a request"),
+    name(&["serve", "key_bytes"], Number(1), "4096", "Bytes of a key as text"),
+    name(&["serve", "rows"], Number(1), "10000", "Rows of an answer"),
+    name(&["serve", "connections"], Number(1), "1024", "Connections at a time"),
+    name(&["serve", "requests"], Number(1), "512", "Requests at a time"),
+    name(
+        &["serve", "streams"],
+        Number(1),
+        "256",
+        "Streams of events at a time",
+    ),
+    name(
+        &["serve", "head_ms"],
+        Number(1),
+        "10000",
+        "How long a head may take to come, and a connection be idle",
+    ),
+    name(
+        &["serve", "body_ms"],
+        Number(1),
+        "10000",
+        "How long a body may take to come",
+    ),
+    name(
+        &["serve", "request_ms"],
+        Number(1),
+        "30000",
+        "How long a request may take",
+    ),
+    name(
+        &["serve", "write_ms"],
+        Number(1),
+        "30000",
+        "How long a client may take nothing of its answer",
+    ),
+    name(
+        &["serve", "watch_ms"],
+        Number(1),
+        "250",
+        "How often a watched question is read",
+    ),
+    name(
+        &["serve", "heartbeat_ms"],
+        Number(1),
+        "15000",
+        "How often a stream of events without news says that it lives",
+    ),
+    name(
+        &["serve", "last_answers_ms"],
+        Number(1),
+        "5000",
+        "How long the end waits for answers on their way",
+    ),
+    name(
         &["archive", "location"],
         Text,
         "",
@@ -241,105 +357,6 @@ pub(in crate::app) const NAMES: &[Name] = &[
         "What a reader could have begun with so long ago stays",
     )
     .flag("grace-minutes"),
-    name(
-        &["serve", "listen"],
-        Text,
-        "127.0.0.1:8080",
-        "Where answers are served over HTTP",
-    )
-    .flag("listen"),
-    name(
-        &["serve", "token_file"],
-        Text,
-        "",
-        "Tokens, one a line: who asks must send one of them",
-    )
-    .flag("token-file"),
-    name(
-        &["serve", "tokens"],
-        Named,
-        "",
-        "The tokens themselves, one a line, where a file is not wanted",
-    )
-    .variable("RUFOUS_SERVE_TOKENS"),
-    name(
-        &["serve", "insecure"],
-        Switch,
-        "false",
-        "Other machines are served without a token",
-    )
-    .flag("insecure"),
-    name(
-        &["serve", "tls_certificate"],
-        Text,
-        "",
-        "The chain of certificates, as PEM: TLS is spoken",
-    )
-    .flag("tls-certificate"),
-    name(&["serve", "tls_key"], Text, "", "The key of the certificate, as PEM").flag("tls-key"),
-    name(&["serve", "workers"], Number(1), "2", "Threads that speak HTTP"),
-    name(
-        &["serve", "readers"],
-        Number(1),
-        "2",
-        "Threads that read single keys and small batches",
-    ),
-    name(
-        &["serve", "long_readers"],
-        Number(1),
-        "2",
-        "Threads that read lists, sums and large batches",
-    ),
-    name(
-        &["serve", "queue"],
-        Number(1),
-        "4096",
-        "Reads of single keys and small batches that may wait",
-    ),
-    name(&["serve", "long_queue"], Number(1), "64", "Long reads that may wait"),
-    name(&["serve", "body_bytes"], Number(1), "1048576", "Of a request's body"),
-    name(&["serve", "head_bytes"], Number(1), "16384", "Of a request's head"),
-    name(
-        &["serve", "uri_bytes"],
-        Number(1),
-        "8192",
-        "Of a path with its question",
-    ),
-    name(&["serve", "keys"], Number(1), "10000", "Of one request"),
-    name(&["serve", "key_bytes"], Number(1), "4096", "Of a key as text"),
-    name(&["serve", "rows"], Number(1), "10000", "Of one answer"),
-    name(&["serve", "connections"], Number(1), "1024", "At a time"),
-    name(&["serve", "requests"], Number(1), "512", "At a time"),
-    name(
-        &["serve", "head_ms"],
-        Number(1),
-        "10000",
-        "How long a head may take to come, and a connection may be idle",
-    ),
-    name(
-        &["serve", "body_ms"],
-        Number(1),
-        "10000",
-        "How long a body may take to come",
-    ),
-    name(
-        &["serve", "request_ms"],
-        Number(1),
-        "30000",
-        "How long a request may take",
-    ),
-    name(
-        &["serve", "write_ms"],
-        Number(1),
-        "30000",
-        "How long a client may take no byte of its answer",
-    ),
-    name(
-        &["serve", "last_answers_ms"],
-        Number(1),
-        "5000",
-        "How long the end waits for answers on their way",
-    ),
     name(
         &["realtime", "location"],
         Url,

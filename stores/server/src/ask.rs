@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use rufous_client::Coverage;
+use rufous_client::Token;
 use rufous_core::{SourcePartition, StoreFace};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -24,10 +24,15 @@ pub(crate) struct AtLeast(pub(crate) BTreeMap<SourcePartition, u64>);
 impl AtLeast {
     /// A token, or only its offsets: `7@fingerprint:lines/0=8120,lines/1=900` or `lines/0=8120`.
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        let offsets = match text.split_once('@') {
-            Some((_, rest)) => rest.rsplit_once(':').map_or("", |(_, offsets)| offsets),
-            None => text,
-        };
+        if text.contains('@') {
+            let token: Token = text.parse().map_err(|e| {
+                Problem::invalid(
+                    format!("`at_least`: {e}"),
+                    "give the token of an earlier answer as it is",
+                )
+            })?;
+            return Ok(Self(token.offsets().clone()));
+        }
         let wrong = |part: &str| {
             let part: String = part.chars().take(100).collect();
             Problem::invalid(
@@ -40,30 +45,15 @@ impl AtLeast {
             let partition = SourcePartition::parse(partition).ok_or_else(|| wrong(part))?;
             Ok((partition, offset.parse().map_err(|_| wrong(part))?))
         };
-        let parts = offsets.split(',').filter(|part| !part.is_empty());
+        let parts = text.split(',').filter(|part| !part.is_empty());
         let found = Self(parts.map(one).collect::<Result<_, Problem>>()?);
-        if found.0.is_empty() && !text.is_empty() && !text.contains('@') {
+        if found.0.is_empty() {
             return Err(wrong(text));
         }
         Ok(found)
     }
     pub(crate) fn of(text: Option<&str>) -> Result<Self, Problem> {
         text.map_or_else(|| Ok(Self::default()), Self::parse)
-    }
-    /// # Errors
-    /// `TryAgain` with the partition when less is applied.
-    pub(crate) fn check(&self, store: &str, coverage: &Coverage) -> Result<(), Problem> {
-        for (p, asked) in &self.0 {
-            let applied = coverage.applied(p);
-            if applied < *asked {
-                return Err(rufous_core::Error::try_again(format!(
-                    "store `{store}`: offset {asked} of partition {} of `{}` is asked for, and what lies below {applied} is applied",
-                    p.partition, p.source
-                ))
-                .into());
-            }
-        }
-        Ok(())
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Instant;
 use rufous_client::RawStoreClient;
 use tokio::sync::oneshot;
 
-use crate::ask::AtLeast;
 use crate::metrics::Metrics;
 use crate::pool::{Get, caught, waited};
 use crate::problem::Problem;
@@ -14,7 +13,6 @@ use crate::reply::{Reply, Rests, put_pair};
 /// A question about one key.
 pub(crate) struct Question {
     pub(crate) key: Vec<u8>,
-    pub(crate) at_least: AtLeast,
     pub(crate) reply: oneshot::Sender<Result<Reply, Problem>>,
 }
 
@@ -46,11 +44,7 @@ pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &M
         while let Some(question) = asked.next_if(|q| q.key == *key) {
             let reply = match &replies {
                 Ok(replies) => match replies.get(i) {
-                    Some(Ok((reply, coverage))) => question
-                        .at_least
-                        .check(raw.face().name, coverage)
-                        .map(|()| reply.clone()),
-                    Some(Err(problem)) => Err(problem.clone()),
+                    Some(reply) => reply.clone(),
                     None => Err(Problem::bug("a key was asked and not answered")),
                 },
                 Err(problem) => Err(problem.clone()),
@@ -61,13 +55,11 @@ pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &M
     }
 }
 
-type Read = Result<(Reply, rufous_client::Coverage), Problem>;
-
-fn read(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Vec<Read> {
+fn read(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Vec<Result<Reply, Problem>> {
     // All answers of one read rest on the same.
     let mut rests: Option<Rests> = None;
     let mut pair = Vec::new();
-    let mut one = |key: &[u8], answer: rufous_core::Result<rufous_client::RawAnswer>| -> Read {
+    let mut one = |key: &[u8], answer: rufous_core::Result<rufous_client::RawAnswer>| -> Result<Reply, Problem> {
         let answer = answer?;
         if rests.is_none() {
             rests = Some(Rests::of(&answer)?);
@@ -77,7 +69,7 @@ fn read(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Vec<Read> {
         };
         pair.clear();
         put_pair(&mut pair, raw.face(), key, answer.value.as_deref())?;
-        Ok((rests.reply(&pair), answer.coverage))
+        Ok(rests.reply(&pair))
     };
     let answers = raw.multi_get(keys);
     keys.iter().zip(answers).map(|(key, answer)| one(key, answer)).collect()

@@ -10,6 +10,8 @@
 //! GET  /v1/stores/{store}/top                the largest values          ?n=10 &under=PREFIX
 //! GET  /v1/stores/{store}/windows/{key}      sums over event time        ?last=7d, ?last_hops=3:month or ?since=TIME; &end=now &every=1d &aligned=true
 //! POST /v1/stores/{store}/windows            the same of many keys       {"keys": ["a"], "window": {"last": "7d"}}
+//! POST /v1/get                               keys of several stores      {"stores": {"counts": ["a"], "hours": ["x,1"]}}
+//! GET  /v1/stores/{store}/explain/{key}      what an answer was made of  by layer, run or partition and batch, with bytes
 //! GET  /openapi.json                         all of this, for programs
 //! GET  /healthz /readyz /metrics             that it lives; that every store can be answered whole; what Prometheus asks
 //! ```
@@ -36,6 +38,15 @@
 //!
 //! The entity tag is made of the token and the values, so a client with `If-None-Match` gets 304 until either changes. It is weak:
 //! `window.asked` of a window that ends now moves with the clock while the answer is the same.
+//!
+//! # Events
+//!
+//! `Accept: text/event-stream` makes of the question for a key, or for the windows of a key, a stream of events. The present answer comes
+//! first, as an event `answer` whose data is the JSON that is answered else; then one whenever the answer changes: its value, or its
+//! token, for what is covered is news as well. Its `id` is the token: who comes back with `Last-Event-ID` is not told again what he
+//! has seen (of a window that ends now he is, since it moves with the clock). What is no whole answer is an event `problem`, and the stream goes
+//! on. All who watch a question share one read of it every [`watch_every`](ServerOptions::watch_every). Who is slow misses what came in between,
+//! never the newest, and holds up nobody. A comment every [`heartbeat`](ServerOptions::heartbeat) says that the stream lives.
 //!
 //! # Errors
 //!
@@ -86,7 +97,7 @@
 //!
 //! The server knows the client only, and no concrete store. Modules in reading order: [`server`] (what is served, the address),
 //! `listen` and `patience` (connections), `guard` (what stands before every handler), `routes` (a file a kind of question), `ask`
-//! (what a request asks for), `pool` and `gets` (who reads), `reply` and `problem` (what goes back), [`options`], [`auth`].
+//! (what a request asks for), `pool` and `gets` (who reads), `watch` (streams of events), `reply` and `problem` (what goes back), [`options`], [`auth`].
 #![forbid(unsafe_code)]
 
 mod ask;
@@ -105,6 +116,7 @@ pub mod server;
 mod state;
 #[cfg(feature = "tls")]
 mod tls;
+mod watch;
 
 pub use auth::Tokens;
 pub use options::{ServerOptions, TlsFiles};

@@ -34,6 +34,9 @@ pub(crate) struct Metrics {
     pub(crate) panics: Counter,
     pub(crate) refused_connections: Counter,
     pub(crate) connections: Gauge,
+    pub(crate) streams: Gauge,
+    pub(crate) watched: Gauge,
+    pub(crate) events: Counter,
     pub(crate) requests: AtomicU64,
 }
 
@@ -48,6 +51,9 @@ impl Default for Metrics {
             panics: Counter::default(),
             refused_connections: Counter::default(),
             connections: Gauge::default(),
+            streams: Gauge::default(),
+            watched: Gauge::default(),
+            events: Counter::default(),
             requests: AtomicU64::new(0),
         };
         let mut r = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,6 +87,17 @@ impl Default for Metrics {
             "connections that are open",
             metrics.connections.clone(),
         );
+        r.register(
+            "rufous_http_streams",
+            "streams of events that are open",
+            metrics.streams.clone(),
+        );
+        r.register(
+            "rufous_http_watched",
+            "questions that are watched, each read once for all",
+            metrics.watched.clone(),
+        );
+        r.register("rufous_http_events", "events sent", metrics.events.clone());
         drop(r);
         metrics
     }

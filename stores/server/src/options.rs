@@ -39,8 +39,10 @@ pub struct ServerOptions {
     pub rows: usize,
     /// Connections at a time (1024).
     pub connections: usize,
-    /// Requests at a time (512).
+    /// Requests at a time, streams of events not among them (512).
     pub requests: usize,
+    /// Streams of events at a time (256).
+    pub streams: usize,
     /// How long a head may take to come, and how long a connection may be idle (10 s).
     pub head_time: Duration,
     /// How long a body may take to come (10 s).
@@ -49,6 +51,10 @@ pub struct ServerOptions {
     pub request_time: Duration,
     /// How long a client may take no byte of an answer that waits for it (30 s).
     pub write_time: Duration,
+    /// How often a watched question is read (250 ms).
+    pub watch_every: Duration,
+    /// How often a stream of events without news says that it lives (15 s).
+    pub heartbeat: Duration,
     /// How long the end waits for answers on their way (5 s).
     pub last_answers: Duration,
 }
@@ -81,10 +87,13 @@ impl Default for ServerOptions {
             rows: 10_000,
             connections: 1024,
             requests: 512,
+            streams: 256,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
             request_time: Duration::from_secs(30),
             write_time: Duration::from_secs(30),
+            watch_every: Duration::from_millis(250),
+            heartbeat: Duration::from_secs(15),
             last_answers: Duration::from_secs(5),
         }
     }

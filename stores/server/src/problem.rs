@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// An error of this server (RFC 9457), which says what to do about it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[must_use]
 pub(crate) struct Problem {
     /// `urn:rufous:problem:` and a name that stays the same.

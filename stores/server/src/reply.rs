@@ -1,5 +1,7 @@
 //! Answers as JSON. What all answers of one read rest on is written once.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -8,7 +10,7 @@ use rufous_client::{Answer, Basis, Coverage, Token};
 use rufous_core::{Error, Result, StoreFace, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 const COVERED_UNTIL: HeaderName = HeaderName::from_static("rufous-covered-until");
 const FRESHNESS: HeaderName = HeaderName::from_static("rufous-freshness");
@@ -36,6 +38,7 @@ pub(crate) struct Rests {
     headers: HeaderMap,
     /// Of the token: the beginning of every entity tag.
     seed: u64,
+    token: Arc<str>,
 }
 
 fn value(text: &str) -> Option<HeaderValue> {
@@ -75,6 +78,7 @@ impl Rests {
             seed: xxh3_64(token.as_bytes()),
             members: members.into(),
             headers,
+            token: token.into(),
         })
     }
     pub(crate) fn of<V>(answer: &Answer<V>) -> Result<Self> {
@@ -102,7 +106,22 @@ impl Rests {
             body: body.into(),
             tag: Some(self.tag(members)),
             headers: self.headers.clone(),
+            token: self.token.clone(),
         }
+    }
+}
+
+impl Rests {
+    /// An object that says by itself what it rests on.
+    pub(crate) fn object(&self, json: &Value) -> Result<Reply> {
+        let mut body = Vec::new();
+        put(&mut body, json)?;
+        Ok(Reply {
+            tag: Some(self.tag(&body)),
+            body: body.into(),
+            headers: self.headers.clone(),
+            token: self.token.clone(),
+        })
     }
 }
 
@@ -112,9 +131,20 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     pub(crate) tag: Option<String>,
     pub(crate) headers: HeaderMap,
+    /// As `at_least` takes it; empty of a partial answer.
+    pub(crate) token: Arc<str>,
 }
 
 impl Reply {
+    /// An object with these members, that rests on the same as this one.
+    pub(crate) fn around(self, members: &[u8]) -> Self {
+        let tag = format!("W/\"{:032x}\"", xxh3_128(members));
+        Self {
+            body: [b"{", members, b"}"].concat().into(),
+            tag: Some(tag),
+            ..self
+        }
+    }
     /// As a response to a request with these headers: 304 when the client has it already.
     pub(crate) fn response(self, asked: &HeaderMap) -> Response {
         let known = self.tag.as_deref().is_some_and(|tag| knows(asked, tag));

@@ -7,12 +7,30 @@ use rufous_client::{Client, RawStoreClient, RawWindowClient};
 use rufous_core::{Result, StoreFace, nearest};
 use tokio::sync::{Semaphore, watch};
 
+use crate::ask::AtLeast;
 use crate::gets::{self, Question};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::pool::Pool;
 use crate::problem::Problem;
 use crate::server::Served;
+use crate::watch::Watches;
+
+/// How a read is done.
+#[derive(Clone, Debug)]
+pub(crate) struct How {
+    pub(crate) accept_holes: bool,
+    pub(crate) at_least: AtLeast,
+    pub(crate) deadline: Instant,
+}
+
+impl How {
+    /// A client that reads so.
+    pub(crate) fn of(&self, raw: RawStoreClient) -> RawStoreClient {
+        let raw = raw.at_least(&self.at_least.0).until(self.deadline);
+        if self.accept_holes { raw.accept_holes() } else { raw }
+    }
+}
 
 /// One store that is served.
 pub(crate) struct ServedStore {
@@ -23,9 +41,13 @@ pub(crate) struct ServedStore {
 }
 
 impl ServedStore {
-    pub(crate) fn raw(&self, accept_holes: bool) -> RawStoreClient {
+    fn lane_of(&self, accept_holes: bool) -> RawStoreClient {
         let raw = self.raw.clone();
         if accept_holes { raw.accept_holes() } else { raw }
+    }
+    /// Reads it so.
+    pub(crate) fn raw(&self, how: &How) -> RawStoreClient {
+        how.of(self.raw.clone())
     }
 }
 
@@ -42,6 +64,7 @@ pub(crate) struct State {
     pub(crate) requests: Semaphore,
     /// KiB of bodies that may be in memory at a time.
     pub(crate) bodies: Semaphore,
+    pub(crate) watches: Watches,
     /// Becomes `true` when the server ends.
     pub(crate) ending: watch::Sender<bool>,
 }
@@ -63,7 +86,10 @@ impl State {
                 raw: client.raw(face),
             })
             .collect();
-        let lanes: Vec<RawStoreClient> = stores.iter().flat_map(|s| [s.raw(false), s.raw(true)]).collect();
+        let lanes: Vec<RawStoreClient> = stores
+            .iter()
+            .flat_map(|s| [s.lane_of(false), s.lane_of(true)])
+            .collect();
         let count = lanes.len();
         let metrics = Arc::new(Metrics::default());
         let counted = metrics.clone();
@@ -88,6 +114,7 @@ impl State {
             metrics,
             requests: Semaphore::new(options.requests),
             bodies: Semaphore::new(64 * (options.body_bytes / 1024 + 1)),
+            watches: Watches::new(options.streams),
             ending: watch::Sender::new(false),
             stores,
             options,
@@ -108,13 +135,22 @@ impl State {
         })
     }
     /// The same, as windows.
-    pub(crate) fn windows(&self, name: &str, accept_holes: bool) -> Result<RawWindowClient, Problem> {
+    pub(crate) fn windows(&self, name: &str, how: &How) -> Result<RawWindowClient, Problem> {
         let face = self.store(name)?.face;
         let windows = self.client.raw_windows(face)?;
-        Ok(if accept_holes { windows.accept_holes() } else { windows })
+        let windows = windows.at_least(&how.at_least.0).until(how.deadline);
+        Ok(if how.accept_holes {
+            windows.accept_holes()
+        } else {
+            windows
+        })
     }
-    /// When a request that came just now must be answered.
-    pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.options.request_time
+    /// How a request that came just now is read.
+    pub(crate) fn how(&self, accept_holes: bool, at_least: Option<&str>) -> Result<How, Problem> {
+        Ok(How {
+            accept_holes,
+            at_least: AtLeast::of(at_least)?,
+            deadline: Instant::now() + self.options.request_time,
+        })
     }
 }

@@ -108,6 +108,72 @@ fn many_keys() {
     assert_eq!(json["answers"].as_array().unwrap().len(), 1000);
 }
 
+/// Keys of several stores are of one manifest and one snapshot, in the order in which they are asked for.
+#[test]
+fn several_stores() {
+    let mut w = world();
+    let s = w.serve(ServerOptions::default());
+    let asked = json!({"stores": {"hours": ["x,2", "y,1"], "counts": ["a", "none"]}});
+    let answer = s.post("/v1/get", &asked);
+    let json = answer.fine();
+    let names: Vec<&String> = json["stores"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["hours", "counts"]);
+    assert_eq!(
+        json["stores"]["hours"]["answers"],
+        json!([{"key": ["x", 2], "value": 15}, {"key": ["y", 1], "value": 7}])
+    );
+    assert_eq!(
+        json["stores"]["counts"]["answers"],
+        json!([{"key": "a", "value": 37}, {"key": "none", "value": null}])
+    );
+    assert_eq!(json["manifest"], 1);
+    for store in names {
+        assert_eq!(json["stores"][store]["token"]["offsets"]["lines/0"], w.next);
+    }
+    assert_eq!(
+        answer.header("rufous-token"),
+        Some(format!("1@f00d:lines/0={}", w.next).as_str())
+    );
+    s.post("/v1/get", &json!({"stores": {"count": ["a"]}})).problem(404);
+    s.post("/v1/get", &json!({"stores": {}})).problem(400);
+    s.post("/v1/get", &json!({"stores": {"hours": ["x"]}})).problem(400);
+    s.post(
+        "/v1/get",
+        &json!({"stores": {"counts": ["a"]}, "at_least": "lines/0=99"}),
+    )
+    .problem(503);
+    let twice = br#"{"stores": {"counts": ["a"], "counts": ["b"]}}"#;
+    http::ask(
+        s.address,
+        "POST",
+        "/v1/get",
+        &[("content-type", "application/json")],
+        twice,
+    )
+    .problem(400);
+    w.lose(3);
+    s.post("/v1/get", &asked).problem(409);
+    let mut asked = asked;
+    asked["accept_holes"] = json!(true);
+    s.post("/v1/get", &asked).fine();
+}
+
+/// The parts of an answer add up to it.
+#[test]
+fn an_answer_is_explained() {
+    let w = world();
+    let s = w.serve(ServerOptions::default());
+    let json = s.get("/v1/stores/counts/explain/a").fine();
+    let parts = json["parts"].as_array().unwrap();
+    let sum: u64 = parts.iter().map(|p| p["value"].as_u64().unwrap()).sum();
+    assert_eq!((sum, &json["value"], parts.len()), (37, &json!(37), 2));
+    assert_eq!(
+        (&parts[0]["layer"], &parts[1]["layer"]),
+        (&json!("offline"), &json!("realtime"))
+    );
+    s.get("/v1/stores/counts/explain/a?partial=true").problem(400);
+}
+
 /// Pages are what a plain collection has in its order, without a row twice or left out.
 #[test]
 fn lists_in_pages() {
@@ -346,6 +412,8 @@ fn the_document_names_every_route() {
         ("/v1/stores/{store}/keys", "get"),
         ("/v1/stores/{store}/keys/{key}", "get"),
         ("/v1/stores/{store}/get", "post"),
+        ("/v1/get", "post"),
+        ("/v1/stores/{store}/explain/{key}", "get"),
         ("/v1/stores/{store}/sum", "get"),
         ("/v1/stores/{store}/top", "get"),
         ("/v1/stores/{store}/windows/{key}", "get"),

@@ -8,13 +8,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use rufous_client::RawStoreClient;
 
-use crate::ask::{AtLeast, Keys, Names, body, check_count, key_bytes};
+use crate::ask::{Keys, Names, body, check_count, key_bytes};
 use crate::problem::Problem;
 use crate::reply::{FAILED, Reply, Rests, key_json, put, put_pair};
 use crate::state::State;
 
 /// Batches of so many keys go to the readers of single keys; larger ones are long reads.
-const SMALL: usize = 256;
+pub(crate) const SMALL: usize = 256;
 
 /// The answers for many keys, in order
 ///
@@ -36,15 +36,15 @@ pub(crate) async fn batch(
     content: Body,
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
-    let deadline = state.deadline();
     let asked: Keys = body(&headers, content, &state).await?;
     check_count(asked.keys.len(), &state.options)?;
-    let at_least = AtLeast::of(asked.at_least.as_deref())?;
+    let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
+    let deadline = how.deadline;
     let one = |key: &String| key_bytes(&store.face, key, false, &state.options);
     let keys = asked.keys.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-    let raw = store.raw(asked.accept_holes);
+    let raw = store.raw(&how);
     let small = keys.len() <= SMALL;
-    let read = move || answers(&raw, &keys, &at_least);
+    let read = move || answers(&raw, &keys);
     let reply = if small {
         state.gets.run(deadline, move |_| read()).await?
     } else {
@@ -53,7 +53,7 @@ pub(crate) async fn batch(
     Ok(reply.response(&headers))
 }
 
-pub(crate) fn answers(raw: &RawStoreClient, keys: &[Vec<u8>], at_least: &AtLeast) -> Result<Reply, Problem> {
+pub(crate) fn answers(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Result<Reply, Problem> {
     if keys.is_empty() {
         return Err(Problem::invalid("no key is asked for", "give at least one in `keys`"));
     }
@@ -66,7 +66,6 @@ pub(crate) fn answers(raw: &RawStoreClient, keys: &[Vec<u8>], at_least: &AtLeast
             .find_map(Result::err)
             .map_or_else(|| Problem::bug("keys were asked, none was answered"), Problem::from));
     };
-    at_least.check(face.name, &whole.coverage)?;
     let rests = Rests::of(whole)?;
     let mut members = b"\"answers\":[".to_vec();
     let mut failed = 0u64;

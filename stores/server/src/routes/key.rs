@@ -8,12 +8,13 @@ use axum::response::Response;
 use rufous_client::RawStoreClient;
 use tokio::sync::oneshot;
 
-use crate::ask::{Asked, AtLeast, Names, Reading, key_bytes};
+use crate::ask::{Asked, Names, Reading, key_bytes};
 use crate::gets::Question;
 use crate::pool::{Get, answered};
 use crate::problem::Problem;
-use crate::reply::{MISSING, Reply, Rests, key_json, put, value_json};
+use crate::reply::{MISSING, Reply, Rests, key_json, put, put_pair, value_json};
 use crate::state::State;
+use crate::watch::{self, Watched};
 
 /// The answer for one key
 ///
@@ -40,24 +41,42 @@ pub(crate) async fn key(
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
     let key = key_bytes(&store.face, &key, false, &state.options)?;
-    let at_least = AtLeast::of(reading.at_least.as_deref())?;
-    let deadline = state.deadline();
-    if reading.partial {
-        let raw = store.raw(reading.accept_holes);
-        let reply = state.gets.run(deadline, move |_| partial(&raw, &key, &at_least));
+    if watch::wanted(&headers) {
+        if reading.partial || reading.at_least.is_some() {
+            return Err(Problem::invalid(
+                "events are whole answers of now",
+                "leave `partial` and `at_least` out: what is not whole is an event `problem`",
+            ));
+        }
+        let lane = store.lane + usize::from(reading.accept_holes);
+        return watch::watch(&state, Watched::Key { lane, key }, &headers);
+    }
+    let how = state.how(reading.accept_holes, reading.at_least.as_deref())?;
+    let deadline = how.deadline;
+    if reading.partial || !how.at_least.0.is_empty() {
+        // These have terms of their own: nobody shares their read.
+        let raw = store.raw(&how);
+        let read = if reading.partial { partial } else { whole };
+        let reply = state.gets.run(deadline, move |_| read(&raw, &key));
         return Ok(reply.await?.response(&headers));
     }
     let (reply, answer) = oneshot::channel();
-    let question = Question { key, at_least, reply };
+    let question = Question { key, reply };
     let lane = store.lane + usize::from(reading.accept_holes);
     state.gets.ask(lane, Get { question, deadline })?;
     Ok(answered(deadline, answer).await?.response(&headers))
 }
 
-fn partial(raw: &RawStoreClient, key: &[u8], at_least: &AtLeast) -> Result<Reply, Problem> {
+fn whole(raw: &RawStoreClient, key: &[u8]) -> Result<Reply, Problem> {
+    let answer = raw.get(key)?;
+    let mut members = Vec::new();
+    put_pair(&mut members, raw.face(), key, answer.value.as_deref())?;
+    Ok(Rests::of(&answer)?.reply(&members))
+}
+
+fn partial(raw: &RawStoreClient, key: &[u8]) -> Result<Reply, Problem> {
     let face = raw.face();
     let found = raw.get_partial(key)?;
-    at_least.check(face.name, &found.coverage)?;
     let so_far = value_json(face, key, found.so_far.as_deref())?;
     let mut members = b"\"key\":".to_vec();
     put(&mut members, &key_json(face, key)?)?;

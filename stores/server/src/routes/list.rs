@@ -12,7 +12,7 @@ use rufous_core::Error;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::ask::{Asked, AtLeast, Names, key_bytes};
+use crate::ask::{Asked, Names, key_bytes};
 use crate::pool::Cancel;
 use crate::problem::Problem;
 use crate::reply::{Reply, Rests, put, put_pair};
@@ -57,16 +57,16 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
-    let at_least = AtLeast::of(asked.at_least.as_deref())?;
+    let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
     let limit = rows(asked.limit, USUAL, state.options.rows)?;
     let prefix = match &asked.under {
         Some(under) => key_bytes(&store.face, under, true, &state.options)?,
         None => Vec::new(),
     };
     let after = asked.cursor.as_deref().map(|c| cursor(c, &prefix)).transpose()?;
-    let raw = store.raw(asked.accept_holes);
-    let read = move |cancel: &Cancel| page(&raw, &prefix, after.as_deref(), limit, &at_least, cancel);
-    let reply = state.long.run(state.deadline(), read).await?;
+    let raw = store.raw(&how);
+    let read = move |cancel: &Cancel| page(&raw, &prefix, after.as_deref(), limit, cancel);
+    let reply = state.long.run(how.deadline, read).await?;
     Ok(reply.response(&headers))
 }
 
@@ -103,7 +103,6 @@ fn page(
     prefix: &[u8],
     after: Option<&[u8]>,
     limit: usize,
-    at_least: &AtLeast,
     cancel: &Cancel,
 ) -> Result<Reply, Problem> {
     let face = *raw.face();
@@ -128,7 +127,6 @@ fn page(
         last.extend_from_slice(key);
         Ok(())
     })?;
-    at_least.check(face.name, &basis.coverage)?;
     members.extend_from_slice(b"],\"next\":");
     put(&mut members, &more.then(|| URL_SAFE_NO_PAD.encode(&last)))?;
     Ok(Rests::basis(&basis)?.reply(&members))

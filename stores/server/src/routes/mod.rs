@@ -1,12 +1,14 @@
 //! What can be asked, a file a kind of question.
 
 mod batch;
+mod explain;
 mod key;
 mod list;
 mod ops;
+mod several;
 mod stores;
 mod sum;
-mod windows;
+pub(crate) mod windows;
 
 use std::sync::Arc;
 
@@ -51,6 +53,8 @@ pub(crate) fn router(state: &Arc<State>, more: Router) -> Router {
         .routes(routes!(list::list))
         .routes(routes!(key::key))
         .routes(routes!(batch::batch))
+        .routes(routes!(several::several))
+        .routes(routes!(explain::explain))
         .routes(routes!(sum::sum))
         .routes(routes!(sum::top))
         .routes(routes!(windows::windows))

@@ -40,7 +40,8 @@ pub(crate) struct Reason {
     responses((status = 200, body = Ready), (status = 503, body = Ready))
 )]
 pub(crate) async fn readyz(Of(state): Of<Arc<State>>) -> Result<Response, Problem> {
-    let all: Vec<_> = state.stores.iter().map(|s| s.raw(false)).collect();
+    let how = state.how(false, None)?;
+    let all: Vec<_> = state.stores.iter().map(|s| s.raw(&how)).collect();
     let read = move |_: &_| {
         let mut reasons = Vec::new();
         for raw in all {
@@ -54,7 +55,7 @@ pub(crate) async fn readyz(Of(state): Of<Arc<State>>) -> Result<Response, Proble
         }
         Ok(reasons)
     };
-    let reasons = state.gets.run(state.deadline(), read).await?;
+    let reasons = state.gets.run(how.deadline, read).await?;
     let ready = reasons.is_empty();
     let status = if ready {
         StatusCode::OK

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::ask::{Asked, AtLeast, Names, key_bytes};
+use crate::ask::{Asked, Names, key_bytes};
 use crate::problem::Problem;
 use crate::reply::{Rests, put, put_pair, value_json};
 use crate::routes::list::rows;
@@ -48,7 +48,7 @@ pub(crate) async fn sum(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
-    let at_least = AtLeast::of(asked.at_least.as_deref())?;
+    let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
     let prefix = |text: &String| key_bytes(&store.face, text, true, &state.options);
     let under = asked.under.as_ref().map(prefix).transpose()?;
     let (from, to) = (
@@ -65,22 +65,17 @@ pub(crate) async fn sum(
             ));
         }
     };
-    let raw = store.raw(asked.accept_holes);
+    let raw = store.raw(&how);
     let read = move || {
         let answer = match range {
             Some((from, to)) => raw.sum_range(&from, &to)?,
             None => raw.sum_under(&under.unwrap_or_default())?,
         };
-        at_least.check(raw.face().name, &answer.coverage)?;
         let mut members = b"\"value\":".to_vec();
         put(&mut members, &value_json(raw.face(), &[], answer.value.as_deref())?)?;
         Ok(Rests::of(&answer)?.reply(&members))
     };
-    Ok(state
-        .long
-        .run(state.deadline(), move |_| read())
-        .await?
-        .response(&headers))
+    Ok(state.long.run(how.deadline, move |_| read()).await?.response(&headers))
 }
 
 /// How many, of which keys.
@@ -115,17 +110,16 @@ pub(crate) async fn top(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
-    let at_least = AtLeast::of(asked.at_least.as_deref())?;
+    let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
     let n = rows(asked.n, 10, state.options.rows)?;
     let prefix = match &asked.under {
         Some(under) => key_bytes(&store.face, under, true, &state.options)?,
         None => Vec::new(),
     };
-    let raw = store.raw(asked.accept_holes);
+    let raw = store.raw(&how);
     let read = move || {
         let face = *raw.face();
         let (rows, basis) = raw.top_under(&prefix, n)?;
-        at_least.check(face.name, &basis.coverage)?;
         let mut members = b"\"rows\":[".to_vec();
         for (i, (key, value)) in rows.iter().enumerate() {
             members.extend_from_slice(if i == 0 { b"{" } else { b",{" });
@@ -135,9 +129,5 @@ pub(crate) async fn top(
         members.push(b']');
         Ok(Rests::basis(&basis)?.reply(&members))
     };
-    Ok(state
-        .long
-        .run(state.deadline(), move |_| read())
-        .await?
-        .response(&headers))
+    Ok(state.long.run(how.deadline, move |_| read()).await?.response(&headers))
 }

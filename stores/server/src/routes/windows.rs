@@ -1,6 +1,7 @@
 //! Sums over windows of event time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::State as Of;
@@ -12,13 +13,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::ask::{Asked, AtLeast, Names, body, check_count, check_length};
+use crate::ask::{Asked, Names, body, check_count, check_length};
 use crate::problem::Problem;
 use crate::reply::{FAILED, Reply, Rests, put};
 use crate::state::State;
+use crate::watch::{self, Watched};
 
 /// Which window: one of `last`, `last_hops` and `since`.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Windowing {
@@ -51,20 +53,27 @@ pub(crate) struct WindowKeys {
 }
 
 /// A question about windows, understood.
-#[derive(Clone)]
 pub(crate) struct Question {
     client: RawWindowClient,
     keys: Vec<Vec<u8>>,
     shown: Vec<Value>,
     window: Window,
     every: Option<HopSize>,
-    at_least: AtLeast,
+    deadline: Instant,
     rows: usize,
+}
+
+impl Windowing {
+    /// Whether the windows move with the clock.
+    pub(crate) fn moves(&self) -> bool {
+        self.end.as_deref().is_none_or(|end| end == "now")
+    }
 }
 
 impl Question {
     pub(crate) fn new(state: &State, store: &str, keys: &[String], asked: &Windowing) -> Result<Self, Problem> {
-        let client = state.windows(store, asked.accept_holes)?;
+        let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
+        let client = state.windows(store, &how)?;
         let wrong_time = |text: &str| {
             Problem::invalid(
                 format!("`since={text}` is no time"),
@@ -94,7 +103,7 @@ impl Question {
         Ok(Self {
             window: words.window()?,
             every: asked.every.as_deref().map(HopSize::parse).transpose()?,
-            at_least: AtLeast::of(asked.at_least.as_deref())?,
+            deadline: how.deadline,
             rows: state.options.rows,
             client,
             keys: bytes,
@@ -135,7 +144,6 @@ impl Question {
                 Problem::from,
             ));
         };
-        self.at_least.check(face.name, &whole.answer.coverage)?;
         let rests = Rests::of(&whole.answer)?;
         let (mut members, mut tagged) = (b"\"windows\":[".to_vec(), Vec::new());
         let (mut first, mut failed) = (true, 0u64);
@@ -180,8 +188,8 @@ impl Question {
     }
 }
 
-async fn answer(state: &State, question: Question) -> Result<Reply, Problem> {
-    let deadline = state.deadline();
+pub(crate) async fn answer(state: &State, question: Question) -> Result<Reply, Problem> {
+    let deadline = question.deadline;
     if question.is_small() {
         state.gets.run(deadline, move |_| question.read()).await
     } else {
@@ -212,7 +220,14 @@ pub(crate) async fn windows(
     Asked(asked): Asked<Windowing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let question = Question::new(&state, &store, &[key], &asked)?;
+    if watch::wanted(&headers) && asked.at_least.is_some() {
+        return Err(Problem::invalid("events are answers of now", "leave `at_least` out"));
+    }
+    let question = Question::new(&state, &store, std::slice::from_ref(&key), &asked)?;
+    if watch::wanted(&headers) {
+        let watched = Watched::Windows { store, key, asked };
+        return watch::watch(&state, watched, &headers);
+    }
     Ok(answer(&state, question).await?.response(&headers))
 }
 
