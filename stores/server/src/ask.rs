@@ -102,6 +102,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
+/// Whether a form of the answer is asked for by its name. Forms that are not are not given: `*/*` is JSON.
+pub(crate) fn accepts(headers: &HeaderMap, form: &str) -> bool {
+    let lists = headers
+        .get_all(header::ACCEPT)
+        .into_iter()
+        .filter_map(|v| v.to_str().ok());
+    lists.flat_map(|v| v.split(',')).any(|kind| {
+        kind.split(';')
+            .next()
+            .is_some_and(|k| k.trim().eq_ignore_ascii_case(form))
+    })
+}
+
 /// The bytes of a key as typed; of its first parts when `prefix`.
 pub(crate) fn key_bytes(
     face: &StoreFace,

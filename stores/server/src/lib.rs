@@ -48,6 +48,16 @@
 //! on. All who watch a question share one read of it every [`watch_every`](ServerOptions::watch_every). Who is slow misses what came in between,
 //! never the newest, and holds up nobody. A comment every [`heartbeat`](ServerOptions::heartbeat) says that the stream lives.
 //!
+//! # Arrow
+//!
+//! `Accept: application/vnd.apache.arrow.stream` makes of a list or a batch an Arrow IPC stream. A list is whole (no pages, no limit of rows) and
+//! of one moment, and is sent while it is read: a few record batches are in memory, however long it is. `key` is the key as text; `key_0`,
+//! `key_1`, .. are its parts by type (hops and time buckets as text). A value that is an integer is `value`; any other is `value` as JSON text,
+//! `estimate`, `lower` and `upper` where it is a sketch that has such, and `bytes`, its canonical bytes. In a batch `value` is null where
+//! the key is surely absent, and `error` says which bytes are damaged. The metadata of the schema has `rufous.store`, `rufous.covered_until`,
+//! `rufous.freshness`, `rufous.coverage` (JSON) and `rufous.token`. What fails on the way has no end, neither Arrow's nor that of HTTP: a part
+//! is not taken for the whole.
+//!
 //! # Errors
 //!
 //! `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail` (names key, store, partition, offsets or option), `kind`
@@ -70,7 +80,8 @@
 //!
 //! Reads block, so they are done by threads of their own, behind a bounded queue; one that is full answers 503 at once, and a read
 //! whose time was over while it waited is not begun. A thread takes all waiting questions about single keys of a store and answers
-//! them by one read. Lists, sums and large batches have threads of their own. Every limit is in [`ServerOptions`]. When a client goes
+//! them by one read. Lists, sums and large batches have threads of their own, and so have
+//! lists as Arrow, which last as long as their clients take. Every limit is in [`ServerOptions`]. When a client goes
 //! away its read is given up.
 //!
 //! # Who may ask
@@ -97,9 +108,10 @@
 //!
 //! The server knows the client only, and no concrete store. Modules in reading order: [`server`] (what is served, the address),
 //! `listen` and `patience` (connections), `guard` (what stands before every handler), `routes` (a file a kind of question), `ask`
-//! (what a request asks for), `pool` and `gets` (who reads), `watch` (streams of events), `reply` and `problem` (what goes back), [`options`], [`auth`].
+//! (what a request asks for), `pool` and `gets` (who reads), `watch` (streams of events), `arrow`, `reply` and `problem` (what goes back), [`options`], [`auth`].
 #![forbid(unsafe_code)]
 
+mod arrow;
 mod ask;
 pub mod auth;
 mod gets;

@@ -136,6 +136,7 @@ struct Now {
     requests: u64,
     waiting: i64,
     long_waiting: i64,
+    bulk_waiting: i64,
 }
 
 impl Now {
@@ -146,6 +147,7 @@ impl Now {
             requests: state.metrics.requests.load(Ordering::Relaxed),
             waiting: count(state.gets.depth()),
             long_waiting: count(state.long.depth()),
+            bulk_waiting: count(state.bulk.depth()),
         }
     }
 }
@@ -171,6 +173,11 @@ impl Collector for Now {
                 self.waiting,
             ),
             ("rufous_http_long_waiting", "long reads that wait", self.long_waiting),
+            (
+                "rufous_http_bulk_waiting",
+                "lists as Arrow that wait",
+                self.bulk_waiting,
+            ),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

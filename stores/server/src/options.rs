@@ -21,10 +21,14 @@ pub struct ServerOptions {
     pub readers: usize,
     /// Threads that read lists, sums and large batches (2).
     pub long_readers: usize,
+    /// Threads that read lists as Arrow, which last as long as their clients take (2).
+    pub bulk_readers: usize,
     /// Reads of single keys and small batches that may wait (4096).
     pub queue: usize,
     /// Long reads that may wait (64).
     pub long_queue: usize,
+    /// Lists as Arrow that may wait (16).
+    pub bulk_queue: usize,
     /// Bytes of a request's body (1 MiB).
     pub body_bytes: usize,
     /// Bytes of a request's head: line and headers (16 KiB).
@@ -35,7 +39,7 @@ pub struct ServerOptions {
     pub keys: usize,
     /// Bytes of a key as text (4 KiB).
     pub key_bytes: usize,
-    /// Rows of one answer (10,000).
+    /// Rows of one answer (10,000); a list as Arrow has no such limit.
     pub rows: usize,
     /// Connections at a time (1024).
     pub connections: usize,
@@ -49,6 +53,8 @@ pub struct ServerOptions {
     pub body_time: Duration,
     /// How long a request may take from its head to its answer (30 s).
     pub request_time: Duration,
+    /// How long a list as Arrow may take (10 min).
+    pub bulk_time: Duration,
     /// How long a client may take no byte of an answer that waits for it (30 s).
     pub write_time: Duration,
     /// How often a watched question is read (250 ms).
@@ -77,8 +83,10 @@ impl Default for ServerOptions {
             workers: 2,
             readers: 2,
             long_readers: 2,
+            bulk_readers: 2,
             queue: 4096,
             long_queue: 64,
+            bulk_queue: 16,
             body_bytes: 1 << 20,
             head_bytes: 16 << 10,
             uri_bytes: 8 << 10,
@@ -91,6 +99,7 @@ impl Default for ServerOptions {
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
             request_time: Duration::from_secs(30),
+            bulk_time: Duration::from_secs(600),
             write_time: Duration::from_secs(30),
             watch_every: Duration::from_millis(250),
             heartbeat: Duration::from_secs(15),

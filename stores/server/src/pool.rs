@@ -184,6 +184,24 @@ impl<T: Send + 'static> Pool<T> {
         answered(deadline, answer).await
     }
 
+    /// Runs a read that answers by itself, while somebody holds what cancels it.
+    pub(crate) fn start(&self, read: impl FnOnce() + Send + 'static) -> Result<Cancel, Problem> {
+        let cancel = Cancel::default();
+        let (panics, cancelled) = (self.panics.clone(), cancel.clone());
+        let task = move || {
+            if !cancelled.is_cancelled() {
+                // What it would have answered ends with it.
+                let _ = caught(&panics, || {
+                    read();
+                    Ok(())
+                });
+            }
+        };
+        self.queue
+            .put(|waiting| waiting.turns.push_back(Turn::Task(Box::new(task))))?;
+        Ok(cancel)
+    }
+
     /// How many wait.
     pub(crate) fn depth(&self) -> usize {
         self.queue.depth.load(Ordering::Relaxed)

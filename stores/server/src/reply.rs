@@ -94,6 +94,18 @@ impl Rests {
         format!("W/\"{:016x}{:016x}\"", self.seed, xxh3_64_with_seed(content, self.seed))
     }
 
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+    /// A body that says by itself what it rests on.
+    pub(crate) fn bytes(&self, body: Vec<u8>) -> Reply {
+        Reply {
+            tag: Some(self.tag(&body)),
+            body: body.into(),
+            headers: self.headers.clone(),
+            token: self.token.clone(),
+        }
+    }
     /// A JSON object: `members`, and what it rests on.
     pub(crate) fn reply(&self, members: &[u8]) -> Reply {
         let mut body = Vec::with_capacity(members.len() + self.members.len() + 3);
@@ -108,20 +120,6 @@ impl Rests {
             headers: self.headers.clone(),
             token: self.token.clone(),
         }
-    }
-}
-
-impl Rests {
-    /// An object that says by itself what it rests on.
-    pub(crate) fn object(&self, json: &Value) -> Result<Reply> {
-        let mut body = Vec::new();
-        put(&mut body, json)?;
-        Ok(Reply {
-            tag: Some(self.tag(&body)),
-            body: body.into(),
-            headers: self.headers.clone(),
-            token: self.token.clone(),
-        })
     }
 }
 

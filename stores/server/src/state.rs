@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) options: ServerOptions,
     pub(crate) gets: Pool<Question>,
     pub(crate) long: Pool<()>,
+    /// Reads that last as long as their clients take.
+    pub(crate) bulk: Pool<()>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: Semaphore,
     /// KiB of bodies that may be in memory at a time.
@@ -103,6 +105,14 @@ impl State {
             instance,
             client,
             gets: Pool::new("get", options.readers, options.queue, count, &metrics.panics, answer)?,
+            bulk: Pool::new(
+                "bulk",
+                options.bulk_readers,
+                options.bulk_queue,
+                0,
+                &metrics.panics,
+                |_, _| {},
+            )?,
             long: Pool::new(
                 "scan",
                 options.long_readers,

@@ -16,6 +16,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use crate::ask::accepts;
 use crate::gets::Question;
 use crate::pool::{Get, answered};
 use crate::problem::Problem;
@@ -137,15 +138,7 @@ async fn follow(state: Arc<State>, watched: Watched, sender: watch::Sender<Newes
 
 /// Whether the client asks for events.
 pub(crate) fn wanted(headers: &HeaderMap) -> bool {
-    let accepts = headers.get_all(header::ACCEPT).into_iter();
-    accepts
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','))
-        .any(|kind| {
-            kind.split(';')
-                .next()
-                .is_some_and(|k| k.trim().eq_ignore_ascii_case("text/event-stream"))
-        })
+    accepts(headers, "text/event-stream")
 }
 
 /// One who watches.

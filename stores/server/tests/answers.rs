@@ -375,7 +375,7 @@ fn a_silent_owner_is_no_answer() {
     let ready = s.get("/readyz");
     assert_eq!(
         (ready.status, ready.json()["reasons"].as_array().unwrap().len()),
-        (503, 3)
+        (503, 4)
     );
     assert_eq!(s.get("/healthz").fine(), json!({"healthy": true}));
 }
@@ -393,7 +393,7 @@ fn stores_are_listed_and_described() {
         .iter()
         .map(|s| s["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["counts", "hours", "views"]);
+    assert_eq!(names, ["counts", "hours", "visitors", "views"]);
     let views = s.get("/v1/stores/views").fine();
     assert!(views["windows"].as_str().unwrap().contains("1h"), "{views}");
     assert_eq!(s.get("/v1/stores/hours").fine()["value"], "u64");

@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use rufous_client::RawStoreClient;
 
+use crate::arrow;
 use crate::ask::{Keys, Names, body, check_count, key_bytes};
 use crate::problem::Problem;
 use crate::reply::{FAILED, Reply, Rests, key_json, put, put_pair};
@@ -42,9 +43,17 @@ pub(crate) async fn batch(
     let deadline = how.deadline;
     let one = |key: &String| key_bytes(&store.face, key, false, &state.options);
     let keys = asked.keys.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() {
+        return Err(Problem::invalid("no key is asked for", "give at least one in `keys`"));
+    }
     let raw = store.raw(&how);
     let small = keys.len() <= SMALL;
-    let read = move || answers(&raw, &keys);
+    let form = if arrow::wanted(&headers) {
+        arrow::answers
+    } else {
+        answers
+    };
+    let read = move || form(&raw, &keys);
     let reply = if small {
         state.gets.run(deadline, move |_| read()).await?
     } else {
@@ -54,9 +63,6 @@ pub(crate) async fn batch(
 }
 
 pub(crate) fn answers(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Result<Reply, Problem> {
-    if keys.is_empty() {
-        return Err(Problem::invalid("no key is asked for", "give at least one in `keys`"));
-    }
     let face = raw.face();
     let found = raw.multi_get(keys);
     let Some(whole) = found.iter().find_map(|a| a.as_ref().ok()) else {

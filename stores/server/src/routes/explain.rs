@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use crate::ask::{Asked, Names, Reading, key_bytes};
 use crate::problem::Problem;
-use crate::reply::Rests;
+use crate::reply::{Rests, put};
 use crate::state::State;
 
 /// The answer for one key, with each value that was merged
@@ -45,8 +45,9 @@ pub(crate) async fn explain(
     let raw = store.raw(&how);
     let read = move || {
         let explained = raw.explain_answer(&key)?;
-        let json = explained.to_json(raw.face(), &key)?;
-        Ok(Rests::of(&explained.answer)?.object(&json)?)
+        let mut body = Vec::new();
+        put(&mut body, &explained.to_json(raw.face(), &key)?)?;
+        Ok(Rests::of(&explained.answer)?.bytes(body))
     };
     Ok(state.long.run(how.deadline, move |_| read()).await?.response(&headers))
 }

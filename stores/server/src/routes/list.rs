@@ -12,6 +12,7 @@ use rufous_core::Error;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::arrow;
 use crate::ask::{Asked, Names, key_bytes};
 use crate::pool::Cancel;
 use crate::problem::Problem;
@@ -58,15 +59,28 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
     let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
-    let limit = rows(asked.limit, USUAL, state.options.rows)?;
     let prefix = match &asked.under {
         Some(under) => key_bytes(&store.face, under, true, &state.options)?,
         None => Vec::new(),
     };
+    if arrow::wanted(&headers) {
+        if asked.limit.is_some() || asked.cursor.is_some() {
+            return Err(Problem::invalid(
+                "a list as Arrow has no pages",
+                "leave `limit` and `cursor` out",
+            ));
+        }
+        return arrow::list(&state, store.face, prefix, how).await;
+    }
+    let limit = rows(asked.limit, USUAL, state.options.rows)?;
     let after = asked.cursor.as_deref().map(|c| cursor(c, &prefix)).transpose()?;
-    let raw = store.raw(&how);
-    let read = move |cancel: &Cancel| page(&raw, &prefix, after.as_deref(), limit, cancel);
-    let reply = state.long.run(how.deadline, read).await?;
+    let (client, face, deadline) = (state.client.clone(), store.face, how.deadline);
+    let read = move |cancel: &Cancel| {
+        // Of one moment: the page ends before the list does, and what it rests on is known by another read.
+        let raw = how.of(client.snapshot_until(deadline)?.raw(face));
+        page(&raw, &prefix, after.as_deref(), limit, cancel)
+    };
+    let reply = state.long.run(deadline, read).await?;
     Ok(reply.response(&headers))
 }
 
@@ -93,9 +107,9 @@ fn cursor(text: &str, prefix: &[u8]) -> Result<Vec<u8>, Problem> {
     })
 }
 
-/// What a cancelled read ends with. Nobody reads it.
+/// What a read that goes no further ends with. Nobody sees it.
 pub(crate) fn given_up() -> Error {
-    Error::try_again("nobody waits for the answer any more")
+    Error::try_again("nothing more is asked for")
 }
 
 fn page(
@@ -108,7 +122,8 @@ fn page(
     let face = *raw.face();
     let mut members = b"\"rows\":[".to_vec();
     let (mut shown, mut last, mut more) = (0, Vec::new(), false);
-    let basis = raw.scan(prefix, &mut |key, value| {
+    let basis = raw.get(&[])?;
+    let scanned = raw.scan(prefix, &mut |key, value| {
         if cancel.is_cancelled() {
             return Err(given_up());
         }
@@ -117,7 +132,7 @@ fn page(
         }
         if shown == limit {
             more = true;
-            return Ok(());
+            return Err(given_up());
         }
         members.extend_from_slice(if shown == 0 { b"{" } else { b",{" });
         put_pair(&mut members, &face, key, Some(value))?;
@@ -126,8 +141,11 @@ fn page(
         last.clear();
         last.extend_from_slice(key);
         Ok(())
-    })?;
+    });
+    if !more {
+        scanned?;
+    }
     members.extend_from_slice(b"],\"next\":");
     put(&mut members, &more.then(|| URL_SAFE_NO_PAD.encode(&last)))?;
-    Ok(Rests::basis(&basis)?.reply(&members))
+    Ok(Rests::of(&basis)?.reply(&members))
 }

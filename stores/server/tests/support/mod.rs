@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rufous_algebra::Codec;
+use rufous_algebra::{Codec, Hll};
 use rufous_client::{Client, ClientParts};
 use rufous_core::key::to_bytes;
 use rufous_core::{
@@ -27,6 +27,7 @@ use rufous_store_memory::{MemoryGenerations, MemoryManifests, MemoryRealtime};
 
 pub const COUNTS: Store<String, u64> = Store::new("counts");
 pub const HOURS: Store<(String, u32), u64> = Store::new("hours");
+pub const VISITORS: Store<(String, i32), Hll<12>> = Store::new("visitors");
 pub const VIEWS: WindowedStore<String, u64> = WindowedStore::new("views", &[HopSize::hours(1), HopSize::days(1)]);
 
 const NAMESPACE: &str = "n1";
@@ -61,7 +62,12 @@ impl Deltas for List {
 }
 
 pub fn faces() -> Vec<StoreFace> {
-    vec![StoreFace::of(COUNTS), StoreFace::of(HOURS), StoreFace::windowed(VIEWS)]
+    vec![
+        StoreFace::of(COUNTS),
+        StoreFace::of(HOURS),
+        StoreFace::of(VISITORS),
+        StoreFace::windowed(VIEWS),
+    ]
 }
 
 pub fn p(n: u32) -> SourcePartition {
@@ -78,6 +84,7 @@ pub struct World {
     pub slow: Arc<std::sync::atomic::AtomicU64>,
     pub panics: Arc<AtomicBool>,
     pub sums: BTreeMap<&'static str, Sums>,
+    pub visitors: BTreeMap<Vec<u8>, Hll<12>>,
     pub next: u64,
     batch: i64,
     epoch: u64,
@@ -95,6 +102,7 @@ impl Default for World {
             slow: Arc::default(),
             panics: Arc::default(),
             sums: faces().iter().map(|f| (f.name, Sums::new())).collect(),
+            visitors: BTreeMap::new(),
             next: 0,
             batch: 1,
             epoch: 0,
@@ -158,6 +166,30 @@ impl World {
                 (store, List(of.collect()))
             })
             .collect();
+        self.commit_lists(&lists, holes, offsets);
+    }
+    /// Adds items to what is counted apart.
+    pub fn visit(&mut self, key: (&str, i32), items: impl Iterator<Item = u64>) {
+        let key = to_bytes(&key);
+        let mut delta = Hll::<12>::default();
+        for item in items {
+            delta.insert(&item);
+            self.visitors.entry(key.clone()).or_default().insert(&item);
+        }
+        let list = List(vec![(0, self.batch, key, delta.to_bytes())]);
+        self.commit_lists(&[("visitors", list)], Vec::new(), 1);
+    }
+    /// Every key of a store with its value.
+    fn rows(&self, store: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        if store == "visitors" {
+            return self.visitors.iter().map(|(k, v)| (k.clone(), v.to_bytes())).collect();
+        }
+        self.sums[store]
+            .iter()
+            .map(|(k, v)| (k.clone(), v.to_bytes()))
+            .collect()
+    }
+    fn commit_lists(&mut self, lists: &[(&str, List)], holes: Vec<Hole>, offsets: u64) {
         let deltas: Vec<(&str, &dyn Deltas)> = lists.iter().map(|(s, l)| (*s, l as &dyn Deltas)).collect();
         let first = self.realtime.snapshot().unwrap().partitions("counts").unwrap();
         let begins = first[0].1.batch < BatchId(self.batch);
@@ -222,15 +254,14 @@ impl World {
         let mut stores = BTreeMap::new();
         for face in faces() {
             let mut writer = self.generations.begin_run(&face).unwrap();
-            for (key, value) in &self.sums[face.name] {
-                let mut bytes = value.to_bytes();
+            for (key, mut bytes) in self.rows(face.name) {
                 if damaged
                     .as_ref()
-                    .is_some_and(|(store, of)| *store == face.name && of == key)
+                    .is_some_and(|(store, of)| *store == face.name && *of == key)
                 {
                     bytes.extend_from_slice(&[0xff; 3]);
                 }
-                writer.push(key, &bytes).unwrap();
+                writer.push(&key, &bytes).unwrap();
             }
             let generation = StoreGeneration {
                 schema: face.schema(),
