@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use serde_json::json;
+
 use super::cli::Backfill;
 use super::generations::{files, now};
 use super::inputs::{bulk_inputs, bulk_options};
 use super::open::Context;
+use super::out;
 use super::recut;
 use super::write::stop_on_signal;
 use crate::core::{Error, ErrorKind, Result};
@@ -83,7 +86,10 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
     let inputs = bulk_inputs(context, None)?;
     let current = context.manifests.newest(0)?;
     let first = backfill::begin(context.plan, &inputs, current.as_ref(), &staged, &line, now())?;
-    println!("line {line}: covered until {}", first.covered_until);
+    out::say(
+        || format!("line {line}: covered until {}", first.covered_until),
+        || json!({ "event": "line", "line": line, "covered_until": first.covered_until }),
+    );
     let mut batch = bulk_options(context, &options.bulk);
     batch.part_rows = Some(options.part_rows);
     batch.rate = options.rate;
@@ -97,19 +103,32 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
     };
     let _shown = super::bulk::Shown::start(run.options.progress.clone(), context.settings.log.format);
     let filled = backfill::fill(run, &mut |part| {
-        println!(
-            "part {}: {} records, {} skipped, covered until {}",
-            part.manifest.number, part.records, part.bad, part.manifest.covered_until
+        let (number, until) = (part.manifest.number, &part.manifest.covered_until);
+        out::say(
+            || {
+                format!(
+                    "part {number}: {} records, {} skipped, covered until {until}",
+                    part.records, part.bad
+                )
+            },
+            || json!({ "event": "part", "part": number, "records": part.records, "skipped": part.bad, "covered_until": until }),
         );
     });
     match filled {
-        Ok(end) => println!(
-            "line {line} covers all that was sealed when this began, until {}: `switch` makes it current",
-            end.covered_until
-        ),
+        Ok(end) => {
+            let until = &end.covered_until;
+            out::say(
+                || {
+                    format!(
+                        "line {line} covers all that was sealed when this began, until {until}: `switch` makes it current"
+                    )
+                },
+                || json!({ "event": "filled", "line": line, "covered_until": until }),
+            );
+        }
         Err(e) => {
             if e.kind() == ErrorKind::Closed && stop.load(Relaxed) {
-                println!("stopped; what was finished stays: run `backfill` again to go on");
+                out::people(|| "stopped; what was finished stays: run `backfill` again to go on".into());
             }
             return Err(e);
         }
@@ -144,7 +163,11 @@ fn look(context: &Context<'_>, options: &Backfill, line: &str, staged: &Manifest
         generations: &*context.generations,
         options: batch,
     };
-    println!("line {line}:\n{}", run.plan()?);
+    let plan = run.plan()?;
+    out::say(
+        || format!("line {line}:\n{plan}"),
+        || json!({ "event": "plan", "line": line, "plan": plan.to_string() }),
+    );
     Ok(())
 }
 
@@ -186,9 +209,12 @@ pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
             m.number
         ))
     })?;
-    println!(
-        "generation {}: line {line} is current, covered until {}; `rollback` goes back",
-        m.number, m.covered_until
+    out::say(
+        || {
+            let (number, until) = (m.number, &m.covered_until);
+            format!("generation {number}: line {line} is current, covered until {until}; `rollback` goes back")
+        },
+        || json!({ "event": "switched", "generation": m.number, "line": line, "covered_until": m.covered_until }),
     );
     super::views::follow(context);
     Ok(())

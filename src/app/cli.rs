@@ -78,11 +78,42 @@ pub(super) fn command<A: clap::Args>() -> Command {
                     .help("How many"),
             ),
         )
-        .subcommand(window(reads(sub(
-            "window",
-            "Sums over a window of event time, with what the window truly covers",
-        ))))
         .subcommand(serve(sub("serve", "Answer over HTTP: /openapi.json says what can be asked")))
+        .subcommand(
+            reads(sub("scan", "Keys of a store in order, each with its whole value"))
+                .arg(
+                    Arg::new("under")
+                        .value_name("PREFIX")
+                        .help("Only keys whose first parts are these"),
+                )
+                .arg(
+                    Arg::new("after")
+                        .long("after")
+                        .value_name("KEY")
+                        .help("Only keys behind this one"),
+                )
+                .arg(
+                    Arg::new("limit")
+                        .long("limit")
+                        .value_name("N")
+                        .value_parser(value_parser!(u64))
+                        .help("So many at most; a last line says whether there are more [default: all]"),
+                ),
+        )
+        .subcommand(tumbling(window(
+            reads(sub(
+                "window",
+                "Sums over a window of event time, with what the window truly covers",
+            )),
+            true,
+        )))
+        .subcommand(window(
+            reads(sub(
+                "explain-answer",
+                "Of what the answer for a key is made: each value that was merged, by layer, run, partition and batch",
+            )),
+            false,
+        ))
         .subcommand(
             sub(
                 "reconcile",
@@ -135,6 +166,19 @@ pub(super) fn command<A: clap::Args>() -> Command {
                     .help("postgres://USER@HOST:PORT/DATABASE [default: [views] location of the settings]"),
             ),
         )
+        .subcommand(
+            sub(
+                "batches",
+                "What became of each batch: open, sealed, archived, published, dropped; its offsets, records and time",
+            )
+            .arg(
+                Arg::new("last")
+                    .long("last")
+                    .value_name("N")
+                    .value_parser(value_parser!(usize))
+                    .help("Only the last N of each partition"),
+            ),
+        )
         .subcommand(sub(
             "generations",
             "List what is published, and what a rollback could reach",
@@ -163,7 +207,34 @@ pub(super) fn command<A: clap::Args>() -> Command {
             sub("config", "Show the settings that count, and who said them")
                 .arg(flag("all", "Also those that nobody said, with their defaults and the names to say them by")),
         )
-        .subcommand(sub("doctor", "Check that all can be reached and fits together"))
+        .subcommand(
+            sub("doctor", "Check that all can be reached and fits together; each line says what to do")
+                .arg(
+                    Arg::new("verbose")
+                        .short('v')
+                        .long("verbose")
+                        .action(ArgAction::SetTrue)
+                        .help("Each setting and who said it, first"),
+                )
+                .arg(
+                    Arg::new("min-free")
+                        .long("min-free")
+                        .value_name("SIZE")
+                        .value_parser(super::doctor::parse_size)
+                        .help("Fail when less is free where the job writes: 10GiB [default: 256MiB]"),
+                ),
+        )
+        .subcommand(
+            Command::new("completions")
+                .about("Print what makes a shell complete the commands, with the names of stores")
+                .arg(
+                    Arg::new("shell")
+                        .value_name("SHELL")
+                        .required(true)
+                        .value_parser(super::completions::SHELLS)
+                        .help("For instance: source <(word-count completions bash)"),
+                ),
+        )
 }
 
 /// Of a server nobody but the user knows whether processes write it.
@@ -377,7 +448,8 @@ fn serve(c: Command) -> Command {
     .arg(file("tls-key", "The key of the certificate, as PEM"))
 }
 
-fn window(c: Command) -> Command {
+/// With `required`, one of those that say which.
+fn window(c: Command, required: bool) -> Command {
     let time = |text: &str| Timestamp::parse(text).map_err(|e| e.to_string());
     c.arg(
         Arg::new("keys")
@@ -408,7 +480,7 @@ fn window(c: Command) -> Command {
     .group(
         clap::ArgGroup::new("window")
             .args(["last", "last-hops", "since"])
-            .required(true),
+            .required(required),
     )
     .arg(
         Arg::new("end")
@@ -417,7 +489,10 @@ fn window(c: Command) -> Command {
             .default_value("now")
             .help("Where the window ends: now, sealed (where the newest sealed batch ends), or a time"),
     )
-    .arg(
+}
+
+fn tumbling(c: Command) -> Command {
+    c.arg(
         Arg::new("every")
             .long("every")
             .value_name("SIZE")
@@ -525,7 +600,7 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    fn read(m: &ArgMatches) -> Self {
+    pub(super) fn read(m: &ArgMatches) -> Self {
         Self {
             store: m.get_one("store").cloned(),
             accept_holes: m.get_flag("accept-holes"),
@@ -618,6 +693,10 @@ pub(super) struct WindowArgs {
 }
 
 impl WindowArgs {
+    /// Whether a window is asked for.
+    pub(super) fn says_window(&self) -> bool {
+        self.last.is_some() || self.last_hops.is_some() || self.since.is_some()
+    }
     pub(super) fn read(m: &ArgMatches) -> Self {
         Self {
             reads: Reads::read(m),
@@ -626,8 +705,9 @@ impl WindowArgs {
             last_hops: m.get_one("last-hops").cloned(),
             since: m.get_one("since").copied(),
             end: m.get_one::<String>("end").cloned().unwrap_or_else(|| "now".into()),
-            every: m.get_one("every").cloned(),
-            aligned: m.get_flag("aligned"),
+            // `explain-answer` has no such flags.
+            every: m.try_get_one("every").ok().flatten().cloned(),
+            aligned: matches!(m.try_get_one("aligned"), Ok(Some(true))),
         }
     }
 }

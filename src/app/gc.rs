@@ -7,11 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use rufous_store_offline::Gc;
 use rufous_store_offline::gc::{Deleted, Kind, Lines};
 
 use super::cli;
 use super::open::Context;
+use super::out;
 use super::reports::Reports;
 use super::state::Found;
 use crate::core::Result;
@@ -47,10 +50,22 @@ pub(super) fn gc(context: &Context<'_>, options: &cli::Gc) -> Result<()> {
             Kind::Temporary => "temporary file",
             Kind::Namespace => "realtime state",
         };
-        println!("{what} {} ({} bytes)", file.name, file.bytes);
+        out::say(
+            || format!("{what} {} ({} bytes)", file.name, file.bytes),
+            || json!({ "event": "file", "kind": what, "name": file.name, "bytes": file.bytes }),
+        );
     }
-    println!("{}", summary(&deleted, options.dry_run));
+    out::say(
+        || summary(&deleted, options.dry_run),
+        || totals(&deleted, options.dry_run),
+    );
     Ok(())
+}
+
+/// The same for programs.
+pub(super) fn totals(deleted: &[Deleted], dry_run: bool) -> Value {
+    let bytes: u64 = deleted.iter().map(|d| d.bytes).sum();
+    json!({ "event": "deleted", "files": deleted.len(), "bytes": bytes, "dry_run": dry_run })
 }
 
 pub(super) fn summary(deleted: &[Deleted], dry_run: bool) -> String {

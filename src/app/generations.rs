@@ -2,7 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::{Value, json};
+
 use super::open::Context;
+use super::out;
 use crate::core::{BatchId, Cut, Error, Result, Timestamp};
 use crate::store_api::{Manifest, ManifestLog, Published};
 
@@ -57,43 +60,67 @@ pub(super) fn generations(context: &Context<'_>) -> Result<()> {
         let Some(m) = context.manifests.get(number)? else {
             continue;
         };
-        let form = match last.as_ref().filter(|last| m.is_form_of(last)) {
-            Some(last) => format!(" (generation {} with fewer runs)", last.number),
-            None => String::new(),
-        };
+        let form_of = last.as_ref().filter(|last| m.is_form_of(last)).map(|last| last.number);
+        let form = form_of.map_or_else(String::new, |of| format!(" (generation {of} with fewer runs)"));
         let runs = || m.stores.values().flat_map(|s| &s.runs);
-        let state = if number == current.number {
-            "current".to_string()
+        let (state, why) = if number == current.number {
+            ("current", None)
         } else if number > current.number {
-            "published just now".into()
+            ("published just now", None)
         } else {
             match obstacle(context, &m, &current) {
-                None => "rollback can reach it".into(),
-                Some(e) => format!("out of reach: {e}"),
+                None => ("rollback can reach it", None),
+                Some(e) => ("out of reach", Some(e.to_string())),
             }
         };
-        println!(
-            "{number}{form}: covered until {}, {} keys and {} bytes in {} runs, created {}, line {}: {state}",
-            if m.covered_until.is_empty() {
-                "nothing"
-            } else {
-                &m.covered_until
-            },
+        let (keys, bytes) = (
             runs().map(|r| r.keys).sum::<u64>(),
             runs().map(|r| r.bytes).sum::<u64>(),
-            runs().count(),
-            m.created_at,
-            m.line,
         );
-        for (sink, generation) in &m.sinks {
-            println!(
-                "    sink {sink}: {} records in {} files",
-                generation.records(),
-                generation.files.len()
-            );
-        }
-        for (p, cut) in &m.frontier.0 {
-            println!("    {p}: {}", reach(cut));
+        let wanted = out::say(
+            || {
+                let until = match m.covered_until.as_str() {
+                    "" => "nothing",
+                    until => until,
+                };
+                let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+                let mut text = format!(
+                    "{number}{form}: covered until {until}, {keys} keys and {bytes} bytes in {} runs, created {}, line {}: {state}{why}",
+                    runs().count(),
+                    m.created_at,
+                    m.line,
+                );
+                for (sink, written) in &m.sinks {
+                    let (records, files) = (written.records(), written.files.len());
+                    text += &format!("\n    sink {sink}: {records} records in {files} files");
+                }
+                for (p, cut) in &m.frontier.0 {
+                    text += &format!("\n    {p}: {}", reach(cut));
+                }
+                text
+            },
+            || {
+                let sinks = m.sinks.iter().map(|(sink, written)| {
+                    json!({ "sink": sink, "records": written.records(), "files": written.files.len() })
+                });
+                let frontier = m.frontier.0.iter().map(|(p, cut)| {
+                    let batch = match cut.batch {
+                        BatchId::MIN => Value::Null,
+                        BatchId::MAX => json!("end"),
+                        batch => json!(batch.0),
+                    };
+                    json!({ "source": p.source, "partition": p.partition, "batch": batch, "offset": cut.cut })
+                });
+                json!({
+                    "generation": number, "form_of": form_of, "covered_until": m.covered_until, "keys": keys, "bytes": bytes,
+                    "runs": runs().count(), "created_at": m.created_at.to_string(), "line": m.line, "fingerprint": m.fingerprint,
+                    "state": state.replace(' ', "_"), "why": why, "sinks": sinks.collect::<Vec<_>>(),
+                    "frontier": frontier.collect::<Vec<_>>(),
+                })
+            },
+        );
+        if !wanted {
+            break;
         }
         last = Some(m);
     }
@@ -165,9 +192,15 @@ pub(super) fn rollback(context: &Context<'_>, to: Option<u64>) -> Result<()> {
                 manifest.number, current.number
             )))
         })?;
-        println!(
-            "generation {} is generation {to} again: covered until {}",
-            manifest.number, manifest.covered_until
+        out::say(
+            || {
+                let (number, until) = (manifest.number, &manifest.covered_until);
+                format!("generation {number} is generation {to} again: covered until {until}")
+            },
+            || {
+                let (number, until) = (manifest.number, &manifest.covered_until);
+                json!({ "event": "rolled_back", "generation": number, "to": to, "covered_until": until })
+            },
         );
         super::views::follow(context);
         return Ok(());

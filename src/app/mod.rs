@@ -3,11 +3,15 @@
 #[cfg(feature = "parquet")]
 mod backfill;
 mod bad;
+mod batches;
 #[cfg(feature = "parquet")]
 mod bulk;
 mod cli;
+mod completions;
 mod config;
+mod doctor;
 mod explain;
+mod explain_answer;
 mod follow;
 mod gc;
 mod generations;
@@ -29,6 +33,7 @@ mod reconcile;
 mod recut;
 mod reports;
 mod said;
+mod scan;
 #[cfg(feature = "server")]
 mod serve;
 mod settings;
@@ -134,7 +139,10 @@ impl<Args: clap::Args> App<Args> {
     pub fn main(self) -> ExitCode {
         // What a job's functions do to a record is reported with the record; everything else keeps its hook.
         crate::core::panics::keep_quiet();
-        let matches = cli::command::<Args>().get_matches();
+        let matches = match cli::command::<Args>().try_get_matches() {
+            Ok(matches) => matches,
+            Err(e) => return usage(&e),
+        };
         match self.run(&matches) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
@@ -147,6 +155,10 @@ impl<Args: clap::Args> App<Args> {
     fn run(&self, matches: &clap::ArgMatches) -> Result<()> {
         let none = || Error::invalid("no command: try --help");
         let (name, mut sub) = matches.subcommand().ok_or_else(none)?;
+        if name == "completions" {
+            let shell: &String = sub.get_one("shell").ok_or_else(none)?;
+            return completions::completions::<Args>(shell, &self.stores());
+        }
         let mut word = "";
         if name == "sink" {
             (word, sub) = sub.subcommand().ok_or_else(none)?;
@@ -196,17 +208,34 @@ impl<Args: clap::Args> App<Args> {
             "gc" => gc::gc(&context, &cli::Gc::read(sub)),
             "get" => read::get(&context, &cli::Get::read(sub)?),
             "top" => read::top(&context, &cli::Top::read(sub)),
+            "scan" => scan::scan(
+                &context,
+                &scan::Scan {
+                    reads: cli::Reads::read(sub),
+                    under: sub.get_one("under").cloned(),
+                    after: sub.get_one("after").cloned(),
+                    limit: sub.get_one("limit").copied().unwrap_or(u64::MAX),
+                },
+            ),
+            "batches" => batches::batches(&context, sub.get_one("last").copied()),
             "window" => window::window(&context, &cli::WindowArgs::read(sub)),
             #[cfg(feature = "server")]
             "serve" => serve::serve(&context),
             #[cfg(not(feature = "server"))]
             "serve" => Err(Error::invalid("this binary was built without the feature `server`")),
+            "explain-answer" => explain_answer::explain_answer(&context, &cli::WindowArgs::read(sub)),
             "views" => views::views(&context),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete"), sub.get_flag("stopped")),
             "sink" => sinks::Asked(word, sub).run(&context),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),
-            "doctor" => explain::doctor(&context),
+            "doctor" => doctor::doctor(
+                &context,
+                &doctor::Options {
+                    verbose: sub.get_flag("verbose"),
+                    min_free: sub.get_one("min-free").copied(),
+                },
+            ),
             other => Err(Error::bug(format!("command `{other}` has no implementation"))),
         }
     }
@@ -229,10 +258,35 @@ impl<Args: clap::Args> App<Args> {
             .collect()
     }
 
+    /// The stores of the job as it is without arguments; none where it needs some.
+    fn stores(&self) -> Vec<&'static str> {
+        let none = Args::augment_args(clap::Command::new("job")).no_binary_name(true);
+        let matches = none.try_get_matches_from(std::iter::empty::<&str>()).ok();
+        let args = matches.and_then(|m| Args::from_arg_matches(&m).ok());
+        let plan = args.and_then(|args| (self.job)(&args).plan().ok());
+        plan.map_or_else(Vec::new, |plan| plan.stores().iter().map(|s| s.name).collect())
+    }
+
     fn plan(&self, matches: &clap::ArgMatches) -> Result<Plan> {
         let args = Args::from_arg_matches(matches).map_err(|e| Error::invalid(e.to_string()))?;
         (self.job)(&args).arguments(cli::resolved::<Args>(matches)).plan()
     }
+}
+
+/// Help, version, or what the command line cannot mean.
+fn usage(e: &clap::Error) -> ExitCode {
+    let code = u8::try_from(e.exit_code()).unwrap_or(2);
+    let json = std::env::args_os()
+        .skip(1)
+        .take_while(|arg| arg != "--")
+        .any(|arg| arg == "--json");
+    if code == 0 || !json {
+        // A reader that closed its end is no error.
+        let _ = e.print();
+    } else {
+        out::complaint(out::usage(&e.to_string(), code));
+    }
+    ExitCode::from(code)
 }
 
 impl App<()> {

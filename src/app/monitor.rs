@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::metrics::{OPEN_METRICS, View};
+use super::out;
 use super::settings::MonitorSettings;
 use crate::core::{Error, Result};
 use crate::realtime::{Limits, Reason};
@@ -80,8 +81,11 @@ impl Bound {
             })
             .map_err(failed)?;
         // On standard output and at once: whoever asked for port 0 reads it here.
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "monitor: http://{}", self.address).and_then(|()| out.flush());
+        out::say(
+            || format!("monitor: http://{}", self.address),
+            || json!({ "event": "monitor", "url": format!("http://{}", self.address) }),
+        );
+        let _ = std::io::stdout().flush();
         Ok(Monitor {
             stop: Some(stop),
             thread: Some(thread),

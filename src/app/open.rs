@@ -55,6 +55,19 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(super) fn new(plan: &'a Plan, settings: &'a Settings, command: &str, archives: bool) -> Result<Self> {
         let layout = Layout::new(&settings.data, &settings.instance)?;
+        let in_the_way = settings
+            .data
+            .ancestors()
+            .find(|at| at.exists())
+            .filter(|at| !at.is_dir());
+        if let Some(at) = in_the_way.filter(|at| !at.as_os_str().is_empty()) {
+            return Err(Error::invalid(format!(
+                "the data directory {}: {} is no directory",
+                settings.data.display(),
+                at.display()
+            ))
+            .repaired_by("name another one (--data), or move that away"));
+        }
         let mut locations = BTreeMap::new();
         for (name, source) in &settings.sources {
             if let Some(location) = &source.location {

@@ -80,13 +80,17 @@ fn kind(kind: ErrorKind) -> &'static str {
 }
 
 /// One line on standard error, whoever reads it.
+pub(super) fn complaint(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// An error on standard error, as it is asked for.
 pub(super) fn complain(e: &Error) {
-    let mut err = std::io::stderr().lock();
-    let _ = if is_json() {
-        writeln!(err, "{}", error(e))
+    if is_json() {
+        complaint(error(e));
     } else {
-        writeln!(err, "error: {e}")
-    };
+        complaint(format_args!("error: {e}"));
+    }
 }
 
 #[cfg(test)]

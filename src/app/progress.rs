@@ -12,6 +12,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 use super::metrics::View;
+use super::out;
 use super::read::show_time;
 use super::settings::{LogFormat, LogSettings};
 use crate::core::{Error, Result, Timestamp};
@@ -88,10 +89,11 @@ static JSON: AtomicBool = AtomicBool::new(false);
 
 /// The error that ends the program: on standard error, in the form of the log.
 pub(super) fn report(e: &Error) {
-    if JSON.load(Relaxed) {
+    // `--json` asks for objects of one form, `--log-format json` for lines of the log.
+    if JSON.load(Relaxed) && !out::is_json() {
         tracing::error!(exit_code = e.kind().exit_code(), "{e}");
     } else {
-        eprintln!("error: {e}");
+        out::complain(e);
     }
 }
 

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::cli::{Get, Reads, Top};
 use super::open::Context;
+use super::out;
+use super::settings::no_port;
 use crate::client::{Answer, Basis, RawStoreClient};
 use crate::core::{COUNTERS, Error, Result, StoreFace, Timestamp};
 
@@ -35,34 +37,25 @@ pub(super) fn has_stores(context: &Context<'_>) -> Result<()> {
     )))
 }
 
-fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClient> {
-    let names = || {
-        context
-            .plan
-            .stores()
-            .iter()
-            .map(|s| s.name)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+/// The store that is named.
+///
+/// # Errors
+/// `InvalidRequest` with those that the job has, and the nearest.
+pub(super) fn named<'a>(context: &Context<'a>, name: &str) -> Result<&'a StoreFace> {
+    let known: Vec<_> = context.plan.stores().iter().map(|s| s.name).collect();
+    let found = context.plan.store(name);
+    found.ok_or_else(|| no_port(context.plan.job(), "store", name, &known))
+}
+
+/// The store that is meant.
+pub(super) fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClient> {
     has_stores(context)?;
     let face = match (&reads.store, context.plan.stores()) {
-        (Some(name), _) => *context.plan.store(name).ok_or_else(|| {
-            Error::invalid(format!(
-                "job `{}` has no store `{name}` (it has: {})",
-                context.plan.job(),
-                names()
-            ))
-        })?,
+        (Some(name), _) => *named(context, name)?,
         (None, [one]) => *one,
         // The counters are asked for by name.
         (None, [one, counters]) if counters.name == COUNTERS.name() => *one,
-        (None, _) => {
-            return Err(Error::invalid(format!(
-                "which store? add `--store NAME` (one of: {})",
-                names()
-            )));
-        }
+        (None, all) => return Err(which(all.iter().map(|s| s.name))),
     };
     let client = context.client().raw(face);
     Ok(if reads.accept_holes {
@@ -72,7 +65,13 @@ fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClient> {
     })
 }
 
-fn key_bytes(face: &StoreFace, text: &str, prefix: bool) -> Result<Vec<u8>> {
+/// Several stores, and none is named.
+pub(super) fn which<'a>(names: impl Iterator<Item = &'a str>) -> Error {
+    let names: Vec<_> = names.collect();
+    Error::invalid("which store?").repaired_by(format!("add `--store NAME` (one of: {})", names.join(", ")))
+}
+
+pub(super) fn key_bytes(face: &StoreFace, text: &str, prefix: bool) -> Result<Vec<u8>> {
     face.key.parse(text, prefix).map_err(|e| {
         let hint = if face.windows.is_some() {
             "; `window` adds hops up, `--under` lists them"
@@ -91,10 +90,7 @@ fn key_bytes(face: &StoreFace, text: &str, prefix: bool) -> Result<Vec<u8>> {
 pub(super) fn get(context: &Context<'_>, get: &Get) -> Result<()> {
     let client = store(context, &get.reads)?;
     let face = *client.face();
-    let mut out = Lines {
-        face,
-        json: super::out::is_json(),
-    };
+    let lines = Lines { face };
     let keys = get
         .keys
         .iter()
@@ -104,9 +100,9 @@ pub(super) fn get(context: &Context<'_>, get: &Get) -> Result<()> {
     if !keys.is_empty() {
         for (key, answer) in keys.iter().zip(client.multi_get(&keys)) {
             match answer {
-                Ok(answer) => out.answer(key, &answer)?,
+                Ok(answer) => drop(lines.answer(key, &answer)?),
                 Err(e) => {
-                    eprintln!("error: {e}");
+                    out::complain(&e);
                     failed = Some(e);
                 }
             }
@@ -114,7 +110,7 @@ pub(super) fn get(context: &Context<'_>, get: &Get) -> Result<()> {
     }
     for prefix in &get.under {
         let (rows, basis) = client.under(&key_bytes(&face, prefix, true)?)?;
-        out.rows(rows, &basis)?;
+        lines.rows(rows, &basis)?;
     }
     match failed {
         // It was printed with its key's turn; the exit code is its kind's.
@@ -126,43 +122,38 @@ pub(super) fn get(context: &Context<'_>, get: &Get) -> Result<()> {
 pub(super) fn top(context: &Context<'_>, top: &Top) -> Result<()> {
     let client = store(context, &top.reads)?;
     let (rows, basis) = client.top(top.n)?;
-    Lines {
-        face: *client.face(),
-        json: super::out::is_json(),
-    }
-    .rows(rows, &basis)
+    Lines { face: *client.face() }.rows(rows, &basis)
 }
 
-struct Lines {
-    face: StoreFace,
-    json: bool,
+pub(super) struct Lines {
+    pub(super) face: StoreFace,
 }
 
 impl Lines {
-    fn rows(&mut self, rows: Vec<(Vec<u8>, Vec<u8>)>, basis: &Basis) -> Result<()> {
-        if rows.is_empty() && !self.json {
-            println!("(no keys)  offline until {}", basis.coverage);
+    fn rows(&self, rows: Vec<(Vec<u8>, Vec<u8>)>, basis: &Basis) -> Result<()> {
+        if rows.is_empty() {
+            out::people(|| format!("(no keys)  offline until {}", basis.coverage));
         }
-        rows.into_iter()
-            .try_for_each(|(key, value)| self.answer(&key, &basis.answer(Some(value))))
-    }
-    fn answer(&mut self, key: &[u8], answer: &Answer<Vec<u8>>) -> Result<()> {
-        use std::io::Write;
-        let line = if self.json {
-            answer.to_json(&self.face, key)?.to_string()
-        } else {
-            let bad = |e: crate::algebra::DecodeError| Error::corrupt(format!("store `{}`: {e}", self.face.name));
-            let value = show_value(&self.face, answer.value.as_deref())?;
-            format!(
-                "{}  {value}  offline until {}, fresh until {}",
-                self.face.key.text(key).map_err(bad)?,
-                answer.coverage,
-                fresh(answer)
-            )
-        };
-        // A reader that closed its end (`| head`) is no error.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        for (key, value) in rows {
+            if !self.answer(&key, &basis.answer(Some(value)))? {
+                break;
+            }
+        }
         Ok(())
+    }
+    /// Says whether another one is wanted.
+    pub(super) fn answer(&self, key: &[u8], answer: &Answer<Vec<u8>>) -> Result<bool> {
+        if out::is_json() {
+            return Ok(out::line(answer.to_json(&self.face, key)?));
+        }
+        let bad = |e: crate::algebra::DecodeError| Error::corrupt(format!("store `{}`: {e}", self.face.name));
+        let value = show_value(&self.face, answer.value.as_deref())?;
+        Ok(out::line(format_args!(
+            "{}  {value}  offline until {}, fresh until {}",
+            self.face.key.text(key).map_err(bad)?,
+            answer.coverage,
+            fresh(answer)
+        )))
     }
 }
 

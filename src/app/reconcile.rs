@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::cli::Reconcile;
 use super::generations::now;
 use super::open::Context;
+use super::out;
 use super::reports::Reports;
+use super::settings::no_port;
 use crate::client::reconcile::report::Report;
 use crate::client::{Client, Comparison, Drift, ReconcileOptions, Reconciled};
 use crate::core::{BatchId, Error, Plan, Result, SourcePartition, StoreFace, Timestamp};
@@ -32,11 +34,7 @@ pub(super) fn reconcile(context: &Context<'_>, options: &Reconcile) -> Result<()
         let report = compare(context, &client, &faces, number, &options_of(context, Arc::default()))?;
         for found in &report.stores {
             let face = face(context.plan, found)?;
-            if super::out::is_json() {
-                println!("{}", as_json(face, &report.batches, found)?);
-            } else {
-                print(face, found)?;
-            }
+            print(face, &report.batches, found)?;
         }
         if options.store.is_none() {
             keep(context, &report);
@@ -64,12 +62,8 @@ fn faces(plan: &Plan, name: Option<&str>) -> Result<Vec<StoreFace>> {
     let Some(name) = name else { return Ok(faces) };
     faces.retain(|face| face.name == name);
     if faces.is_empty() {
-        let names: Vec<_> = plan.stores().iter().map(|s| s.name).collect();
-        return Err(Error::invalid(format!(
-            "job `{}` has no store `{name}` (it has: {})",
-            plan.job(),
-            names.join(", ")
-        )));
+        let known: Vec<_> = plan.stores().iter().map(|s| s.name).collect();
+        return Err(no_port(plan.job(), "store", name, &known));
     }
     Ok(faces)
 }
@@ -193,11 +187,17 @@ fn reach(found: &Reconciled) -> String {
     parts.join(", ")
 }
 
-/// A line a store, and one a key that differs.
-pub(super) fn print(face: &StoreFace, found: &Reconciled) -> Result<()> {
+/// A line a store, and one a key that differs; or an object a store.
+pub(super) fn print(face: &StoreFace, batches: &str, found: &Reconciled) -> Result<()> {
+    if out::is_json() {
+        out::line(as_json(face, batches, found)?);
+        return Ok(());
+    }
     let (store, manifest) = (&found.store, found.manifest);
     match &found.outcome {
-        Comparison::NotComparable { why, .. } => println!("{store}: generation {manifest}: not comparable: {why}"),
+        Comparison::NotComparable { why, .. } => {
+            out::line(format_args!("{store}: generation {manifest}: not comparable: {why}"));
+        }
         Comparison::Compared {
             keys,
             within,
@@ -208,20 +208,22 @@ pub(super) fn print(face: &StoreFace, found: &Reconciled) -> Result<()> {
                 0 => String::new(),
                 n => format!(", {n} within their bounds"),
             };
-            println!(
+            out::line(format_args!(
                 "{store}: generation {manifest}: {keys} keys compared, {drifted} differ{within} ({})",
                 reach(found)
-            );
+            ));
             for drift in first {
                 let (key, offline, realtime) = shown(face, drift)?;
                 let ahead = drift.ahead(face)?;
-                println!("  {key}: offline {offline}, realtime {realtime}: {ahead:+} offline");
+                out::line(format_args!(
+                    "  {key}: offline {offline}, realtime {realtime}: {ahead:+} offline"
+                ));
             }
             if *drifted > first.len() as u64 {
-                println!("  and {} more", drifted - first.len() as u64);
+                out::line(format_args!("  and {} more", drifted - first.len() as u64));
             }
         }
-        other => println!("{store}: {other:?}"),
+        other => drop(out::line(format_args!("{store}: {other:?}"))),
     }
     Ok(())
 }
@@ -237,7 +239,7 @@ fn shown(face: &StoreFace, drift: &Drift) -> Result<(String, Value, Value)> {
 }
 
 fn as_json(face: &StoreFace, batches: &str, found: &Reconciled) -> Result<Value> {
-    let common = json!({ "store": found.store, "generation": found.manifest, "batches": batches });
+    let common = json!({ "event": "compared", "store": found.store, "generation": found.manifest, "batches": batches });
     let more = match &found.outcome {
         Comparison::NotComparable { obstacle, why } => json!({ "not_comparable": why, "obstacle": obstacle.name() }),
         Comparison::Compared {

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde_json::json;
+
 use super::open::Context;
+use super::out;
 use crate::core::{Result, SourceFace};
 use crate::realtime::{ArchiverOptions, Metrics, Recut};
 use crate::store_api::{Archive, ManifestLog};
@@ -53,10 +56,15 @@ pub(super) fn announce(context: &Context<'_>, face: &SourceFace) -> Result<bool>
     if !behind(&*to, &*from)? {
         return Ok(false);
     }
-    println!(
-        "source `{}`: its archive is cut by `{other}`; a backfill cuts it again by `{}` first",
-        face.name,
-        context.cut_spec(face)?
+    let spec = context.cut_spec(face)?;
+    out::say(
+        || {
+            format!(
+                "source `{}`: its archive is cut by `{other}`; a backfill cuts it again by `{spec}` first",
+                face.name
+            )
+        },
+        || json!({ "event": "recut", "source": face.name, "from": other, "to": spec }),
     );
     Ok(true)
 }

@@ -3,14 +3,16 @@
 //! next `batch` (or the live process) does it again.
 
 use super::cli::Upkeep;
-use super::gc::{collect, summary};
+use super::gc::{collect, summary, totals};
 use super::open::Context;
+use super::out;
 use super::reconcile::{agree, compare, face, keep, options_of, print};
 use super::reports::Reports;
 use super::settings::LogFormat;
 use crate::client::reconcile::report::Report;
 use crate::core::{Error, ErrorKind, Result};
 use crate::platform_parquet::{BatchRun, Phase};
+use serde_json::json;
 
 /// After a publish, and also when there was nothing to publish: a run that was killed behind its publish left this
 /// undone.
@@ -30,13 +32,19 @@ pub(super) fn after(context: &Context<'_>, options: &Upkeep, run: &BatchRun<'_>,
     let merged = run.merge();
     drop(shown);
     if let Some(merged) = went(merged, "runs could not be merged: reads go through more of them")?.flatten() {
-        println!("generation {} is the same with fewer runs", merged.number);
+        out::say(
+            || format!("generation {} is the same with fewer runs", merged.number),
+            || json!({ "event": "merged", "generation": merged.number }),
+        );
     }
     super::views::follow(context);
     if options.gc {
         let deleted = went(collect(context, false, false), "old generations could not be deleted")?;
         if let Some(deleted) = deleted.filter(|all| !all.is_empty()) {
-            println!("old generations: {}", summary(&deleted, false));
+            out::say(
+                || format!("old generations: {}", summary(&deleted, false)),
+                || totals(&deleted, false),
+            );
         }
     }
     match compared {
@@ -80,7 +88,7 @@ fn reconcile(context: &Context<'_>, run: &BatchRun<'_>, format: LogFormat) -> Re
     drop(shown);
     let report = report?;
     for found in &report.stores {
-        print(face(plan, found)?, found)?;
+        print(face(plan, found)?, &report.batches, found)?;
     }
     if let Err(e) = agree(&report) {
         tracing::error!("{e}");

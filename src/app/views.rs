@@ -1,7 +1,10 @@
 //! `views`: the current generation as tables and views of a PostgreSQL database, for people who ask by SQL. `batch`, `rollback` and
 //! `switch` do the same behind their publish where the settings name a database.
 
+use serde_json::json;
+
 use super::open::Context;
+use super::out;
 use crate::core::{Error, Result};
 
 /// What a batch run, a rollback or a switch published is shown as well. What does not work is said: the next publish, or `views`, does it.
@@ -16,9 +19,16 @@ pub(super) fn follow(context: &Context<'_>) {
         .and_then(|url| show(context, url.text()));
     match shown {
         Ok(None) => {}
-        Ok(Some(number)) => println!("views show generation {number}"),
+        Ok(Some(number)) => say_shown(number),
         Err(e) => tracing::warn!(error = %e, "the views show the generation before: `views` says it again"),
     }
+}
+
+fn say_shown(number: u64) {
+    out::say(
+        || format!("views show generation {number}"),
+        || json!({ "event": "views", "generation": number }),
+    );
 }
 
 /// By hand: every store, with the names to ask for.
@@ -34,7 +44,7 @@ pub(super) fn views(context: &Context<'_>) -> Result<()> {
     };
     match show(context, url)? {
         Some(number) => {
-            println!("views show generation {number}");
+            say_shown(number);
             Ok(())
         }
         None => Err(Error::invalid(format!(
@@ -84,7 +94,14 @@ fn show(context: &Context<'_>, url: &str) -> Result<Option<u64>> {
             Ok(view) => format!("the whole answer is {view}"),
             Err(why) => format!("no view of the whole answer: {why}"),
         };
-        println!("{}: {} keys in {}; {answer}", shown.store, shown.keys, shown.offline);
+        out::say(
+            || format!("{}: {} keys in {}; {answer}", shown.store, shown.keys, shown.offline),
+            || {
+                let (view, why) = (shown.answer.as_ref().ok(), shown.answer.as_ref().err());
+                let why = why.map(ToString::to_string);
+                json!({ "event": "view", "store": shown.store, "keys": shown.keys, "offline": shown.offline, "answer": view.map(ToString::to_string), "no_answer": why })
+            },
+        );
     }
     Ok(Some(manifest.number))
 }

@@ -2,11 +2,12 @@
 
 use super::cli::WindowArgs;
 use super::open::Context;
-use super::read::{fresh, show_value};
+use super::out;
+use super::read::{fresh, named, show_value, which};
 use crate::client::{RawWindowAnswer, RawWindowClient, Window, WindowWords, key_of_windows};
 use crate::core::{Error, ErrorKind, HopSize, Result, StoreFace};
 
-fn asked(args: &WindowArgs) -> Result<Window> {
+pub(super) fn asked(args: &WindowArgs) -> Result<Window> {
     let words = WindowWords {
         last: args.last.as_deref(),
         last_hops: args.last_hops.as_deref(),
@@ -19,7 +20,7 @@ fn asked(args: &WindowArgs) -> Result<Window> {
 }
 
 /// The windowed store that is meant.
-fn store(context: &Context<'_>, args: &WindowArgs) -> Result<RawWindowClient> {
+pub(super) fn store(context: &Context<'_>, args: &WindowArgs) -> Result<RawWindowClient> {
     super::read::has_stores(context)?;
     let windowed: Vec<StoreFace> = context
         .plan
@@ -29,10 +30,7 @@ fn store(context: &Context<'_>, args: &WindowArgs) -> Result<RawWindowClient> {
         .copied()
         .collect();
     let face = match (&args.reads.store, &windowed[..]) {
-        (Some(name), _) => *context
-            .plan
-            .store(name)
-            .ok_or_else(|| Error::invalid(format!("job `{}` has no store `{name}`", context.plan.job())))?,
+        (Some(name), _) => *named(context, name)?,
         (None, [one]) => *one,
         (None, []) => {
             return Err(Error::invalid(format!(
@@ -40,13 +38,7 @@ fn store(context: &Context<'_>, args: &WindowArgs) -> Result<RawWindowClient> {
                 context.plan.job()
             )));
         }
-        (None, many) => {
-            let names: Vec<_> = many.iter().map(|s| s.name).collect();
-            return Err(Error::invalid(format!(
-                "which store? add `--store NAME` (one of: {})",
-                names.join(", ")
-            )));
-        }
+        (None, many) => return Err(which(many.iter().map(|s| s.name))),
     };
     let client = context.client().raw_windows(face)?;
     Ok(if args.reads.accept_holes {
@@ -75,12 +67,12 @@ pub(super) fn window(context: &Context<'_>, args: &WindowArgs) -> Result<()> {
     for ((text, (_, shown)), answers) in args.keys.iter().zip(keys).zip(answers) {
         for answer in answers {
             match answer {
-                Ok(answer) if super::out::is_json() => {
-                    print(&answer.to_json(&face, shown.clone())?.to_string());
+                Ok(answer) if out::is_json() => {
+                    out::line(answer.to_json(&face, shown.clone())?);
                 }
-                Ok(answer) => print(&line(&face, text, &answer)?),
+                Ok(answer) => drop(out::line(line(&face, text, &answer)?)),
                 Err(e) => {
-                    eprintln!("error: {e}");
+                    out::complain(&e);
                     failed = Some(e.kind());
                 }
             }
@@ -100,10 +92,4 @@ fn line(face: &StoreFace, key: &str, answer: &RawWindowAnswer) -> Result<String>
         answer.answer.coverage,
         fresh(&answer.answer)
     ))
-}
-
-fn print(line: &str) {
-    use std::io::Write;
-    // A reader that closed its end (`| head`) is no error.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

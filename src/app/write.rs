@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use serde_json::json;
+
 use super::cli::{Bulk, Live, Sweep, Upkeep};
 use super::follow::Follower;
 use super::metrics::View;
 use super::monitor::{Bound, Monitor, limits};
 use super::open::{Context, Reads};
+use super::out;
 use super::progress::Progress;
 use super::settings::OnBad;
 use crate::core::{Error, Result, SourcePartition};
-use crate::realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, OnBadRecord, Stream, StreamOptions, genesis};
+use crate::realtime::{
+    Archiver, ArchiverOptions, BoundLog, Metrics, OnBadRecord, Stream, StreamOptions, StreamReport, genesis,
+};
 use crate::store_api::{Manifest, ManifestLog};
 
 /// Set by Ctrl-C and SIGTERM: what was read is committed, then the program ends. A second signal ends it at once.
@@ -192,24 +197,13 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         follower.look(&stop);
     }
     progress.finish();
-    let report = report?;
-    println!(
-        "{} records, {} commits, {} late, {} skipped; fresh until {}",
-        report.records,
-        report.commits,
-        report.late,
-        report.bad - report.dead_letters,
-        super::read::show_time(metrics.last_time())
-    );
-    if report.waiting > 0 {
-        println!(
-            "{} records wait for later ones of other partitions (a heartbeat will do)",
-            report.waiting
-        );
-    }
-    if report.dead_letters > 0 {
-        println!("{} bad records sent to the dead letters", report.dead_letters);
-    }
+    show_report(&report?, &metrics);
+    Ok(())
+}
+
+/// What a stream did.
+fn show_report(report: &StreamReport, metrics: &Metrics) {
+    let skipped = report.bad - report.dead_letters;
     let lateness: Vec<_> = [
         "less than a minute",
         "less than an hour",
@@ -219,17 +213,48 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
     ]
     .iter()
     .zip(&metrics.lateness)
-    .map(|(name, n)| (name, n.load(Relaxed)))
+    .map(|(name, n)| (*name, n.load(Relaxed)))
     .filter(|(_, n)| *n > 0)
-    .map(|(name, n)| format!("{n} by {name}"))
     .collect();
+    let steps = metrics.steps();
+    if out::is_json() {
+        let behind: BTreeMap<_, _> = lateness.iter().map(|(name, n)| (name.replace(' ', "_"), *n)).collect();
+        out::line(json!({
+            "event": "streamed", "records": report.records, "commits": report.commits, "late": report.late, "skipped": skipped,
+            "dead_letters": report.dead_letters, "waiting": report.waiting,
+            "fresh_until": metrics.last_time().map(|t| t.to_string()), "behind": behind, "steps": steps,
+        }));
+        return;
+    }
+    out::line(format_args!(
+        "{} records, {} commits, {} late, {skipped} skipped; fresh until {}",
+        report.records,
+        report.commits,
+        report.late,
+        super::read::show_time(metrics.last_time())
+    ));
+    if report.waiting > 0 {
+        out::line(format_args!(
+            "{} records wait for later ones of other partitions (a heartbeat will do)",
+            report.waiting
+        ));
+    }
+    if report.dead_letters > 0 {
+        out::line(format_args!(
+            "{} bad records sent to the dead letters",
+            report.dead_letters
+        ));
+    }
     if !lateness.is_empty() {
-        println!("behind the greatest time of their partition: {}", lateness.join(", "));
+        let lateness: Vec<_> = lateness.iter().map(|(name, n)| format!("{n} by {name}")).collect();
+        out::line(format_args!(
+            "behind the greatest time of their partition: {}",
+            lateness.join(", ")
+        ));
     }
-    for (step, n) in metrics.steps() {
-        println!("step {step}: {n} records");
+    for (step, n) in steps {
+        out::line(format_args!("step {step}: {n} records"));
     }
-    Ok(())
 }
 
 /// Waits until this code is current; `false`: it was stopped before.
@@ -314,7 +339,10 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
     progress.finish();
     done?;
     let report = metrics.report();
-    println!("{} records archived in {} entries", report.records, report.commits);
+    out::say(
+        || format!("{} records archived in {} entries", report.records, report.commits),
+        || json!({ "event": "archived", "records": report.records, "entries": report.commits }),
+    );
     Ok(())
 }
 
@@ -330,13 +358,21 @@ pub(super) fn sweep(context: &Context<'_>, options: &Sweep) -> Result<()> {
                 archive.sweep(options.older_than)?
             };
             for orphan in orphans {
-                println!("{} ({} bytes)", orphan.name, orphan.bytes);
+                out::say(
+                    || format!("{} ({} bytes)", orphan.name, orphan.bytes),
+                    || json!({ "event": "file", "source": face.name, "name": orphan.name, "bytes": orphan.bytes }),
+                );
                 (files, bytes) = (files + 1, bytes + orphan.bytes);
             }
         }
     }
-    let done = if options.dry_run { "would be deleted" } else { "deleted" };
-    println!("{files} files that no index names, {bytes} bytes: {done}");
+    out::say(
+        || {
+            let done = if options.dry_run { "would be deleted" } else { "deleted" };
+            format!("{files} files that no index names, {bytes} bytes: {done}")
+        },
+        || json!({ "event": "deleted", "files": files, "bytes": bytes, "dry_run": options.dry_run }),
+    );
     Ok(())
 }
 
@@ -366,7 +402,8 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
         },
     };
     if options.dry_run {
-        println!("{}", run.plan()?);
+        let plan = run.plan()?.to_string();
+        out::say(|| plan.clone(), || json!({ "event": "plan", "plan": plan }));
         return Ok(());
     }
     let shown = super::bulk::Shown::start(run.options.progress.clone(), context.settings.log.format);
@@ -389,11 +426,20 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
             }
         })
         .collect();
+    let took = started.elapsed().as_secs_f64();
+    if out::is_json() {
+        out::line(json!({
+            "event": "batch", "published": report.published, "generation": report.manifest.number, "records": report.records,
+            "keys": report.keys, "written": report.written, "skipped": report.bad, "outside": report.outside,
+            "covered_until": report.manifest.covered_until, "open": open, "notes": report.notes, "seconds": took,
+        }));
+        return super::upkeep::after(context, upkeep, &run, context.settings.log.format);
+    }
     if !open.is_empty() {
-        println!("open and not covered yet: {}", open.join(", "));
+        out::line(format_args!("open and not covered yet: {}", open.join(", ")));
     }
     for note in &report.notes {
-        println!("{note}");
+        out::line(note);
     }
     if report.published {
         let keys: Vec<_> = report
@@ -402,26 +448,25 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
             .map(|(store, n)| format!("{n} keys in {store}"))
             .chain(report.written.iter().map(|(sink, n)| format!("{n} records in {sink}")))
             .collect();
-        println!(
-            "generation {}: {} records -> {}, {} skipped, covered until {} ({:.1} s)",
+        out::line(format_args!(
+            "generation {}: {} records -> {}, {} skipped, covered until {} ({took:.1} s)",
             report.manifest.number,
             report.records,
             keys.join(", "),
             report.bad,
             report.manifest.covered_until,
-            started.elapsed().as_secs_f64()
-        );
+        ));
         if report.outside > 0 {
-            println!(
+            out::line(format_args!(
                 "{} of the records read lie outside that time and do not count",
                 report.outside
-            );
+            ));
         }
     } else {
-        println!(
+        out::line(format_args!(
             "nothing new: generation {} covers all that is sealed, until {}",
             report.manifest.number, report.manifest.covered_until
-        );
+        ));
     }
     super::upkeep::after(context, upkeep, &run, context.settings.log.format)
 }

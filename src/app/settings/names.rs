@@ -103,7 +103,7 @@ pub(in crate::app) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 use Kind::{Choice, Named, Number, Switch, Text, Texts, Url};
 
 /// All of them, in the order in which they are shown.
-pub(in crate::app) const NAMES: &[Name] = &[
+pub(in crate::app) static NAMES: &[Name] = &[
     name(&["data"], Text, "data", "Where all state lives").flag("data"),
     name(
         &["instance"],
@@ -271,12 +271,7 @@ pub(in crate::app) const NAMES: &[Name] = &[
     name(&["serve", "rows"], Number(1), "10000", "Rows of an answer"),
     name(&["serve", "connections"], Number(1), "1024", "Connections at a time"),
     name(&["serve", "requests"], Number(1), "512", "Requests at a time"),
-    name(
-        &["serve", "streams"],
-        Number(1),
-        "256",
-        "Streams of events at a time",
-    ),
+    name(&["serve", "streams"], Number(1), "256", "Streams of events at a time"),
     name(
         &["serve", "head_ms"],
         Number(1),

@@ -1,12 +1,15 @@
 //! `sink list`, `sink read`, `sink release`, `sink resume`.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::{Value, json};
 
 use super::read::{Read, read};
 use super::{marks, promised, turns};
 use crate::app::cli::stopped;
 use crate::app::generations::now;
 use crate::app::open::Context;
+use crate::app::out;
+use crate::app::settings::no_port;
 use crate::app::state::Alone;
 use crate::core::sink::{Layer, SinkBinding};
 use crate::core::{Error, Result};
@@ -79,15 +82,7 @@ impl Asked<'_> {
         let name: &String = m.get_one("name").ok_or_else(|| Error::bug("a sink without a name"))?;
         let known: Vec<_> = context.plan.sinks().iter().map(|(name, _)| *name).collect();
         if !known.contains(&name.as_str()) {
-            let known = if known.is_empty() {
-                "none".into()
-            } else {
-                known.join(", ")
-            };
-            return Err(Error::invalid(format!(
-                "job `{}` has no sink `{name}` (it has: {known})",
-                context.plan.job()
-            )));
+            return Err(no_port(context.plan.job(), "sink", name, &known));
         }
         match *word {
             "read" => {
@@ -122,35 +117,58 @@ fn bound<'a>(context: &'a Context<'_>, name: &str) -> Result<&'a SinkBinding> {
 }
 
 fn list(context: &Context<'_>) -> Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
     let mut failed = None;
-    // A reader that closed its end (`| head`) is no error.
-    let mut say = |line: String| drop(writeln!(out, "{line}"));
     for (name, _) in context.plan.sinks() {
         let Some(binding) = context.sinks.get(name) else {
-            say(format!("{name}: not bound"));
+            out::say(
+                || format!("{name}: not bound"),
+                || json!({ "sink": name, "place": null }),
+            );
             continue;
         };
         let turn = turns::newest(&context.offline, name)?;
-        let turned = turn.map_or_else(String::new, |turn| format!("; {turn}"));
-        say(format!("{name}: {}, {}{turned}", binding.place, promised(binding)));
-        match marks::of(context, binding) {
-            Ok(marks) if marks.is_empty() => say("  not begun".into()),
-            Ok(marks) => marks.iter().for_each(|mark| say(format!("  {mark}"))),
-            Err(e) => {
-                say(format!("  how far it is cannot be said: {e}"));
-                failed = failed.or(Some(e));
-            }
+        let found = marks::of(context, binding);
+        let wanted = out::say(
+            || {
+                let turned = turn.as_ref().map_or_else(String::new, |turn| format!("; {turn}"));
+                let mut text = format!("{name}: {}, {}{turned}", binding.place, promised(binding));
+                match &found {
+                    Ok(marks) if marks.is_empty() => text += "\n  not begun",
+                    Ok(marks) => marks.iter().for_each(|mark| text += &format!("\n  {mark}")),
+                    Err(e) => text += &format!("\n  how far it is cannot be said: {e}"),
+                }
+                text
+            },
+            || {
+                let marks = found.as_ref().map(|marks| marks.iter().map(mark).collect::<Vec<_>>());
+                json!({
+                    "sink": name, "place": binding.place.to_string(), "promise": promised(binding),
+                    "released": turn.as_ref().is_some_and(|turn| turn.released), "turn": turn.as_ref().map(ToString::to_string),
+                    "marks": marks.as_ref().ok(), "unknown": marks.as_ref().err().map(ToString::to_string),
+                })
+            },
+        );
+        failed = failed.or(found.err());
+        if !wanted {
+            break;
         }
     }
     if context.plan.sinks().is_empty() {
-        say(format!("job `{}` has no sinks", context.plan.job()));
+        out::people(|| format!("job `{}` has no sinks", context.plan.job()));
     }
     match failed {
         None => Ok(()),
         Some(e) => Err(Error::new(e.kind(), format!("not all sinks can be looked at: {e}"))),
     }
+}
+
+/// How far a partition is, for programs.
+fn mark(mark: &marks::Mark) -> Value {
+    let holes = { mark.holes.iter() }.map(|hole| json!({ "from": hole.from, "to": hole.to, "reason": hole.reason }));
+    json!({
+        "source": mark.partition.source, "partition": mark.partition.partition, "written_to": mark.at, "start": mark.start,
+        "lost": holes.collect::<Vec<_>>(),
+    })
 }
 
 impl std::fmt::Display for marks::Mark {
@@ -182,14 +200,19 @@ fn turn(context: &Context<'_>, name: &str, released: bool, stopped: bool) -> Res
     };
     let _alone = alone(context, stopped)?;
     let turn = turns::take(&context.offline, name, released, now(), stood)?;
-    println!(
-        "sink `{name}` is {turn}: {}",
-        if released {
-            format!("the next `stream` does not write it, and it holds nothing; `sink resume {name}` takes it up again")
-        } else {
-            "the next `stream` writes it from its mark on; what cannot be made any more is recorded in it as lost"
-                .into()
-        }
+    out::say(
+        || {
+            let then = if released {
+                format!(
+                    "the next `stream` does not write it, and it holds nothing; `sink resume {name}` takes it up again"
+                )
+            } else {
+                "the next `stream` writes it from its mark on; what cannot be made any more is recorded in it as lost"
+                    .into()
+            };
+            format!("sink `{name}` is {turn}: {then}")
+        },
+        || json!({ "event": "turn", "sink": name, "released": released, "turn": turn.to_string() }),
     );
     Ok(())
 }

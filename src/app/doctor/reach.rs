@@ -1,0 +1,172 @@
+//! How far each part has read, against what the log still keeps.
+
+use super::Checks;
+use crate::app::open::Context;
+use crate::core::{Error, Result, SourceFace, SourcePartition};
+use crate::realtime::PartitionInfo;
+use crate::store_api::{Manifest, Progress};
+
+/// The rows of the live part: of any store, for one write commits them all.
+pub(super) fn rows(context: &Context<'_>) -> Result<Vec<(SourcePartition, Progress)>> {
+    let stores = context.plan.live_stores();
+    let Some(face) = stores.first() else {
+        return Ok(Vec::new());
+    };
+    let namespace = context.namespace(&*context.manifests)?;
+    context.rows(&namespace, face.name)
+}
+
+/// What was deleted before it was read, and what soon will be. That rows cannot be read is said elsewhere.
+pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[PartitionInfo], checks: &mut Checks) {
+    let what = format!("retention of {}", face.name);
+    let rows = rows(context).unwrap_or_default();
+    let mut read = false;
+    for (p, row) in rows.iter().filter(|(p, _)| p.source == face.name) {
+        read = true;
+        let Some(info) = partitions.iter().find(|info| info.partition == p.partition) else {
+            checks.fail(
+                &what,
+                Error::corrupt(format!(
+                    "partition {} was read up to offset {}, and the log has it no more",
+                    p.partition, row.next
+                ))
+                .repaired_by("find out who deleted it; `batch` and `get` go on with what was archived"),
+            );
+            continue;
+        };
+        let covered = row.next >= info.start;
+        let (next, start, end) = (row.next, info.start, info.end);
+        if !covered {
+            checks.fail(
+                &what,
+                Error::new(
+                    crate::core::ErrorKind::Incomplete,
+                    format!(
+                        "offsets {next}..{start} of partition {} were deleted before they were read; answers are refused when `stream` \
+                         has met that",
+                        p.partition
+                    ),
+                )
+                .repaired_by("run `backfill`, or read with --accept-holes; let the log keep more"),
+            );
+        } else if row.next > info.end {
+            checks.fail(
+                &what,
+                Error::corrupt(format!(
+                    "partition {} was read up to offset {next}, and the log ends at {end}: it is another log, or it was cut off",
+                    p.partition
+                ))
+                .repaired_by("restore the log, or begin another instance (--instance)"),
+            );
+        } else if start > 0 && (next - start) < (end - start) / 10 {
+            checks.warn(
+                &what,
+                &format!(
+                    "partition {} is read up to offset {next}, and the log keeps {start}..{end}: what is next to be read is next to be \
+                     deleted; run `stream`, or let the log keep more",
+                    p.partition
+                ),
+            );
+        }
+    }
+    if read {
+        let all: Vec<_> = partitions
+            .iter()
+            .map(|info| format!("{}: {}..{}", info.partition, info.start, info.end))
+            .take(8)
+            .collect();
+        let more = partitions.len().saturating_sub(all.len());
+        let more = if more > 0 {
+            format!(", and {more} more")
+        } else {
+            String::new()
+        };
+        checks.ok(&what, &format!("the log keeps {}{more}", all.join(", ")));
+    }
+}
+
+/// The live state: whether it answers, and how far it is.
+pub(super) fn state(context: &Context<'_>, checks: &mut Checks) {
+    let asked = context.namespace(&*context.manifests).and_then(|namespace| {
+        let place = context.state.show(&namespace);
+        let Some(reader) = context.state.read(&namespace)? else {
+            return Ok(format!("not begun: {place}"));
+        };
+        let stores = context.plan.live_stores();
+        let snapshot = reader.snapshot()?;
+        let rows = match stores.first() {
+            Some(face) => snapshot.partitions(face.name)?,
+            None => Vec::new(),
+        };
+        let read: u64 = rows.iter().map(|(_, row)| row.next).sum();
+        Ok(format!(
+            "answers: {place}: {} partitions, read up to {read} in sum",
+            rows.len()
+        ))
+    });
+    checks.check("realtime state", asked);
+}
+
+#[cfg(feature = "parquet")]
+pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, checks: &mut Checks) {
+    use crate::app::location::Place;
+    use crate::app::open::Reads;
+    use crate::store_api::Archive;
+    for face in context.plan.sources() {
+        let place = context.locations.get(face.name).map(|l| &l.place);
+        if matches!(place, None | Some(Place::Parquet(_) | Place::Bulk(_))) {
+            continue;
+        }
+        let what = format!("archive of {}", face.name);
+        let asked = || -> Result<(u64, Vec<(u32, u64)>)> {
+            let spec = match manifest.and_then(|m| m.cut_specs.get(face.name)) {
+                Some(spec) => spec.clone(),
+                None => context.cut_spec(face)?,
+            };
+            let archive = context.archive_cut(face.name, &spec)?;
+            let mut ends = Vec::new();
+            for partition in archive.partitions()? {
+                ends.push((partition, archive.last(partition, 0)?.map_or(0, |(_, last)| last.to)));
+            }
+            Ok((ends.iter().map(|(_, to)| to).sum(), ends))
+        };
+        let (sum, ends) = match asked() {
+            Ok(found) => found,
+            Err(e) => {
+                checks.fail(&what, e);
+                continue;
+            }
+        };
+        if ends.is_empty() {
+            checks.ok(
+                &what,
+                "nothing yet: `stream` or `archive` writes it, and `batch` reads nothing else",
+            );
+            continue;
+        }
+        checks.ok(&what, &format!("{} partitions, up to {sum} in sum", ends.len()));
+        // That the log cannot be asked is said of its source.
+        let infos = context.log(face, Reads::All).and_then(|mut log| log.partitions());
+        for info in infos.unwrap_or_default() {
+            let to = ends.iter().find(|(p, _)| *p == info.partition).map_or(0, |(_, to)| *to);
+            if to > 0 && to < info.start {
+                checks.fail(
+                    &what,
+                    Error::new(
+                        crate::core::ErrorKind::Incomplete,
+                        format!(
+                            "offsets {to}..{} of partition {} were deleted before they were archived",
+                            info.start, info.partition
+                        ),
+                    )
+                    .repaired_by(
+                        "bring them from another copy by a `backfill`; let `archive` run, and the log keep more",
+                    ),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+pub(super) fn archives(_: &Context<'_>, _: Option<&Manifest>, _: &mut Checks) {}

@@ -1,0 +1,133 @@
+//! `doctor`: each line says what to do, and the exit code is that of the worst.
+
+use std::fs;
+
+use rufous::Timestamp;
+use rufous::store_api::ManifestLog;
+
+use crate::bed::Bed;
+
+/// Where all is well every line is `ok`.
+#[test]
+fn all_is_well() {
+    let bed = Bed::published();
+    let said = bed.says(&["doctor"]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    for line in [
+        "ok    source lines: ",
+        "ok    sink long-words: ",
+        "ok    manifests: generation 1",
+        "ok    realtime state: not begun",
+        "ok    job: fingerprint ",
+        "ok    store counts: 1 runs, 4 keys",
+        "ok    permissions of data: ",
+        "ok    permissions of sink: ",
+        "ok    disk of data: ",
+        "ok    clock: ",
+        "ok    answers of counts: ",
+    ] {
+        assert!(
+            said.out.lines().any(|l| l.starts_with(line)),
+            "`{line}` in\n{}",
+            said.out
+        );
+    }
+    assert!(!said.out.contains("FAIL") && !said.out.contains("warn"), "{}", said.out);
+    assert!(
+        !bed.path("data/main")
+            .read_dir()
+            .unwrap()
+            .any(|e| { e.unwrap().file_name().to_string_lossy().contains("doctor") })
+    );
+    let verbose = bed.says(&["doctor", "-v"]);
+    assert!(
+        verbose
+            .out
+            .starts_with("sources.lines.location = file:lines.txt  (main)\n"),
+        "{}",
+        verbose.out
+    );
+}
+
+/// Every fault is found, said with the repair, and the worst of them is the exit code.
+#[test]
+fn each_fault_is_found() {
+    // A file that was damaged.
+    let bed = Bed::published();
+    let runs = bed.path("data/main/jobs/words/offline/counts");
+    let run = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&run).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&run, bytes).unwrap();
+    fs::remove_file(bed.path("lines.txt")).unwrap();
+    let said = bed.says(&["doctor", "--json"]);
+    assert_eq!(
+        said.code,
+        Some(4),
+        "damage is worse than a file that is missing: {}{}",
+        said.out,
+        said.err
+    );
+    let objects = said.objects();
+    let failed = |check: &str| objects.iter().find(|o| o["status"] == "fail" && o["check"] == check);
+    assert_eq!(failed("store counts").unwrap()["kind"], "corrupt_data");
+    assert_eq!(said.error()["kind"], "corrupt_data");
+
+    // Room that is asked for.
+    let bed = Bed::published();
+    let said = bed.says(&["doctor", "--min-free", "900000TiB"]);
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(
+        said.out.contains("FAIL  disk of data: ") && said.out.contains("`gc`, `sweep`"),
+        "{}",
+        said.out
+    );
+    let wrong = bed.says(&["doctor", "--min-free", "much"]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("10GiB"), "{}", wrong.err);
+
+    // A directory that is none, and one that nobody can write.
+    let bed = Bed::new();
+    fs::write(bed.path("data"), "").unwrap();
+    let said = bed.says(&["doctor"]);
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert!(
+        said.err
+            .contains("data is no directory: name another one (--data), or move that away"),
+        "{}",
+        said.err
+    );
+    let bed = Bed::new();
+    let said = bed.says(&["doctor", "--data", "/proc/no-such"]);
+    assert!(
+        said.out.contains("warn  permissions of data: cannot write /proc"),
+        "{}",
+        said.out
+    );
+
+    // Other code than the data's.
+    let bed = Bed::published();
+    let said = bed.says(&["doctor", "--min-len", "3"]);
+    assert!(
+        said.out.contains("FAIL  job: ") && said.out.contains("`backfill` and `switch`"),
+        "{}",
+        said.out
+    );
+
+    // Published by a clock that is ahead.
+    let bed = Bed::published();
+    let manifests = bed.manifests();
+    let mut ahead = manifests.newest(0).unwrap().unwrap();
+    ahead.number += 1;
+    ahead.created_at = Timestamp(32_503_680_000_000);
+    manifests.publish(&ahead).unwrap();
+    let said = bed.says(&["doctor"]);
+    assert!(
+        said.out
+            .contains("warn  clock: generation 2 was published at 3000-01-01")
+            && said.code == Some(0),
+        "{}{}",
+        said.out,
+        said.err
+    );
+}

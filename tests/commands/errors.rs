@@ -1,0 +1,118 @@
+//! Errors name the fix: the nearest name that there is, or what to write.
+
+use crate::bed::Bed;
+
+/// Exit code and words of the message, as text and as one JSON object of the same kind.
+#[test]
+fn errors_name_the_nearest_name_and_the_repair() {
+    let bed = Bed::published();
+    let cases: [(&[&str], i32, &str, &[&str]); 14] = [
+        (
+            &["get", "be", "--store", "count"],
+            1,
+            "invalid_request",
+            &["no store `count`", "did you mean `counts`?"],
+        ),
+        (
+            &["top", "--store", "by-lenght"],
+            1,
+            "invalid_request",
+            &["did you mean `by-length`?"],
+        ),
+        (
+            &["scan", "--store", "count"],
+            1,
+            "invalid_request",
+            &["did you mean `counts`?"],
+        ),
+        (
+            &["window", "be", "--last", "1d", "--store", "hourl"],
+            1,
+            "invalid_request",
+            &["did you mean `hourly`?"],
+        ),
+        (
+            &["reconcile", "--store", "count"],
+            1,
+            "invalid_request",
+            &["did you mean `counts`?"],
+        ),
+        (
+            &["get", "be"],
+            1,
+            "invalid_request",
+            &["which store?", "--store NAME", "counts, by-length"],
+        ),
+        (
+            &["get", "be", "--source", "line=file:x"],
+            1,
+            "invalid_request",
+            &["--source line=", "no source `line`", "did you mean `lines`?"],
+        ),
+        (
+            &["get", "be", "--source", "lines"],
+            1,
+            "invalid_request",
+            &["write NAME=LOCATION"],
+        ),
+        (
+            &["sink", "read", "long-word"],
+            1,
+            "invalid_request",
+            &["no sink `long-word`", "did you mean `long-words`?"],
+        ),
+        (
+            &["get", "two", "--store", "by-length"],
+            1,
+            "invalid_request",
+            &["key `two`", "keys are"],
+        ),
+        (
+            &["get", "be", "--store", "counts", "--data", "nowhere"],
+            1,
+            "invalid_request",
+            &["has never run", "start `stream` or `batch`"],
+        ),
+        (&["gett", "be"], 2, "usage", &["gett", "get"]),
+        (&["get", "be", "--stor", "counts"], 2, "usage", &["--stor", "--store"]),
+        (&["top", "-n"], 2, "usage", &["-n"]),
+    ];
+    for (args, code, kind, words) in cases {
+        let text = bed.says(args);
+        assert_eq!(text.code, Some(code), "{args:?}: {}", text.err);
+        for word in words {
+            assert!(text.err.contains(word), "{args:?}: `{word}` in {}", text.err);
+        }
+        let json = bed.says(&[args, &["--json"]].concat());
+        assert_eq!(json.code, Some(code), "{args:?}: {}", json.err);
+        let error = json.error();
+        assert_eq!(
+            (&error["kind"], &error["exit_code"]),
+            (&kind.into(), &code.into()),
+            "{args:?}"
+        );
+        let said = format!("{} {}", error["message"], error["repair"]);
+        for word in words {
+            assert!(said.contains(word), "{args:?}: `{word}` in {said}");
+        }
+    }
+    // Of the repair that is known a program need not read the message.
+    let error = bed.says(&["get", "be", "--store", "count", "--json"]).error();
+    assert_eq!(error["repair"], "did you mean `counts`?");
+    let error = bed.says(&["get", "be", "--stor", "counts", "--json"]).error();
+    assert!(error["repair"].as_str().unwrap().contains("'--store'"), "{error}");
+}
+
+/// One key of several that is wrong says so with its turn; the others are answered.
+#[test]
+fn a_wrong_level_of_the_log_is_refused() {
+    let bed = Bed::published();
+    let mut command = bed.command(&["get", "be", "--store", "counts"]);
+    let said = crate::bed::Said::of(&command.env("RUFOUS_LOG", "rufous=loud").output().unwrap());
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    assert!(
+        said.err.contains("setting `log.level`") && said.err.contains("debug or trace"),
+        "{}",
+        said.err
+    );
+}

@@ -1,0 +1,13 @@
+//! The command line as people and programs meet it: the program itself is run, over a directory of generations that is made here, without
+//! a live part. The oracles are lists.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod bed;
+mod doctor;
+mod errors;
+mod json;
+mod lists;
+mod secrets;
+mod settings;
+#[path = "../program/words.rs"]
+mod words;
