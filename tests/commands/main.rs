@@ -7,6 +7,8 @@ mod doctor;
 mod errors;
 mod json;
 mod lists;
+#[cfg(all(feature = "rocksdb", feature = "parquet"))]
+mod live;
 mod secrets;
 mod settings;
 #[path = "../program/words.rs"]

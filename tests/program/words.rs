@@ -3,7 +3,7 @@
 use rufous::prelude::*;
 use rufous::sink::files;
 
-pub(crate) const LINES: Source<str> = Source::new("lines");
+pub(crate) const LINES: Source<str> = Source::new("lines").batches(Batcher::of_offsets(150));
 pub(crate) const COUNTS: Store<String, u64> = Store::new("counts");
 pub(crate) const BY_LENGTH: Store<u32, u64> = Store::new("by-length");
 pub(crate) const HOURLY: WindowedStore<String, u64> = WindowedStore::new("hourly", &[HopSize::hours(1)]);
