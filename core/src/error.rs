@@ -142,6 +142,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         match &self.0.repair {
+            // A question is answered.
+            Some(repair) if self.0.message.ends_with('?') => write!(f, " {repair}"),
             Some(repair) => write!(f, ": {repair}"),
             None => Ok(()),
         }

@@ -159,7 +159,7 @@ fn places_that_are_not_there() -> Result<()> {
         "nothing ran",
         &flights(dir.path(), &["get", "ATL,2001-01-01", "--instance", "q"])?,
         1,
-        &["never run"],
+        &["there is no data directory"],
     )?;
     expect(
         "malformed key",

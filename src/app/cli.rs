@@ -1,11 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::settings::{LOG_FORMATS, ON_BAD};
+use crate::client::Token;
 use crate::core::{Error, Result, Timestamp};
 
 pub(super) fn command<A: clap::Args>() -> Command {
@@ -429,6 +430,29 @@ fn reads(c: Command) -> Command {
             .help("Which store, if the job has several"),
     )
     .arg(flag("accept-holes", "Answer without lost ranges, and list them"))
+    .arg(
+        Arg::new("at-least")
+            .long("at-least")
+            .value_name("TOKEN")
+            .value_parser(token)
+            .help("Only answers that hold all that an earlier one did: its token, as text or as JSON"),
+    )
+    .arg(
+        Arg::new("timeout-ms")
+            .long("timeout-ms")
+            .value_name("N")
+            .value_parser(value_parser!(u64).range(1..))
+            .help("Give up after so long, and say what was waited for [default: as long as it takes]"),
+    )
+}
+
+/// As `explain-answer` prints it, or as it is in an object.
+fn token(text: &str) -> std::result::Result<Token, String> {
+    let found = match text.trim_start().starts_with('{') {
+        true => serde_json::from_str(text).map_err(|e| e.to_string()),
+        false => text.parse::<Token>().map_err(|e| e.to_string()),
+    };
+    found.map_err(|e| format!("{e}: give the token of an answer"))
 }
 
 fn serve(c: Command) -> Command {
@@ -597,6 +621,9 @@ impl Gc {
 pub(super) struct Reads {
     pub(super) store: Option<String>,
     pub(super) accept_holes: bool,
+    /// What must have been applied.
+    pub(super) at_least: Option<Token>,
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Reads {
@@ -604,6 +631,10 @@ impl Reads {
         Self {
             store: m.get_one("store").cloned(),
             accept_holes: m.get_flag("accept-holes"),
+            at_least: m.get_one("at-least").cloned(),
+            deadline: m
+                .get_one::<u64>("timeout-ms")
+                .and_then(|ms| Instant::now().checked_add(Duration::from_millis(*ms))),
         }
     }
 }

@@ -177,7 +177,11 @@ impl<Args: clap::Args> App<Args> {
             config::config(&layers, sub.get_flag("all"));
             return Ok(());
         }
-        let settings = Settings::of(layers)?;
+        let mut settings = Settings::of(layers)?;
+        // Who reads objects reads them on standard error, too.
+        if out::is_json() && settings.layers.get(&["log", "format"]).is_none() {
+            settings.log.format = settings::LogFormat::Json;
+        }
         progress::log_to_stderr(&settings.log, name)?;
         settings.apply(&mut plan)?;
         let mut sinks = self.sinks.clone();

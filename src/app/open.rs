@@ -10,7 +10,7 @@ use super::location::Place;
 use super::settings::{Options, Settings};
 use super::state::{self, Memory, StatePlace, Whose};
 use crate::client::{Client, ClientParts};
-use crate::core::{Error, Format, Plan, Result, Sinks, SourceFace};
+use crate::core::{Error, Format, Plan, Result, Sinks, SourceFace, nearest};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
@@ -112,9 +112,35 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// Whether there is anything of the instance: who mistypes a directory or an instance is not told that nothing was ever run.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the directory, and the instance that was probably meant.
+    pub(super) fn check_data(&self) -> Result<()> {
+        let root = self.layout.root();
+        if self.settings.offline.location.is_some() || root.exists() {
+            return Ok(());
+        }
+        let there = std::fs::read_dir(&self.settings.data).into_iter().flatten().flatten();
+        let there: Vec<String> = there.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let repair = match nearest(self.layout.instance(), there.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean --instance {meant}?"),
+            None => "name the right one (--data, --instance), or start `stream` or `batch`".into(),
+        };
+        Err(Error::invalid(format!(
+            "job `{}`: there is no data directory {}",
+            self.plan.job(),
+            root.display()
+        ))
+        .repaired_by(repair))
+    }
+
     pub(super) fn location(&self, source: &str) -> Result<&Location> {
         self.locations.get(source).ok_or_else(|| {
-            Error::invalid(format!("source `{source}` is not bound: add `--source {source}=file:PATH` (or dir:, kafka://, bulk:, parquet:), or `[sources.{source}]` with `location` to the settings"))
+            Error::invalid(format!("source `{source}` is not bound")).repaired_by(format!(
+                "add `--source {source}=file:PATH` (or dir:, kafka://, bulk:, parquet:), or `[sources.{source}]` with `location` to the \
+                 settings"
+            ))
         })
     }
 

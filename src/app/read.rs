@@ -57,12 +57,18 @@ pub(super) fn store(context: &Context<'_>, reads: &Reads) -> Result<RawStoreClie
         (None, [one, counters]) if counters.name == COUNTERS.name() => *one,
         (None, all) => return Err(which(all.iter().map(|s| s.name))),
     };
-    let client = context.client().raw(face);
-    Ok(if reads.accept_holes {
-        client.accept_holes()
-    } else {
-        client
-    })
+    context.check_data()?;
+    let mut client = context.client().raw(face);
+    if reads.accept_holes {
+        client = client.accept_holes();
+    }
+    if let Some(token) = &reads.at_least {
+        client = client.at_least(token.offsets());
+    }
+    if let Some(deadline) = reads.deadline {
+        client = client.until(deadline);
+    }
+    Ok(client)
 }
 
 /// Several stores, and none is named.

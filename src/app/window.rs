@@ -40,12 +40,18 @@ pub(super) fn store(context: &Context<'_>, args: &WindowArgs) -> Result<RawWindo
         }
         (None, many) => return Err(which(many.iter().map(|s| s.name))),
     };
-    let client = context.client().raw_windows(face)?;
-    Ok(if args.reads.accept_holes {
-        client.accept_holes()
-    } else {
-        client
-    })
+    context.check_data()?;
+    let mut client = context.client().raw_windows(face)?;
+    if args.reads.accept_holes {
+        client = client.accept_holes();
+    }
+    if let Some(token) = &args.reads.at_least {
+        client = client.at_least(token.offsets());
+    }
+    if let Some(deadline) = args.reads.deadline {
+        client = client.until(deadline);
+    }
+    Ok(client)
 }
 
 pub(super) fn window(context: &Context<'_>, args: &WindowArgs) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::bed::Bed;
 #[test]
 fn errors_name_the_nearest_name_and_the_repair() {
     let bed = Bed::published();
-    let cases: [(&[&str], i32, &str, &[&str]); 14] = [
+    let cases: [(&[&str], i32, &str, &[&str]); 17] = [
         (
             &["get", "be", "--store", "count"],
             1,
@@ -71,7 +71,25 @@ fn errors_name_the_nearest_name_and_the_repair() {
             &["get", "be", "--store", "counts", "--data", "nowhere"],
             1,
             "invalid_request",
-            &["has never run", "start `stream` or `batch`"],
+            &["there is no data directory nowhere/main", "start `stream` or `batch`"],
+        ),
+        (
+            &["get", "be", "--store", "counts", "--instance", "man"],
+            1,
+            "invalid_request",
+            &["data/man", "did you mean --instance main?"],
+        ),
+        (
+            &["get", "be", "--store", "counts", "--at-least", "2@f00d:lines/0=77"],
+            3,
+            "try_again",
+            &["partition 0 of `lines`", "up to offset 77", "up to 9"],
+        ),
+        (
+            &["get", "be", "--store", "counts", "--at-least", "yesterday"],
+            2,
+            "usage",
+            &["--at-least", "give the token of an answer"],
         ),
         (&["gett", "be"], 2, "usage", &["gett", "get"]),
         (&["get", "be", "--stor", "counts"], 2, "usage", &["--stor", "--store"]),
