@@ -7,7 +7,7 @@
 mod admin;
 mod home;
 pub mod job;
-pub(crate) mod process;
+pub mod process;
 mod unsafe_calls;
 
 use std::fs::{self, File};

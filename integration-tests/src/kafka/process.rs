@@ -9,7 +9,7 @@ use super::*;
 type Request = (Command, Sender<io::Result<Child>>);
 
 /// Spawns a child that is killed when this process ends.
-pub(crate) fn spawn(mut command: Command) -> Result<Child> {
+pub fn spawn(mut command: Command) -> Result<Child> {
     unsafe_calls::die_with_parent(&mut command);
     // The "parent" of that signal is the thread that spawned the child, and a test's thread ends with its test: so one
     // thread that never ends spawns all.
@@ -34,14 +34,15 @@ pub(crate) fn spawn(mut command: Command) -> Result<Child> {
         .context("cannot start `java`: run the tests by `./x test`, which installs it")
 }
 
-pub(crate) fn kill(child: &mut Child) -> Result<()> {
+/// SIGKILL, and waits.
+pub fn kill(child: &mut Child) -> Result<()> {
     child.kill()?;
     child.wait()?;
     Ok(())
 }
 
 /// SIGTERM, and SIGKILL if that takes long.
-pub(crate) fn stop(child: &mut Child) -> Result<()> {
+pub fn stop(child: &mut Child) -> Result<()> {
     let start = Instant::now();
     unsafe_calls::terminate(child)?;
     while child.try_wait()?.is_none() {

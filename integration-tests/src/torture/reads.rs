@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use rufous::client::{Client, RawStoreClient};
+use rufous::client::RawStoreClient;
 use rufous::core::{ErrorKind, SourcePartition, key};
 use rufous::prelude::Codec;
+use serde_json::{Value, json};
 
 use super::feed::Feed;
 use super::logged::{Positions, positions};
@@ -66,8 +67,15 @@ struct Answer {
     counts: Vec<(u64, u64)>,
 }
 
+/// A job whose answers are served.
+struct Served<'a> {
+    place: &'a Place,
+    url: String,
+}
+
 /// Who asks: gives an answer, or that it was refused for now.
-type Ask<'a> = dyn FnMut(&mut Random) -> Result<Option<Answer>> + 'a;
+type Ask = dyn FnMut(&mut Random) -> Result<Option<Answer>>;
+type Asker = fn(&Served<'_>) -> Result<Box<Ask>>;
 
 /// Runs it, and checks every answer. `program`: the path of `job-word-count`.
 ///
@@ -93,19 +101,37 @@ pub fn reads(program: &Path, how: &Reads, say: &mut dyn FnMut(String)) -> Result
         );
         std::thread::sleep(Duration::from_millis(50));
     }
+    let port = rufous_test_servers::free_port()?;
+    let mut server = place.spawn(&["serve", "--listen", &port.to_string()], &[])?;
+    let served = Served {
+        place: &place,
+        url: format!("http://127.0.0.1:{port}"),
+    };
+    while http(&format!("{}/healthz", served.url), None).is_err() {
+        let ended = server.try_wait()?;
+        ensure!(
+            ended.is_none() && start.elapsed() < how.limit,
+            "nothing is served ({ended:?}); the log:\n{}",
+            place.log()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let (mut seen, asked, stop) = (Seen::default(), AtomicU64::new(0), AtomicBool::new(false));
     let (refused, answers) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let done = std::thread::scope(|scope| -> Result<()> {
-        let askers: [(&'static str, fn(&Place) -> Result<Box<Ask<'_>>>); 3] = [
+        let askers: [(&'static str, Asker); 6] = [
             ("single keys in process", single),
             ("several keys in process", several),
             ("lists in process", lists),
+            ("two reads of one moment", moment),
+            ("single keys over HTTP", single_by_http),
+            ("several keys over HTTP", several_by_http),
         ];
         let threads = askers.map(|(name, of)| {
-            let (place, asked, stop, refused, answers) = (&place, &asked, &stop, &refused, &answers);
+            let (served, asked, stop, refused, answers) = (&served, &asked, &stop, &refused, &answers);
             let seed = how.seed ^ asked.fetch_add(1, Relaxed);
             scope.spawn(move || -> Result<()> {
-                let (mut ask, mut random) = (of(place)?, Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
+                let (mut ask, mut random) = (of(served)?, Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
                 let mut own = Vec::new();
                 while !stop.load(Relaxed) {
                     match ask(&mut random).with_context(|| format!("{name}: after {} answers", own.len()))? {
@@ -141,6 +167,7 @@ pub fn reads(program: &Path, how: &Reads, say: &mut dyn FnMut(String)) -> Result
     });
     drop(feed);
     place.stop(live)?;
+    process::stop(&mut server)?;
     done.with_context(|| format!("the log:\n{}", place.log()))?;
     seen.refused = refused.into_inner();
     let answers = answers.into_inner().map_err(|_| anyhow!("poisoned"))?;
@@ -179,9 +206,8 @@ fn turn(
     Ok(())
 }
 
-fn asker(place: &Place) -> Result<RawStoreClient> {
-    let client: Client = place.client()?;
-    Ok(client.raw(place.store()))
+fn asker(served: &Served<'_>) -> Result<RawStoreClient> {
+    Ok(served.place.client()?.raw(served.place.store()))
 }
 
 /// A read's answer; `None` where it may be asked again.
@@ -202,8 +228,8 @@ fn count(value: Option<&[u8]>) -> Result<u64> {
     value.map_or(Ok(0), |bytes| u64::decode(bytes).map_err(|e| anyhow!("{e}")))
 }
 
-fn single(place: &Place) -> Result<Box<Ask<'_>>> {
-    let client = asker(place)?;
+fn single(served: &Served<'_>) -> Result<Box<Ask>> {
+    let client = asker(served)?;
     Ok(Box::new(move |random| {
         let n = random.below(WORDS);
         let Some(a) = unless_refused(client.get(&key::to_bytes(word(n).as_str())))? else {
@@ -217,8 +243,8 @@ fn single(place: &Place) -> Result<Box<Ask<'_>>> {
     }))
 }
 
-fn several(place: &Place) -> Result<Box<Ask<'_>>> {
-    let client = asker(place)?;
+fn several(served: &Served<'_>) -> Result<Box<Ask>> {
+    let client = asker(served)?;
     Ok(Box::new(move |random| {
         let words: Vec<u64> = (0..20).map(|_| random.below(WORDS)).collect();
         let keys: Vec<Vec<u8>> = words.iter().map(|n| key::to_bytes(word(*n).as_str())).collect();
@@ -243,8 +269,8 @@ fn several(place: &Place) -> Result<Box<Ask<'_>>> {
     }))
 }
 
-fn lists(place: &Place) -> Result<Box<Ask<'_>>> {
-    let client = asker(place)?;
+fn lists(served: &Served<'_>) -> Result<Box<Ask>> {
+    let client = asker(served)?;
     let bytes: Vec<Vec<u8>> = (0..WORDS).map(|n| key::to_bytes(word(n).as_str())).collect();
     Ok(Box::new(move |_| {
         let Some((rows, basis)) = unless_refused(client.under(&[]))? else {
@@ -259,6 +285,103 @@ fn lists(place: &Place) -> Result<Box<Ask<'_>>> {
             applied: applied(|p| basis.token.offsets().get(p).copied().unwrap_or(0)),
             counts: counts.collect::<Result<_>>()?,
         }))
+    }))
+}
+
+/// A key, and all of them, through one snapshot: they agree, whatever was published between the two.
+fn moment(served: &Served<'_>) -> Result<Box<Ask>> {
+    let (client, store) = (served.place.client()?, served.place.store());
+    Ok(Box::new(move |random| {
+        let n = random.below(WORDS);
+        let Some(snapshot) = unless_refused(client.snapshot())? else {
+            return Ok(None);
+        };
+        let key = key::to_bytes(word(n).as_str());
+        let Some(a) = unless_refused(snapshot.raw(store).get(&key))? else {
+            return Ok(None);
+        };
+        std::thread::sleep(Duration::from_millis(random.below(50)));
+        let Some(b) = unless_refused(snapshot.raw(store).sum_under(&key))? else {
+            return Ok(None);
+        };
+        ensure!(a == b, "two reads of one snapshot differ: {a:?}, {b:?}");
+        Ok(Some(Answer {
+            manifest: a.token.manifest(),
+            applied: applied(|p| a.token.offsets().get(p).copied().unwrap_or(0)),
+            counts: vec![(n, count(a.value.as_deref())?)],
+        }))
+    }))
+}
+
+/// A reply's JSON; `None` where it says that it may be asked again.
+fn http(url: &str, body: Option<Value>) -> Result<Option<Value>> {
+    // A thread asks over one connection.
+    thread_local!(static AGENT: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into());
+    let mut reply = AGENT.with(|agent| match body {
+        None => agent.get(url).call(),
+        Some(body) => agent
+            .post(url)
+            .header("content-type", "application/json")
+            .send(body.to_string()),
+    })?;
+    let text = reply.body_mut().read_to_string()?;
+    match reply.status().as_u16() {
+        200 => Ok(Some(serde_json::from_str(&text)?)),
+        503 => Ok(None),
+        status => bail!("{status}: {text}"),
+    }
+}
+
+fn of_json(reply: &Value, counts: Vec<(u64, u64)>) -> Result<Answer> {
+    let token = &reply["token"];
+    Ok(Answer {
+        manifest: token["manifest"].as_u64().context("a token without a manifest")?,
+        applied: applied(|p| token["offsets"][p.to_string()].as_u64().unwrap_or(0)),
+        counts,
+    })
+}
+
+fn count_of_json(value: &Value) -> Result<u64> {
+    match value {
+        Value::Null => Ok(0),
+        n => n.as_u64().with_context(|| format!("{n} is no count")),
+    }
+}
+
+fn single_by_http(served: &Served<'_>) -> Result<Box<Ask>> {
+    let url = format!("{}/v1/stores/counts/keys", served.url);
+    Ok(Box::new(move |random| {
+        let n = random.below(WORDS);
+        let Some(reply) = http(&format!("{url}/{}", word(n)), None)? else {
+            return Ok(None);
+        };
+        let value = reply.get("value").context("no value")?;
+        of_json(&reply, vec![(n, count_of_json(value)?)]).map(Some)
+    }))
+}
+
+fn several_by_http(served: &Served<'_>) -> Result<Box<Ask>> {
+    let url = format!("{}/v1/stores/counts/get", served.url);
+    Ok(Box::new(move |random| {
+        let words: Vec<u64> = (0..20).map(|_| random.below(WORDS)).collect();
+        let keys: Vec<String> = words.iter().map(|n| word(*n)).collect();
+        let Some(reply) = http(&url, Some(json!({ "keys": keys })))? else {
+            return Ok(None);
+        };
+        let rows = reply["answers"]
+            .as_array()
+            .with_context(|| format!("no answers: {reply}"))?;
+        ensure!(
+            rows.len() == words.len(),
+            "{} of {} keys were answered",
+            rows.len(),
+            words.len()
+        );
+        let counts = words
+            .iter()
+            .zip(rows)
+            .map(|(n, row)| Ok((*n, count_of_json(row.get("value").context("no value")?)?)));
+        of_json(&reply, counts.collect::<Result<_>>()?).map(Some)
     }))
 }
 
