@@ -163,7 +163,21 @@ impl Problem {
 
 impl From<&Error> for Problem {
     fn from(e: &Error) -> Self {
-        let detail = e.to_string();
+        let problem = Self::of_kind(e);
+        // What the error itself says of its repair is nearer to it than what is said of its kind.
+        match (e.repair(), e.kind()) {
+            (Some(repair), ErrorKind::InvalidRequest) => problem.repaired(repair.to_string()),
+            _ => problem,
+        }
+    }
+}
+
+impl Problem {
+    fn of_kind(e: &Error) -> Self {
+        let detail = match e.kind() {
+            ErrorKind::InvalidRequest => e.message().to_string(),
+            _ => e.to_string(),
+        };
         match e.kind() {
             ErrorKind::InvalidRequest => Self::invalid(detail, "change the request as `detail` says"),
             ErrorKind::TryAgain => Self::new(
