@@ -1,4 +1,18 @@
 //! What the server shows of itself to Prometheus, as OpenMetrics text at `/metrics`.
+//!
+//! | name | type | labels | meaning |
+//! |---|---|---|---|
+//! | `rufous_http_job_info` | gauge | `name`, `instance` | 1; what is served is in the labels |
+//! | `rufous_http_requests_total` | counter | | requests that came |
+//! | `rufous_http_answers_total` | counter | `route`, `status` | requests answered; `none` is no route |
+//! | `rufous_http_seconds` | histogram | | from a request's head to its answer; of streams to their beginning |
+//! | `rufous_http_read_together` | histogram | | single keys that one read answered |
+//! | `rufous_http_waiting`, `_long_waiting`, `_bulk_waiting` | gauge | | reads that wait for a reader: of single keys and small batches, long ones, lists as Arrow |
+//! | `rufous_http_panics_total` | counter | | handlers and reads that panicked; each was answered |
+//! | `rufous_http_connections` | gauge | | connections that are open |
+//! | `rufous_http_refused_connections_total` | counter | | connections closed because there were as many as may be |
+//! | `rufous_http_streams`, `rufous_http_watched` | gauge | | streams of events that are open; questions that they watch |
+//! | `rufous_http_events_total` | counter | | events sent |
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
