@@ -455,8 +455,13 @@ fn what_was_asked_is_counted() {
     }
     assert!(text.ends_with("# EOF\n"));
     let table = include_str!("../src/metrics.rs");
-    for name in text.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next()) {
-        let short = name.replace("rufous_http_long_waiting", "_long_waiting").replace("rufous_http_bulk_waiting", "_bulk_waiting");
+    for name in text
+        .lines()
+        .filter_map(|l| l.strip_prefix("# TYPE ")?.split(' ').next())
+    {
+        let short = name
+            .replace("rufous_http_long_waiting", "_long_waiting")
+            .replace("rufous_http_bulk_waiting", "_bulk_waiting");
         assert!(
             table.contains(&format!("`{short}`")) || table.contains(&format!("`{short}_total`")),
             "{name} is not in the table"

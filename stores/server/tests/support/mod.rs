@@ -7,7 +7,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ pub struct World {
     pub realtime: MemoryRealtime,
     pub silent: Arc<AtomicBool>,
     /// How long each read of the realtime part takes, in milliseconds.
-    pub slow: Arc<std::sync::atomic::AtomicU64>,
+    pub slow: Arc<AtomicU64>,
     pub panics: Arc<AtomicBool>,
     pub sums: BTreeMap<&'static str, Sums>,
     pub visitors: BTreeMap<Vec<u8>, Hll<12>>,
@@ -279,21 +279,17 @@ impl World {
     }
 
     pub fn client(&self) -> Client {
-        let (reader, silent) = (
-            Reader(self.realtime.clone(), self.slow.clone(), self.panics.clone()),
-            self.silent.clone(),
-        );
-        let reader: Arc<dyn RealtimeReader> = Arc::new(reader);
+        let reader: Arc<dyn RealtimeReader> = Arc::new(Reader {
+            realtime: self.realtime.clone(),
+            slow: self.slow.clone(),
+            panics: self.panics.clone(),
+            silent: self.silent.clone(),
+        });
         Client::new(ClientParts {
             job: "words".into(),
             manifests: Arc::new(self.manifests.clone()),
             generations: Arc::new(self.generations.clone()),
-            realtime: Arc::new(move |_| {
-                if silent.load(Ordering::Relaxed) {
-                    return Err(Error::try_again("asked for 2.0 s"));
-                }
-                Ok(Some(reader.clone()))
-            }),
+            realtime: Arc::new(move |_| Ok(Some(reader.clone()))),
         })
         .refresh_after(Duration::ZERO)
     }
@@ -312,17 +308,25 @@ impl World {
     }
 }
 
-/// A realtime part that takes its time when it is told to.
-struct Reader(MemoryRealtime, Arc<std::sync::atomic::AtomicU64>, Arc<AtomicBool>);
+/// A realtime part that takes its time, panics, or does not answer when it is told to.
+struct Reader {
+    realtime: MemoryRealtime,
+    slow: Arc<AtomicU64>,
+    panics: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
+}
 
 impl RealtimeReader for Reader {
     fn snapshot(&self) -> Result<Box<dyn rufous_store_api::Snapshot>> {
-        assert!(!self.2.load(Ordering::Relaxed), "told to panic");
-        let ms = self.1.load(Ordering::Relaxed);
+        assert!(!self.panics.load(Ordering::Relaxed), "told to panic");
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(Error::try_again("asked for 2.0 s"));
+        }
+        let ms = self.slow.load(Ordering::Relaxed);
         if ms > 0 {
             std::thread::sleep(Duration::from_millis(ms));
         }
-        self.0.snapshot()
+        self.realtime.snapshot()
     }
 }
 
