@@ -173,7 +173,7 @@ fn doctor_sees_what_the_log_lost() {
     std::fs::write(bed.path("lines.txt"), lines().concat()).unwrap();
     assert_eq!(bed.says(&["stream", "--until-end"]).code, Some(0));
     assert_eq!(bed.says(&["doctor"]).code, Some(0));
-    std::fs::write(bed.path("lines.txt"), lines()[..5].concat()).unwrap();
+    std::fs::write(bed.path("lines.txt"), lines()[..35].concat()).unwrap();
     let said = bed.says(&["doctor"]);
     assert!(
         said.code != Some(0) && said.out.contains("FAIL  retention of lines: ") && said.out.contains("restore the log"),

@@ -2,7 +2,7 @@
 
 use super::Checks;
 use crate::app::open::Context;
-use crate::core::{Error, Result, SourceFace, SourcePartition};
+use crate::core::{Error, ErrorKind, Result, SourceFace, SourcePartition};
 use crate::realtime::PartitionInfo;
 use crate::store_api::{Manifest, Progress};
 
@@ -14,6 +14,30 @@ pub(super) fn rows(context: &Context<'_>) -> Result<Vec<(SourcePartition, Progre
     };
     let namespace = context.namespace(&*context.manifests)?;
     context.rows(&namespace, face.name)
+}
+
+/// Where a reader stands in what the log keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Well,
+    /// Behind its start: offsets are lost.
+    Behind,
+    /// Behind its end: it is another log.
+    Ahead,
+    /// In the oldest tenth of a log that deletes.
+    AtTheEdge,
+}
+
+fn stands(next: u64, info: &PartitionInfo) -> Stands {
+    if next < info.start {
+        Stands::Behind
+    } else if next > info.end {
+        Stands::Ahead
+    } else if info.start > 0 && next - info.start < (info.end - info.start) / 10 {
+        Stands::AtTheEdge
+    } else {
+        Stands::Well
+    }
 }
 
 /// What was deleted before it was read, and what soon will be. That rows cannot be read is said elsewhere.
@@ -34,13 +58,13 @@ pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[Parti
             );
             continue;
         };
-        let covered = row.next >= info.start;
         let (next, start, end) = (row.next, info.start, info.end);
-        if !covered {
-            checks.fail(
+        match stands(next, info) {
+            Stands::Well => {}
+            Stands::Behind => checks.fail(
                 &what,
                 Error::new(
-                    crate::core::ErrorKind::Incomplete,
+                    ErrorKind::Incomplete,
                     format!(
                         "offsets {next}..{start} of partition {} were deleted before they were read; answers are refused when `stream` \
                          has met that",
@@ -48,25 +72,23 @@ pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[Parti
                     ),
                 )
                 .repaired_by("run `backfill`, or read with --accept-holes; let the log keep more"),
-            );
-        } else if row.next > info.end {
-            checks.fail(
+            ),
+            Stands::Ahead => checks.fail(
                 &what,
                 Error::corrupt(format!(
                     "partition {} was read up to offset {next}, and the log ends at {end}: it is another log, or it was cut off",
                     p.partition
                 ))
                 .repaired_by("restore the log, or begin another instance (--instance)"),
-            );
-        } else if start > 0 && (next - start) < (end - start) / 10 {
-            checks.warn(
+            ),
+            Stands::AtTheEdge => checks.warn(
                 &what,
                 &format!(
                     "partition {} is read up to offset {next}, and the log keeps {start}..{end}: what is next to be read is next to be \
                      deleted; run `stream`, or let the log keep more",
                     p.partition
                 ),
-            );
+            ),
         }
     }
     if read {
@@ -153,7 +175,7 @@ pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, check
                 checks.fail(
                     &what,
                     Error::new(
-                        crate::core::ErrorKind::Incomplete,
+                        ErrorKind::Incomplete,
                         format!(
                             "offsets {to}..{} of partition {} were deleted before they were archived",
                             info.start, info.partition
@@ -170,3 +192,32 @@ pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, check
 
 #[cfg(not(feature = "parquet"))]
 pub(super) fn archives(_: &Context<'_>, _: Option<&Manifest>, _: &mut Checks) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log that never deleted anything, and one that keeps 1000..2000.
+    #[test]
+    fn where_a_reader_stands() {
+        let info = |start, end| PartitionInfo {
+            partition: 0,
+            start,
+            end,
+            topic_id: String::new(),
+            owned: true,
+        };
+        for (next, start, end, wanted) in [
+            (0, 0, 2000, Stands::Well),
+            (2000, 0, 2000, Stands::Well),
+            (2001, 0, 2000, Stands::Ahead),
+            (999, 1000, 2000, Stands::Behind),
+            (1000, 1000, 2000, Stands::AtTheEdge),
+            (1099, 1000, 2000, Stands::AtTheEdge),
+            (1100, 1000, 2000, Stands::Well),
+            (1000, 1000, 1000, Stands::Well),
+        ] {
+            assert_eq!(stands(next, &info(start, end)), wanted, "{next} in {start}..{end}");
+        }
+    }
+}
