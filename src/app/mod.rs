@@ -226,7 +226,8 @@ impl<Args: clap::Args> App<Args> {
             #[cfg(feature = "server")]
             "serve" => serve::serve(&context),
             #[cfg(not(feature = "server"))]
-            "serve" => Err(Error::invalid("this binary was built without the feature `server`")),
+            "serve" => Err(Error::invalid("this binary was built without the feature `server`")
+                .repaired_by("build it with `rufous = { .., features = [\"server\"] }`")),
             "explain-answer" => explain_answer::explain_answer(&context, &cli::WindowArgs::read(sub)),
             "views" => views::views(&context),
             "reconcile" => reconcile::reconcile(&context, &cli::Reconcile::read(sub)),

@@ -4,7 +4,10 @@ use std::io::Write;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::open::Context;
+use super::out;
 use super::settings::ServeSettings;
 use super::write::stop_on_signal;
 use crate::core::{Error, Result};
@@ -97,9 +100,11 @@ pub(super) fn serve(context: &Context<'_>) -> Result<()> {
     let bound = Server::new(served, options(settings)?)?.bind(listen)?;
     let stop = stop_on_signal()?;
     // On standard output and at once: whoever asked for port 0 reads it here.
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "serving {}", bound.url()).and_then(|()| out.flush());
-    drop(out);
+    out::say(
+        || format!("serving {}", bound.url()),
+        || json!({ "event": "serving", "url": bound.url() }),
+    );
+    let _ = std::io::stdout().flush();
     bound.serve(async move {
         while !stop.load(Relaxed) {
             tokio::time::sleep(LOOK).await;

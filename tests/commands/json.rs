@@ -109,3 +109,28 @@ fn every_command_prints_objects() {
         }
     }
 }
+
+/// Whoever asked for any port reads it on the first line.
+#[cfg(feature = "server")]
+#[test]
+fn serve_says_where_in_an_object() {
+    use std::io::{BufRead, BufReader};
+    let bed = Bed::published();
+    let mut child = bed
+        .command(&["serve", "--listen", "0", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(members(&said), ["event", "url"]);
+    assert!(
+        said["event"] == "serving" && said["url"].as_str().unwrap().starts_with("http://127.0.0.1:"),
+        "{line}"
+    );
+}

@@ -133,6 +133,7 @@ fn help_names_every_command() {
         "rebuild",
         "views",
         "sink",
+        "serve",
     ] {
         let line = said
             .out

@@ -15,6 +15,7 @@ fn no_command_prints_a_secret() {
         format!("[kafka.properties]\nsasl.password = {{ files = '{SECRET}' }}\n"),
         format!("[sources.lines.options]\naws_secret_access_key = '{SECRET}'\n"),
         format!("[realtime]\nlocation = 'postgres://me:{SECRET}@h/d'\n"),
+        format!("[serve]\ntokens = '{SECRET}'\n"),
         format!("[realtime]\nlocation = 'nonsense://me:{SECRET}@h/d'\n"),
         format!("[sources.lines]\nlocation = 'kafka://me:{SECRET}@h:1/t'\n"),
         format!(
@@ -24,7 +25,8 @@ fn no_command_prints_a_secret() {
         "[kafka.properties]\n'sasl.password' = { env = 'KEPT' }\n".into(),
         String::new(),
     ];
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
+        &["serve", "--listen", "nowhere"],
         &["config"],
         &["config", "--all", "--json"],
         &["get", "be", "--store", "counts"],
@@ -51,7 +53,8 @@ fn no_command_prints_a_secret() {
             if n == files.len() - 1 {
                 command
                     .env("RUFOUS_REALTIME", format!("redis://:{SECRET}@127.0.0.1:1/0"))
-                    .env("RUFOUS_KAFKA__PROPERTIES__SASL_PASSWORD", SECRET);
+                    .env("RUFOUS_KAFKA__PROPERTIES__SASL_PASSWORD", SECRET)
+                    .env("RUFOUS_SERVE_TOKENS", SECRET);
             }
             let said = Said::of(&command.output().unwrap());
             let all = format!("{}{}", said.out, said.err);
