@@ -309,8 +309,7 @@ fn a_connection_that_rests_makes_way() {
     }
 }
 
-/// SIGSTOP: whoever has 100 ms is told after 100 ms, with a connection that is kept, with a new one, and when so many have tried
-/// that the owner's queue is full.
+/// SIGSTOP: whoever has 100 ms is told after 100 ms, with a connection that is kept and with a new one.
 #[test]
 fn a_stopped_owner_is_left_at_the_deadline() {
     let dir = tempfile::tempdir().unwrap();
@@ -340,24 +339,37 @@ fn a_stopped_owner_is_left_at_the_deadline() {
         &RocksReader::find(dir.path(), "n1", &faces()).unwrap().unwrap(),
         "a new connection",
     );
-    let socket = dir.path().join("read.sock");
-    let tries: Vec<_> = (0..200)
-        .map_while(|_| {
-            let stream = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
-            stream.set_nonblocking(true).unwrap();
-            stream
-                .connect(&socket2::SockAddr::unix(&socket).unwrap())
-                .ok()
-                .map(|()| stream)
-        })
-        .collect();
-    assert!(tries.len() < 200, "the queue was never full");
-    ask(&*kept, "a full queue");
-    ask(
-        &RocksReader::find(dir.path(), "n1", &faces()).unwrap().unwrap(),
-        "a full queue, for a new reader",
-    );
-    drop(tries);
     child.signal("CONT");
     assert!(kept.snapshot().is_ok());
+}
+
+/// So many have dialled an owner that accepts nobody that not even a connection is made: that has a deadline, too, and an end
+/// without one.
+#[test]
+fn a_full_queue_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let owner = Owner::take(dir.path(), Duration::ZERO).unwrap();
+    let socket = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let address = socket2::SockAddr::unix(&owner.note.socket).unwrap();
+    let listener = socket();
+    listener.bind(&address).unwrap();
+    listener.listen(0).unwrap();
+    let dials = || {
+        let stream = socket();
+        stream.set_nonblocking(true).unwrap();
+        stream.connect(&address).ok().map(|()| stream)
+    };
+    let waiting: Vec<_> = (0..50).map_while(|_| dials()).collect();
+    assert!(waiting.len() < 50, "the queue was never full");
+    let reader = RocksReader::find(dir.path(), "n1", &faces()).unwrap().unwrap();
+    for (deadline, least, most) in [(Some(100), 90, 1500), (None, 1900, 6000)] {
+        let began = Instant::now();
+        let deadline = deadline.map(|ms| began + Duration::from_millis(ms));
+        let e = reader.snapshot_until(deadline).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::TryAgain);
+        assert!(e.to_string().contains("no answer at"), "{e}");
+        let took = began.elapsed().as_millis();
+        assert!((least..most).contains(&took), "{took} ms");
+    }
 }
