@@ -90,6 +90,47 @@ fn what_is_known_is_not_sent_again() {
     assert_eq!(s.get_with(path, &[("if-none-match", &tag)]).fine()["value"], 37);
 }
 
+/// Keys that wait together are read together, and each question gets the answer of its own key.
+#[test]
+fn what_is_read_together_is_answered_apart() {
+    let mut w = World::default();
+    for i in 0..10u64 {
+        w.count(&[(&format!("k{i}"), i + 1)]);
+    }
+    let mut options = ServerOptions::default();
+    options.readers = 1;
+    let s = w.serve(options);
+    w.slow.store(5, std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        for n in 0..16u64 {
+            let s = &s;
+            scope.spawn(move || {
+                let mut rng = Rng(n + 1);
+                for _ in 0..20 {
+                    let i = rng.below(12);
+                    let value = if i < 10 { json!(i + 1) } else { Value::Null };
+                    let json = s.get(&format!("/v1/stores/counts/keys/k{i}")).fine();
+                    assert_eq!((&json["key"], &json["value"]), (&json!(format!("k{i}")), &value));
+                }
+            });
+        }
+    });
+    w.slow.store(0, std::sync::atomic::Ordering::Relaxed);
+    let text = String::from_utf8(s.get("/metrics").body).unwrap();
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|l| l.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name}: {text}")).parse().unwrap()
+    };
+    let (questions, reads) = (
+        value("rufous_http_read_together_sum"),
+        value("rufous_http_read_together_count"),
+    );
+    assert!(
+        questions == 320.0 && reads < questions / 2.0,
+        "{questions} questions in {reads} reads"
+    );
+}
+
 /// One result a key, in order, all under one token.
 #[test]
 fn many_keys() {

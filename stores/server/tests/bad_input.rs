@@ -268,11 +268,18 @@ fn who_is_slow_is_let_go() {
 /// A flood is answered by 503 with `retry-after`, each at once, and by the right value; what had waited too long is not read.
 #[test]
 fn a_flood_is_answered() {
+    // Each limit by itself.
+    for (queue, requests) in [(4, 512), (4096, 4)] {
+        let mut options = ServerOptions::default();
+        options.queue = queue;
+        options.readers = 1;
+        options.requests = requests;
+        flood(options);
+    }
+}
+
+fn flood(options: ServerOptions) {
     let w = world();
-    let mut options = ServerOptions::default();
-    options.queue = 4;
-    options.readers = 1;
-    options.requests = 16;
     let s = w.serve(options);
     w.slow.store(20, std::sync::atomic::Ordering::Relaxed);
     let outcomes: Vec<(u16, u16, u16)> = std::thread::scope(|scope| {
