@@ -97,7 +97,7 @@ pub(super) fn command<A: clap::Args>() -> Command {
                     Arg::new("limit")
                         .long("limit")
                         .value_name("N")
-                        .value_parser(value_parser!(u64))
+                        .value_parser(value_parser!(u64).range(1..))
                         .help("So many at most; a last line says whether there are more [default: all]"),
                 ),
         )
@@ -465,7 +465,7 @@ fn serve(c: Command) -> Command {
     )
     .arg(file(
         "token-file",
-        "Who asks must send a token of this file, one a line; RUFOUS_SERVE_TOKENS may hold them as well",
+        "Who asks must send a token of this file, one a line; RUFOUS_SERVE_TOKENS may hold them in its place",
     ))
     .arg(flag("insecure", "Serve other machines without a token"))
     .arg(file("tls-certificate", "Speak TLS: the chain of certificates, as PEM"))

@@ -12,6 +12,10 @@ pub(super) fn explain_answer(context: &Context<'_>, asked: &WindowArgs) -> Resul
     if asked.says_window() {
         return of_window(context, asked);
     }
+    if asked.end != "now" {
+        return Err(Error::invalid("--end is of a window, and none is asked for")
+            .repaired_by("say how long it is (--last, --last-hops or --since), or leave --end out"));
+    }
     let client = store(context, &asked.reads)?;
     let face = *client.face();
     let keys = asked.keys.iter().map(|text| key_bytes(&face, text, false));

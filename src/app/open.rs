@@ -52,6 +52,9 @@ pub(super) struct Context<'a> {
     start: u32,
 }
 
+/// Commands that hold combining maps, or say how large they will be.
+const HOLD_MAPS: [&str; 5] = ["stream", "archive", "batch", "backfill", "explain"];
+
 impl<'a> Context<'a> {
     pub(super) fn new(plan: &'a Plan, settings: &'a Settings, command: &str, archives: bool) -> Result<Self> {
         let layout = Layout::new(&settings.data, &settings.instance)?;
@@ -82,7 +85,12 @@ impl<'a> Context<'a> {
             sources: plan.sources().len(),
             stream: command != "archive",
             archive: archives,
-            own: settings.own_memory(),
+            // Who reads holds no maps: what they are given elsewhere does not matter here.
+            own: if HOLD_MAPS.contains(&command) {
+                settings.own_memory()
+            } else {
+                0
+            },
         })?;
         let whose = Whose {
             job: plan.job().to_string(),

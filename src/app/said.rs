@@ -51,7 +51,8 @@ fn of_source(flag: &str, text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((name, place)) if !name.is_empty() && !place.is_empty() => Ok((name.into(), place.into())),
         _ => Err(
-            Error::invalid(format!("`--{flag} {text}`: no name, or no place")).repaired_by(if flag == "source" {
+            // What was said may hold a password.
+            Error::invalid(format!("--{flag}: no name, or no place")).repaired_by(if flag == "source" {
                 "write NAME=LOCATION, for instance lines=file:lines.txt"
             } else {
                 "write SOURCE=PLACE, for instance lines=file:letters.jsonl"

@@ -21,7 +21,13 @@ const LOOK: Duration = Duration::from_millis(50);
 fn options(settings: &ServeSettings) -> Result<ServerOptions> {
     let mut options = ServerOptions::default();
     options.tokens = match (&settings.token_file, &settings.tokens) {
-        (Some(file), _) => Some(Tokens::read(file)?),
+        (Some(_), Some(_)) => {
+            return Err(
+                Error::invalid("both `serve.token_file` and `serve.tokens` are said, and only one can count")
+                    .repaired_by("leave one of them out: `config` says where each was said"),
+            );
+        }
+        (Some(file), None) => Some(Tokens::read(file)?),
         (None, Some(Ok(tokens))) => Some(Tokens::parse(tokens.text(), "the setting `serve.tokens`")?),
         (None, Some(Err(why))) => return Err(Error::invalid(why.clone())),
         (None, None) => None,
@@ -116,6 +122,21 @@ pub(super) fn serve(context: &Context<'_>) -> Result<()> {
 mod tests {
     use super::super::settings::NAMES;
     use super::*;
+
+    /// Every limit of the server is a setting: each stands in what it shows of itself, beside who may ask.
+    #[test]
+    fn every_limit_can_be_said() {
+        let shown = format!("{:#?}", ServerOptions::default());
+        let limits = shown
+            .lines()
+            .filter(|l| l.starts_with("    ") && !l.starts_with("     ") && l.contains(": "))
+            .count();
+        let named = NAMES
+            .iter()
+            .filter(|n| n.path.first() == Some(&"serve") && n.default.parse::<u64>().is_ok());
+        // Tokens, TLS and `insecure` are no limits.
+        assert_eq!(named.count(), limits - 3, "{shown}");
+    }
 
     /// A limit that can be said is one, and what is said to be usual is.
     #[test]

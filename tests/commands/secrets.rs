@@ -18,6 +18,7 @@ fn no_command_prints_a_secret() {
         format!("[serve]\ntokens = '{SECRET}'\n"),
         format!("[realtime]\nlocation = 'nonsense://me:{SECRET}@h/d'\n"),
         format!("[sources.lines]\nlocation = 'kafka://me:{SECRET}@h:1/t'\n"),
+        format!("[realtime]\nlocation = 'postgres://me:{SECRET}?{SECRET}@h/d'\n"),
         format!(
             "[sources.lines.kafka.properties]\n'sasl.pasword' = '{SECRET}'\n'sasl.password' = {{ env = 'KEPT' }}\n"
         ),

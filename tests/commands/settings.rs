@@ -86,3 +86,42 @@ fn the_environment_moves_the_data() {
     let said = Said::of(&command.env("RUFOUS__DATA", "moved").output().unwrap());
     assert!(said.out.starts_with("be  2  "), "{} {}", said.out, said.err);
 }
+
+/// Memory of maps is asked of those who hold them: who reads is not refused for what a run would need.
+#[test]
+fn memory_of_maps_is_not_asked_of_readers() {
+    let bed = Bed::published();
+    std::fs::write(bed.path("rufous.toml"), "[stores.counts]\nmemory_mib = 600\n").unwrap();
+    for reads in [&["get", "be", "--store", "counts"][..], &["batches"], &["generations"]] {
+        let said = bed.says(reads);
+        assert_eq!(said.code, Some(0), "{reads:?}: {}", said.err);
+    }
+    let said = bed.says(&["explain"]);
+    assert!(said.code == Some(1) && said.err.contains("--memory"), "{}", said.err);
+}
+
+/// What has no effect where it is said is refused there.
+#[test]
+fn what_would_have_no_effect_is_refused() {
+    let bed = Bed::published();
+    let said = bed.says(&["explain-answer", "be", "--store", "counts", "--end", "2024-01-01"]);
+    assert!(
+        said.code == Some(1) && said.err.contains("--end is of a window"),
+        "{}",
+        said.err
+    );
+    let said = bed.says(&["scan", "--store", "counts", "--limit", "0"]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    #[cfg(feature = "server")]
+    {
+        std::fs::write(bed.path("tokens"), "abcdefghijklmnop\n").unwrap();
+        let mut command = bed.command(&["serve", "--listen", "0", "--token-file", "tokens"]);
+        let said = Said::of(&command.env("RUFOUS_SERVE_TOKENS", "qrstuvwxyzabcdef").output().unwrap());
+        assert!(
+            said.code == Some(1) && said.err.contains("only one can count"),
+            "{}",
+            said.err
+        );
+        assert!(!said.err.contains("qrstuv"), "{}", said.err);
+    }
+}

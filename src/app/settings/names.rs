@@ -253,6 +253,19 @@ pub(in crate::app) static NAMES: &[Name] = &[
         "Reads of single keys and small batches that may wait",
     ),
     name(&["serve", "long_queue"], Number(1), "64", "Long reads that may wait"),
+    name(
+        &["serve", "bulk_readers"],
+        Number(1),
+        "2",
+        "Threads that send whole lists as Arrow",
+    ),
+    name(&["serve", "bulk_queue"], Number(1), "16", "Whole lists that may wait"),
+    name(
+        &["serve", "bulk_ms"],
+        Number(1),
+        "600000",
+        "How long a whole list may take",
+    ),
     name(&["serve", "body_bytes"], Number(1), "1048576", "Bytes of a body"),
     name(
         &["serve", "head_bytes"],

@@ -39,9 +39,12 @@ pub(in crate::app) fn in_url(text: &str) -> bool {
     let Some((_, rest)) = text.split_once("://") else {
         return false;
     };
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let user = place.rsplit_once('@').map_or("", |(user, _)| user);
+    // Drivers take all before the last `@` for user and password, whatever marks are in it.
+    let (user, place) = rest.rsplit_once('@').unwrap_or(("", rest));
     let in_user = user.split_once(':').is_some_and(|(_, password)| !password.is_empty());
+    let query = [place, rest]
+        .map(|text| text.split_once('?').map_or("", |(_, query)| query))
+        .join("&");
     let in_query = query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         by_name(name) && !value.is_empty()
@@ -152,6 +155,9 @@ mod tests {
             "postgres://me:s3cr3t@h:5432/d",
             "redis://:s3cr3t@h/0",
             "postgres://me:a@b@h/d",
+            "postgres://me:pa?ss@h:5432/d",
+            "kafka://u:p?w=x@h/t",
+            "postgres://me@h/d?password=a@b",
             "postgres://me@h/d?sslmode=require&password=s3cr3t",
         ] {
             assert!(in_url(secret), "{secret}");
