@@ -32,7 +32,7 @@ def answer(base, store, key):
 
 
 def table(base, store):
-    """A whole store, of one moment, as a table. A stream that was cut off raises an error."""
+    """A whole store, of one moment, as a table. A body that was cut off raises an error of HTTP."""
     with open_url(f"{base}/v1/stores/{store}/keys", Accept=ARROW) as response:
         return pa.ipc.open_stream(response).read_all()
 

@@ -55,8 +55,10 @@
 //! `key_1`, .. are its parts by type (hops and time buckets as text). A value that is an integer is `value`; any other is `value` as JSON text,
 //! `estimate`, `lower` and `upper` where it is a sketch that has such, and `bytes`, its canonical bytes. In a batch `value` is null where
 //! the key is surely absent, and `error` says which bytes are damaged. The metadata of the schema has `rufous.store`, `rufous.covered_until`,
-//! `rufous.freshness`, `rufous.coverage` (JSON) and `rufous.token`. What fails on the way has no end, neither Arrow's nor that of HTTP: a part
-//! is not taken for the whole.
+//! `rufous.freshness`, `rufous.coverage` (JSON) and `rufous.token`. What fails on the way lacks the last chunk of HTTP, which
+//! clients report as a body that was cut. Arrow's own mark of the end is missing as well, but readers of Arrow, pyarrow among them, take a stream
+//! without it for whole: only HTTP keeps a part from being taken for the whole. So a list is refused where a body has no end of its own (HTTP/1.0,
+//! which nginx speaks to servers unless it has `proxy_http_version 1.1`).
 //!
 //! # Errors
 //!

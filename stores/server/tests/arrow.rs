@@ -132,7 +132,7 @@ fn a_batch_has_a_row_for_each_key() {
     assert_eq!(answer.header("rufous-failed"), Some("1"));
 }
 
-/// What cannot be answered whole is a problem before the first byte; what fails on the way has no end, and readers say so.
+/// What cannot be answered whole is a problem before the first byte; what fails on the way has no end, and HTTP says so.
 #[test]
 fn a_part_is_never_taken_for_the_whole() {
     let mut w = World::default();
@@ -167,6 +167,43 @@ fn a_part_is_never_taken_for_the_whole() {
             .sum::<usize>(),
         5000
     );
+}
+
+/// Arrow's reader takes a stream that ends between two record batches for whole, so a list is sent only where HTTP says how long
+/// a body is: HTTP/1.0 ends it by closing the connection, as a cut does.
+#[test]
+fn a_list_is_not_sent_where_its_end_cannot_be_seen() {
+    let mut w = World::default();
+    let adds: Vec<_> = (0..5000u32)
+        .map(|i| ("counts", to_bytes(&format!("k{i:05}")), 1))
+        .collect();
+    w.commit(&adds);
+    w.damage_value("counts", "k04000");
+    let s = w.serve(ServerOptions::default());
+    let cut = s.get_with("/v1/stores/counts/keys", &[ARROW]);
+    assert!(!cut.whole, "HTTP/1.1 says that it was cut");
+    let (_, part) = batches(&cut.body).expect("Arrow says nothing of it");
+    assert!(part.iter().map(RecordBatch::num_rows).sum::<usize>() < 5000);
+    let old = |method: &str, path: &str, body: &str| {
+        let mut stream = http::connect(s.address);
+        let (kind, accept) = ("content-type: application/json", format!("{}: {}", ARROW.0, ARROW.1));
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\n{accept}\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        http::read(&mut BufReader::new(stream)).unwrap()
+    };
+    let problem = old("GET", "/v1/stores/counts/keys", "").problem(400);
+    assert!(
+        problem["repair"].as_str().unwrap().contains("proxy_http_version 1.1"),
+        "{problem}"
+    );
+    // A batch has a length.
+    let batch = old("POST", "/v1/stores/counts/get", "{\"keys\": [\"k00001\"]}");
+    assert!(batch.status == 200 && batch.whole);
+    assert_eq!(batches(&batch.body).unwrap().1[0].num_rows(), 1);
 }
 
 /// Who takes nothing keeps only its own reader: others are answered, and it has everything when it goes on.

@@ -26,8 +26,8 @@ const LOOK: Duration = Duration::from_millis(2);
 
 type Chunks = mpsc::Sender<Result<Bytes, Error>>;
 
-/// Sends the rows under a prefix, all of one moment. When it fails on the way the body is cut: it has no end, neither Arrow's nor
-/// that of HTTP, so nobody takes a part for the whole.
+/// Sends the rows under a prefix, all of one moment. When it fails on the way the body is cut: it lacks the last chunk of HTTP/1.1,
+/// so nobody takes a part for the whole. Arrow's mark of the end is missing too, but its readers do without.
 pub(crate) async fn list(
     state: &Arc<State>,
     face: StoreFace,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State as Of;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -55,6 +55,7 @@ pub(crate) async fn list(
     Of(state): Of<Arc<State>>,
     Names(store): Names<String>,
     Asked(asked): Asked<Listing>,
+    version: Version,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
@@ -68,6 +69,12 @@ pub(crate) async fn list(
             return Err(Problem::invalid(
                 "a list as Arrow has no pages",
                 "leave `limit` and `cursor` out",
+            ));
+        }
+        if version < Version::HTTP_11 {
+            return Err(Problem::invalid(
+                format!("a list as Arrow is asked for by {version:?}, where a body that was cut ends like a whole one"),
+                "ask by HTTP/1.1; where nginx stands in between, let it say `proxy_http_version 1.1`",
             ));
         }
         return arrow::list(&state, store.face, prefix, how).await;
