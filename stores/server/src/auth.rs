@@ -1,9 +1,11 @@
-//! Who may ask: bearer tokens, of which only digests are kept.
+//! Who may ask: bearer tokens, of which only digests are kept; and without them, by which name this machine asks itself.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 
-use axum::http::{HeaderMap, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri, header};
 use rufous_core::{Error, Result};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -74,6 +76,26 @@ impl Tokens {
         }
         known.into()
     }
+}
+
+/// The name by which a request asks this server, unless it is one of this machine: `localhost` or a loopback address. A browser sends
+/// the name of the page, so a page whose name was bound anew to this machine (DNS rebinding) is known by it. A request without a
+/// name is of no browser.
+pub(crate) fn foreign_host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let named = headers.get_all(header::HOST).into_iter().map(|v| v.as_bytes());
+    let mut named = uri.authority().map(|a| a.as_str().as_bytes()).into_iter().chain(named);
+    let foreign = named.find(|host| !is_own(host))?;
+    Some(String::from_utf8_lossy(foreign).chars().take(100).collect())
+}
+
+fn is_own(host: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(host) else {
+        return false;
+    };
+    let name = authority.host();
+    let address = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
+    let address = address.parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|a| a.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

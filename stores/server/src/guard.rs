@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
+use crate::auth::foreign_host;
 use crate::pool::panic_text;
 use crate::problem::Problem;
 use crate::state::State;
@@ -44,10 +45,14 @@ async fn admit(state: &State, request: Request, next: Next) -> Result<Response, 
     if request.uri().path() == ALIVE {
         return Ok(next.run(request).await);
     }
-    if let Some(tokens) = &state.options.tokens
-        && !tokens.open(request.headers())
-    {
-        return Err(Problem::unauthorized());
+    match &state.options.tokens {
+        Some(tokens) if !tokens.open(request.headers()) => return Err(Problem::unauthorized()),
+        None if !state.options.insecure => {
+            if let Some(host) = foreign_host(request.uri(), request.headers()) {
+                return Err(Problem::misdirected(&host));
+            }
+        }
+        _ => {}
     }
     let length = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if length > state.options.uri_bytes {

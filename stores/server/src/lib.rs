@@ -73,6 +73,7 @@
 //! | 408 | `try_again` | the body did not come in time |
 //! | 409 | `incomplete` | a range was lost. Not a 5xx: nothing gets better by asking again, but `accept_holes=true` is answered |
 //! | 413, 414 | `invalid_request` | beyond a limit, which is named. Heads that are too large are 431 or 414 before they are understood, and have no body |
+//! | 421 | `invalid_request` | `Host` is not this machine, and there are no tokens |
 //! | 500 | `corrupt_data` | stored data contradicts itself: `detail` says where |
 //! | 500 | `bug` | a mistake of ours; a panic is caught, counted and answered so |
 //! | 503 | `try_again` | the owner is silent, offsets asked for are not applied yet, or there is too much to do: `retry-after` |
@@ -89,8 +90,9 @@
 //! # Who may ask
 //!
 //! Only this machine, unless there are [`Tokens`] (sent as `Authorization: Bearer TOKEN`) or somebody says
-//! [`insecure`](ServerOptions::insecure). `/healthz` needs no token. TLS is the feature `tls`. There is no CORS: pages of other
-//! origins cannot read answers.
+//! [`insecure`](ServerOptions::insecure). `/healthz` needs no token. TLS is the feature `tls`. Pages of other origins cannot read answers: there
+//! is no CORS, and where nobody is asked for a token `Host` must be a loopback address or `localhost`, so a page whose name is bound anew to this
+//! machine is refused as well.
 //!
 //! # Example
 //!

@@ -11,7 +11,7 @@ use crate::auth::Tokens;
 pub struct ServerOptions {
     /// Who may ask; none: everybody who reaches the address.
     pub tokens: Option<Tokens>,
-    /// That the address is reached by others than this machine, and nobody is asked for a token.
+    /// That the address is reached by others than this machine, and nobody is asked for a token, by whatever name he asks.
     pub insecure: bool,
     /// Certificate and key, as PEM files; none: plain HTTP.
     pub tls: Option<TlsFiles>,

@@ -109,6 +109,21 @@ impl Problem {
         )
         .repaired("send `Authorization: Bearer TOKEN` with a token of the server's file of tokens")
     }
+    /// A name that is not of this machine, where nobody is asked for a token.
+    pub(crate) fn misdirected(host: &str) -> Self {
+        let detail = format!("the request asks `{host}`, which is no name that this machine has for itself");
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "host",
+            "only this machine is answered",
+            detail,
+            "invalid_request",
+        )
+        .repaired(
+            "ask 127.0.0.1, [::1] or localhost; where others ask as well, start `serve` with a file of tokens (`--token-file`), or with \
+             `--insecure` where another server asks who it is",
+        )
+    }
     /// The server has as much to do as it takes.
     pub(crate) fn busy(detail: impl Into<String>) -> Self {
         let title = "the server has as much to do as it takes";

@@ -43,7 +43,8 @@ impl Server {
             more: Router::new(),
         })
     }
-    /// Its routes, for who speaks HTTP himself. Limits of connections and of time to send a head are those of who listens.
+    /// Its routes, for who speaks HTTP himself. Limits of connections and of time to send a head are those of who listens. Without tokens
+    /// only a `Host` of this machine is answered, unless the options are [`insecure`](ServerOptions::insecure).
     pub fn router(&self) -> Router {
         routes::router(&self.state, self.more.clone())
     }

@@ -212,6 +212,66 @@ fn who_has_no_token_is_not_answered() {
     s.get("/healthz").fine();
 }
 
+/// A page of another origin whose name was bound anew to this machine reads nothing: without tokens a host is answered only
+/// when it is this machine by its own name. Who sends a token, or is let in by somebody's word, is asked for no name.
+#[test]
+fn a_name_that_is_not_of_this_machine_is_not_answered() {
+    let w = world();
+    let by = |s: &Running, line: &str, hosts: &[&str]| {
+        let mut stream = http::connect(s.address);
+        let hosts: String = hosts.iter().map(|h| format!("host: {h}\r\n")).collect();
+        let token = "authorization: Bearer correct-horse-battery\r\n";
+        write!(stream, "GET {line} HTTP/1.1\r\n{hosts}{token}connection: close\r\n\r\n").unwrap();
+        http::read(&mut BufReader::new(stream)).unwrap()
+    };
+    let path = "/v1/stores/counts/keys/a";
+    let own = [
+        "127.0.0.1",
+        "127.9.8.7:80",
+        "localhost",
+        "LocalHost:8080",
+        "[::1]",
+        "[::1]:9",
+        "[::ffff:127.0.0.1]:9",
+    ];
+    let foreign = [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "[2001:db8::1]:80",
+        "localhost@evil.example",
+        "evil.example@",
+        "",
+    ];
+    let s = w.serve(small());
+    for host in own {
+        assert_eq!(by(&s, path, &[host]).fine()["value"], 1, "{host}");
+    }
+    for host in foreign {
+        let problem = by(&s, path, &[host]).problem(421);
+        assert!(
+            problem["repair"].as_str().unwrap().contains("--token-file"),
+            "{problem}"
+        );
+        for other in ["/v1/stores", "/metrics", "/openapi.json", "/nothing"] {
+            by(&s, other, &[host]).problem(421);
+        }
+    }
+    // Wherever the name stands.
+    by(&s, &format!("http://evil.example{path}"), &["localhost"]).problem(421);
+    by(&s, path, &["localhost", "evil.example"]).problem(421);
+    by(&s, "/healthz", &["evil.example"]).fine();
+    let (mut insecure, mut closed) = (small(), small());
+    insecure.insecure = true;
+    closed.tokens = Some(Tokens::parse("correct-horse-battery", "test").unwrap());
+    for options in [insecure, closed] {
+        let s = w.serve(options);
+        assert_eq!(by(&s, path, &["counts.example"]).fine()["value"], 1);
+    }
+}
+
 /// Others than this machine are let in only by tokens, or where somebody says so.
 #[test]
 fn an_open_address_is_meant() {
@@ -245,7 +305,7 @@ fn who_is_slow_is_let_go() {
     let mut drips = http::connect(s.address);
     drips.write_all(b"GET /healthz HT").unwrap();
     let mut body = http::connect(s.address);
-    let head = b"POST /v1/stores/counts/get HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let head = b"POST /v1/stores/counts/get HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     body.write_all(head).unwrap();
     std::thread::sleep(Duration::from_millis(50));
     // One more than there are places for.
