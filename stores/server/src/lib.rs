@@ -45,7 +45,7 @@
 //! first, as an event `answer` whose data is the JSON that is answered else; then one whenever the answer changes: its value, or its
 //! token, for what is covered is news as well. Its `id` is the token: who comes back with `Last-Event-ID` is not told again what he
 //! has seen (of a window that ends now he is, since it moves with the clock). What is no whole answer is an event `problem`, and the stream goes
-//! on. All who watch a question share one read of it every [`watch_every`](ServerOptions::watch_every). Who is slow misses what came in between,
+//! on; its `id` is empty, so the answer that comes after it is told whatever was seen before. All who watch a question share one read of it every [`watch_every`](ServerOptions::watch_every). Who is slow misses what came in between,
 //! never the newest, and holds up nobody. A comment every [`heartbeat`](ServerOptions::heartbeat) says that the stream lives.
 //!
 //! # Arrow

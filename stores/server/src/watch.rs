@@ -204,10 +204,10 @@ fn events(watcher: Watcher) -> impl Stream<Item = Result<Event, Infallible>> {
                 }
                 Some(Ok(reply)) if !reply.token.is_empty() && seen.as_deref() == Some(&*reply.token) => continue,
                 Some(Ok(reply)) => answer(&reply),
+                // What he saw is not the newest any more: he is told it again, here and when he comes back without an id.
                 Some(Err(problem)) => {
-                    watcher.seen = seen;
                     let text = serde_json::to_string(&*problem).unwrap_or_default();
-                    Event::default().event("problem").data(text)
+                    Event::default().event("problem").id("").data(text)
                 }
             };
             watcher.state.metrics.events.inc();

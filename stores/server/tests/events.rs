@@ -20,7 +20,8 @@ fn options() -> ServerOptions {
 #[derive(Debug)]
 struct Event {
     kind: String,
-    id: String,
+    /// `None`: the event has none, and the client keeps that of the event before.
+    id: Option<String>,
     data: Value,
 }
 
@@ -58,12 +59,12 @@ impl Events {
                 for line in event.lines() {
                     let event = found.get_or_insert(Event {
                         kind: String::new(),
-                        id: String::new(),
+                        id: None,
                         data: Value::Null,
                     });
                     match line.split_once(": ").or_else(|| line.split_once(':')).unwrap() {
                         ("event", kind) => event.kind = kind.into(),
-                        ("id", id) => event.id = id.into(),
+                        ("id", id) => event.id = Some(id.into()),
                         ("data", data) => event.data = serde_json::from_str(data).unwrap(),
                         ("", _) => {
                             self.heartbeats += 1;
@@ -111,22 +112,22 @@ fn each_change_is_an_event() {
     let mut events = Events::open(&s, "/v1/stores/counts/keys/a", None);
     let first = events.next().unwrap();
     assert_eq!((first.kind.as_str(), &first.data["value"]), ("answer", &json!(1)));
-    assert_eq!(first.id, "0@f00d:lines/0=1");
+    assert_eq!(first.id.as_deref(), Some("0@f00d:lines/0=1"));
     assert_eq!(first.data["token"]["offsets"]["lines/0"], 1);
     for n in 2..20u64 {
         w.count(&[("a", 1)]);
         let event = events.next().unwrap();
         assert_eq!(
             (&event.data["value"], event.id),
-            (&json!(n), format!("0@f00d:lines/0={n}"))
+            (&json!(n), Some(format!("0@f00d:lines/0={n}")))
         );
     }
     // The token moves on though the value does not: what is covered is news.
     w.count(&[("b", 1)]);
     let event = events.next().unwrap();
     assert_eq!(
-        (&event.data["value"], event.id.as_str()),
-        (&json!(19), "0@f00d:lines/0=20")
+        (&event.data["value"], event.id.as_deref()),
+        (&json!(19), Some("0@f00d:lines/0=20"))
     );
     std::thread::sleep(Duration::from_millis(350));
     w.count(&[("a", 1)]);
@@ -141,7 +142,7 @@ fn what_was_seen_is_not_repeated() {
     w.count(&[("a", 1)]);
     let s = w.serve(options());
     let path = "/v1/stores/counts/keys/a";
-    let id = Events::open(&s, path, None).next().unwrap().id;
+    let id = Events::open(&s, path, None).next().unwrap().id.unwrap();
     let mut same = Events::open(&s, path, Some(&id));
     std::thread::sleep(Duration::from_millis(100));
     w.count(&[("a", 1)]);
@@ -223,10 +224,33 @@ fn problems_are_events() {
         (problem.kind.as_str(), &problem.data["kind"]),
         ("problem", &json!("try_again"))
     );
-    assert_eq!(problem.id, "");
     w.count(&[("a", 1)]);
     w.silent.store(false, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(events.next().unwrap().data["value"], 2);
+}
+
+/// Who was told of a problem is told the answer again, though it is the one that he saw before: on the same stream, and on the
+/// next one, since an event `problem` makes his client forget the id of that answer.
+#[test]
+fn an_answer_after_a_problem_is_told_again() {
+    let mut w = World::default();
+    w.count(&[("a", 1)]);
+    let s = w.serve(options());
+    let path = "/v1/stores/counts/keys/a";
+    let silent = |yes| w.silent.store(yes, std::sync::atomic::Ordering::Relaxed);
+    let id = Events::open(&s, path, None).next().unwrap().id.unwrap();
+    silent(true);
+    let mut back = Events::open(&s, path, Some(&id));
+    let problem = back.next().unwrap();
+    assert_eq!((problem.kind.as_str(), problem.id.as_deref()), ("problem", Some("")));
+    silent(false);
+    let again = back.next().unwrap();
+    assert_eq!(
+        (again.kind.as_str(), &again.data["value"], again.id.as_deref()),
+        ("answer", &json!(1), Some(id.as_str()))
+    );
+    let mut forgotten = Events::open(&s, path, problem.id.as_deref());
+    assert_eq!(forgotten.next().unwrap().data["value"], 1);
 }
 
 #[test]
