@@ -36,7 +36,10 @@
 //! it: it has another name, so that nobody takes it for a value. In a batch a key whose bytes are damaged has an `error` of its own,
 //! and `rufous-failed` counts them. Pages of a list are answers of their own, each with its token.
 //!
-//! The entity tag is made of the token and the values, so a client with `If-None-Match` gets 304 until either changes. It is weak:
+//! In a reply about several stores (`POST /v1/get`) the headers are true of all: `rufous-holes` and `rufous-failed` are added up, each of the others is
+//! there where all stores say the same.
+//!
+//! The entity tag is made of the token and the values, so a GET with `If-None-Match` gets 304 until either changes. It is weak:
 //! `window.asked` of a window that ends now moves with the clock while the answer is the same.
 //!
 //! # Events
@@ -70,10 +73,10 @@
 //! | 400, 405 | `invalid_request` | change the request; also when the job has never run |
 //! | 401 | `invalid_request` | no token, or none that is known |
 //! | 404 | `invalid_request` | no such path or store; the nearest name is offered |
+//! | 421 | `invalid_request` | `Host` is not this machine, and there are no tokens |
 //! | 408 | `try_again` | the body did not come in time |
 //! | 409 | `incomplete` | a range was lost. Not a 5xx: nothing gets better by asking again, but `accept_holes=true` is answered |
 //! | 413, 414 | `invalid_request` | beyond a limit, which is named. Heads that are too large are 431 or 414 before they are understood, and have no body |
-//! | 421 | `invalid_request` | `Host` is not this machine, and there are no tokens |
 //! | 500 | `corrupt_data` | stored data contradicts itself: `detail` says where |
 //! | 500 | `bug` | a mistake of ours; a panic is caught, counted and answered so |
 //! | 503 | `try_again` | the owner is silent, offsets asked for are not applied yet, or there is too much to do: `retry-after` |

@@ -143,7 +143,30 @@ impl Reply {
             ..self
         }
     }
-    /// As a response to a request with these headers: 304 when the client has it already.
+    /// Lets the headers of this one speak for another part of the same answer as well: what is counted is added up, the rest stays
+    /// where both say the same.
+    pub(crate) fn speak_for(&mut self, other: &Self) {
+        for name in [COVERED_UNTIL, FRESHNESS, TOKEN] {
+            if self.headers.get(&name) != other.headers.get(&name) {
+                self.headers.remove(&name);
+            }
+        }
+        let count = |reply: &Self, name: &HeaderName| {
+            let text = reply.headers.get(name).and_then(|v| v.to_str().ok());
+            text.and_then(|t| t.parse::<u64>().ok()).unwrap_or(0)
+        };
+        for name in [FAILED, HOLES] {
+            let sum = count(self, &name).saturating_add(count(other, &name));
+            if sum > 0 {
+                self.headers.insert(name, sum.into());
+            }
+        }
+    }
+    /// As a response to a question that was sent as a body: it is never known already.
+    pub(crate) fn sent(self) -> Response {
+        self.response(&HeaderMap::new())
+    }
+    /// As a response to a GET with these headers: 304 when the client has it already.
     pub(crate) fn response(self, asked: &HeaderMap) -> Response {
         let known = self.tag.as_deref().is_some_and(|tag| knows(asked, tag));
         let mut response = Response::new(if known { Body::empty() } else { Body::from(self.body) });
@@ -202,4 +225,39 @@ pub(crate) fn put_pair(out: &mut Vec<u8>, face: &StoreFace, key: &[u8], value: O
     put(out, &key_json(face, key)?)?;
     out.extend_from_slice(b",\"value\":");
     put(out, &value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The headers of an answer of several parts are true of each of them.
+    #[test]
+    fn headers_speak_for_all_parts() {
+        let part = |freshness: Option<&'static str>, counts: [u64; 2]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(COVERED_UNTIL, HeaderValue::from_static("batch 2"));
+            headers.extend(freshness.map(|f| (FRESHNESS, HeaderValue::from_static(f))));
+            for (name, count) in [FAILED, HOLES].into_iter().zip(counts).filter(|(_, n)| *n > 0) {
+                headers.insert(name, count.into());
+            }
+            Reply {
+                body: Bytes::new(),
+                tag: None,
+                headers,
+                token: "".into(),
+            }
+        };
+        let mut first = part(Some("1"), [0, 2]);
+        first.speak_for(&part(Some("1"), [3, 1]));
+        assert_eq!(first.headers, part(Some("1"), [3, 3]).headers);
+        first.speak_for(&part(Some("2"), [1, 0]));
+        assert_eq!(first.headers, part(None, [4, 3]).headers);
+        // It does not come back.
+        first.speak_for(&part(Some("2"), [0, 0]));
+        assert_eq!(first.headers, part(None, [4, 3]).headers);
+        let mut none = part(None, [0, 0]);
+        none.speak_for(&part(Some("1"), [0, 0]));
+        assert_eq!(none.headers, part(None, [0, 0]).headers);
+    }
 }

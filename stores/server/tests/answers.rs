@@ -509,3 +509,58 @@ fn what_was_asked_is_counted() {
         );
     }
 }
+
+/// What a reply about several stores says in its headers is true of all of them: what was lost or is damaged in any is counted.
+#[test]
+fn the_headers_of_several_stores_speak_for_all() {
+    let mut w = world();
+    w.damage_value("counts", "a");
+    w.lose(3);
+    let s = w.serve(ServerOptions::default());
+    let asked = json!({"stores": {"hours": ["x,2", "y,1"], "counts": ["a", "b"]}, "accept_holes": true});
+    let answer = s.post("/v1/get", &asked);
+    let json = answer.fine();
+    let of = |store: &str| &json["stores"][store];
+    let listed: usize = ["hours", "counts"]
+        .iter()
+        .map(|store| of(store)["coverage"]["holes"].as_array().unwrap().len())
+        .sum();
+    assert_eq!(of("counts")["answers"][0]["error"]["kind"], "corrupt_data");
+    assert_eq!(
+        (answer.header("rufous-failed"), answer.header("rufous-holes")),
+        (Some("1"), Some(listed.to_string().as_str()))
+    );
+    assert_eq!(listed, 2);
+    assert_eq!(answer.header("rufous-freshness"), of("hours")["freshness"].as_str());
+    assert_eq!(
+        answer.header("rufous-covered-until"),
+        of("hours")["covered_until"].as_str()
+    );
+}
+
+/// Only a question that is asked by GET is known already: whoever sends a body gets what he asks for.
+#[test]
+fn a_post_is_answered_whole() {
+    let w = world();
+    let s = w.serve(ServerOptions::default());
+    for (path, body) in [
+        ("/v1/stores/counts/get", json!({"keys": ["a"]})),
+        ("/v1/get", json!({"stores": {"counts": ["a"]}})),
+        (
+            "/v1/stores/views/windows",
+            json!({"keys": ["home"], "window": {"since": "1970-01-01", "end": "1970-01-02"}}),
+        ),
+    ] {
+        let headers = [("content-type", "application/json"), ("if-none-match", "*")];
+        let answer = http::ask(s.address, "POST", path, &headers, body.to_string().as_bytes());
+        assert_eq!((answer.status, answer.body.is_empty()), (200, false), "{path}");
+    }
+    let head = http::ask(
+        s.address,
+        "HEAD",
+        "/v1/stores/counts/keys/a",
+        &[("if-none-match", "*")],
+        b"",
+    );
+    assert_eq!(head.status, 304);
+}

@@ -59,7 +59,7 @@ pub(crate) async fn batch(
     } else {
         state.long.run(deadline, move |_| read()).await?
     };
-    Ok(reply.response(&headers))
+    Ok(reply.sent())
 }
 
 pub(crate) fn answers(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Result<Reply, Problem> {

@@ -98,11 +98,9 @@ pub(crate) async fn several(Of(state): Of<Arc<State>>, headers: HeaderMap, conte
             put(&mut members, face.name)?;
             members.push(b':');
             members.extend_from_slice(&reply.body);
-            // The headers speak for all of them, or not at all.
             match &mut first {
                 None => first = Some(reply),
-                Some(first) if first.token != reply.token => first.headers.clear(),
-                Some(_) => {}
+                Some(first) => first.speak_for(&reply),
             }
         }
         members.push(b'}');
@@ -114,5 +112,5 @@ pub(crate) async fn several(Of(state): Of<Arc<State>>, headers: HeaderMap, conte
     } else {
         state.long.run(deadline, move |_| read()).await?
     };
-    Ok(reply.response(&headers))
+    Ok(reply.sent())
 }

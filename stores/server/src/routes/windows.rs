@@ -251,5 +251,5 @@ pub(crate) async fn batch(
     state.store(&store)?;
     let asked: WindowKeys = body(&headers, content, &state).await?;
     let question = Question::new(&state, &store, &asked.keys, &asked.window)?;
-    Ok(answer(&state, question).await?.response(&headers))
+    Ok(answer(&state, question).await?.sent())
 }
