@@ -758,16 +758,21 @@ impl Top {
 }
 
 /// The job's own arguments as text, defaults included: a part of its fingerprint.
-pub(super) fn resolved<A: clap::Args>(m: &ArgMatches) -> String {
+///
+/// # Errors
+/// `InvalidRequest` with the argument that is no text: two of them could look alike.
+pub(super) fn resolved<A: clap::Args>(m: &ArgMatches) -> Result<String> {
     let own = A::augment_args(Command::new("args"));
     let mut text = Vec::new();
     for arg in own.get_arguments() {
         let id = arg.get_id().as_str();
         if let Ok(Some(values)) = m.try_get_raw(id) {
-            let values: Vec<_> = values.map(|v| v.to_string_lossy()).collect();
-            text.push(format!("{id}={}", values.join(",")));
+            let values: Result<Vec<_>> = values
+                .map(|v| super::said::text(v, format_args!("argument `{id}` of the job")))
+                .collect();
+            text.push(format!("{id}={}", values?.join(",")));
         }
     }
     text.sort();
-    text.join(" ")
+    Ok(text.join(" "))
 }

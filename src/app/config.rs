@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::out;
-use super::settings::{Layers, NAMES, Origin, unheard};
+use super::settings::{Around, Layers, NAMES, Origin, unheard};
 
 /// A line a setting. With `all` those that nobody said follow, with their defaults.
 pub(super) fn config(layers: &Layers, all: bool) {
@@ -57,10 +57,7 @@ pub(super) fn config(layers: &Layers, all: bool) {
             }
         }
     }
-    let variables: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().unwrap_or_default())))
-        .collect();
-    for (name, meant) in unheard(&variables) {
+    for (name, meant) in unheard(&Around::process(None).variables) {
         if let Some(meant) = meant {
             out::people(|| format!("note: the variable {name} is no setting; {meant} would be one"));
         }

@@ -274,7 +274,7 @@ impl<Args: clap::Args> App<Args> {
 
     fn plan(&self, matches: &clap::ArgMatches) -> Result<Plan> {
         let args = Args::from_arg_matches(matches).map_err(|e| Error::invalid(e.to_string()))?;
-        (self.job)(&args).arguments(cli::resolved::<Args>(matches)).plan()
+        (self.job)(&args).arguments(cli::resolved::<Args>(matches)?).plan()
     }
 }
 
@@ -314,7 +314,10 @@ impl App<()> {
         let mut plan = (self.job)(&()).plan()?;
         let ports = Ports::of(&plan);
         let mut said = self.program_says(&ports);
-        said.extend(data.map(|dir| Flagged::flag(&["data"], dir.to_string_lossy(), "data")));
+        if let Some(dir) = data {
+            let dir = said::text(dir.as_os_str(), "the data directory of `client`")?;
+            said.push(Flagged::flag(&["data"], dir, "data"));
+        }
         let settings = Settings::of(Layers::of_process(None, &said, &ports)?)?;
         settings.apply(&mut plan)?;
         let context = open::Context::new(&plan, &settings, "get", false)?;

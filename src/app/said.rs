@@ -1,5 +1,8 @@
 //! What the command line says of settings: flags of their own, and `--set`.
 
+use std::ffi::OsStr;
+use std::fmt::Display;
+
 use clap::ArgMatches;
 
 use super::settings::{Flagged, NAMES, PORT, no_port};
@@ -13,7 +16,7 @@ pub(super) fn said(m: &ArgMatches, plan: &Plan) -> Result<Vec<Flagged>> {
     let mut all = Vec::new();
     for name in NAMES {
         let Some(flag) = name.flag else { continue };
-        for value in values(m, flag) {
+        for value in values(m, flag)? {
             match name.path {
                 [section, PORT, option] if flag == "source" || flag == "dead-letters" => {
                     let (port, value) = of_source(flag, &value)?;
@@ -30,21 +33,32 @@ pub(super) fn said(m: &ArgMatches, plan: &Plan) -> Result<Vec<Flagged>> {
             }
         }
     }
-    for text in values(m, "set") {
+    for text in values(m, "set")? {
         all.push(Flagged::set(&text)?);
     }
     Ok(all)
 }
 
 /// As it was typed. A command may lack the flag.
-fn values(m: &ArgMatches, flag: &str) -> Vec<String> {
+fn values(m: &ArgMatches, flag: &str) -> Result<Vec<String>> {
     match m.try_get_raw(flag) {
         // A default is not said by anybody.
         Ok(Some(values)) if m.value_source(flag) == Some(clap::parser::ValueSource::CommandLine) => {
-            values.map(|v| v.to_string_lossy().into_owned()).collect()
+            values.map(|v| text(v, format_args!("flag --{flag}"))).collect()
         }
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     }
+}
+
+/// What is no text would name another file than was meant, if it were made one. It is not shown: it may be a secret.
+///
+/// # Errors
+/// `InvalidRequest` with the place where it was said.
+pub(super) fn text(said: &OsStr, place: impl Display) -> Result<String> {
+    said.to_str().map(str::to_string).ok_or_else(|| {
+        Error::invalid(format!("{place}: its value is no UTF-8"))
+            .repaired_by("write it in UTF-8; a file or directory of another name can be reached by a link")
+    })
 }
 
 fn of_source(flag: &str, text: &str) -> Result<(String, String)> {

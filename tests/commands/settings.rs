@@ -75,6 +75,42 @@ fn every_origin_is_shown() {
     assert_eq!(said.out.lines().count(), 9, "{}", said.out);
 }
 
+/// A path that is no text is not made one: that would name another file. It is not shown, either, for it may be a secret.
+#[cfg(unix)]
+#[test]
+fn what_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let bed = Bed::published();
+    let odd = std::ffi::OsStr::from_bytes(b"d\xff");
+    for (args, place) in [
+        (&["get", "be", "--store", "counts", "--data"][..], "flag --data: "),
+        (&["top", "--store", "counts", "--data"], "flag --data: "),
+    ] {
+        let said = Said::of(&bed.command(args).arg(odd).output().unwrap());
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        assert!(
+            said.err.contains(place) && said.err.contains("is no UTF-8"),
+            "{}",
+            said.err
+        );
+    }
+    let mut command = bed.command(&["get", "be", "--store", "counts"]);
+    let said = Said::of(&command.env("RUFOUS__DATA", odd).output().unwrap());
+    assert!(
+        said.err.contains("variable RUFOUS__DATA: its value is no UTF-8"),
+        "{}",
+        said.err
+    );
+    let mut command = bed.command(&["get", "be", "--store", "counts"]);
+    let said = Said::of(&command.env("RUFOUS_REALTIME_LOCATION", "redis://h/0").output().unwrap());
+    assert!(
+        said.err.contains("did you mean RUFOUS_REALTIME__LOCATION?"),
+        "{} {}",
+        said.out,
+        said.err
+    );
+}
+
 /// The environment and the file move the data directory alike.
 #[test]
 fn the_environment_moves_the_data() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::file;
-use super::names::{Found, NAMES, Name, PORT, find, meant_variable, variable};
+use super::names::{Found, NAMES, Name, PORT, find, meant_variable, squeezed, variable};
 use super::value::{Origin, Said, Value, check};
 use crate::core::{Error, Plan, Result, nearest};
 
@@ -101,20 +101,22 @@ pub(in crate::app) fn no_port(job: &str, kind: &str, name: &str, known: &[impl A
 #[derive(Clone, Debug, Default)]
 pub(in crate::app) struct Layers(BTreeMap<Vec<String>, (Value, Origin, &'static Name)>);
 
+/// A variable and its value; `None`: that is no text.
+pub(in crate::app) type Variable = (String, Option<String>);
+
 /// Where a process finds itself.
 pub(in crate::app) struct Around<'a> {
-    pub(in crate::app) variables: Vec<(String, String)>,
+    pub(in crate::app) variables: Vec<Variable>,
     /// The file that is named, or `rufous.toml` if it is there.
     pub(in crate::app) file: Option<&'a Path>,
 }
 
 impl<'a> Around<'a> {
-    /// Variables of the process. What is no text is none of ours, unless its name is: then it is an empty text.
+    /// Variables of the process. A name that is no text is none of ours.
     pub(in crate::app) fn process(file: Option<&'a Path>) -> Self {
-        let text = |v: std::ffi::OsString| v.into_string().unwrap_or_default();
         Self {
             variables: std::env::vars_os()
-                .map(|(name, value)| (text(name), text(value)))
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())))
                 .collect(),
             file,
         }
@@ -136,7 +138,7 @@ impl Layers {
     pub(in crate::app) fn load(around: &Around<'_>, said: &[Flagged], ports: &Ports) -> Result<Self> {
         let of = |wanted: &str| {
             let found = around.variables.iter().find(|(name, _)| name == wanted);
-            found.map(|(_, value)| value.clone())
+            found.map(|(_, value)| value.clone().unwrap_or_default())
         };
         let mut layers = Self::default();
         let (main, flags): (Vec<_>, Vec<_>) = said.iter().partition(|f| f.origin == Origin::Main);
@@ -147,7 +149,12 @@ impl Layers {
             layers.say(&said.path, said.said, said.origin, ports, &of)?;
         }
         for (name, value) in &around.variables {
-            if let Some(path) = path_of(name)?.filter(|_| !value.is_empty()) {
+            let Some(path) = path_of(name)? else { continue };
+            let value = value.as_ref().ok_or_else(|| {
+                Error::invalid(format!("variable {name}: its value is no UTF-8"))
+                    .repaired_by("set it to a text, or unset it")
+            })?;
+            if !value.is_empty() {
                 layers.say(&path, file::inline(value), Origin::Variable(name.clone()), ports, &of)?;
             }
         }
@@ -283,6 +290,9 @@ fn one_level(variable: &str, rest: &str) -> Result<Option<Vec<String>>> {
     if NAMES.iter().any(|n| n.path == [lower.as_str()]) && lower != "data" {
         return unknown(format!("RUFOUS__{rest}"));
     }
+    if let Some(levels) = squeezed(&lower) {
+        return unknown(super::names::variable(&levels));
+    }
     let own: Vec<&str> = NAMES
         .iter()
         .filter_map(|n| n.variable.and_then(|v| v.strip_prefix("RUFOUS_")))
@@ -294,7 +304,7 @@ fn one_level(variable: &str, rest: &str) -> Result<Option<Vec<String>>> {
 }
 
 /// Variables of our prefix that say nothing to a job: somebody may think that they do.
-pub(in crate::app) fn unheard(variables: &[(String, String)]) -> Vec<(&str, Option<String>)> {
+pub(in crate::app) fn unheard(variables: &[Variable]) -> Vec<(&str, Option<String>)> {
     let ours = variables
         .iter()
         .map(|(name, _)| name.as_str())

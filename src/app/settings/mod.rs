@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-pub(super) use layers::{Flagged, Layers, Ports, no_port, unheard};
+pub(super) use layers::{Around, Flagged, Layers, Ports, no_port, unheard};
 pub(super) use names::{LOG_FORMATS, NAMES, ON_BAD, PORT};
 pub(super) use value::{Origin, Value};
 

@@ -507,6 +507,29 @@ fn meant(path: &[String], known: usize) -> Option<String> {
     })
 }
 
+/// The levels of a setting whose variable is said with `_` where `__` belongs: `realtime_location`, `sources_lines_location`.
+pub(in crate::app) fn squeezed(said: &str) -> Option<Vec<String>> {
+    let several = NAMES.iter().filter(|name| name.path.len() > 1);
+    several.into_iter().find_map(|name| divided(name.path, said))
+}
+
+/// Divides a text into levels of this path.
+fn divided(path: &[&str], said: &str) -> Option<Vec<String>> {
+    let (level, below) = path.split_first()?;
+    let is_free = *level == PORT || *level == ANY;
+    if below.is_empty() {
+        let whole = (is_free && !said.is_empty()) || *level == said;
+        return whole.then(|| vec![said.to_string()]);
+    }
+    said.match_indices('_').find_map(|(at, _)| {
+        let (first, rest) = (said.get(..at)?, said.get(at + 1..)?);
+        if first.is_empty() || !fits(level, first) {
+            return None;
+        }
+        Some([vec![first.to_string()], divided(below, rest)?].concat())
+    })
+}
+
 /// What was probably meant by a variable.
 pub(in crate::app) fn meant_variable(said: &str) -> Option<String> {
     let all: Vec<String> = NAMES

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use super::layers::{Around, Flagged, Layers, Ports, unheard};
-use super::names::{ANY, Found, Kind, NAMES, PORT, find, variable};
+use super::layers::{Around, Flagged, Layers, Ports, Variable, unheard};
+use super::names::{ANY, Found, Kind, NAMES, Name, PORT, find, variable};
 use super::*;
 use crate::core::{Job, Source, Store};
 
@@ -21,7 +21,7 @@ fn ports() -> Ports {
 /// A settings file, variables and flags of one process.
 struct World {
     dir: tempfile::TempDir,
-    variables: Vec<(String, String)>,
+    variables: Vec<Variable>,
     said: Vec<Flagged>,
 }
 
@@ -39,7 +39,11 @@ impl World {
         self.dir.path().join("s.toml")
     }
     fn variable(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.into(), value.into()));
+        self.variables.push((name.into(), Some(value.into())));
+        self
+    }
+    fn no_text(mut self, name: &str) -> Self {
+        self.variables.push((name.into(), None));
         self
     }
     fn set(mut self, text: &str) -> Self {
@@ -248,6 +252,10 @@ fn unknown_names_are_refused_with_the_nearest_one() {
         "RUFOUS_KEEP",
         "RUFOUS_DISK",
         "RUFOUS_CACHE",
+        "RUFOUS_PYTHON_DIR",
+        "RUFOUS_STREAMS_DIR",
+        "RUFOUS_RACE_DATA",
+        "RUFOUS_SERVICE_HOST",
     ];
     let mut world = World::new("");
     for name in others {
@@ -257,6 +265,59 @@ fn unknown_names_are_refused_with_the_nearest_one() {
     let heard: Vec<&str> = unheard(&world.variables).into_iter().map(|(name, _)| name).collect();
     assert_eq!(heard, others);
     assert_eq!(unheard(&world.variables)[0].1.as_deref(), Some("RUFOUS__DATA"));
+}
+
+/// One `_` where two belong is no other name: who sets it means the setting, and nothing else would tell him that it does not count.
+#[test]
+fn a_variable_with_one_underscore_between_levels_is_refused() {
+    let levels = |name: &Name| -> Vec<String> {
+        let level = |level: &&str| match *level {
+            PORT => "page-views".into(),
+            ANY => "client.id".into(),
+            level => level.into(),
+        };
+        name.path.iter().map(level).collect()
+    };
+    for name in NAMES.iter().filter(|n| n.path.len() > 1) {
+        let right = variable(&levels(name));
+        let wrong = right.replace("__", "_");
+        for said in [
+            wrong.clone(),
+            wrong.to_ascii_lowercase().replacen("rufous", "RUFOUS", 1),
+        ] {
+            if name.variable == Some(said.as_str()) {
+                continue;
+            }
+            let e = World::new("").variable(&said, "text").refused();
+            assert!(
+                e.starts_with(&format!(
+                    "variable {said}: there is no such setting: did you mean RUFOUS_"
+                )),
+                "{e}"
+            );
+            if !name.path.contains(&PORT) {
+                assert!(e.ends_with(&format!("{right}?")), "{e}");
+            }
+        }
+    }
+    let e = World::new("")
+        .variable("RUFOUS_SOURCES_LINES_LOCATION", "file:a")
+        .refused();
+    assert!(e.ends_with("did you mean RUFOUS_SOURCES__LINES__LOCATION?"), "{e}");
+}
+
+/// What is no text is not taken for an empty one, which would say nothing: a job would keep its state elsewhere than it was told.
+#[test]
+fn a_value_that_is_no_text_is_refused_by_name() {
+    for name in ["RUFOUS_REALTIME", "RUFOUS__DATA", "RUFOUS_SOURCES__LINES__LOCATION"] {
+        let e = World::new("").no_text(name).refused();
+        assert_eq!(
+            e,
+            format!("variable {name}: its value is no UTF-8: set it to a text, or unset it")
+        );
+    }
+    let others = World::new("").no_text("RUFOUS_DATA").no_text("LS_COLORS");
+    assert!(others.load().unwrap().all().is_empty());
 }
 
 /// A value of another kind is refused with the kind that it should have.
