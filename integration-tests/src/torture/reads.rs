@@ -25,6 +25,9 @@ const WORDS: u64 = 997;
 /// Between two kills of the live process.
 const LIFE: Duration = Duration::from_secs(4);
 
+/// Kills, and switches, that there are at least.
+const FAULTS: u64 = 2;
+
 /// How it is done.
 #[derive(Clone, Copy, Debug)]
 pub struct Reads {
@@ -150,7 +153,10 @@ pub fn reads(program: &Path, how: &Reads, say: &mut dyn FnMut(String)) -> Result
         });
         let mut killed = Instant::now();
         let beside = || -> Result<()> {
-            while asked.load(Relaxed) < how.answers && start.elapsed() < how.limit {
+            // Quick answers are no reason to leave the faults out.
+            let is_due =
+                |seen: &Seen| asked.load(Relaxed) < how.answers || seen.kills < FAULTS || seen.switches < FAULTS;
+            while is_due(&seen) && start.elapsed() < how.limit {
                 turn(&place, &feed, &mut live, &mut killed, &mut seen, &stream)?;
                 if threads.iter().any(|t| t.is_finished()) {
                     break;
