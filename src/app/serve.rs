@@ -69,6 +69,8 @@ fn limit(options: &mut ServerOptions, name: &str, value: u64) -> Result<()> {
         ("key_bytes", &mut options.key_bytes),
         ("rows", &mut options.rows),
         ("connections", &mut options.connections),
+        ("answer_bytes", &mut options.answer_bytes),
+        ("write_rate", &mut options.write_rate),
         ("requests", &mut options.requests),
         ("streams", &mut options.streams),
     ];

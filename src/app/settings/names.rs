@@ -283,7 +283,18 @@ pub(in crate::app) static NAMES: &[Name] = &[
     name(&["serve", "key_bytes"], Number(1), "4096", "Bytes of a key as text"),
     name(&["serve", "rows"], Number(1), "10000", "Rows of an answer"),
     name(&["serve", "connections"], Number(1), "1024", "Connections at a time"),
-    name(&["serve", "requests"], Number(1), "512", "Requests at a time"),
+    name(
+        &["serve", "answer_bytes"],
+        Number(1),
+        "268435456",
+        "Bytes of answers that may wait for their clients",
+    ),
+    name(
+        &["serve", "requests"],
+        Number(1),
+        "512",
+        "Requests at a time, until their answers are taken",
+    ),
     name(&["serve", "streams"], Number(1), "256", "Streams of events at a time"),
     name(
         &["serve", "head_ms"],
@@ -307,7 +318,13 @@ pub(in crate::app) static NAMES: &[Name] = &[
         &["serve", "write_ms"],
         Number(1),
         "30000",
-        "How long a client may take nothing of its answer",
+        "How long a client may keep its answer waiting",
+    ),
+    name(
+        &["serve", "write_rate"],
+        Number(1),
+        "16384",
+        "Bytes of its answer that a client takes a second at least",
     ),
     name(
         &["serve", "watch_ms"],

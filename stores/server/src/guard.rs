@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use crate::auth::foreign_host;
 use crate::pool::panic_text;
 use crate::problem::Problem;
+use crate::sending::keep;
 use crate::state::State;
 
 /// Answered whoever asks, and however busy the server is: it says only that the process lives.
@@ -65,9 +66,9 @@ async fn admit(state: &State, request: Request, next: Next) -> Result<Response, 
     if *state.ending.borrow() {
         return Err(Problem::ending());
     }
-    let Ok(_place) = state.requests.try_acquire() else {
+    let Ok(place) = state.requests.clone().try_acquire_owned() else {
         let detail = format!("{} requests are under way already", state.options.requests);
         return Err(Problem::busy(detail));
     };
-    Ok(next.run(request).await)
+    keep(state, next.run(request).await, place)
 }

@@ -87,7 +87,8 @@
 //! Reads block, so they are done by threads of their own, behind a bounded queue; one that is full answers 503 at once, and a read
 //! whose time was over while it waited is not begun. A thread takes all waiting questions about single keys of a store and answers
 //! them by one read. Lists, sums and large batches have threads of their own, and so have
-//! lists as Arrow, which last as long as their clients take. Every limit is in [`ServerOptions`]. When a client goes
+//! lists as Arrow, which last as long as their clients take. An answer keeps its place among the requests until it is taken, answers that wait for
+//! their clients have a budget of bytes, and who takes less than [`write_rate`](ServerOptions::write_rate) is let go. Every limit is in [`ServerOptions`]. When a client goes
 //! away its read is given up.
 //!
 //! # Who may ask
@@ -115,7 +116,7 @@
 //!
 //! The server knows the client only, and no concrete store. Modules in reading order: [`server`] (what is served, the address),
 //! `listen` and `patience` (connections), `guard` (what stands before every handler), `routes` (a file a kind of question), `ask`
-//! (what a request asks for), `pool` and `gets` (who reads), `watch` (streams of events), `arrow`, `reply` and `problem` (what goes back), [`options`], [`auth`].
+//! (what a request asks for), `pool` and `gets` (who reads), `watch` (streams of events), `arrow`, `reply` and `problem` (what goes back), `sending` (until it is taken), [`options`], [`auth`].
 #![forbid(unsafe_code)]
 
 mod arrow;
@@ -131,6 +132,7 @@ mod pool;
 mod problem;
 mod reply;
 mod routes;
+mod sending;
 pub mod server;
 mod state;
 #[cfg(feature = "tls")]

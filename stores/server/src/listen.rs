@@ -100,7 +100,7 @@ async fn connection(
     watcher: Watcher,
     state: &State,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let stream = Patience::new(stream, state.options.write_time);
+    let stream = Patience::new(stream, state.options.write_time, state.options.write_rate);
     match tls {
         None => speak(stream, router, watcher, state).await,
         #[cfg(feature = "tls")]

@@ -43,7 +43,9 @@ pub struct ServerOptions {
     pub rows: usize,
     /// Connections at a time (1024).
     pub connections: usize,
-    /// Requests at a time, streams of events not among them (512).
+    /// Bytes of answers that may wait for their clients (256 MiB).
+    pub answer_bytes: usize,
+    /// Requests at a time, until their answers are taken; streams of events are not among them (512).
     pub requests: usize,
     /// Streams of events at a time (256).
     pub streams: usize,
@@ -55,8 +57,10 @@ pub struct ServerOptions {
     pub request_time: Duration,
     /// How long a list as Arrow may take (10 min).
     pub bulk_time: Duration,
-    /// How long a client may take no byte of an answer that waits for it (30 s).
+    /// How long a client may keep an answer waiting (30 s), besides what it needs for the bytes it takes at `write_rate`.
     pub write_time: Duration,
+    /// Bytes of an answer that a client takes a second at least, once `write_time` is over (16 KiB).
+    pub write_rate: usize,
     /// How often a watched question is read (250 ms).
     pub watch_every: Duration,
     /// How often a stream of events without news says that it lives (15 s).
@@ -94,6 +98,7 @@ impl Default for ServerOptions {
             key_bytes: 4 << 10,
             rows: 10_000,
             connections: 1024,
+            answer_bytes: 256 << 20,
             requests: 512,
             streams: 256,
             head_time: Duration::from_secs(10),
@@ -101,6 +106,7 @@ impl Default for ServerOptions {
             request_time: Duration::from_secs(30),
             bulk_time: Duration::from_secs(600),
             write_time: Duration::from_secs(30),
+            write_rate: 16 << 10,
             watch_every: Duration::from_millis(250),
             heartbeat: Duration::from_secs(15),
             last_answers: Duration::from_secs(5),

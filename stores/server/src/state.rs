@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::pool::Pool;
 use crate::problem::Problem;
+use crate::sending::Budget;
 use crate::server::Served;
 use crate::watch::Watches;
 
@@ -63,7 +64,9 @@ pub(crate) struct State {
     /// Reads that last as long as their clients take.
     pub(crate) bulk: Pool<()>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) requests: Semaphore,
+    pub(crate) requests: Arc<Semaphore>,
+    /// Bytes of answers that may wait for their clients.
+    pub(crate) answers: Budget,
     /// KiB of bodies that may be in memory at a time.
     pub(crate) bodies: Semaphore,
     pub(crate) watches: Watches,
@@ -122,7 +125,8 @@ impl State {
                 |_, _| {},
             )?,
             metrics,
-            requests: Semaphore::new(options.requests),
+            requests: Arc::new(Semaphore::new(options.requests)),
+            answers: Budget::new(options.answer_bytes),
             bodies: Semaphore::new(64 * (options.body_bytes / 1024 + 1)),
             watches: Watches::new(options.streams),
             ending: watch::Sender::new(false),

@@ -5,6 +5,7 @@ mod support;
 use std::io::{BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
+use rufous_core::key::to_bytes;
 use rufous_server::{ServerOptions, Tokens};
 use serde_json::json;
 use support::*;
@@ -323,6 +324,61 @@ fn who_is_slow_is_let_go() {
     assert!(began.elapsed() < Duration::from_secs(20));
     std::thread::sleep(Duration::from_millis(50));
     still_answers(&s);
+}
+
+/// Answers that nobody takes are bounded in bytes and in time, though their clients take a byte now and then: others are answered
+/// meanwhile, and then there is room again.
+#[test]
+fn answers_that_nobody_takes_are_bounded() {
+    let mut w = World::default();
+    let long = "x".repeat(4000);
+    let adds: Vec<_> = (0..2000u32)
+        .map(|i| ("counts", to_bytes(&format!("{long}{i:05}")), 1))
+        .collect();
+    w.commit(&adds);
+    w.publish();
+    let mut options = ServerOptions::default();
+    options.answer_bytes = 9 << 20;
+    options.write_time = Duration::from_secs(6);
+    options.write_rate = 1 << 20;
+    let s = w.serve(options);
+    // 8 MB: there is room for one.
+    let path = "/v1/stores/counts/keys?limit=2000";
+    let mut slow = http::connect(s.address);
+    slow.write_all(&http::request("GET", path, &[], b"")).unwrap();
+    let mut first = [0; 12];
+    slow.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let began = Instant::now();
+    let refused = s.get(path).problem(503);
+    assert!(
+        refused["detail"].as_str().unwrap().contains("wait for their clients"),
+        "{refused}"
+    );
+    assert_eq!(s.get(&format!("/v1/stores/counts/keys/{long}00001")).fine()["value"], 1);
+    let mut taken = 0;
+    loop {
+        taken += slow.read(&mut [0; 1]).unwrap_or(0);
+        let answer = s.get(path);
+        if answer.status == 200 {
+            assert!(answer.whole);
+            break;
+        }
+        answer.problem(503);
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "a byte now and then keeps the room"
+        );
+    }
+    assert!(
+        began.elapsed() > Duration::from_secs(3),
+        "its patience was not that short"
+    );
+    assert!(taken > 0);
+    // Who was let go has not got it whole.
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(rest.len() < 8_000_000, "{}", rest.len());
 }
 
 /// A flood is answered by 503 with `retry-after`, each at once, and by the right value; what had waited too long is not read.

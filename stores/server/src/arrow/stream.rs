@@ -17,6 +17,7 @@ use super::{ARROW, Writer, metadata};
 use crate::pool::{CancelOnDrop, answered};
 use crate::problem::Problem;
 use crate::reply::Rests;
+use crate::sending::{Budget, keeping};
 use crate::state::{How, State};
 
 /// Record batches that wait for the client.
@@ -38,7 +39,8 @@ pub(crate) async fn list(
     let (chunks, waiting) = mpsc::channel(WAITING);
     let soon = how.deadline;
     how.deadline = Instant::now() + state.options.bulk_time;
-    let client = state.client.clone();
+    // Not the state: it waits for this thread when it is dropped.
+    let (client, budget) = (state.client.clone(), state.answers.clone());
     let read = move || {
         let began = (|| {
             let raw = how.of(client.snapshot_until(how.deadline)?.raw(face));
@@ -63,14 +65,14 @@ pub(crate) async fn list(
             writer.columns.put(&face, key, Some(value))?;
             if writer.is_full() {
                 writer.batch()?;
-                give(&chunks, writer.written(), how.deadline)?;
+                give(&chunks, &budget, writer.written(), how.deadline)?;
             }
             Ok(())
         });
         let done = done.and_then(|_| writer.end()).and_then(|last| {
-            give(&chunks, last, how.deadline)?;
+            give(&chunks, &budget, last, how.deadline)?;
             // Nothing is missing: only then the body has an end.
-            give(&chunks, Vec::new(), how.deadline)
+            give(&chunks, &budget, Vec::new(), how.deadline)
         });
         if let Err(e) = done {
             tracing::warn!(store = face.name, error = %e, "a list was cut");
@@ -101,15 +103,25 @@ pub(crate) async fn list(
     Ok(response)
 }
 
-/// Hands a chunk over when there is room for it.
-fn give(chunks: &Chunks, bytes: Vec<u8>, until: Instant) -> Result<()> {
-    let mut chunk = Ok(Bytes::from(bytes));
+/// Hands a chunk over when there is room for it: for its bytes among all that wait, and in the queue of its client.
+fn give(chunks: &Chunks, budget: &Budget, bytes: Vec<u8>, until: Instant) -> Result<()> {
+    let (length, mut bytes) = (bytes.len(), Bytes::from(bytes));
+    let mut room = None;
     loop {
-        chunk = match chunks.try_send(chunk) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Closed(_)) => return Err(Error::try_again("the client went away")),
-            Err(TrySendError::Full(chunk)) => chunk,
-        };
+        room = room.or_else(|| budget.take(length));
+        match chunks.try_reserve() {
+            Err(TrySendError::Closed(())) => return Err(Error::try_again("the client went away")),
+            Ok(place) => {
+                if let Some(room) = room.take() {
+                    if length > 0 {
+                        bytes = keeping(bytes, room);
+                    }
+                    place.send(Ok(bytes));
+                    return Ok(());
+                }
+            }
+            Err(TrySendError::Full(())) => {}
+        }
         if Instant::now() >= until {
             return Err(Error::try_again("the client took too long to take the list"));
         }
