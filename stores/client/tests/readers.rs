@@ -70,3 +70,32 @@ fn a_namespace_that_was_deleted_is_opened_again() {
     w.state().shards.clear();
     assert_eq!((counts.get("a").unwrap().value, w.state().opened), (Some(1), 3), "gone");
 }
+
+/// One read waits for an owner that hangs; those that come right after it do not, and are told the same.
+#[test]
+fn who_hangs_is_waited_for_by_one() {
+    let w = world();
+    let counts = w.client().store(COUNTS).unwrap();
+    assert_eq!(counts.get("a").unwrap().value, Some(5));
+    let hangs = std::time::Duration::from_millis(800);
+    w.state().hangs = hangs;
+    w.state().silent = true;
+    let took = |what: &dyn Fn()| {
+        let began = std::time::Instant::now();
+        what();
+        began.elapsed()
+    };
+    assert!(took(&|| assert_eq!(counts.get_partial("a").unwrap().so_far, Some(1))) >= hangs);
+    let quick = took(&|| {
+        for _ in 0..20 {
+            let partial = counts.get_partial("a").unwrap();
+            assert_eq!((partial.so_far, partial.missing.len()), (Some(1), 1));
+        }
+    });
+    assert!(quick < hangs, "{quick:?}");
+    let e = counts.get("a").unwrap_err();
+    assert!(e.to_string().contains("asked for 2.0 s"), "{e}");
+    w.state().silent = false;
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(counts.get("a").unwrap().value, Some(5));
+}

@@ -35,6 +35,8 @@ pub struct State {
     /// Namespace, then (store, partition).
     pub shards: BTreeMap<String, BTreeMap<(String, SourcePartition), Shard>>,
     pub silent: bool,
+    /// How long one waits for who is silent.
+    pub hangs: std::time::Duration,
     /// The owner answers this many snapshots, but no question about cells.
     pub dies_after_snapshot: bool,
     pub snapshots: usize,
@@ -251,6 +253,9 @@ impl RealtimeReader for Reader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
         let mut s = self.0.state();
         if s.silent {
+            let hangs = s.hangs;
+            drop(s);
+            std::thread::sleep(hangs);
             return Err(Error::try_again("asked for 2.0 s"));
         }
         if std::mem::take(&mut s.deleted) {
