@@ -40,6 +40,7 @@ pub struct Client {
     shared: Arc<Shared>,
     refresh_after: Duration,
     cache: Arc<OfflineCache>,
+    live_bytes: usize,
 }
 
 /// What is kept of offline values, unless it is said.
@@ -70,6 +71,7 @@ impl Client {
             }),
             refresh_after: Duration::from_secs(1),
             cache: Arc::new(OfflineCache::new(CACHE)),
+            live_bytes: usize::MAX,
         }
     }
 
@@ -79,6 +81,18 @@ impl Client {
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache = Arc::new(OfflineCache::new(bytes));
         self
+    }
+
+    /// How many bytes of realtime state a list, a sum or a window may hold (no limit): they are read before the first row is shown. What needs more is
+    /// `InvalidRequest`, which says what to ask for in its place.
+    #[must_use]
+    pub fn live_bytes(mut self, bytes: usize) -> Self {
+        self.live_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn live_bytes_of_a_list(&self) -> usize {
+        self.live_bytes
     }
 
     /// How long a cached manifest is used without a look for a newer one (1 s). Answers are exact in any case: this is how

@@ -104,6 +104,6 @@ pub use snapshots::GenerationsOf;
 pub use token::Token;
 pub use typed::StoreClient;
 pub use window::{
-    End, RawWindowAnswer, RawWindowClient, RawWindowExplained, Window, WindowAnswer, WindowClient, WindowWords,
-    key_of_windows,
+    End, RawWindowAnswer, RawWindowClient, RawWindowExplained, Window, WindowAnswer, WindowClient, WindowCount,
+    WindowWords, key_of_windows,
 };

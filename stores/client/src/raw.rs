@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use rufous_core::{Error, ErrorKind, Result, SourcePartition, StoreFace};
@@ -85,6 +86,13 @@ impl RawStoreClient {
     #[must_use]
     pub fn until(mut self, deadline: Instant) -> Self {
         self.terms.end(deadline);
+        self
+    }
+
+    /// A read is `TryAgain` soon after `given_up` has become true: nobody waits for its answer any more.
+    #[must_use]
+    pub fn unless(mut self, given_up: Arc<AtomicBool>) -> Self {
+        self.terms.give_up(given_up);
         self
     }
 
@@ -211,7 +219,7 @@ impl RawStoreClient {
         let mut caller: Option<Error> = None;
         let done = self.read(false, &mut |view| {
             let mut shown = false;
-            let scanned = view.scan(prefix, &mut |key, value| {
+            let scanned = view.scan(prefix, None, &mut |key, value| {
                 shown = true;
                 f(key, value).map_err(|e| {
                     let stop = Error::new(e.kind(), e.to_string());
@@ -235,7 +243,7 @@ impl RawStoreClient {
     pub fn under(&self, prefix: &[u8]) -> Result<RawRows> {
         let (rows, view) = self.read(false, &mut |view| {
             let mut rows = Vec::new();
-            view.scan(prefix, &mut |key, value| {
+            view.scan(prefix, None, &mut |key, value| {
                 rows.push((key.to_vec(), value.to_vec()));
                 Ok(())
             })?;
@@ -271,7 +279,7 @@ impl RawStoreClient {
         }
         let (sum, view) = self.read(false, &mut |view| {
             let (mut pending, mut bytes) = (Vec::new(), 0);
-            view.scan(prefix, &mut |key, value| {
+            view.scan(prefix, None, &mut |key, value| {
                 if wanted(key) {
                     bytes += value.len();
                     pending.push(value.to_vec());
@@ -325,7 +333,7 @@ impl RawStoreClient {
         }
         let (rows, view) = self.read(false, &mut |view| {
             let mut top: Vec<(f64, Vec<u8>, Vec<u8>)> = Vec::new();
-            view.scan(prefix, &mut |key, value| {
+            view.scan(prefix, None, &mut |key, value| {
                 let size = self
                     .face
                     .value

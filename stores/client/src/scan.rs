@@ -11,7 +11,7 @@ pub type VisitWhile<'a> = dyn FnMut(&Basis, &[u8], &[u8]) -> Result<bool> + 'a;
 
 impl RawStoreClient {
     /// Calls `f` with every key that begins with `prefix`, and lies behind `after`, and its whole value, ascending by key, until `f`
-    /// wants no more. All rest on one basis, which is known from the first on. As [`scan`](Self::scan) else.
+    /// wants no more; what lies up to `after` is not read. All rest on one basis, which is known from the first on. As [`scan`](Self::scan) else.
     ///
     /// # Errors
     /// The first of `f`, or as said at [`RawStoreClient`]; what was shown before an error is exact but not all.
@@ -19,10 +19,7 @@ impl RawStoreClient {
         let mut caller: Option<Error> = None;
         let done = self.read(false, &mut |view| {
             let (mut shown, mut enough) = (false, false);
-            let scanned = view.scan(prefix, &mut |key, value| {
-                if after.is_some_and(|after| key <= after) {
-                    return Ok(());
-                }
+            let mut show = |key: &[u8], value: &[u8]| {
                 shown = true;
                 match f(&view.basis, key, value) {
                     Ok(true) => Ok(()),
@@ -37,7 +34,8 @@ impl RawStoreClient {
                         Err(stop)
                     }
                 }
-            });
+            };
+            let scanned = view.scan(prefix, after, &mut show);
             match scanned {
                 Err(_) if enough => Ok(()),
                 // What was shown cannot be taken back: no second attempt.

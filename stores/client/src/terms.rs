@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rufous_core::{Error, Result, SourcePartition};
@@ -23,6 +24,7 @@ pub(crate) struct Terms {
     /// Per partition the offset below which all must be in the answer.
     at_least: Option<Arc<BTreeMap<SourcePartition, u64>>>,
     until: Option<Instant>,
+    given_up: Option<Arc<AtomicBool>>,
 }
 
 impl Terms {
@@ -41,12 +43,19 @@ impl Terms {
         self.until = Some(self.until.map_or(until, |before| before.min(until)));
     }
 
+    /// Ends a read once this is true.
+    pub(crate) fn give_up(&mut self, when: Arc<AtomicBool>) {
+        self.given_up = Some(when);
+    }
+
     /// A read begins.
     ///
     /// # Errors
     /// `TryAgain` when it would be too late already.
     pub(crate) fn begin(&self) -> Result<Clock> {
-        Clock::start(self.until)
+        let clock = Clock::start(self.until)?;
+        let given_up = self.given_up.clone();
+        Ok(Clock { given_up, ..clock })
     }
 
     /// What an answer of this coverage lacks of what is demanded: more time passes, or the demand is not of this job.
@@ -92,6 +101,7 @@ impl Terms {
 pub(crate) struct Clock {
     began: Instant,
     until: Option<Instant>,
+    given_up: Option<Arc<AtomicBool>>,
     rows: Cell<u32>,
     /// An error said so.
     told: Cell<bool>,
@@ -112,6 +122,7 @@ impl Clock {
         Ok(Self {
             began,
             until,
+            given_up: None,
             rows: Cell::new(0),
             told: Cell::new(false),
         })
@@ -122,9 +133,18 @@ impl Clock {
         self.until
     }
 
-    /// Whether it is too late.
+    /// Whether it may end before it is done.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        self.until.is_some() || self.given_up.is_some()
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.given_up.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is too late, or nobody waits for the answer any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.told.get() || self.until.is_some_and(|until| Instant::now() >= until)
+        self.told.get() || self.is_given_up() || self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     /// Goes on, unless it is too late.
@@ -140,7 +160,7 @@ impl Clock {
     /// # Errors
     /// As [`check`](Self::check).
     pub(crate) fn row(&self, doing: &str) -> Result<()> {
-        if self.until.is_none() {
+        if !self.is_looked_at() {
             return Ok(());
         }
         self.rows.set(self.rows.get().wrapping_add(1));
@@ -165,6 +185,9 @@ impl Clock {
     /// The error of a read that is too late. Once it was told, it is too late whatever follows.
     pub(crate) fn over(&self, doing: impl fmt::Display) -> Error {
         self.told.set(true);
+        if self.is_given_up() {
+            return Error::try_again(format!("the read was given up by who asked, during this: {doing}"));
+        }
         let given = self
             .until
             .map_or(Duration::ZERO, |until| until.saturating_duration_since(self.began));

@@ -22,6 +22,8 @@ use crate::terms::{Clock, Terms};
 const RESTARTS: usize = 3;
 /// Keys that are asked for between two looks at the clock, where a read has a deadline.
 const KEYS_A_LOOK: usize = 4096;
+/// What a cell that is held costs besides its bytes.
+const CELL_BYTES: usize = 64;
 
 /// Why a read through a view failed: it decides what is tried next.
 pub(crate) enum Fail {
@@ -144,6 +146,14 @@ impl View {
             counted,
             bad,
             basis,
+        }
+    }
+
+    fn nothing_held(&self) -> HeldBytes {
+        HeldBytes {
+            store: self.face.name,
+            bytes: 0,
+            most: self.client.live_bytes_of_a_list(),
         }
     }
 
@@ -299,7 +309,7 @@ impl View {
     /// The sums of these keys, in order. A key whose bytes are damaged is an error of its own.
     pub(crate) fn values(&self, keys: &[Vec<u8>]) -> Result<Vec<Sum>, Fail> {
         // Between questions the clock is looked at.
-        let at_once = if self.clock.until().is_some() {
+        let at_once = if self.clock.is_looked_at() {
             KEYS_A_LOOK
         } else {
             keys.len()
@@ -347,14 +357,17 @@ impl View {
         Ok(())
     }
 
-    /// Calls `f` with every key that begins with `prefix` and its sum, ascending by key; not with those of hops that are gone.
-    pub(crate) fn scan(&self, prefix: &[u8], f: &mut Visit<'_>) -> Result<(), Fail> {
+    /// Calls `f` with every key that begins with `prefix` and its sum, ascending by key; not with those of hops that are gone,
+    /// nor with those up to `after`, which are not read offline.
+    pub(crate) fn scan(&self, prefix: &[u8], after: Option<&[u8]>, f: &mut Visit<'_>) -> Result<(), Fail> {
         let gone = self.gone()?;
         let mut cells: BTreeMap<Vec<u8>, Vec<Cell>> = BTreeMap::new();
+        let mut held = self.nothing_held();
         if let Some(s) = self.realtime() {
             let mut collect = |key: &[u8], cell: Cell| {
                 self.clock.row("a scan of the realtime state")?;
-                if self.counts(&cell)? {
+                if after.is_none_or(|after| key > after) && self.counts(&cell)? {
+                    held.add(key, &cell)?;
                     cells.entry(key.to_vec()).or_default().push(cell);
                 }
                 Ok(())
@@ -391,7 +404,23 @@ impl View {
                     .map_or_else(Vec::new, |(_, cells)| cells);
                 emit(key, Some(value), same)
             };
-            self.of_files(self.client.parts().generations.scan(&self.face, g, prefix, &mut merge))?;
+            let generations = &self.client.parts().generations;
+            let read = match after {
+                None => generations.scan(&self.face, g, prefix, &mut merge),
+                Some(after) => {
+                    let (range, rest) = behind(prefix, after);
+                    let in_range = |merge: &mut Visit<'_>| {
+                        generations.ranges(&self.face, g, &[range], &mut |_, key, value| merge(key, value))
+                    };
+                    in_range(&mut merge).and_then(|()| match rest {
+                        None => Ok(()),
+                        Some(rest) => generations.scan(&self.face, g, &rest, &mut |key, value| {
+                            if key > after { merge(key, value) } else { Ok(()) }
+                        }),
+                    })
+                }
+            };
+            self.of_files(read)?;
         }
         for (key, cells) in live {
             emit(&key, None, cells).map_err(Fail::Final)?;
@@ -407,9 +436,11 @@ impl View {
         f: &mut dyn FnMut(usize, &[u8], Result<&[u8]>) -> Result<()>,
     ) -> Result<(), Fail> {
         let mut cells: Vec<(usize, Vec<u8>, Cell)> = Vec::new();
+        let mut held = self.nothing_held();
         if let Some(s) = self.realtime() {
             let mut collect = |place: usize, key: &[u8], cell: Cell| {
                 self.clock.row("a read of ranges of the realtime state")?;
+                held.add(key, &cell)?;
                 cells.push((place, key.to_vec(), cell));
                 Ok(())
             };
@@ -471,4 +502,47 @@ impl View {
         }
         Ok(())
     }
+}
+
+/// What a list holds of the realtime state.
+struct HeldBytes {
+    store: &'static str,
+    bytes: usize,
+    most: usize,
+}
+
+impl HeldBytes {
+    fn add(&mut self, key: &[u8], cell: &Cell) -> Result<()> {
+        self.bytes += key.len() + cell.value.len() + CELL_BYTES;
+        if self.bytes <= self.most {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "store `{}`: the realtime state of the keys that are asked for is larger than the {} bytes that a list may hold; ask for a narrower \
+             prefix, or let a batch be published, which empties the realtime state",
+            self.store, self.most
+        )))
+    }
+}
+
+/// The keys that begin with `prefix` and lie behind `after`: a range, and a prefix of those that lie behind all ranges because nothing
+/// is larger than what they begin with.
+fn behind(prefix: &[u8], after: &[u8]) -> (KeyRange, Option<Vec<u8>>) {
+    let start = [after, &[0]].concat().max(prefix.to_vec());
+    let (end, rest) = match end_of(prefix) {
+        Some(end) => (end, None),
+        None => {
+            let largest = [prefix, &[u8::MAX]].concat();
+            (largest.clone(), Some(largest))
+        }
+    };
+    (start.clone().min(end.clone())..end, rest)
+}
+
+/// The first key behind all that begin with `prefix`; `None`: there is none.
+fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix.get(..=kept)?.to_vec();
+    *end.last_mut()? += 1;
+    Some(end)
 }

@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 pub use explain::{HopParts, RawWindowExplained};
-pub use raw::RawWindowClient;
+pub use raw::{RawWindowClient, WindowCount};
 pub use typed::WindowClient;
 pub use words::{WindowWords, key_of_windows};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use rufous_core::{Cover, Error, Grid, Hop, HopSize, Result, SourcePartition, StoreFace, Timestamp};
@@ -25,6 +26,18 @@ const AT_ONCE: usize = 8192;
 pub struct RawWindowClient {
     raw: RawStoreClient,
     grid: Arc<Grid>,
+    check: Option<Arc<Check>>,
+}
+
+type Check = dyn Fn(WindowCount) -> Result<()> + Send + Sync;
+
+/// How much one read asks for, over all keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowCount {
+    /// Windows, each of which is an answer.
+    pub windows: usize,
+    /// Hops that are added up.
+    pub hops: usize,
 }
 
 /// Which windows, once the end is known.
@@ -67,6 +80,7 @@ impl RawWindowClient {
         Ok(Self {
             raw,
             grid: Arc::new(grid),
+            check: None,
         })
     }
     /// The store as it is, a value per key and hop.
@@ -101,6 +115,23 @@ impl RawWindowClient {
     pub fn until(self, deadline: Instant) -> Self {
         Self {
             raw: self.raw.until(deadline),
+            ..self
+        }
+    }
+
+    /// As [`RawStoreClient::unless`].
+    #[must_use]
+    pub fn unless(self, given_up: Arc<AtomicBool>) -> Self {
+        Self {
+            raw: self.raw.unless(given_up),
+            ..self
+        }
+    }
+    /// Shows what is asked for once it is known, before any value of it is read; what `check` returns ends the read.
+    #[must_use]
+    pub fn planned(self, check: impl Fn(WindowCount) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self {
+            check: Some(Arc::new(check)),
             ..self
         }
     }
@@ -189,6 +220,12 @@ impl RawWindowClient {
                 ));
             }
             planned.push(Planned { asked, cover });
+        }
+        if let Some(check) = &self.check {
+            check(WindowCount {
+                windows: planned.len().saturating_mul(keys),
+                hops: hops.saturating_mul(keys),
+            })?;
         }
         Ok(planned)
     }
