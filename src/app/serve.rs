@@ -73,6 +73,8 @@ fn limit(options: &mut ServerOptions, name: &str, value: u64) -> Result<()> {
         ("write_rate", &mut options.write_rate),
         ("requests", &mut options.requests),
         ("streams", &mut options.streams),
+        ("watched_windows", &mut options.watched_windows),
+        ("live_bytes", &mut options.live_bytes),
     ];
     if let Some((_, limit)) = counts.into_iter().find(|(of, _)| *of == name) {
         *limit = usize::try_from(value).unwrap_or(usize::MAX);

@@ -297,6 +297,18 @@ pub(in crate::app) static NAMES: &[Name] = &[
     ),
     name(&["serve", "streams"], Number(1), "256", "Streams of events at a time"),
     name(
+        &["serve", "watched_windows"],
+        Number(1),
+        "64",
+        "Different questions about windows that are watched at a time",
+    ),
+    name(
+        &["serve", "live_bytes"],
+        Number(1),
+        "268435456",
+        "Bytes of realtime state that a read of a list, a sum or windows may hold",
+    ),
+    name(
         &["serve", "head_ms"],
         Number(1),
         "10000",

@@ -11,6 +11,7 @@ use rufous_client::Token;
 use rufous_core::{SourcePartition, StoreFace};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::options::ServerOptions;
@@ -173,6 +174,33 @@ pub(crate) struct Keys {
     pub(crate) at_least: Option<String>,
 }
 
+/// Why a body was not taken.
+enum Cut {
+    Busy,
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Takes a body as it comes. Those of all requests together have a budget, which counts what has come and not what was announced: a
+/// flood of them is refused, and who announces much and sends nothing takes nothing.
+async fn taken(mut body: Limited<Body>, state: &State) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Cut> {
+    let (mut bytes, mut room): (_, Option<OwnedSemaphorePermit>) = (Vec::new(), None);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Cut::Failed)?.into_data() else {
+            continue;
+        };
+        let had = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(more) = state.bodies.grow(had, bytes.len() + data.len()) else {
+            return Err(Cut::Busy);
+        };
+        match &mut room {
+            None => room = Some(more),
+            Some(room) => room.merge(more),
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes, room))
+}
+
 /// Reads a body of JSON within the limits of size and time.
 pub(crate) async fn body<T: DeserializeOwned>(headers: &HeaderMap, body: Body, state: &State) -> Result<T, Problem> {
     let options = &state.options;
@@ -197,26 +225,21 @@ pub(crate) async fn body<T: DeserializeOwned>(headers: &HeaderMap, body: Body, s
     if length.is_some_and(|n| n > most as u64) {
         return Err(too_large());
     }
-    // Bodies of all requests together have a budget: a flood of them is refused, not kept.
-    let wanted = length.map_or(most, |n| usize::try_from(n).unwrap_or(most)) / 1024 + 1;
-    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-    let Ok(_budget) = state.bodies.try_acquire_many(wanted) else {
-        return Err(Problem::busy("the bodies of other requests are still being read"));
-    };
-    let collect = Limited::new(body, most).collect();
-    let bytes = match tokio::time::timeout(options.body_time, collect).await {
+    // Its room is given back when it is understood.
+    let (bytes, _room) = match tokio::time::timeout(options.body_time, taken(Limited::new(body, most), state)).await {
         Err(_) => {
             let detail = format!("the body was not there within {} ms", options.body_time.as_millis());
             return Err(Problem::slow_body(detail));
         }
-        Ok(Err(e)) if e.downcast_ref::<LengthLimitError>().is_some() => return Err(too_large()),
-        Ok(Err(e)) => {
+        Ok(Err(Cut::Busy)) => return Err(Problem::busy("the bodies of other requests are still being read")),
+        Ok(Err(Cut::Failed(e))) if e.downcast_ref::<LengthLimitError>().is_some() => return Err(too_large()),
+        Ok(Err(Cut::Failed(e))) => {
             return Err(Problem::invalid(
                 format!("the body cannot be read: {e}"),
                 "send it whole",
             ));
         }
-        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Ok(taken)) => taken,
     };
     serde_json::from_slice(&bytes)
         .map_err(|e| Problem::invalid(format!("the body cannot be read: {e}"), "/openapi.json shows its form"))

@@ -19,7 +19,7 @@ pub(crate) struct Question {
 /// Answers them by one read; what is late or was given up is left out.
 pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &Metrics) {
     let now = Instant::now();
-    let mut asked = Vec::with_capacity(gets.len());
+    let (mut asked, mut last) = (Vec::with_capacity(gets.len()), now);
     for Get { question, deadline } in gets {
         if question.reply.is_closed() {
             continue;
@@ -28,6 +28,7 @@ pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &M
             let _ = question.reply.send(Err(waited()));
             continue;
         }
+        last = last.max(deadline);
         asked.push(question);
     }
     if asked.is_empty() {
@@ -38,6 +39,7 @@ pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &M
     let mut keys: Vec<Vec<u8>> = asked.iter().map(|q| q.key.clone()).collect();
     keys.dedup();
     metrics.read_together(asked.len());
+    let raw = &raw.clone().until(last);
     let replies = caught(&metrics.panics, || Ok(read(raw, &keys)));
     let mut asked = asked.into_iter().peekable();
     for (i, key) in keys.iter().enumerate() {

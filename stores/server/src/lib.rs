@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Keys are written as on the command line: parts with commas between, a comma or a backslash inside a text behind a backslash
-//! where a key has several parts. In a path they are percent-encoded (`/` is `%2F`); the empty key can only be asked for in a body.
+//! where a key has several parts. In a path they are percent-encoded (`/` is `%2F`); the empty key can only be asked for in a body,
+//! and so can `.` and `..`, which clients and proxies take out of a path.
 //! An option that is not known is refused.
 //!
 //! # Answers
@@ -28,7 +29,7 @@
 //! | body | header | |
 //! |---|---|---|
 //! | `covered_until` | `rufous-covered-until` | the batch that the offline part reaches, and who is behind |
-//! | `freshness` | `rufous-freshness` | the least of the greatest times applied; `null`, and no header, where there is none |
+//! | `freshness` | `rufous-freshness` | the least of the greatest times applied; `null`, and no header, where there is none. A partition that nothing is written to holds it where its last record left it |
 //! | `coverage` | | per partition frontier and offset applied; holes that were accepted (`rufous-holes` counts them) |
 //! | `token` | `rufous-token` | manifest, fingerprint and offsets: what `at_least` takes, and anyone can compute the answer again by. One of more than 4096 bytes is in the body only |
 //!
@@ -48,7 +49,8 @@
 //! first, as an event `answer` whose data is the JSON that is answered else; then one whenever the answer changes: its value, or its
 //! token, for what is covered is news as well. Its `id` is the token: who comes back with `Last-Event-ID` is not told again what he
 //! has seen (of a window that ends now he is, since it moves with the clock). What is no whole answer is an event `problem`, and the stream goes
-//! on; its `id` is empty, so the answer that comes after it is told whatever was seen before. All who watch a question share one read of it every [`watch_every`](ServerOptions::watch_every). Who is slow misses what came in between,
+//! on; its `id` is empty, so the answer that comes after it is told whatever was seen before. All who watch a question share one read of it every [`watch_every`](ServerOptions::watch_every), or as often as it is read half of the
+//! time; so many different questions about windows ([`watched_windows`](ServerOptions::watched_windows)) are watched, one read at a time. Who is slow misses what came in between,
 //! never the newest, and holds up nobody. A comment every [`heartbeat`](ServerOptions::heartbeat) says that the stream lives.
 //!
 //! # Arrow
@@ -87,9 +89,11 @@
 //! Reads block, so they are done by threads of their own, behind a bounded queue; one that is full answers 503 at once, and a read
 //! whose time was over while it waited is not begun. A thread takes all waiting questions about single keys of a store and answers
 //! them by one read. Lists, sums and large batches have threads of their own, and so have
-//! lists as Arrow, which last as long as their clients take. An answer keeps its place among the requests until it is taken, answers that wait for
-//! their clients have a budget of bytes, and who takes less than [`write_rate`](ServerOptions::write_rate) is let go. Every limit is in [`ServerOptions`]. When a client goes
-//! away its read is given up.
+//! lists as Arrow, which last as long as their clients take. A window of some thousands of hops is a long read as well. What a list, a sum or a window would hold of the
+//! realtime state has a limit ([`live_bytes`](ServerOptions::live_bytes)): beyond it a narrower prefix must be asked for. An answer keeps its place among the requests until it is taken, answers that wait for
+//! their clients have a budget of bytes, and who takes less than [`write_rate`](ServerOptions::write_rate) is let go. Every limit is in [`ServerOptions`]. A connection too many gets 503,
+//! or with TLS is just closed: nothing can be said before the greeting. When a client goes away its read is given up, and so are those that the
+//! end of the server does not wait for.
 //!
 //! # Who may ask
 //!

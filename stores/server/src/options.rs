@@ -49,6 +49,10 @@ pub struct ServerOptions {
     pub requests: usize,
     /// Streams of events at a time (256).
     pub streams: usize,
+    /// Different questions about windows that are watched at a time (64).
+    pub watched_windows: usize,
+    /// Bytes of realtime state that one read of a list, a sum or windows may hold (256 MiB).
+    pub live_bytes: usize,
     /// How long a head may take to come, and how long a connection may be idle (10 s).
     pub head_time: Duration,
     /// How long a body may take to come (10 s).
@@ -101,6 +105,8 @@ impl Default for ServerOptions {
             answer_bytes: 256 << 20,
             requests: 512,
             streams: 256,
+            watched_windows: 64,
+            live_bytes: 256 << 20,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(10),
             request_time: Duration::from_secs(30),

@@ -25,12 +25,16 @@ pub(crate) struct Get<T> {
 }
 
 /// Tells a read that nobody waits for it any more.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
     pub(crate) fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+    /// What a read looks at.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
     }
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -38,11 +42,23 @@ impl Cancel {
 }
 
 /// Cancels when the handler that waits is dropped: the client went away, or its time was over.
-pub(crate) struct CancelOnDrop(pub(crate) Cancel);
+pub(crate) struct CancelOnDrop(Option<Cancel>);
+
+impl CancelOnDrop {
+    pub(crate) fn new(cancel: Cancel) -> Self {
+        Self(Some(cancel))
+    }
+    /// The answer is there: nothing is cancelled.
+    fn done(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        if let Some(cancel) = &self.0 {
+            cancel.cancel();
+        }
     }
 }
 
@@ -157,22 +173,22 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// Runs a read of another kind and waits for it until the deadline; one that nobody waits for any more is not begun, and is
-    /// told so by [`Cancel`] when it has.
+    /// told so by `cancel` when it has.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
         deadline: Instant,
-        read: impl FnOnce(&Cancel) -> Result<R, Problem> + Send + 'static,
+        cancel: &Cancel,
+        read: impl FnOnce() -> Result<R, Problem> + Send + 'static,
     ) -> Result<R, Problem> {
         let (reply, answer) = oneshot::channel();
-        let cancel = Cancel::default();
-        let _dropped = CancelOnDrop(cancel.clone());
+        let dropped = CancelOnDrop::new(cancel.clone());
         let panics = self.panics.clone();
         let task = move || {
             if reply.is_closed() {
                 return;
             }
             let found = if Instant::now() < deadline {
-                caught(&panics, || read(&cancel))
+                caught(&panics, read)
             } else {
                 Err(waited())
             };
@@ -181,13 +197,16 @@ impl<T: Send + 'static> Pool<T> {
         };
         self.queue
             .put(|waiting| waiting.turns.push_back(Turn::Task(Box::new(task))))?;
-        answered(deadline, answer).await
+        let found = answered(deadline, answer).await;
+        if found.is_ok() {
+            dropped.done();
+        }
+        found
     }
 
-    /// Runs a read that answers by itself, while somebody holds what cancels it.
-    pub(crate) fn start(&self, read: impl FnOnce() + Send + 'static) -> Result<Cancel, Problem> {
-        let cancel = Cancel::default();
-        let (panics, cancelled) = (self.panics.clone(), cancel.clone());
+    /// Runs a read that answers by itself, unless it is cancelled before.
+    pub(crate) fn start(&self, cancelled: Cancel, read: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
+        let panics = self.panics.clone();
         let task = move || {
             if !cancelled.is_cancelled() {
                 // What it would have answered ends with it.
@@ -198,8 +217,7 @@ impl<T: Send + 'static> Pool<T> {
             }
         };
         self.queue
-            .put(|waiting| waiting.turns.push_back(Turn::Task(Box::new(task))))?;
-        Ok(cancel)
+            .put(|waiting| waiting.turns.push_back(Turn::Task(Box::new(task))))
     }
 
     /// How many wait.
@@ -384,20 +402,24 @@ mod tests {
         let pool = Pool::new("test", 1, 10, 0, &Counter::default(), |_, _: Vec<Get<()>>| {}).unwrap();
         let past = Instant::now();
         let e = pool
-            .run(past, |_| -> Result<(), _> { panic!("it was begun") })
+            .run(past, &Cancel::default(), || -> Result<(), _> { panic!("it was begun") })
             .await
             .unwrap_err();
         assert_eq!(e.status(), 503);
         let e = pool
-            .run(later(), |_| -> Result<(), _> { panic!("so it goes") })
+            .run(later(), &Cancel::default(), || -> Result<(), _> {
+                panic!("so it goes")
+            })
             .await
             .unwrap_err();
         assert_eq!(e.status(), 500);
         assert!(format!("{e:?}").contains("so it goes"), "{e:?}");
         let (told, cancelled) = mpsc::channel();
         let soon = Instant::now() + Duration::from_millis(50);
-        let e = pool.run(soon, move |cancel| {
-            while !cancel.is_cancelled() {
+        let cancel = Cancel::default();
+        let seen = cancel.clone();
+        let e = pool.run(soon, &cancel, move || {
+            while !seen.is_cancelled() {
                 std::thread::yield_now();
             }
             told.send(()).unwrap();

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::problem::Problem;
 use crate::state::State;
 
-/// KiB of answers that may wait for their clients at a time.
+/// KiB that may be in memory at a time: of answers that wait for their clients, of bodies that come.
 #[derive(Clone)]
 pub(crate) struct Budget {
     free: Arc<Semaphore>,
@@ -32,8 +32,13 @@ impl Budget {
     }
     /// Room for so many bytes; `None`: others have it. What is larger than all of it has it alone.
     pub(crate) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.grow(0, bytes)
+    }
+    /// What so many bytes need besides the KiB that they have.
+    pub(crate) fn grow(&self, had: usize, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let wanted = u32::try_from(bytes / 1024).map_or(self.all, |kib| kib.saturating_add(1).min(self.all));
-        self.free.clone().try_acquire_many_owned(wanted).ok()
+        let more = wanted.saturating_sub(u32::try_from(had).unwrap_or(u32::MAX));
+        self.free.clone().try_acquire_many_owned(more).ok()
     }
 }
 

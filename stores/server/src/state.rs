@@ -11,7 +11,7 @@ use crate::ask::AtLeast;
 use crate::gets::{self, Question};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
-use crate::pool::Pool;
+use crate::pool::{Cancel, Pool};
 use crate::problem::Problem;
 use crate::sending::Budget;
 use crate::server::Served;
@@ -23,12 +23,15 @@ pub(crate) struct How {
     pub(crate) accept_holes: bool,
     pub(crate) at_least: AtLeast,
     pub(crate) deadline: Instant,
+    /// Tells the read that nobody waits for it any more.
+    pub(crate) cancel: Cancel,
 }
 
 impl How {
     /// A client that reads so.
     pub(crate) fn of(&self, raw: RawStoreClient) -> RawStoreClient {
         let raw = raw.at_least(&self.at_least.0).until(self.deadline);
+        let raw = raw.unless(self.cancel.flag());
         if self.accept_holes { raw.accept_holes() } else { raw }
     }
 }
@@ -67,8 +70,8 @@ pub(crate) struct State {
     pub(crate) requests: Arc<Semaphore>,
     /// Bytes of answers that may wait for their clients.
     pub(crate) answers: Budget,
-    /// KiB of bodies that may be in memory at a time.
-    pub(crate) bodies: Semaphore,
+    /// Bytes of bodies that may be in memory at a time.
+    pub(crate) bodies: Budget,
     pub(crate) watches: Watches,
     /// Becomes `true` when the server ends.
     pub(crate) ending: watch::Sender<bool>,
@@ -82,6 +85,7 @@ impl State {
             client,
             stores,
         } = served;
+        let client = client.live_bytes(options.live_bytes);
         let stores: Vec<ServedStore> = stores
             .into_iter()
             .enumerate()
@@ -127,8 +131,8 @@ impl State {
             metrics,
             requests: Arc::new(Semaphore::new(options.requests)),
             answers: Budget::new(options.answer_bytes),
-            bodies: Semaphore::new(64 * (options.body_bytes / 1024 + 1)),
-            watches: Watches::new(options.streams),
+            bodies: Budget::new(options.body_bytes.saturating_mul(64)),
+            watches: Watches::new(&options),
             ending: watch::Sender::new(false),
             stores,
             options,
@@ -153,6 +157,7 @@ impl State {
         let face = self.store(name)?.face;
         let windows = self.client.raw_windows(face)?;
         let windows = windows.at_least(&how.at_least.0).until(how.deadline);
+        let windows = windows.unless(how.cancel.flag());
         Ok(if how.accept_holes {
             windows.accept_holes()
         } else {
@@ -165,6 +170,7 @@ impl State {
             accept_holes,
             at_least: AtLeast::of(at_least)?,
             deadline: Instant::now() + self.options.request_time,
+            cancel: Cancel::default(),
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A question that somebody watches has one task, which reads it every [`watch_every`](crate::ServerOptions::watch_every) and keeps the
 //! newest answer. A watcher takes the newest when it can: one that is slow misses what came between, never the last, and keeps
-//! nobody waiting. Questions about single keys go through the queue of those readers, so one read answers many watched keys.
+//! nobody waiting. Questions about windows take turns, and rest as long as they took. Questions about single keys go through the queue of those readers, so one read answers many watched keys.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::ask::accepts;
 use crate::gets::Question;
+use crate::options::ServerOptions;
 use crate::pool::{Get, answered};
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -60,6 +61,10 @@ impl Watched {
                 answered(deadline, answer).await
             }
             Self::Windows { store, key, asked } => {
+                // Those that are watched take turns: one of them at a time is among the reads that wait.
+                let Ok(_turn) = state.watches.turn.acquire().await else {
+                    return Err(Problem::ending());
+                };
                 let question = windows::Question::new(state, store, std::slice::from_ref(key), asked)?;
                 windows::answer(state, question).await
             }
@@ -73,13 +78,18 @@ type Newest = Option<Result<Arc<Reply>, Arc<Problem>>>;
 /// Everything that is watched.
 pub(crate) struct Watches {
     places: Arc<Semaphore>,
+    /// Questions about windows that are watched at most.
+    windows: usize,
+    turn: Semaphore,
     newest: Mutex<HashMap<Watched, watch::Sender<Newest>>>,
 }
 
 impl Watches {
-    pub(crate) fn new(streams: usize) -> Self {
+    pub(crate) fn new(options: &ServerOptions) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(streams)),
+            places: Arc::new(Semaphore::new(options.streams)),
+            windows: options.watched_windows,
+            turn: Semaphore::new(1),
             newest: Mutex::default(),
         }
     }
@@ -88,15 +98,20 @@ impl Watches {
     }
 
     /// A receiver of what the question's task finds; the first one begins the task.
-    fn subscribe(&self, state: &Arc<State>, watched: &Watched) -> watch::Receiver<Newest> {
+    fn subscribe(&self, state: &Arc<State>, watched: &Watched) -> Result<watch::Receiver<Newest>, Problem> {
         let mut all = self.lock();
         if let Some(known) = all.get(watched) {
-            return known.subscribe();
+            return Ok(known.subscribe());
+        }
+        let is_windows = |of: &Watched| matches!(of, Watched::Windows { .. });
+        if is_windows(watched) && all.keys().filter(|of| is_windows(of)).count() >= self.windows {
+            let detail = format!("{} questions about windows are watched already", self.windows);
+            return Err(Problem::busy(detail));
         }
         let (sender, receiver) = watch::channel(None);
         all.insert(watched.clone(), sender.clone());
         tokio::spawn(follow(state.clone(), watched.clone(), sender));
-        receiver
+        Ok(receiver)
     }
     /// Whether nobody watches it any more; then it is forgotten.
     fn forget(&self, watched: &Watched, sender: &watch::Sender<Newest>) -> bool {
@@ -115,6 +130,7 @@ async fn follow(state: Arc<State>, watched: Watched, sender: watch::Sender<Newes
     state.metrics.watched.inc();
     let mut ending = state.ending.subscribe();
     while !*ending.borrow_and_update() && !state.watches.forget(&watched, &sender) {
+        let began = Instant::now();
         let found = watched.read(&state).await.map(Arc::new).map_err(Arc::new);
         sender.send_if_modified(|newest| {
             let changed = match (&*newest, &found) {
@@ -128,7 +144,8 @@ async fn follow(state: Arc<State>, watched: Watched, sender: watch::Sender<Newes
             changed
         });
         tokio::select! {
-            () = tokio::time::sleep(state.options.watch_every) => {}
+            // What takes long is read half of the time at most.
+            () = tokio::time::sleep(state.options.watch_every.max(began.elapsed())) => {}
             // The sender lives as long as the state.
             _ = ending.changed() => {}
         }
@@ -168,7 +185,7 @@ pub(crate) fn watch(state: &Arc<State>, watched: Watched, headers: &HeaderMap) -
         .get("last-event-id")
         .and_then(|v| v.to_str().ok())
         .map(str::to_string);
-    let mut newest = state.watches.subscribe(state, &watched);
+    let mut newest = state.watches.subscribe(state, &watched)?;
     newest.mark_changed();
     let watcher = Watcher {
         state: state.clone(),

@@ -381,6 +381,96 @@ fn answers_that_nobody_takes_are_bounded() {
     assert!(rest.len() < 8_000_000, "{}", rest.len());
 }
 
+/// What was announced and does not come takes no room from what comes.
+#[test]
+fn slow_bodies_keep_nobody_out() {
+    let w = world();
+    let s = w.serve(ServerOptions::default());
+    let head = b"POST /v1/stores/counts/get HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1048576\r\n\r\n{";
+    let slow: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = http::connect(s.address);
+            stream.write_all(head).unwrap();
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(200));
+    let json = s.post("/v1/stores/counts/get", &json!({"keys": ["a"]})).fine();
+    assert_eq!(json["answers"][0]["value"], 1);
+    drop(slow);
+}
+
+/// One window of one key is read where single keys are as long as it is short: a longer one waits where long reads do.
+#[test]
+fn long_windows_are_long_reads() {
+    let mut w = world();
+    w.view("home", HOUR, 1);
+    let mut options = ServerOptions::default();
+    options.long_queue = 0;
+    let s = w.serve(options);
+    let window = |end: &str| s.get(&format!("/v1/stores/views/windows/home?since=1970-01-01&end={end}"));
+    assert_eq!(window("1975-01-01").fine()["windows"][0]["value"], 1);
+    assert!(
+        window("1999-01-01").problem(503)["detail"]
+            .as_str()
+            .unwrap()
+            .contains("wait already")
+    );
+    let s = w.serve(ServerOptions::default());
+    let long = s.get("/v1/stores/views/windows/home?since=1970-01-01&end=1999-01-01");
+    assert_eq!(long.fine()["windows"][0]["value"], 1);
+}
+
+/// Too many windows are refused by their number, which is known before any of them is read.
+#[test]
+fn windows_are_counted_before_they_are_read() {
+    let mut w = world();
+    w.view("home", HOUR, 1);
+    let mut options = ServerOptions::default();
+    options.rows = 3;
+    // Nothing of the realtime state can be held, so whatever is read is refused by that.
+    options.live_bytes = 0;
+    let s = w.serve(options);
+    let problem = s
+        .get("/v1/stores/views/windows/home?since=1970-01-01&end=1970-01-05&every=1d")
+        .problem(413);
+    assert!(
+        problem["detail"].as_str().unwrap().starts_with("4 windows"),
+        "{problem}"
+    );
+    let asked = json!({"keys": ["a", "b", "c", "d"], "window": {"since": "1970-01-01", "end": "1970-01-02"}});
+    s.post("/v1/stores/views/windows", &asked).problem(413);
+    s.get("/v1/stores/views/windows/home?since=1970-01-01&end=1970-01-02")
+        .problem(400);
+}
+
+/// When a client goes away its read is given up, whatever it asked for: the next one does not wait for it.
+#[test]
+fn who_goes_away_is_not_read_for() {
+    let mut w = world();
+    w.view("home", HOUR, 1);
+    let mut options = ServerOptions::default();
+    options.long_readers = 1;
+    let s = w.serve(options);
+    let keys: Vec<String> = (0..25).map(|i| format!("k{i}")).collect();
+    let asked = json!({"keys": keys, "window": {"since": "1970-01-01", "end": "2370-01-01"}}).to_string();
+    let headers = [("content-type", "application/json")];
+    let request = http::request("POST", "/v1/stores/views/windows", &headers, asked.as_bytes());
+    // How long it takes when somebody waits for it.
+    let began = Instant::now();
+    s.post("/v1/stores/views/windows", &serde_json::from_str(&asked).unwrap())
+        .fine();
+    let whole = began.elapsed();
+    let began = Instant::now();
+    for _ in 0..4 {
+        let mut gone = http::connect(s.address);
+        gone.write_all(&request).unwrap();
+        std::thread::sleep(whole / 20);
+    }
+    assert_eq!(s.get("/v1/stores/counts/sum").fine()["value"], 3);
+    assert!(began.elapsed() < whole * 2, "{:?}, {whole:?}", began.elapsed());
+}
+
 /// A flood is answered by 503 with `retry-after`, each at once, and by the right value; what had waited too long is not read.
 #[test]
 fn a_flood_is_answered() {

@@ -290,3 +290,29 @@ fn streams_are_limited_and_end_with_the_server() {
     assert!(began.elapsed() < Duration::from_secs(4));
     assert!(both[0].next().is_none());
 }
+
+/// So many questions about windows are watched; everybody may watch one of those.
+#[test]
+fn watched_windows_are_limited() {
+    let mut w = World::default();
+    w.view("home", HOUR, 1);
+    let mut options = options();
+    options.watched_windows = 2;
+    options.long_queue = 1;
+    let s = w.serve(options);
+    let path = |day: u32| format!("/v1/stores/views/windows/home?since=1970-01-01&end=1970-01-0{day}");
+    let mut two: Vec<Events> = [2, 3].map(|day| Events::open(&s, &path(day), None)).into();
+    let problem = s.get_with(&path(4), &[("accept", "text/event-stream")]).problem(503);
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("2 questions about windows"),
+        "{problem}"
+    );
+    two.push(Events::open(&s, &path(3), None));
+    for events in &mut two {
+        events.until(1);
+    }
+    Events::open(&s, "/v1/stores/counts/keys/a", None).next().unwrap();
+}

@@ -37,7 +37,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (begin, begun) = oneshot::channel();
     let (chunks, waiting) = mpsc::channel(WAITING);
-    let soon = how.deadline;
+    let (soon, cancel) = (how.deadline, how.cancel.clone());
     how.deadline = Instant::now() + state.options.bulk_time;
     // Not the state: it waits for this thread when it is dropped.
     let (client, budget) = (state.client.clone(), state.answers.clone());
@@ -80,7 +80,8 @@ pub(crate) async fn list(
             let _ = chunks.try_send(Err(e));
         }
     };
-    let dropped = CancelOnDrop(state.bulk.start(read)?);
+    state.bulk.start(cancel.clone(), read)?;
+    let dropped = CancelOnDrop::new(cancel);
     let rests = answered(soon, begun).await?;
     let body = unfold((waiting, dropped, false), |(mut waiting, dropped, ended)| async move {
         match waiting.recv().await {

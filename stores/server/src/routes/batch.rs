@@ -55,9 +55,9 @@ pub(crate) async fn batch(
     };
     let read = move || form(&raw, &keys);
     let reply = if small {
-        state.gets.run(deadline, move |_| read()).await?
+        state.gets.run(deadline, &how.cancel, read).await?
     } else {
-        state.long.run(deadline, move |_| read()).await?
+        state.long.run(deadline, &how.cancel, read).await?
     };
     Ok(reply.sent())
 }

@@ -49,5 +49,9 @@ pub(crate) async fn explain(
         put(&mut body, &explained.to_json(raw.face(), &key)?)?;
         Ok(Rests::of(&explained.answer)?.bytes(body))
     };
-    Ok(state.long.run(how.deadline, move |_| read()).await?.response(&headers))
+    Ok(state
+        .long
+        .run(how.deadline, &how.cancel, read)
+        .await?
+        .response(&headers))
 }

@@ -57,7 +57,7 @@ pub(crate) async fn key(
         // These have terms of their own: nobody shares their read.
         let raw = store.raw(&how);
         let read = if reading.partial { partial } else { whole };
-        let reply = state.gets.run(deadline, move |_| read(&raw, &key));
+        let reply = state.gets.run(deadline, &how.cancel, move || read(&raw, &key));
         return Ok(reply.await?.response(&headers));
     }
     let (reply, answer) = oneshot::channel();

@@ -8,13 +8,11 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rufous_client::RawStoreClient;
-use rufous_core::Error;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::arrow;
 use crate::ask::{Asked, Names, key_bytes};
-use crate::pool::Cancel;
 use crate::problem::Problem;
 use crate::reply::{Reply, Rests, put, put_pair};
 use crate::state::State;
@@ -81,13 +79,9 @@ pub(crate) async fn list(
     }
     let limit = rows(asked.limit, USUAL, state.options.rows)?;
     let after = asked.cursor.as_deref().map(|c| cursor(c, &prefix)).transpose()?;
-    let (client, face, deadline) = (state.client.clone(), store.face, how.deadline);
-    let read = move |cancel: &Cancel| {
-        // Of one moment: the page ends before the list does, and what it rests on is known by another read.
-        let raw = how.of(client.snapshot_until(deadline)?.raw(face));
-        page(&raw, &prefix, after.as_deref(), limit, cancel)
-    };
-    let reply = state.long.run(deadline, read).await?;
+    let raw = store.raw(&how);
+    let read = move || page(&raw, &prefix, after.as_deref(), limit);
+    let reply = state.long.run(how.deadline, &how.cancel, read).await?;
     Ok(reply.response(&headers))
 }
 
@@ -114,32 +108,14 @@ fn cursor(text: &str, prefix: &[u8]) -> Result<Vec<u8>, Problem> {
     })
 }
 
-/// What a read that goes no further ends with. Nobody sees it.
-pub(crate) fn given_up() -> Error {
-    Error::try_again("nothing more is asked for")
-}
-
-fn page(
-    raw: &RawStoreClient,
-    prefix: &[u8],
-    after: Option<&[u8]>,
-    limit: usize,
-    cancel: &Cancel,
-) -> Result<Reply, Problem> {
+fn page(raw: &RawStoreClient, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Reply, Problem> {
     let face = *raw.face();
     let mut members = b"\"rows\":[".to_vec();
     let (mut shown, mut last, mut more) = (0, Vec::new(), false);
-    let basis = raw.get(&[])?;
-    let scanned = raw.scan(prefix, &mut |key, value| {
-        if cancel.is_cancelled() {
-            return Err(given_up());
-        }
-        if after.is_some_and(|after| key <= after) {
-            return Ok(());
-        }
+    let basis = raw.scan_while(prefix, after, &mut |_, key, value| {
         if shown == limit {
             more = true;
-            return Err(given_up());
+            return Ok(false);
         }
         members.extend_from_slice(if shown == 0 { b"{" } else { b",{" });
         put_pair(&mut members, &face, key, Some(value))?;
@@ -147,12 +123,9 @@ fn page(
         shown += 1;
         last.clear();
         last.extend_from_slice(key);
-        Ok(())
-    });
-    if !more {
-        scanned?;
-    }
+        Ok(true)
+    })?;
     members.extend_from_slice(b"],\"next\":");
     put(&mut members, &more.then(|| URL_SAFE_NO_PAD.encode(&last)))?;
-    Ok(Rests::of(&basis)?.reply(&members))
+    Ok(Rests::basis(&basis)?.reply(&members))
 }

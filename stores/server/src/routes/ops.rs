@@ -42,7 +42,7 @@ pub(crate) struct Reason {
 pub(crate) async fn readyz(Of(state): Of<Arc<State>>) -> Result<Response, Problem> {
     let how = state.how(false, None)?;
     let all: Vec<_> = state.stores.iter().map(|s| s.raw(&how)).collect();
-    let read = move |_: &_| {
+    let read = move || {
         let mut reasons = Vec::new();
         for raw in all {
             // No key is empty that has parts; of a text it is one like others.
@@ -55,7 +55,7 @@ pub(crate) async fn readyz(Of(state): Of<Arc<State>>) -> Result<Response, Proble
         }
         Ok(reasons)
     };
-    let reasons = state.gets.run(how.deadline, read).await?;
+    let reasons = state.gets.run(how.deadline, &how.cancel, read).await?;
     let ready = reasons.is_empty();
     let status = if ready {
         StatusCode::OK

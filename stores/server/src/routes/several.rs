@@ -78,7 +78,7 @@ pub(crate) async fn several(Of(state): Of<Arc<State>>, headers: HeaderMap, conte
         ));
     }
     let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
-    let deadline = how.deadline;
+    let (deadline, cancel) = (how.deadline, how.cancel.clone());
     let mut questions: Vec<(StoreFace, Vec<Vec<u8>>)> = Vec::with_capacity(asked.stores.len());
     for (store, keys) in asked.stores.iter().filter(|(_, keys)| !keys.is_empty()) {
         let face = state.store(store)?.face;
@@ -108,9 +108,9 @@ pub(crate) async fn several(Of(state): Of<Arc<State>>, headers: HeaderMap, conte
         Ok(reply.around(&members))
     };
     let reply = if count <= SMALL {
-        state.gets.run(deadline, move |_| read()).await?
+        state.gets.run(deadline, &cancel, read).await?
     } else {
-        state.long.run(deadline, move |_| read()).await?
+        state.long.run(deadline, &cancel, read).await?
     };
     Ok(reply.sent())
 }

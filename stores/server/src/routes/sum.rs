@@ -75,7 +75,11 @@ pub(crate) async fn sum(
         put(&mut members, &value_json(raw.face(), &[], answer.value.as_deref())?)?;
         Ok(Rests::of(&answer)?.reply(&members))
     };
-    Ok(state.long.run(how.deadline, move |_| read()).await?.response(&headers))
+    Ok(state
+        .long
+        .run(how.deadline, &how.cancel, read)
+        .await?
+        .response(&headers))
 }
 
 /// How many, of which keys.
@@ -129,5 +133,9 @@ pub(crate) async fn top(
         members.push(b']');
         Ok(Rests::basis(&basis)?.reply(&members))
     };
-    Ok(state.long.run(how.deadline, move |_| read()).await?.response(&headers))
+    Ok(state
+        .long
+        .run(how.deadline, &how.cancel, read)
+        .await?
+        .response(&headers))
 }

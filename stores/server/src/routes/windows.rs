@@ -1,6 +1,6 @@
 //! Sums over windows of event time.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -8,16 +8,20 @@ use axum::extract::State as Of;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use rufous_client::{RawWindowClient, Window, WindowWords, key_of_windows};
-use rufous_core::{HopSize, Timestamp};
+use rufous_core::{Error, HopSize, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::ask::{Asked, Names, body, check_count, check_length};
+use crate::pool::Cancel;
 use crate::problem::Problem;
 use crate::reply::{FAILED, Reply, Rests, put};
 use crate::state::State;
 use crate::watch::{self, Watched};
+
+/// Hops of a window that is read where single keys are; longer ones would keep those waiting.
+const SHORT: usize = 4096;
 
 /// Which window: one of `last`, `last_hops` and `since`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize, IntoParams, ToSchema)]
@@ -60,6 +64,7 @@ pub(crate) struct Question {
     window: Window,
     every: Option<HopSize>,
     deadline: Instant,
+    cancel: Cancel,
     rows: usize,
 }
 
@@ -104,39 +109,54 @@ impl Question {
             window: words.window()?,
             every: asked.every.as_deref().map(HopSize::parse).transpose()?,
             deadline: how.deadline,
+            cancel: how.cancel,
             rows: state.options.rows,
             client,
             keys: bytes,
             shown,
         })
     }
-    /// Whether it is one window of one key.
-    pub(crate) fn is_small(&self) -> bool {
+    /// Whether it is one window of one key: how long it is is known when it is planned.
+    pub(crate) fn may_be_short(&self) -> bool {
         self.every.is_none() && self.keys.len() <= 1
     }
 
-    /// Reads it: one snapshot, one manifest.
-    pub(crate) fn read(&self) -> Result<Reply, Problem> {
+    /// Reads it: one snapshot, one manifest. `None`: it has more than so many hops, and nothing was read.
+    pub(crate) fn read(&self, hops: usize) -> Result<Option<Reply>, Problem> {
         if self.keys.is_empty() {
             return Err(Problem::invalid("no key is asked for", "give at least one in `keys`"));
         }
         let face = self.client.raw().face();
+        // How much it is is known once hops are planned, and not before.
+        let (rows, known) = (self.rows, Arc::new(OnceLock::new()));
+        let too_much = known.clone();
+        let client = self.client.clone().planned(move |count| {
+            if count.windows <= rows && count.hops <= hops {
+                return Ok(());
+            }
+            let _ = too_much.set(count);
+            Err(Error::invalid("more is asked for than is read here"))
+        });
         let found = match self.every {
-            Some(every) => self.client.tumbling(&self.keys, &self.window, every)?,
-            None => self.client.read(&self.keys, std::slice::from_ref(&self.window))?,
+            Some(every) => client.tumbling(&self.keys, &self.window, every),
+            None => client.read(&self.keys, std::slice::from_ref(&self.window)),
         };
-        let rows: usize = found.iter().map(Vec::len).sum();
-        if rows > self.rows {
-            let detail = format!(
-                "{rows} windows are asked for; at most {} are given at a time",
-                self.rows
-            );
-            return Err(Problem::beyond(
-                axum::http::StatusCode::PAYLOAD_TOO_LARGE,
-                "rows",
-                detail,
-            ));
-        }
+        let found = match (found, known.get()) {
+            (Ok(found), _) => found,
+            (Err(_), Some(count)) if count.windows > rows => {
+                let detail = format!(
+                    "{} windows are asked for; at most {rows} are given at a time",
+                    count.windows
+                );
+                return Err(Problem::beyond(
+                    axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+                    "rows",
+                    detail,
+                ));
+            }
+            (Err(_), Some(_)) => return Ok(None),
+            (Err(e), None) => return Err(e.into()),
+        };
         let Some(whole) = found.iter().flatten().find_map(|a| a.as_ref().ok()) else {
             let first = found.into_iter().flatten().find_map(Result::err);
             return Err(first.map_or_else(
@@ -184,17 +204,25 @@ impl Question {
         if failed > 0 {
             reply.headers.insert(FAILED, failed.into());
         }
-        Ok(reply)
+        Ok(Some(reply))
     }
 }
 
+/// What is short is read where single keys are.
 pub(crate) async fn answer(state: &State, question: Question) -> Result<Reply, Problem> {
-    let deadline = question.deadline;
-    if question.is_small() {
-        state.gets.run(deadline, move |_| question.read()).await
-    } else {
-        state.long.run(deadline, move |_| question.read()).await
+    let (deadline, cancel) = (question.deadline, question.cancel.clone());
+    let question = Arc::new(question);
+    if question.may_be_short() {
+        let short = question.clone();
+        if let Some(reply) = state.gets.run(deadline, &cancel, move || short.read(SHORT)).await? {
+            return Ok(reply);
+        }
     }
+    let reply = state
+        .long
+        .run(deadline, &cancel, move || question.read(usize::MAX))
+        .await?;
+    reply.ok_or_else(|| Problem::bug("a window has more hops than there are numbers"))
 }
 
 /// Sums of a key over one window, or over one window after the other
