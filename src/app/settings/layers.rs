@@ -148,6 +148,7 @@ impl Layers {
         for said in file::read(around.file)? {
             layers.say(&said.path, said.said, said.origin, ports, &of)?;
         }
+        let mut by_variable: BTreeMap<Vec<String>, (&str, &str)> = BTreeMap::new();
         for (name, value) in &around.variables {
             let Some(path) = path_of(name)? else { continue };
             let value = value.as_ref().ok_or_else(|| {
@@ -155,6 +156,9 @@ impl Layers {
                     .repaired_by("set it to a text, or unset it")
             })?;
             if !value.is_empty() {
+                if let Ok(Found::Setting(_, whole)) = find(&path) {
+                    one_value(&mut by_variable, whole, name, value)?;
+                }
                 layers.say(&path, file::inline(value), Origin::Variable(name.clone()), ports, &of)?;
             }
         }
@@ -239,6 +243,32 @@ impl Layers {
             .collect();
         all.sort_by_key(|(_, _, _, name)| place(name));
         all
+    }
+}
+
+/// Of two variables that say one setting the order in which a process has them would decide.
+///
+/// # Errors
+/// `InvalidRequest` with both, where they say different things. Their values are not shown: they may be secrets.
+fn one_value<'a>(
+    said: &mut BTreeMap<Vec<String>, (&'a str, &'a str)>,
+    path: Vec<String>,
+    name: &'a str,
+    value: &'a str,
+) -> Result<()> {
+    match said.get(&path) {
+        Some((other, before)) if *before != value => {
+            let (first, second) = (name.min(other), name.max(other));
+            Err(Error::invalid(format!(
+                "variables {first} and {second} say different things of `{}`",
+                path.join(".")
+            ))
+            .repaired_by("unset one of them"))
+        }
+        _ => {
+            said.insert(path, (name, value));
+            Ok(())
+        }
     }
 }
 

@@ -306,6 +306,39 @@ fn a_variable_with_one_underscore_between_levels_is_refused() {
     assert!(e.ends_with("did you mean RUFOUS_SOURCES__LINES__LOCATION?"), "{e}");
 }
 
+/// Two variables of one setting are refused in either order, unless they say the same or one of them nothing; neither value is shown.
+#[test]
+fn two_variables_of_one_setting_are_refused() {
+    let pairs = [
+        ("RUFOUS_REALTIME", "RUFOUS_REALTIME__LOCATION", "realtime.location"),
+        ("RUFOUS_LOG", "RUFOUS_LOG__LEVEL", "log.level"),
+        ("RUFOUS__INSTANCE", "RUFOUS__instance", "instance"),
+        (
+            "RUFOUS_SOURCES__PAGE_VIEWS__LOCATION",
+            "RUFOUS_SOURCES__page_views__LOCATION",
+            "sources.page-views.location",
+        ),
+        (
+            "RUFOUS_KAFKA__PROPERTIES__SASL_PASSWORD",
+            "RUFOUS_KAFKA__PROPERTIES__sasl_password",
+            "kafka.properties.sasl.password",
+        ),
+    ];
+    for (a, b, path) in pairs {
+        let world = |a: (&str, &str), b: (&str, &str)| World::new("").variable(a.0, a.1).variable(b.0, b.1);
+        for world in [world((a, SECRET), (b, "other")), world((b, "other"), (a, SECRET))] {
+            assert_eq!(
+                world.refused(),
+                format!("variables {a} and {b} say different things of `{path}`: unset one of them")
+            );
+        }
+        for (one, other) in [("same", "same"), ("same", ""), ("", "same")] {
+            let layers = world((a, one), (b, other)).load().unwrap();
+            assert_eq!(layers.all().len(), 1);
+        }
+    }
+}
+
 /// What is no text is not taken for an empty one, which would say nothing: a job would keep its state elsewhere than it was told.
 #[test]
 fn a_value_that_is_no_text_is_refused_by_name() {
