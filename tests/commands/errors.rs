@@ -6,7 +6,7 @@ use crate::bed::Bed;
 #[test]
 fn errors_name_the_nearest_name_and_the_repair() {
     let bed = Bed::published();
-    let cases: [(&[&str], i32, &str, &[&str]); 17] = [
+    let cases: [(&[&str], i32, &str, &[&str]); 18] = [
         (
             &["get", "be", "--store", "count"],
             1,
@@ -72,6 +72,12 @@ fn errors_name_the_nearest_name_and_the_repair() {
             1,
             "invalid_request",
             &["there is no data directory nowhere/main", "start `stream` or `batch`"],
+        ),
+        (
+            &["batches", "--data", "nowhere"],
+            1,
+            "invalid_request",
+            &["there is no data directory nowhere/main"],
         ),
         (
             &["get", "be", "--store", "counts", "--instance", "man"],

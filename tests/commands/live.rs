@@ -82,6 +82,16 @@ fn batches_go_through_their_states() {
     assert!(dropped.contains("dropped"), "{dropped:?}");
     let two = bed.says(&["batches", "--last", "2"]);
     assert_eq!(two.out.lines().count(), 2, "{}", two.out);
+    // The permission is that of the cells, also where other code or other arguments ask.
+    let droppable = |args: &[&str]| -> Vec<bool> {
+        let said = bed.says(&[&["batches", "--json"], args].concat());
+        said.objects()
+            .iter()
+            .map(|o| o["droppable"].as_bool().unwrap())
+            .collect()
+    };
+    assert!(droppable(&[]).contains(&true));
+    assert_eq!(droppable(&["--min-len", "2"]), droppable(&[]));
 }
 
 /// Every command that works prints objects with members that are listed, and what it counts is what the file has.

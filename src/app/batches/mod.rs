@@ -1,14 +1,18 @@
 //! `batches`: what became of every batch of every partition, from the rows of the live part, the index of the archive, the manifest and
 //! its permission to drop.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::open::Context;
 use super::out;
-use crate::core::{BatchId, Batcher, Cut, Result, SourceFace, SourcePartition};
-use crate::store_api::{IndexEntry, ManifestLog, Progress};
+use crate::core::{BatchId, Batcher, Cut, CutSpec, Result, SourceFace, SourcePartition};
+use crate::store_api::{Archive, IndexEntry, Manifest, ManifestLog, Progress};
 
 /// How far a batch is: each state holds what those before it say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +56,7 @@ pub(super) struct Line {
 }
 
 /// What is known of a partition.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Known<'a> {
     pub(super) row: Option<&'a Progress>,
     pub(super) index: &'a [IndexEntry],
@@ -113,35 +117,79 @@ pub(super) fn lines(known: &Known<'_>) -> Vec<Line> {
     found.filter(|line| line.to > line.from).collect()
 }
 
+/// Lines of a partition, the last `last` of them. What the archive says of others is not read, and nothing is kept.
+fn partition(known: Known<'_>, archive: Option<(&dyn Archive, u32)>, last: Option<usize>) -> Result<Vec<Line>> {
+    let of = |index: &[IndexEntry]| lines(&Known { index, ..known });
+    let newest = |found: &[Line]| found.len().saturating_sub(last.unwrap_or(found.len()));
+    let Some((archive, partition)) = archive else {
+        let mut found = of(&[]);
+        found.drain(..newest(&found));
+        return Ok(found);
+    };
+    let end = match last {
+        Some(_) => archive.last(partition, 0)?.map_or(0, |(number, _)| number + 1),
+        None => 0,
+    };
+    let mut back = 1;
+    loop {
+        let from = end.saturating_sub(back);
+        let index = archive.index(partition, from)?;
+        let mut found = of(&index);
+        let skip = newest(&found);
+        // All of a batch is in the entries that were read when it begins in them.
+        let begin = index.first().map_or(0, |entry| entry.from);
+        let whole = found.get(skip).is_none_or(|line| line.from >= begin);
+        if from == 0 || (whole && last.is_some_and(|n| found.len() >= n)) {
+            found.drain(..skip);
+            return Ok(found);
+        }
+        back *= 2;
+    }
+}
+
+/// How the batches of a source were cut: by what those say who cut them, for this code may cut otherwise.
+fn batcher(published: Option<&String>, row: Option<&Progress>, face: &SourceFace) -> Option<Batcher> {
+    match published.or(row.map(|row| &row.cut_spec)) {
+        Some(spec) => CutSpec::batcher_of(spec),
+        None => Some(face.batcher()),
+    }
+}
+
 pub(super) fn batches(context: &Context<'_>, last: Option<usize>) -> Result<()> {
+    context.check_data()?;
     let manifest = context.manifests.newest(0)?;
-    let rows = live(context)?;
+    let manifest = manifest.as_ref();
+    // Whose cells the rows are, and not those of this code: it may be another one.
+    let namespace = context.namespace(&*context.manifests)?;
+    let allowed = manifest.and_then(|m| m.drop_before.get(&namespace));
+    let rows = live(context, &namespace)?;
     let mut any = false;
     for face in context.plan.sources() {
-        let archived = archive(context, face, manifest.as_ref())?;
-        let spec = manifest.as_ref().and_then(|m| m.cut_specs.get(face.name));
-        let by_offset = spec.is_some_and(|s| s.contains("clock=offset"));
-        let mut partitions: Vec<SourcePartition> = archived.keys().cloned().collect();
+        let archive = archive(context, face, manifest)?;
+        let archived = match &archive {
+            Some(archive) => archive.partitions()?,
+            None => Vec::new(),
+        };
+        let mut partitions: Vec<SourcePartition> =
+            archived.iter().map(|p| SourcePartition::new(face.name, *p)).collect();
         partitions.extend(rows.keys().filter(|p| p.source == face.name).cloned());
         let frontier = manifest.iter().flat_map(|m| m.frontier.0.keys());
         partitions.extend(frontier.filter(|p| p.source == face.name).cloned());
         partitions.sort();
         partitions.dedup();
         for p in partitions {
-            let allowed = manifest
-                .as_ref()
-                .and_then(|m| m.drop_before.get(context.plan.fingerprint()));
             let known = Known {
                 row: rows.get(&p),
-                index: archived.get(&p).map_or(&[], Vec::as_slice),
-                frontier: manifest.as_ref().and_then(|m| m.frontier.0.get(&p)).copied(),
+                index: &[],
+                frontier: manifest.and_then(|m| m.frontier.0.get(&p)).copied(),
                 drop_before: allowed.and_then(|f| f.0.get(&p)).copied(),
             };
-            let found = lines(&known);
-            let skip = last.map_or(0, |n| found.len().saturating_sub(n));
-            for line in found.iter().skip(skip) {
+            let has_index = archived.contains(&p.partition);
+            let index = archive.as_deref().filter(|_| has_index).map(|a| (a, p.partition));
+            let published = manifest.and_then(|m| m.cut_specs.get(face.name));
+            let batcher = batcher(published, known.row, face).filter(|b| !b.is_by_offset());
+            for line in &partition(known, index, last)? {
                 any = true;
-                let batcher = (!by_offset).then(|| face.batcher());
                 if !out::say(|| text(&p, line, batcher), || object(&p, line, batcher)) {
                     return Ok(());
                 }
@@ -155,36 +203,31 @@ pub(super) fn batches(context: &Context<'_>, last: Option<usize>) -> Result<()> 
 }
 
 /// Rows of the live part: of any store, for one write commits them all.
-fn live(context: &Context<'_>) -> Result<BTreeMap<SourcePartition, Progress>> {
+fn live(context: &Context<'_>, namespace: &str) -> Result<BTreeMap<SourcePartition, Progress>> {
     let stores = context.plan.live_stores();
     let Some(face) = stores.first() else {
         return Ok(BTreeMap::new());
     };
-    let namespace = context.namespace(&*context.manifests)?;
-    Ok(context.rows(&namespace, face.name)?.into_iter().collect())
+    Ok(context.rows(namespace, face.name)?.into_iter().collect())
 }
 
-type Indexes = BTreeMap<SourcePartition, Vec<IndexEntry>>;
-
+/// The archive of a source; a bounded input has none.
 #[cfg(feature = "parquet")]
-fn archive(context: &Context<'_>, face: &SourceFace, manifest: Option<&crate::store_api::Manifest>) -> Result<Indexes> {
+fn archive(context: &Context<'_>, face: &SourceFace, manifest: Option<&Manifest>) -> Result<Option<Arc<dyn Archive>>> {
     use super::location::Place;
-    use crate::store_api::Archive;
     if let Some(Place::Parquet(_) | Place::Bulk(_)) = context.locations.get(face.name).map(|l| &l.place) {
-        return Ok(Indexes::new());
+        return Ok(None);
     }
     let spec = match manifest.and_then(|m| m.cut_specs.get(face.name)) {
         Some(spec) => spec.clone(),
         None => context.cut_spec(face)?,
     };
-    let archive = context.archive_cut(face.name, &spec)?;
-    let of = |partition| Ok((SourcePartition::new(face.name, partition), archive.index(partition, 0)?));
-    archive.partitions()?.into_iter().map(of).collect()
+    Ok(Some(context.archive_cut(face.name, &spec)?))
 }
 
 #[cfg(not(feature = "parquet"))]
-fn archive(_: &Context<'_>, _: &SourceFace, _: Option<&crate::store_api::Manifest>) -> Result<Indexes> {
-    Ok(Indexes::new())
+fn archive(_: &Context<'_>, _: &SourceFace, _: Option<&Manifest>) -> Result<Option<Arc<dyn Archive>>> {
+    Ok(None)
 }
 
 /// When a batch begins and ends, where it is a span of time.
@@ -227,103 +270,4 @@ fn object(p: &SourcePartition, line: &Line, batcher: Option<Batcher>) -> Value {
         "source": p.source, "partition": p.partition, "batch": batch, "since": since, "until": until,
         "state": line.state.name(), "from": line.from, "to": line.to, "records": line.records, "droppable": line.droppable,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store_api::ArchivedFile;
-
-    fn entry(from: u64, to: u64, before: i64, cuts: &[(i64, u64)]) -> IndexEntry {
-        let begins = cuts.iter().map(|&(_, at)| at).chain([to]);
-        let mut files = Vec::new();
-        let (mut batch, mut at) = (before, from);
-        for (next, end) in cuts.iter().map(|c| c.0).chain([0]).zip(begins) {
-            if end > at {
-                files.push(ArchivedFile {
-                    path: String::new(),
-                    batch: BatchId(batch),
-                    from: at,
-                    to: end,
-                    rows: end - at,
-                    bytes: 0,
-                    checksum: String::new(),
-                });
-            }
-            (batch, at) = (next, end);
-        }
-        IndexEntry {
-            format: 1,
-            from,
-            to,
-            batch_before: BatchId(before),
-            files,
-            cuts: cuts.iter().map(|&(b, at)| (BatchId(b), at)).collect(),
-            hole: None,
-            topic_id: String::new(),
-            leader_epoch: -1,
-            cut_spec: String::new(),
-        }
-    }
-
-    fn row(next: u64, retained_from: i64, cuts: &[(i64, u64)]) -> Progress {
-        let mut row = Progress::standing_at(Cut::ORIGIN, String::new(), String::new(), String::new());
-        row.next = next;
-        row.retained_from = BatchId(retained_from);
-        row.cuts = cuts.iter().map(|&(b, at)| (BatchId(b), at)).collect();
-        row
-    }
-
-    fn cut(batch: i64, at: u64) -> Cut {
-        Cut {
-            batch: BatchId(batch),
-            cut: at,
-            ..Cut::ORIGIN
-        }
-    }
-
-    /// A batch goes through its states in order, and each is told by the layer that knows it: batches 1..=6 of ten offsets each, the
-    /// live part has read to 55, the archive to 45, generations cover what is below 3, and cells below 2 are gone.
-    #[test]
-    fn each_layer_says_its_part() {
-        let index = [
-            entry(0, 25, i64::MIN, &[(1, 0), (2, 10), (3, 20)]),
-            entry(25, 45, 3, &[(4, 30), (5, 40)]),
-        ];
-        let row = row(55, 2, &[(2, 10), (3, 20), (4, 30), (5, 40), (6, 50)]);
-        let known = Known {
-            row: Some(&row),
-            index: &index,
-            frontier: Some(cut(3, 20)),
-            drop_before: Some(cut(3, 20)),
-        };
-        let found: Vec<_> = lines(&known)
-            .into_iter()
-            .map(|l| (l.batch.0, l.state, l.from, l.to, l.records, l.droppable))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                (1, State::Dropped, 0, 10, Some(10), true),
-                (2, State::Published, 10, 20, Some(10), true),
-                (3, State::Archived, 20, 30, Some(10), false),
-                (4, State::Archived, 30, 40, Some(10), false),
-                (5, State::Sealed, 40, 50, Some(5), false),
-                (6, State::Open, 50, 55, None, false),
-            ]
-        );
-        // The archive alone, and a bounded input, of which a generation has all.
-        let known = Known {
-            index: &index,
-            ..Known::default()
-        };
-        let states: Vec<_> = lines(&known).into_iter().map(|l| (l.batch.0, l.state)).collect();
-        assert_eq!(states[3..], [(4, State::Archived), (5, State::Open)]);
-        let whole = Known {
-            frontier: Some(cut(i64::MAX, 77)),
-            ..Known::default()
-        };
-        assert_eq!((lines(&whole)[0].state, lines(&whole)[0].to), (State::Published, 77));
-        assert!(lines(&Known::default()).is_empty());
-    }
 }
