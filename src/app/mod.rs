@@ -174,6 +174,7 @@ impl<Args: clap::Args> App<Args> {
         let file: Option<&PathBuf> = sub.get_one("settings");
         let layers = Layers::of_process(file.map(PathBuf::as_path), &said, &ports)?;
         if name == "config" {
+            layers.apply(&mut plan)?;
             config::config(&layers, sub.get_flag("all"));
             return Ok(());
         }

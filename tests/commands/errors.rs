@@ -127,6 +127,31 @@ fn errors_name_the_nearest_name_and_the_repair() {
     assert!(error["repair"].as_str().unwrap().contains("'--store'"), "{error}");
 }
 
+/// `config` shows what counts, so what no command takes is refused by it as well, and before anything is done.
+#[test]
+fn what_no_command_takes_is_not_shown_as_counting() {
+    for (settings, wanted) in [
+        (
+            "[stores.count]\nmemory_mib = 1\n",
+            "rufous.toml, line 2: `stores.count`",
+        ),
+        ("[views]\nstores = ['cuonts']\n", "rufous.toml, line 2: `views.stores`"),
+    ] {
+        let bed = Bed::published();
+        bed.settings(settings);
+        for command in ["config", "doctor", "generations"] {
+            let said = bed.says(&[command]);
+            assert_eq!(said.code, Some(1), "{command}: {}", said.out);
+            let meant = "did you mean `counts`?";
+            assert!(
+                said.err.contains(wanted) && said.err.contains(meant),
+                "{command}: {}",
+                said.err
+            );
+        }
+    }
+}
+
 /// One key of several that is wrong says so with its turn; the others are answered.
 #[test]
 fn a_wrong_level_of_the_log_is_refused() {

@@ -406,30 +406,12 @@ impl Settings {
         })
     }
 
-    /// Gives stores and steps the memory that the settings name.
+    /// As [`Layers::apply`].
     ///
     /// # Errors
     /// When the job has no store or step of a name.
     pub(super) fn apply(&self, plan: &mut Plan) -> Result<()> {
-        for (section, known, named) in [("stores", true, &self.stores), ("steps", false, &self.steps)] {
-            for (name, mib) in named {
-                let origin = self
-                    .layers
-                    .said(&[section, name, "memory_mib"])
-                    .map(|(_, origin)| origin.place());
-                let place = format!("{}: `{section}.{name}`", origin.unwrap_or_else(|| "settings".into()));
-                // What is unknown altogether is answered with the nearest name.
-                plan.limit_memory(name, bytes(*mib)).map_err(|e| e.at(&place))?;
-                if known != plan.store(name).is_some() {
-                    let (is, other) = if known { ("store", "step") } else { ("step", "store") };
-                    return Err(
-                        Error::invalid(format!("`{name}` is no {is} but a {other}: write [{other}s.{name}]"))
-                            .at(&place),
-                    );
-                }
-            }
-        }
-        Ok(())
+        self.layers.apply(plan)
     }
     /// Puts sinks where the settings say.
     pub(super) fn move_sinks(&self, sinks: &mut Sinks) -> Result<()> {
@@ -447,6 +429,43 @@ impl Settings {
     pub(super) fn own_memory(&self) -> usize {
         let all = self.stores.values().chain(self.steps.values());
         all.fold(0, |sum: usize, mib| sum.saturating_add(bytes(*mib)))
+    }
+}
+
+impl Layers {
+    /// Gives stores and steps the memory that is said for them, and looks up the stores that views show.
+    ///
+    /// # Errors
+    /// When the job has no store or step of a name.
+    pub(super) fn apply(&self, plan: &mut Plan) -> Result<()> {
+        let read = Reader(self);
+        for (section, known) in [("stores", true), ("steps", false)] {
+            for (name, mib) in read.memory(section) {
+                let place = self.place(&[section, &name, "memory_mib"], &format!("{section}.{name}"));
+                // What is unknown altogether is answered with the nearest name.
+                plan.limit_memory(&name, bytes(mib)).map_err(|e| e.at(&place))?;
+                if known != plan.store(&name).is_some() {
+                    let (is, other) = if known { ("store", "step") } else { ("step", "store") };
+                    return Err(
+                        Error::invalid(format!("`{name}` is no {is} but a {other}: write [{other}s.{name}]"))
+                            .at(&place),
+                    );
+                }
+            }
+        }
+        if let Some(Value::Texts(shown)) = self.get(&["views", "stores"]) {
+            let known: Vec<_> = plan.stores().iter().map(|s| s.name).collect();
+            if let Some(name) = shown.iter().find(|name| !known.contains(&name.as_str())) {
+                let place = self.place(&["views", "stores"], "views.stores");
+                return Err(no_port(plan.job(), "store", name, &known).at(place));
+            }
+        }
+        Ok(())
+    }
+    /// Where a setting was said, and its name.
+    fn place(&self, path: &[&str], name: &str) -> String {
+        let origin = self.said(path).map(|(_, origin)| origin.place());
+        format!("{}: `{name}`", origin.unwrap_or_else(|| "settings".into()))
     }
 }
 

@@ -536,6 +536,12 @@ fn memory_is_given_by_name() {
         wrong.starts_with("settings FILE, line 2: `steps.twize`: ") && wrong.ends_with("did you mean `twice`?"),
         "{wrong}"
     );
+    let wrong = apply("[views]\nstores = ['counts', 'cuonts']\n").unwrap_err();
+    assert_eq!(
+        wrong,
+        "settings FILE, line 2: `views.stores`: job `j` has no store `cuonts` (it has: counts): did you mean `counts`?"
+    );
+    apply("[views]\nstores = ['counts']\n").unwrap();
     apply("[stores.counts]\nmemory_mib = 3\n[steps.twice]\nmemory_mib = 2\n").unwrap();
     let text = plan.explain(Some(7 << 20));
     assert!(
