@@ -223,7 +223,11 @@ pub(super) fn command<A: clap::Args>() -> Command {
                         .value_name("SIZE")
                         .value_parser(super::doctor::parse_size)
                         .help("Fail when less is free where the job writes: 10GiB [default: 256MiB]"),
-                ),
+                )
+                .arg(flag(
+                    "checksums",
+                    "Read every byte of the current generation, and not only whether each file is there and as long as it was",
+                )),
         )
         .subcommand(
             Command::new("completions")

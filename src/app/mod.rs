@@ -240,6 +240,7 @@ impl<Args: clap::Args> App<Args> {
                 &doctor::Options {
                     verbose: sub.get_flag("verbose"),
                     min_free: sub.get_one("min-free").copied(),
+                    checksums: sub.get_flag("checksums"),
                 },
             ),
             other => Err(Error::bug(format!("command `{other}` has no implementation"))),

@@ -24,6 +24,8 @@ pub(super) enum Reads {
     Shared,
     /// All partitions, whoever else reads them.
     All,
+    /// The same for one who only looks: new files get no numbers.
+    Look,
 }
 
 pub(super) struct Context<'a> {
@@ -165,7 +167,11 @@ impl<'a> Context<'a> {
         let format = self.format(face);
         let registry = self.layout.source(face.name);
         let local = |place| -> Result<Box<dyn Log>> {
-            Ok(Box::new(LocalLog::open(place, &registry, LocalOptions::new(format))?))
+            let options = LocalOptions {
+                registers: reads != Reads::Look,
+                ..LocalOptions::new(format)
+            };
+            Ok(Box::new(LocalLog::open(place, &registry, options)?))
         };
         match &self.location(face.name)?.place {
             Place::File(path) => local(crate::platform_local::Place::File(path.clone())),
@@ -221,7 +227,7 @@ impl<'a> Context<'a> {
                 options.group = own.and_then(|o| o.group.clone()).unwrap_or(name);
                 options.group.push_str(&version);
             }
-            Reads::All => options.group = format!("{name}-archive"),
+            Reads::All | Reads::Look => options.group = format!("{name}-archive"),
         }
         Ok(Box::new(KafkaLog::open(brokers, topic, options)?))
     }

@@ -35,7 +35,7 @@ pub(super) fn warnings(context: &Context<'_>) -> Result<Vec<String>> {
             if matches!(context.location(face.name)?.place, Place::Parquet(_) | Place::Bulk(_)) {
                 return Ok(said);
             }
-            let mut log = context.log(face, Reads::All)?;
+            let mut log = context.log(face, Reads::Look)?;
             said.extend(clock(face.name, face.cut_spec(log.has_time()).clock, &mut *log)?);
             for info in log.partitions()? {
                 let p = SourcePartition::new(face.name, info.partition);

@@ -1,6 +1,7 @@
 //! `doctor`: each line says what to do, and the exit code is that of the worst.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use rufous::Timestamp;
 use rufous::store_api::ManifestLog;
@@ -15,7 +16,7 @@ fn all_is_well() {
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     for line in [
         "ok    source lines: ",
-        "ok    sink long-words: ",
+        "ok    sink long-words: files:long, exactly once; not begun",
         "ok    manifests: generation 1",
         "ok    realtime state: not begun",
         "ok    job: fingerprint ",
@@ -49,6 +50,62 @@ fn all_is_well() {
     );
 }
 
+/// All files and directories below one, sorted.
+fn tree(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+/// Who looks changes nothing: no file gets a number that only those who read may give, and no directory is made.
+#[test]
+fn doctor_changes_nothing() {
+    for bed in [Bed::new(), Bed::published()] {
+        let before = tree(bed.dir());
+        let said = bed.says(&["doctor"]);
+        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        assert!(said.out.contains("1 partitions, 19 offsets"), "{}", said.out);
+        assert_eq!(tree(bed.dir()), before);
+    }
+}
+
+/// A sink that is at its place, and cannot be asked, is not well.
+#[test]
+fn a_sink_is_asked_how_far_it_is() {
+    let bed = Bed::published();
+    fs::write(bed.path("long"), "").unwrap();
+    let listed = bed.says(&["sink", "list"]);
+    assert_ne!(listed.code, Some(0), "{}", listed.out);
+    let said = bed.says(&["doctor"]);
+    assert_eq!(said.code, listed.code, "{}", said.out);
+    assert!(said.out.contains("FAIL  sink long-words: "), "{}", said.out);
+}
+
+/// Whether files are there and as long as they were is asked of each; their bytes are read where that is wanted.
+#[test]
+fn every_byte_is_read_where_it_is_asked_for() {
+    let bed = Bed::published();
+    let runs = bed.path("data/main/jobs/words/offline/counts");
+    let run = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&run).unwrap();
+    let fits = |args: &[&str]| -> String {
+        let said = bed.says(args);
+        let line = said.out.lines().find(|l| l.contains("store counts: "));
+        line.unwrap().to_string()
+    };
+    assert!(fits(&["doctor"]).ends_with("every length fits (--checksums reads every byte)"));
+    assert!(fits(&["doctor", "--checksums"]).ends_with("every checksum fits"));
+    fs::write(&run, &whole[..whole.len() - 1]).unwrap();
+    assert!(fits(&["doctor"]).starts_with("FAIL"), "{}", fits(&["doctor"]));
+}
+
 /// Every fault is found, said with the repair, and the worst of them is the exit code.
 #[test]
 fn each_fault_is_found() {
@@ -61,7 +118,7 @@ fn each_fault_is_found() {
     bytes[middle] ^= 1;
     fs::write(&run, bytes).unwrap();
     fs::remove_file(bed.path("lines.txt")).unwrap();
-    let said = bed.says(&["doctor", "--json"]);
+    let said = bed.says(&["doctor", "--json", "--checksums"]);
     assert_eq!(
         said.code,
         Some(4),

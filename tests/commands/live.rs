@@ -185,6 +185,7 @@ fn doctor_sees_what_the_log_lost() {
     assert_eq!(bed.says(&["doctor"]).code, Some(0));
     std::fs::write(bed.path("lines.txt"), lines()[..35].concat()).unwrap();
     let said = bed.says(&["doctor"]);
+    assert!(!said.out.contains("ok    retention"), "{}", said.out);
     assert!(
         said.code != Some(0) && said.out.contains("FAIL  retention of lines: ") && said.out.contains("restore the log"),
         "{}{}",

@@ -203,7 +203,7 @@ fn generations_extend_and_replace_each_other() -> Result<()> {
         read(&w, "copies", &["--from", &from, "--limit", "3"])? == all[all.len() / 2..][..3],
         "three"
     );
-    let doctor = String::from_utf8(w.run("doctor", &[])?.stdout)?;
+    let doctor = String::from_utf8(w.run("doctor", &["--checksums"])?.stdout)?;
     ensure!(
         doctor.contains("records of overdrawn") && doctor.contains("each id once"),
         "{doctor}"
@@ -234,9 +234,11 @@ fn a_damaged_file_is_named() -> Result<()> {
     std::fs::write(&path, bytes)?;
     for command in ["sink read", "doctor"] {
         let mut c = w.command(command);
-        if command == "sink read" {
-            c.arg("overdrawn");
-        }
+        c.arg(if command == "sink read" {
+            "overdrawn"
+        } else {
+            "--checksums"
+        });
         let out = c.output()?;
         let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
         ensure!(

@@ -44,6 +44,8 @@ pub struct LocalOptions {
     /// Whether the files are complete and given once. A last line without a newline is a record then, and a directory
     /// without files is an error.
     pub bounded: bool,
+    /// Whether new files get their numbers in the registry. One who only looks leaves that to those who read.
+    pub registers: bool,
 }
 
 impl Default for LocalOptions {
@@ -61,6 +63,7 @@ impl LocalOptions {
             block: 256 << 10,
             max_record: 64 << 20,
             bounded: false,
+            registers: true,
         }
     }
 

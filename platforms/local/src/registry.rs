@@ -63,13 +63,16 @@ impl Entry {
 /// The entries, numbered from 0 without gaps.
 pub(crate) struct Registry {
     dir: PathBuf,
+    /// Without it new files have the numbers that they would get, and nothing is written.
+    writes: bool,
     pub(crate) entries: Vec<Entry>,
 }
 
 impl Registry {
-    pub(crate) fn open(dir: &Path) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, writes: bool) -> Result<Self> {
         let mut registry = Self {
             dir: dir.to_path_buf(),
+            writes,
             entries: Vec::new(),
         };
         registry.reload()?;
@@ -130,6 +133,10 @@ impl Registry {
     pub(crate) fn add(&mut self, found: &Found, head: Head) -> Result<bool> {
         let partition = self.entries.len() as u32;
         let entry = Entry::new(partition, found, head);
+        if !self.writes {
+            self.entries.push(entry);
+            return Ok(true);
+        }
         let bytes = serde_json::to_vec(&entry).map_err(|e| Error::bug(format!("a registry entry: {e}")))?;
         let created = exclusive::create(&self.path(partition), &bytes)?;
         if created {

@@ -159,3 +159,29 @@ fn a_single_file_is_one_partition() {
     fs::remove_file(bed.path("a")).unwrap();
     refused(open(), &["partition 0 is gone"]);
 }
+
+/// Files have the numbers that they would get, and the next one who reads gives them.
+#[test]
+fn who_only_looks_registers_nothing() {
+    let bed = Bed::new();
+    bed.write("a", "one\n");
+    let look = || {
+        let options = LocalOptions {
+            registers: false,
+            ..LocalOptions::default()
+        };
+        let mut log = bed.open_with(options).unwrap();
+        let found = log.partitions().unwrap();
+        found
+            .into_iter()
+            .map(|p| (p.partition, p.end, p.topic_id))
+            .collect::<Vec<_>>()
+    };
+    let seen = look();
+    assert!(seen.len() == 1 && !bed.registry().exists(), "nothing was written");
+    bed.open().unwrap();
+    bed.write("b", "other\n");
+    assert_eq!(look()[..1], seen);
+    assert_eq!((look().len(), fs::read_dir(bed.registry()).unwrap().count()), (2, 1));
+    assert_eq!(bed.open().unwrap().partitions().unwrap().len(), 2);
+}

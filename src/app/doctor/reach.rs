@@ -44,10 +44,12 @@ fn stands(next: u64, info: &PartitionInfo) -> Stands {
 pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[PartitionInfo], checks: &mut Checks) {
     let what = format!("retention of {}", face.name);
     let rows = rows(context).unwrap_or_default();
-    let mut read = false;
+    // What is not well is not `ok` behind that.
+    let (mut read, mut well) = (false, true);
     for (p, row) in rows.iter().filter(|(p, _)| p.source == face.name) {
         read = true;
         let Some(info) = partitions.iter().find(|info| info.partition == p.partition) else {
+            well = false;
             checks.fail(
                 &what,
                 Error::corrupt(format!(
@@ -59,7 +61,9 @@ pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[Parti
             continue;
         };
         let (next, start, end) = (row.next, info.start, info.end);
-        match stands(next, info) {
+        let stands = stands(next, info);
+        well &= stands == Stands::Well;
+        match stands {
             Stands::Well => {}
             Stands::Behind => checks.fail(
                 &what,
@@ -91,7 +95,7 @@ pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[Parti
             ),
         }
     }
-    if read {
+    if read && well {
         let all: Vec<_> = partitions
             .iter()
             .map(|info| format!("{}: {}..{}", info.partition, info.start, info.end))
@@ -168,7 +172,7 @@ pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, check
         }
         checks.ok(&what, &format!("{} partitions, up to {sum} in sum", ends.len()));
         // That the log cannot be asked is said of its source.
-        let infos = context.log(face, Reads::All).and_then(|mut log| log.partitions());
+        let infos = context.log(face, Reads::Look).and_then(|mut log| log.partitions());
         for info in infos.unwrap_or_default() {
             let to = ends.iter().find(|(p, _)| *p == info.partition).map_or(0, |(_, to)| *to);
             if to > 0 && to < info.start {

@@ -54,7 +54,7 @@ pub(super) fn promised(binding: &SinkBinding) -> String {
 /// A sink of the job, as `doctor` shows it.
 ///
 /// # Errors
-/// When it is not bound, or what is known of it cannot be read.
+/// When it is not bound, when it cannot be asked how far it is, or when what is known of it cannot be read.
 pub(super) fn described(context: &Context<'_>, name: &str) -> Result<String> {
     context.sinks.of(context.plan)?;
     let Some(binding) = context.sinks.get(name) else {
@@ -64,7 +64,15 @@ pub(super) fn described(context: &Context<'_>, name: &str) -> Result<String> {
     let released = turn
         .filter(|turn| turn.released)
         .map_or_else(String::new, |turn| format!("; {turn}"));
-    Ok(format!("{}, {}{released}", binding.place, promised(binding)))
+    let marks = marks::of(context, binding)?;
+    let far = match marks.len() {
+        0 => "not begun".into(),
+        n => format!(
+            "{n} partitions, written up to {} in sum",
+            marks.iter().filter_map(|mark| mark.at).sum::<u64>()
+        ),
+    };
+    Ok(format!("{}, {}{released}; {far}", binding.place, promised(binding)))
 }
 
 /// A staged version of a job writes nothing (O27): until it is current its output is the old version's.
