@@ -299,12 +299,14 @@ fn path_of(variable: &str) -> Result<Option<Vec<String>>> {
         *port = port.replace('_', "-");
     }
     // Properties of librdkafka have dots, options of object stores do not.
-    if let Some(at) = levels.iter().position(|l| l == "properties").filter(|at| *at > 0)
-        && levels.get(at - 1).is_some_and(|l| l == "kafka")
-    {
-        for level in levels.iter_mut().skip(at + 1) {
-            *level = level.replace('_', ".");
-        }
+    let names: Vec<&str> = levels.iter().map(String::as_str).collect();
+    let above = match names[..] {
+        ["kafka", "properties", ..] => 2,
+        ["sources", _, "kafka", "properties", ..] => 4,
+        _ => levels.len(),
+    };
+    for level in levels.iter_mut().skip(above) {
+        *level = level.replace('_', ".");
     }
     Ok(Some(levels))
 }

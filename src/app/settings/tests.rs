@@ -353,6 +353,34 @@ fn a_value_that_is_no_text_is_refused_by_name() {
     assert!(others.load().unwrap().all().is_empty());
 }
 
+/// Dots of librdkafka's properties are known by where they stand, whatever a source is called.
+#[test]
+fn a_source_may_be_called_like_a_section() {
+    for name in ["properties", "kafka"] {
+        let ports = Ports {
+            sources: vec![name.into()],
+            ..ports()
+        };
+        let variables = [
+            ("KAFKA__PROPERTIES__SASL_USERNAME", "me"),
+            ("LOCATION", "kafka://h:1/t"),
+        ];
+        let around = Around {
+            variables: variables
+                .map(|(option, value)| {
+                    let variable = format!("RUFOUS_SOURCES__{}__{option}", name.to_ascii_uppercase());
+                    (variable, Some(value.to_string()))
+                })
+                .to_vec(),
+            file: None,
+        };
+        let layers = Layers::load(&around, &[], &ports).unwrap();
+        let found: Vec<String> = layers.all().into_iter().map(|(path, ..)| path).collect();
+        let wanted = ["location", "kafka.properties.sasl.username"].map(|option| format!("sources.{name}.{option}"));
+        assert_eq!(found, wanted);
+    }
+}
+
 /// A value of another kind is refused with the kind that it should have.
 #[test]
 fn values_have_their_kind() {
