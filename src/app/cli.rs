@@ -238,7 +238,8 @@ pub(super) fn command<A: clap::Args>() -> Command {
                         .required(true)
                         .value_parser(super::completions::SHELLS)
                         .help("For instance: source <(word-count completions bash)"),
-                ),
+                )
+                .arg(flag("json", "As one JSON object, and errors as JSON")),
         )
 }
 

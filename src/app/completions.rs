@@ -5,8 +5,9 @@ use std::io::Write;
 use clap::Command;
 use clap::builder::PossibleValuesParser;
 use clap_complete::{Shell, generate};
+use serde_json::json;
 
-use super::cli;
+use super::{cli, out};
 use crate::core::{Error, Result};
 
 /// The shells that are known.
@@ -32,6 +33,11 @@ pub(super) fn completions<A: clap::Args>(shell: &str, stores: &[&'static str]) -
     // Written as a whole: a reader that closed its end is no error.
     let mut text = Vec::new();
     generate(shell, &mut command, name.unwrap_or("job"), &mut text);
+    if out::is_json() {
+        let script = String::from_utf8_lossy(&text);
+        out::line(json!({ "shell": shell.to_string(), "script": script }));
+        return Ok(());
+    }
     let _ = std::io::stdout().lock().write_all(&text);
     Ok(())
 }

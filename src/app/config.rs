@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::out;
 use super::settings::{Around, Layers, NAMES, Origin, unheard};
 
-/// A line a setting. With `all` those that nobody said follow, with their defaults.
-pub(super) fn config(layers: &Layers, all: bool) {
+/// A line a setting. With `all` those that nobody said follow, with their defaults. `event` where other lines follow.
+pub(super) fn config(layers: &Layers, all: bool, event: Option<&str>) {
     let said = layers.all();
     for (path, value, origin, name) in &said {
         let wanted = out::say(
@@ -15,6 +15,9 @@ pub(super) fn config(layers: &Layers, all: bool) {
                 let mut line = object(path, origin, name.about);
                 let key = if value.is_secret() { "secret" } else { "value" };
                 line[key] = value.json();
+                if let Some(event) = event {
+                    line["event"] = json!(event);
+                }
                 line
             },
         );

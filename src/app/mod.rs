@@ -156,6 +156,9 @@ impl<Args: clap::Args> App<Args> {
         let none = || Error::invalid("no command: try --help");
         let (name, mut sub) = matches.subcommand().ok_or_else(none)?;
         if name == "completions" {
+            if sub.get_flag("json") {
+                out::as_json();
+            }
             let shell: &String = sub.get_one("shell").ok_or_else(none)?;
             return completions::completions::<Args>(shell, &self.stores());
         }
@@ -175,7 +178,7 @@ impl<Args: clap::Args> App<Args> {
         let layers = Layers::of_process(file.map(PathBuf::as_path), &said, &ports)?;
         if name == "config" {
             layers.apply(&mut plan)?;
-            config::config(&layers, sub.get_flag("all"));
+            config::config(&layers, sub.get_flag("all"), None);
             return Ok(());
         }
         let mut settings = Settings::of(layers)?;

@@ -56,7 +56,7 @@ fn answers_are_objects() {
 fn every_command_prints_objects() {
     let listed = include_str!("../../src/app/JSON.md");
     let bed = Bed::published();
-    let cases: [(&[&str], &[&str]); 11] = [
+    let cases: [(&[&str], &[&str]); 13] = [
         (
             &["generations"],
             &[
@@ -84,7 +84,9 @@ fn every_command_prints_objects() {
             &["sink", "list"],
             &["sink", "place", "promise", "released", "turn", "marks", "unknown"],
         ),
-        (&["doctor"], &["status", "check", "says"]),
+        (&["doctor"], &["event", "status", "check", "says"]),
+        (&["doctor", "-v"], &["event"]),
+        (&["completions", "bash"], &["shell", "script"]),
         (&["reconcile"], &["event", "store", "generation", "batches"]),
         (&["rollback"], &["event", "generation", "to", "covered_until"]),
         (&["get", "be", "--store", "counts"], &ANSWER),
@@ -132,5 +134,25 @@ fn serve_says_where_in_an_object() {
     assert!(
         said["event"] == "serving" && said["url"].as_str().unwrap().starts_with("http://127.0.0.1:"),
         "{line}"
+    );
+}
+
+/// Where a command prints several kinds of lines, `event` says which each is.
+#[test]
+fn settings_and_checks_are_told_apart() {
+    let said = Bed::published().says(&["doctor", "-v", "--json"]);
+    let objects = said.objects();
+    let of = |event: &str| objects.iter().filter(|o| o["event"] == event).collect::<Vec<_>>();
+    let (settings, checks) = (of("setting"), of("check"));
+    assert_eq!(settings.len() + checks.len(), objects.len(), "{}", said.out);
+    assert!(
+        settings
+            .iter()
+            .all(|o| o["name"].is_string() && o["origin"].is_string())
+    );
+    assert!(
+        checks.len() > 5 && checks.iter().all(|o| o["status"] == "ok"),
+        "{}",
+        said.out
     );
 }

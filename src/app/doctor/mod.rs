@@ -48,7 +48,7 @@ impl Checks {
     fn ok(&self, what: &str, found: &str) {
         out::say(
             || format!("ok    {what}: {found}"),
-            || json!({ "status": "ok", "check": what, "says": found }),
+            || json!({ "event": "check", "status": "ok", "check": what, "says": found }),
         );
     }
     /// What works now, and may not later.
@@ -58,7 +58,7 @@ impl Checks {
                 "" => format!("warn  {found}"),
                 what => format!("warn  {what}: {found}"),
             },
-            || json!({ "status": "warn", "check": what, "says": found }),
+            || json!({ "event": "check", "status": "warn", "check": what, "says": found }),
         );
     }
     fn fail(&mut self, what: &str, e: Error) {
@@ -67,7 +67,7 @@ impl Checks {
             || {
                 let said = out::error(&e);
                 let (kind, repair) = (&said["error"]["kind"], said["error"].get("repair"));
-                json!({ "status": "fail", "check": what, "says": e.to_string(), "kind": kind, "repair": repair })
+                json!({ "event": "check", "status": "fail", "check": what, "says": e.to_string(), "kind": kind, "repair": repair })
             },
         );
         if self
@@ -97,7 +97,7 @@ impl Checks {
 pub(super) fn doctor(context: &Context<'_>, options: &Options) -> Result<()> {
     let mut checks = Checks::default();
     if options.verbose {
-        super::config::config(&context.settings.layers, false);
+        super::config::config(&context.settings.layers, false, Some("setting"));
     }
     for face in context.plan.sources() {
         source(context, face, &mut checks);
