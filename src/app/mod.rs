@@ -25,6 +25,7 @@ mod monitor;
 mod open;
 mod order;
 mod out;
+mod own;
 mod progress;
 mod read;
 mod rebuild;
@@ -139,6 +140,10 @@ impl<Args: clap::Args> App<Args> {
     pub fn main(self) -> ExitCode {
         // What a job's functions do to a record is reported with the record; everything else keeps its hook.
         crate::core::panics::keep_quiet();
+        if let Err(e) = own::check::<Args>() {
+            progress::report(&e);
+            return ExitCode::from(e.kind().exit_code());
+        }
         let matches = match cli::command::<Args>().try_get_matches() {
             Ok(matches) => matches,
             Err(e) => return usage(&e),
