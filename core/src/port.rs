@@ -24,7 +24,25 @@ const fn checked(name: &'static str) -> &'static str {
         );
         i += 1;
     }
+    assert!(
+        hyphens_stand_alone(name),
+        "port names have each '-' between two of a-z and 0-9: a variable could not say them otherwise"
+    );
     name
+}
+
+/// Whether a variable can say the name: there `-` is `_`, and `__` divides levels.
+pub(crate) const fn hyphens_stand_alone(name: &str) -> bool {
+    let b = name.as_bytes();
+    let mut i = 0;
+    while i < b.len() {
+        let at_an_end = i == 0 || i + 1 == b.len();
+        if b[i] == b'-' && (at_an_end || b[i + 1] == b'-') {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 /// Where records come from. Batches and event time are declared here, once, so that both layers agree on them.

@@ -240,6 +240,17 @@ fn names_of_steps() {
             format!("step name `{name}` ({line}): names are made of a-z, 0-9 and '-'")
         );
     }
+    for name in ["-", "-a", "a-", "a--b"] {
+        let words = words();
+        let line = next_line();
+        let named = words.named(name);
+        assert_eq!(
+            refusal(named.sum_by_key(COUNTS)),
+            format!(
+                "step name `{name}` ({line}): each '-' is to stand between two of a-z and 0-9: a variable could not say it otherwise"
+            )
+        );
+    }
 }
 
 /// Options go by the name alone: one of a step must be none of a store.
@@ -448,6 +459,22 @@ fn memory_of_a_step_that_holds_nothing() {
 fn a_port_name_at_run_time() {
     let name: &'static str = String::leak("My lines".to_string());
     let _ = Source::<str>::new(name);
+}
+
+/// In a variable `-` is `_`, and `__` divides levels: two in a row, or one at an end, could not be told from those.
+#[test]
+fn a_port_name_that_no_variable_can_say() {
+    for name in ["-", "-a", "a-", "a--b"] {
+        let made = std::panic::catch_unwind(|| Source::<str>::new(name));
+        let why = made
+            .err()
+            .and_then(|why| why.downcast_ref::<&str>().map(ToString::to_string));
+        assert!(
+            why.is_some_and(|why| why.starts_with("port names have each '-' between two")),
+            "{name}"
+        );
+    }
+    assert_eq!(Source::<str>::new("a-b-c").name(), "a-b-c");
 }
 
 /// A zone of another planet: said with the store, before anything runs.

@@ -12,7 +12,7 @@ use super::graph::{Id, Kind, PlanGraph, PlanNode, call};
 use super::operators::{self, Operators, beside};
 use crate::error::{Error, Result};
 use crate::graph::{Arity, Contract, Node, NodeKind, topological};
-use crate::port::COUNTERS;
+use crate::port::{COUNTERS, hyphens_stand_alone};
 
 /// A job's nodes, numbered as they are shown.
 pub(crate) struct Said {
@@ -279,6 +279,12 @@ impl<'a> Annotated<'a> {
         if !is_name(name) {
             return Err(Error::invalid(format!(
                 "step name `{name}` ({}): names are made of a-z, 0-9 and '-'",
+                line(at)
+            )));
+        }
+        if !hyphens_stand_alone(name) {
+            return Err(Error::invalid(format!(
+                "step name `{name}` ({}): each '-' is to stand between two of a-z and 0-9: a variable could not say it otherwise",
                 line(at)
             )));
         }
