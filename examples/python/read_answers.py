@@ -21,7 +21,8 @@ def open_url(url, **headers):
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60)
     except urllib.error.HTTPError as refused:
         problem = json.load(refused)
-        raise SystemExit(f"{problem['status']} {problem['kind']}: {problem['detail']}") from None
+        repair = f"; {problem['repair']}" if "repair" in problem else ""
+        raise SystemExit(f"{problem['status']} {problem['kind']}: {problem['detail']}{repair}") from None
 
 
 def answer(base, store, key):
