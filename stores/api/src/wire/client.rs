@@ -13,6 +13,8 @@ use crate::realtime::{Cell, RealtimeReader, Snapshot};
 
 /// Connections that are kept while no snapshot needs them.
 const IDLE: usize = 4;
+/// Keys of one question for cells.
+const KEYS_A_QUESTION: usize = 256;
 
 /// Opens a connection, not later than that.
 type Dial = Box<dyn Fn(Option<Instant>) -> Result<Box<dyn Stream>> + Send + Sync>;
@@ -327,9 +329,10 @@ impl Snapshot for RemoteSnapshot {
         let mut first = 0;
         // Once for no keys, too: a store that is not there is an error all the same.
         loop {
-            // As many as fit into half of a message: the frontier needs room, too.
+            // As many as fit into half of a message: the frontier needs room, too. And not so many that one waits for their first value
+            // for longer than an owner may be silent: it sends when it has read all of a question.
             let mut bytes = 0;
-            let fit = keys[first..].iter().take_while(|k| {
+            let fit = keys[first..].iter().take(KEYS_A_QUESTION).take_while(|k| {
                 bytes += k.len() + 4;
                 bytes <= MAX_REQUEST / 2
             });

@@ -2,9 +2,11 @@
 
 use super::frame::*;
 use super::*;
-use crate::realtime::{RealtimeReader, Snapshot};
-use rufous_core::{Error, ErrorKind, Result};
+use crate::progress::Progress;
+use crate::realtime::{Cell, RealtimeReader, Snapshot};
+use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 use std::io::{Cursor, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// A peer that has said all it has to say.
@@ -103,4 +105,51 @@ fn errors_keep_their_kind() {
 fn long_messages_are_cut() {
     let e = Error::corrupt("\u{e4}".repeat(100_000));
     assert!(error_out(&e).len() < 140_000);
+}
+
+/// Takes its time for each key.
+struct Slow;
+impl Snapshot for Slow {
+    fn namespace(&self) -> &str {
+        "n"
+    }
+    fn partitions(&self, _: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+        Ok(Vec::new())
+    }
+    fn cells(&self, _: &str, keys: &[Vec<u8>], _: &Frontier) -> Result<Vec<Vec<Cell>>> {
+        std::thread::sleep(Duration::from_millis(keys.len() as u64));
+        let cell = |key: &Vec<u8>| Cell {
+            partition: 0,
+            batch: BatchId(7),
+            value: key.clone(),
+        };
+        Ok(keys.iter().map(|key| vec![cell(key)]).collect())
+    }
+    fn scan(&self, _: &str, _: &[u8], _: &Frontier, _: &mut dyn FnMut(&[u8], Cell) -> Result<()>) -> Result<()> {
+        Ok(())
+    }
+}
+impl RealtimeReader for Slow {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+        Ok(Box::new(Slow))
+    }
+}
+
+/// Many keys take longer than an owner may be silent: they are asked for piece by piece, and it is silent for one piece at most.
+#[test]
+fn many_keys_are_no_silence() {
+    let connect = |_| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        std::thread::spawn(move || serve_connection(theirs, &Slow));
+        Ok(Box::new(ours) as Box<dyn Stream>)
+    };
+    let reader = RemoteReader::connect("n", "process 17", connect).unwrap();
+    let keys: Vec<Vec<u8>> = (0..3000u32).map(|i| i.to_be_bytes().to_vec()).collect();
+    let found = reader
+        .snapshot()
+        .unwrap()
+        .cells("s", &keys, &Frontier::default())
+        .unwrap();
+    let found: Vec<Vec<u8>> = found.into_iter().flatten().map(|cell| cell.value).collect();
+    assert_eq!(found, keys);
 }
