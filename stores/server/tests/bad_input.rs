@@ -462,13 +462,12 @@ fn who_goes_away_is_not_read_for() {
         .fine();
     let whole = began.elapsed();
     let began = Instant::now();
-    for _ in 0..4 {
-        let mut gone = http::connect(s.address);
-        gone.write_all(&request).unwrap();
-        std::thread::sleep(whole / 20);
-    }
+    let mut gone = http::connect(s.address);
+    gone.write_all(&request).unwrap();
+    std::thread::sleep(whole / 10);
+    drop(gone);
     assert_eq!(s.get("/v1/stores/counts/sum").fine()["value"], 3);
-    assert!(began.elapsed() < whole * 2, "{:?}, {whole:?}", began.elapsed());
+    assert!(began.elapsed() < whole * 2 / 3, "{:?}, {whole:?}", began.elapsed());
 }
 
 /// A flood is answered by 503 with `retry-after`, each at once, and by the right value; what had waited too long is not read.
