@@ -50,7 +50,7 @@ pub struct Seen {
     pub refused: u64,
     /// Kills of the live process.
     pub kills: u64,
-    /// Runs that published.
+    /// Batch runs; each publishes what was sealed by then, if anything was.
     pub publishes: u64,
     /// Switches to a history that was computed anew.
     pub switches: u64,
