@@ -130,11 +130,12 @@ pub fn reads(program: &Path, how: &Reads, say: &mut dyn FnMut(String)) -> Result
             ("single keys over HTTP", single_by_http),
             ("several keys over HTTP", several_by_http),
         ];
+        let mut seeds = Random(how.seed | 1);
         let threads = askers.map(|(name, of)| {
             let (served, asked, stop, refused, answers) = (&served, &asked, &stop, &refused, &answers);
-            let seed = how.seed ^ asked.fetch_add(1, Relaxed);
+            let seed = seeds.number();
             scope.spawn(move || -> Result<()> {
-                let (mut ask, mut random) = (of(served)?, Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
+                let (mut ask, mut random) = (of(served)?, Random(seed | 1));
                 let mut own = Vec::new();
                 while !stop.load(Relaxed) {
                     match ask(&mut random).with_context(|| format!("{name}: after {} answers", own.len()))? {
