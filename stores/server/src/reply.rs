@@ -25,6 +25,9 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// The token of a job with many partitions is longer than what clients take as a header: then it is in the body only.
 const LONGEST_HEADER: usize = 4096;
 
+/// Headers of a reply at most, as a rule.
+const OF_A_REPLY: usize = 12;
+
 /// Appends a value as JSON.
 pub(crate) fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<()> {
     serde_json::to_writer(out, value).map_err(|e| Error::bug(format!("an answer cannot be written as JSON: {e}")))
@@ -35,7 +38,7 @@ pub(crate) fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result
 pub(crate) struct Rests {
     /// `"covered_until":..,"freshness":..,"coverage":..,"token":..`
     pub(crate) members: Bytes,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
     /// Of the token: the beginning of every entity tag.
     seed: u64,
     token: Arc<str>,
@@ -77,7 +80,7 @@ impl Rests {
         Ok(Self {
             seed: xxh3_64(token.as_bytes()),
             members: members.into(),
-            headers,
+            headers: Arc::new(headers),
             token: token.into(),
         })
     }
@@ -128,12 +131,17 @@ impl Rests {
 pub(crate) struct Reply {
     pub(crate) body: Bytes,
     pub(crate) tag: Option<String>,
-    pub(crate) headers: HeaderMap,
+    /// Those of all answers of a read are the same ones.
+    headers: Arc<HeaderMap>,
     /// As `at_least` takes it; empty of a partial answer.
     pub(crate) token: Arc<str>,
 }
 
 impl Reply {
+    /// Says one thing more.
+    pub(crate) fn say(&mut self, name: HeaderName, value: HeaderValue) {
+        Arc::make_mut(&mut self.headers).insert(name, value);
+    }
     /// An object with these members, that rests on the same as this one.
     pub(crate) fn around(self, members: &[u8]) -> Self {
         let tag = format!("W/\"{:032x}\"", xxh3_128(members));
@@ -148,7 +156,7 @@ impl Reply {
     pub(crate) fn speak_for(&mut self, other: &Self) {
         for name in [COVERED_UNTIL, FRESHNESS, TOKEN] {
             if self.headers.get(&name) != other.headers.get(&name) {
-                self.headers.remove(&name);
+                Arc::make_mut(&mut self.headers).remove(&name);
             }
         }
         let count = |reply: &Self, name: &HeaderName| {
@@ -158,7 +166,7 @@ impl Reply {
         for name in [FAILED, HOLES] {
             let sum = count(self, &name).saturating_add(count(other, &name));
             if sum > 0 {
-                self.headers.insert(name, sum.into());
+                self.say(name, sum.into());
             }
         }
     }
@@ -171,7 +179,9 @@ impl Reply {
         let known = self.tag.as_deref().is_some_and(|tag| knows(asked, tag));
         let mut response = Response::new(if known { Body::empty() } else { Body::from(self.body) });
         let headers = response.headers_mut();
-        *headers = self.headers;
+        // Room for all, with those that the connection adds: a map that grows is written anew each time.
+        *headers = HeaderMap::with_capacity(OF_A_REPLY);
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
         headers.extend(
@@ -244,7 +254,7 @@ mod tests {
             Reply {
                 body: Bytes::new(),
                 tag: None,
-                headers,
+                headers: Arc::new(headers),
                 token: "".into(),
             }
         };

@@ -124,11 +124,9 @@ pub(crate) fn answers(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Result<Reply, P
         }
     }
     let mut reply = rests.bytes(writer.end()?);
-    reply
-        .headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(ARROW));
+    reply.say(header::CONTENT_TYPE, HeaderValue::from_static(ARROW));
     if wrong > 0 {
-        reply.headers.insert(FAILED, wrong.into());
+        reply.say(FAILED, wrong.into());
     }
     Ok(reply)
 }

@@ -95,7 +95,7 @@ pub(crate) fn answers(raw: &RawStoreClient, keys: &[Vec<u8>]) -> Result<Reply, P
     members.push(b']');
     let mut reply = rests.reply(&members);
     if failed > 0 {
-        reply.headers.insert(FAILED, failed.into());
+        reply.say(FAILED, failed.into());
     }
     Ok(reply)
 }

@@ -87,6 +87,6 @@ fn partial(raw: &RawStoreClient, key: &[u8]) -> Result<Reply, Problem> {
     let mut reply = Rests::new(&found.coverage, None, None)?.reply(&members);
     // What is missing may come back under the same offsets: it has no tag.
     reply.tag = None;
-    reply.headers.insert(MISSING, found.missing.len().into());
+    reply.say(MISSING, found.missing.len().into());
     Ok(reply)
 }

@@ -202,7 +202,7 @@ impl Question {
         let mut reply = rests.reply(&members);
         reply.tag = Some(rests.tag(&tagged));
         if failed > 0 {
-            reply.headers.insert(FAILED, failed.into());
+            reply.say(FAILED, failed.into());
         }
         Ok(Some(reply))
     }
