@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod archived;
 pub mod data;
+pub mod hourly;
 pub mod kafka;
 pub mod oracle;
 pub mod recut;

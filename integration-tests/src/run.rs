@@ -300,7 +300,7 @@ pub fn count_on_disk(plan: &Plan, data: &Path, prefixes: impl Iterator<Item = u8
 }
 
 /// A client of a job that ran as a program, as another process has.
-pub(crate) fn client_on_disk(plan: &Plan, data: &Path) -> Result<Client> {
+pub fn client_on_disk(plan: &Plan, data: &Path) -> Result<Client> {
     let layout = rufous::store_api::Layout::new(data, "main")?;
     let (job, stores) = (plan.job(), plan.stores().to_vec());
     let realtime = move |namespace: &str| {

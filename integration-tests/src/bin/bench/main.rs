@@ -3,6 +3,7 @@
 mod bulk;
 mod clock;
 mod flights;
+mod reads;
 mod realtime;
 mod servers;
 mod windows;
@@ -18,6 +19,7 @@ fn main() -> Result<()> {
             "bulk" => return bulk::table(rest),
             "bulk-subject" => return bulk::subject(rest),
             "bulk-days" => return bulk::days(rest),
+            "reads" => return reads::table(rest),
             "servers" => return servers::table(rest),
             "servers-subject" => return servers::subject(rest),
             "subject" => return realtime::subject(rest),
