@@ -227,6 +227,9 @@ pub(super) fn command<A: clap::Args>() -> Command {
                 .arg(flag(
                     "checksums",
                     "Read every byte of the current generation, and not only whether each file is there and as long as it was",
+                ))
+                .arg(timeout(
+                    "Wait so long at most for each answer of a broker, a server or a store of objects [default: as each is set]",
                 )),
         )
         .subcommand(
@@ -442,13 +445,17 @@ fn reads(c: Command) -> Command {
             .value_parser(token)
             .help("Only answers that hold all that an earlier one did: its token, as text or as JSON"),
     )
-    .arg(
-        Arg::new("timeout-ms")
-            .long("timeout-ms")
-            .value_name("N")
-            .value_parser(value_parser!(u64).range(1..))
-            .help("Give up after so long, and say what was waited for [default: as long as it takes]"),
-    )
+    .arg(timeout(
+        "Give up after so long, and say what was waited for [default: as long as it takes]",
+    ))
+}
+
+fn timeout(help: &'static str) -> Arg {
+    Arg::new("timeout-ms")
+        .long("timeout-ms")
+        .value_name("N")
+        .value_parser(value_parser!(u64).range(1..))
+        .help(help)
 }
 
 /// As `explain-answer` prints it, or as it is in an object.

@@ -40,6 +40,7 @@ mod serve;
 mod settings;
 mod sinks;
 mod state;
+mod unreached;
 #[cfg(feature = "parquet")]
 mod upkeep;
 mod views;
@@ -179,6 +180,9 @@ impl<Args: clap::Args> App<Args> {
         let ports = Ports::of(&plan);
         let mut said = self.program_says(&ports);
         said.extend(said::said(sub, &plan)?);
+        if name == "doctor" {
+            return doctor::doctor(sub, plan, self.sinks.clone(), &said, &ports);
+        }
         let file: Option<&PathBuf> = sub.get_one("settings");
         let layers = Layers::of_process(file.map(PathBuf::as_path), &said, &ports)?;
         if name == "config" {
@@ -186,7 +190,7 @@ impl<Args: clap::Args> App<Args> {
             config::config(&layers, sub.get_flag("all"), None);
             return Ok(());
         }
-        let mut settings = Settings::of(layers)?;
+        let mut settings = Settings::of(layers);
         // Who reads objects reads them on standard error, too.
         if out::is_json() && settings.layers.get(&["log", "format"]).is_none() {
             settings.log.format = settings::LogFormat::Json;
@@ -243,14 +247,6 @@ impl<Args: clap::Args> App<Args> {
             "rebuild" => rebuild::rebuild(&context, sub.get_flag("delete"), sub.get_flag("stopped")),
             "sink" => sinks::Asked(word, sub).run(&context),
             "explain" => explain::explain(&context, &cli::Explain::read(sub)),
-            "doctor" => doctor::doctor(
-                &context,
-                &doctor::Options {
-                    verbose: sub.get_flag("verbose"),
-                    min_free: sub.get_one("min-free").copied(),
-                    checksums: sub.get_flag("checksums"),
-                },
-            ),
             other => Err(Error::bug(format!("command `{other}` has no implementation"))),
         }
     }
@@ -328,7 +324,7 @@ impl App<()> {
             let dir = said::text(dir.as_os_str(), "the data directory of `client`")?;
             said.push(Flagged::flag(&["data"], dir, "data"));
         }
-        let settings = Settings::of(Layers::of_process(None, &said, &ports)?)?;
+        let settings = Settings::of(Layers::of_process(None, &said, &ports)?);
         settings.apply(&mut plan)?;
         let context = open::Context::new(&plan, &settings, "get", false)?;
         Ok(context.client())

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Location;
+use super::doctor::Checks;
 use super::location::ArchivePlace;
 use super::location::Place;
 use super::settings::{Options, Settings};
 use super::state::{self, Memory, StatePlace, Whose};
+use super::unreached::Unreached;
 use crate::client::{Client, ClientParts};
 use crate::core::{Error, Format, Plan, Result, Sinks, SourceFace, nearest};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
-use crate::store_api::{GenerationStore, Layout, ManifestLog};
+use crate::store_api::{GenerationStore, Layout, Manifest, ManifestLog};
 use rufous_store_offline::{Generations, Manifests, PinFiles};
 
 /// Who reads a log.
@@ -46,6 +49,8 @@ pub(super) struct Context<'a> {
     pub(super) budget: Budget,
     /// Who may hold how much memory of a live one.
     pub(super) shares: Shares,
+    /// How long one answer of a broker or a server is waited for, where that was said.
+    pub(super) patience: Option<Duration>,
     /// Drawn with each start.
     #[cfg_attr(
         not(feature = "kafka"),
@@ -58,7 +63,39 @@ pub(super) struct Context<'a> {
 const HOLD_MAPS: [&str; 5] = ["stream", "archive", "batch", "backfill", "explain"];
 
 impl<'a> Context<'a> {
+    /// For a command, which ends with the first place that cannot be opened.
     pub(super) fn new(plan: &'a Plan, settings: &'a Settings, command: &str, archives: bool) -> Result<Self> {
+        Self::open(plan, settings, command, archives, None)
+    }
+    /// For one who looks at all that can be looked at: what cannot be opened is said, or answers everything by why.
+    ///
+    /// # Errors
+    /// When there can be no such instance.
+    pub(super) fn as_far_as_it_goes(
+        plan: &'a Plan,
+        settings: &'a Settings,
+        patience: Option<Duration>,
+        checks: &mut Checks<'_>,
+    ) -> Result<Self> {
+        let mut context = Self::open(plan, settings, "doctor", true, Some(checks))?;
+        context.patience = patience;
+        Ok(context)
+    }
+    fn open(
+        plan: &'a Plan,
+        settings: &'a Settings,
+        command: &str,
+        archives: bool,
+        mut checks: Option<&mut Checks<'_>>,
+    ) -> Result<Self> {
+        let lenient = checks.is_some();
+        let mut wrong = |what: &str, e: Error| match checks.as_deref_mut() {
+            Some(checks) => {
+                checks.fail(what, e);
+                Ok(())
+            }
+            None => Err(e),
+        };
         let layout = Layout::new(&settings.data, &settings.instance)?;
         let in_the_way = settings
             .data
@@ -66,24 +103,29 @@ impl<'a> Context<'a> {
             .find(|at| at.exists())
             .filter(|at| !at.is_dir());
         if let Some(at) = in_the_way.filter(|at| !at.as_os_str().is_empty()) {
-            return Err(Error::invalid(format!(
+            let e = Error::invalid(format!(
                 "the data directory {}: {} is no directory",
                 settings.data.display(),
                 at.display()
-            ))
-            .repaired_by("name another one (--data), or move that away"));
+            ));
+            wrong("data", e.repaired_by("name another one (--data), or move that away"))?;
         }
         let mut locations = BTreeMap::new();
         for (name, source) in &settings.sources {
-            if let Some(location) = &source.location {
-                locations.insert(name.clone(), Location::parse(location)?);
+            match source.location.as_deref().map(Location::parse) {
+                Some(Ok(location)) => drop(locations.insert(name.clone(), location)),
+                // Who goes on says it of the source itself.
+                Some(Err(_)) if lenient => {}
+                Some(Err(e)) => return Err(e),
+                None => {}
             }
         }
         let budget = settings
             .memory
-            .as_ref()
-            .map_or_else(|| Ok(Budget::default()), |m| Budget::parse(m))?;
-        let shares = budget.split(&Users {
+            .as_deref()
+            .map_or_else(|| Ok(Budget::default()), Budget::parse);
+        let budget = budget.or_else(|e| wrong("memory", e).map(|()| Budget::default()))?;
+        let users = Users {
             sources: plan.sources().len(),
             stream: command != "archive",
             archive: archives,
@@ -93,15 +135,30 @@ impl<'a> Context<'a> {
             } else {
                 0
             },
+        };
+        // The default is enough for any job of a few sources; one of very many is asked about without maps.
+        let shares = budget.split(&users).or_else(|e| {
+            wrong("memory", e)?;
+            Budget::default().split(&Users {
+                own: 0,
+                sources: 1,
+                ..users
+            })
         })?;
         let whose = Whose {
             job: plan.job().to_string(),
             layout: layout.clone(),
             stores: plan.live_stores(),
         };
-        let offline = offline(settings, &layout, plan.job())?;
+        let offline = offline(settings, &layout, plan.job()).or_else(|e| match lenient {
+            true => Ok(Arc::new(Unreached::by(&e)) as Arc<dyn rufous_place::Place>),
+            false => Err(e),
+        })?;
         let writes = command == "stream";
-        let state = state::place(whose, &settings.realtime, &offline, writes)?;
+        let state = state::place(whose, &settings.realtime, &offline, writes).or_else(|e| match lenient {
+            true => Ok(Arc::new(Unreached::by(&e)) as Arc<dyn StatePlace>),
+            false => Err(e),
+        })?;
         let manifests = Arc::new(Manifests::on(offline.clone(), "manifests"));
         let generations = Arc::new(Generations::on(offline.clone(), "offline"));
         plan.keep_pins(Arc::new(PinFiles::on(offline.clone(), "pins")));
@@ -118,6 +175,7 @@ impl<'a> Context<'a> {
             generations,
             budget,
             shares,
+            patience: None,
             start: RandomState::new().hash_one(std::process::id()) as u32,
         })
     }
@@ -147,6 +205,10 @@ impl<'a> Context<'a> {
 
     pub(super) fn location(&self, source: &str) -> Result<&Location> {
         self.locations.get(source).ok_or_else(|| {
+            let said = self.settings.sources.get(source).and_then(|s| s.location.as_deref());
+            if let Some(Err(wrong)) = said.map(Location::parse) {
+                return wrong;
+            }
             Error::invalid(format!("source `{source}` is not bound")).repaired_by(format!(
                 "add `--source {source}=file:PATH` (or dir:, kafka://, bulk:, parquet:), or `[sources.{source}]` with `location` to the \
                  settings"
@@ -200,6 +262,7 @@ impl<'a> Context<'a> {
         let name = format!("rufous-{}-{}-{source}", self.plan.job(), self.layout.instance());
         options.properties = self.settings.kafka.all()?;
         options.prefetch = self.shares.prefetch as u64;
+        options.timeout = self.patience.unwrap_or(options.timeout);
         let own = self.settings.sources.get(source);
         if let Some(own) = own {
             options.properties.extend(own.kafka.all()?);
@@ -364,10 +427,18 @@ impl<'a> Context<'a> {
 
     /// The namespace of the current manifest, or the one that a first run will make.
     pub(super) fn namespace(&self, manifests: &dyn ManifestLog) -> Result<String> {
-        Ok(manifests
-            .newest(0)?
-            .and_then(|m| m.realtime_namespace)
-            .unwrap_or_else(|| self.plan.fingerprint().to_string()))
+        Ok(self.namespace_of(manifests.newest(0)?.as_ref()))
+    }
+
+    /// The namespace of a manifest; `None`: there is none yet.
+    pub(super) fn namespace_of(&self, manifest: Option<&Manifest>) -> String {
+        let said = manifest.and_then(|m| m.realtime_namespace.clone());
+        said.unwrap_or_else(|| self.plan.fingerprint().to_string())
+    }
+
+    /// Until when something that is asked now is waited for, where that was said.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.patience.and_then(|patience| Instant::now().checked_add(patience))
     }
 
     /// Refuses to go on while a process may write the state: of a server the user says that none does.

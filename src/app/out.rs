@@ -68,7 +68,7 @@ fn object(kind: &str, message: &str, repair: Option<&str>, exit_code: u8) -> Val
 }
 
 /// The names of kinds that programs compare.
-fn kind(kind: ErrorKind) -> &'static str {
+pub(super) fn kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::TryAgain => "try_again",
         ErrorKind::Incomplete => "incomplete",

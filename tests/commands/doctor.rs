@@ -1,12 +1,13 @@
 //! `doctor`: each line says what to do, and the exit code is that of the worst.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rufous::Timestamp;
 use rufous::store_api::ManifestLog;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Said};
 
 /// Where all is well every line is `ok`.
 #[test]
@@ -106,6 +107,132 @@ fn every_byte_is_read_where_it_is_asked_for() {
     assert!(fits(&["doctor"]).starts_with("FAIL"), "{}", fits(&["doctor"]));
 }
 
+/// The status of each check, by what was looked at.
+fn checks(said: &Said) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for line in said.objects() {
+        let text = |member: &str| line[member].as_str().unwrap().to_string();
+        all.entry(text("check"))
+            .or_default()
+            .push((text("status"), text("says")));
+    }
+    all
+}
+
+/// A fault of the settings, or of one place, hides none of the others: each is a line, all else is looked at, and what cannot be looked
+/// at for want of it is named.
+#[test]
+fn no_fault_hides_another() {
+    let bed = Bed::published();
+    bed.settings(
+        "memry = '1GiB'\nmemory = 'much'\n[sources.lines]\nlocatoin = 'file:x'\n[realtime]\nlocation = { env = 'NOT_SET' }\n\
+         [log]\nlevel = 'rufous=nonsense'\n",
+    );
+    let said = bed.says(&["doctor", "--json"]);
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+    let found = checks(&said);
+    let settings: Vec<&str> = found["settings"].iter().map(|(status, _)| status.as_str()).collect();
+    assert_eq!(settings, ["fail", "fail", "fail", "warn"], "{found:?}");
+    for (n, part) in ["locatoin`", "`memry`", "`log.level`"].iter().enumerate() {
+        assert!(
+            found["settings"].iter().any(|(_, says)| says.contains(part)),
+            "{n}: {part} in {found:?}"
+        );
+    }
+    for (check, status, part) in [
+        ("memory", "fail", "much"),
+        ("source lines", "ok", "file:lines.txt"),
+        ("retention of lines", "skip", "not looked at: the realtime state"),
+        ("manifests", "ok", "generation 1"),
+        (
+            "realtime state",
+            "fail",
+            "the variable NOT_SET, which is to hold it, is not set",
+        ),
+        ("job", "ok", "fingerprint"),
+        ("store counts", "ok", "1 runs, 4 keys"),
+        ("permissions of data", "ok", ""),
+        ("clock", "ok", "and nothing is more than 2 s ahead of it"),
+        ("answers of counts", "fail", "NOT_SET"),
+    ] {
+        let (is, says) = &found[check][0];
+        assert!(is == status && says.contains(part), "{check}: {is} {says}");
+    }
+
+    // Manifests that cannot be read.
+    let bed = Bed::published();
+    let newest = bed.path("data/main/jobs/words/manifests/1.json");
+    fs::write(&newest, "{").unwrap();
+    let said = bed.says(&["doctor", "--json"]);
+    assert_eq!(said.code, Some(4), "{}{}", said.out, said.err);
+    let found = checks(&said);
+    for (check, status) in [
+        ("manifests", "fail"),
+        ("source lines", "ok"),
+        ("retention of lines", "skip"),
+        ("realtime state", "skip"),
+        ("store counts", "skip"),
+        ("answers of counts", "skip"),
+        ("disk of data", "ok"),
+        ("clock", "ok"),
+    ] {
+        assert_eq!(found[check][0].0, status, "{check}: {found:?}");
+    }
+
+    // A log that is not there, and a location that is none.
+    let bed = Bed::published();
+    fs::remove_file(bed.path("lines.txt")).unwrap();
+    let found = checks(&bed.says(&["doctor", "--json"]));
+    assert_eq!(found["source lines"][0].0, "fail", "{found:?}");
+    assert_eq!(found["retention of lines"][0].0, "skip", "{found:?}");
+    assert_eq!(found["answers of counts"][0].0, "ok", "{found:?}");
+    bed.settings("[sources.lines]\nlocation = 'nowhere'\n");
+    let found = checks(&bed.says(&["doctor", "--json"]));
+    assert_eq!(found["source lines"].len(), 1, "{found:?}");
+    assert!(found["source lines"][0].1.contains("location `nowhere`"), "{found:?}");
+    assert_eq!(found["answers of counts"][0].0, "ok", "{found:?}");
+
+    // An instance that cannot be one: nothing has its name.
+    let said = Bed::published().says(&["doctor", "--json", "--instance", "Main_1"]);
+    let found = checks(&said);
+    assert_eq!(found["instance"][0].0, "fail", "{found:?}");
+    assert_eq!(found["everything else"][0].0, "skip", "{found:?}");
+}
+
+/// A server that takes connections and says nothing is waited for as long as it is told, and named; all else is looked at.
+#[cfg(feature = "redis")]
+#[test]
+fn a_silent_server_is_waited_for_as_long_as_it_is_told() {
+    let bed = Bed::published();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("redis://{}/0", silent.local_addr().unwrap());
+    let began = std::time::Instant::now();
+    let said = bed.says(&["doctor", "--json", "--realtime", &at, "--timeout-ms", "200"]);
+    let took = began.elapsed();
+    let found = checks(&said);
+    assert_eq!(found["realtime state"][0].0, "fail", "{found:?}");
+    assert_eq!(found["retention of lines"][0].0, "skip", "{found:?}");
+    assert_eq!(found["source lines"][0].0, "ok", "{found:?}");
+    // Each question is asked anew; unless it is told it waits for each ten seconds and more.
+    assert!(took < std::time::Duration::from_secs(8), "{took:?}: {found:?}");
+}
+
+/// A broker that takes connections and says nothing, the same way.
+#[cfg(feature = "kafka")]
+#[test]
+fn a_silent_broker_is_waited_for_as_long_as_it_is_told() {
+    let bed = Bed::published();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = format!("lines=kafka://{}/lines", silent.local_addr().unwrap());
+    let began = std::time::Instant::now();
+    let said = bed.says(&["doctor", "--json", "--source", &source, "--timeout-ms", "300"]);
+    let took = began.elapsed();
+    let found = checks(&said);
+    assert_eq!(found["source lines"][0].0, "fail", "{found:?}");
+    assert_eq!(found["answers of counts"][0].0, "ok", "{found:?}");
+    assert!(took < std::time::Duration::from_secs(8), "{took:?}: {found:?}");
+}
+
 /// Every fault is found, said with the repair, and the worst of them is the exit code.
 #[test]
 fn each_fault_is_found() {
@@ -154,6 +281,7 @@ fn each_fault_is_found() {
         "{}",
         said.err
     );
+    assert!(said.out.contains("ok    permissions of sink: "), "{}", said.out);
     let bed = Bed::new();
     let said = bed.says(&["doctor", "--data", "/proc/no-such"]);
     assert!(

@@ -1,19 +1,26 @@
 //! `doctor`: whether all can be reached and fits together; each line says what to do where something does not.
 //!
+//! - `checks`: each as a value; `opening`: as much of settings and places as can be had;
 //! - here: sources, sinks, manifests, stores, answers; `reach`: what the log keeps against what was read, the archive, the live state;
-//! - `surroundings`: directories, disk, clock.
+//! - `surroundings`: directories, disk; `clock`: ours against all others.
 
+pub(super) mod checks;
+mod clock;
+mod opening;
 mod reach;
 mod surroundings;
 
-use serde_json::json;
+use std::time::Duration;
 
+pub(super) use checks::Checks;
+use clock::Clocks;
+pub(super) use opening::doctor;
+use reach::Row;
 pub(super) use surroundings::parse_size;
 
 use super::location::{Files, Place};
 use super::open::{Context, Reads};
-use super::out;
-use crate::core::{Error, ErrorKind, Result, SourceFace};
+use crate::core::{Error, Result, SourceFace};
 use crate::store_api::{GenerationStore, Manifest, ManifestLog, records};
 
 /// What is asked for.
@@ -24,131 +31,105 @@ pub(super) struct Options {
     pub(super) min_free: Option<u64>,
     /// Every byte of the current generation is read, and not only lengths, first and last blocks.
     pub(super) checksums: bool,
+    /// How long each answer of a broker or a server is waited for.
+    pub(super) patience: Option<Duration>,
 }
 
-/// Says each check as it is made.
-#[derive(Default)]
-pub(super) struct Checks {
-    worst: Option<Error>,
-}
-
-/// The worse comes later.
-fn rank(kind: ErrorKind) -> u8 {
-    match kind {
-        ErrorKind::TryAgain => 0,
-        ErrorKind::InvalidRequest => 1,
-        ErrorKind::Closed => 2,
-        ErrorKind::Incomplete => 3,
-        ErrorKind::CorruptData => 4,
-        _ => 5,
-    }
-}
-
-impl Checks {
-    fn ok(&self, what: &str, found: &str) {
-        out::say(
-            || format!("ok    {what}: {found}"),
-            || json!({ "event": "check", "status": "ok", "check": what, "says": found }),
-        );
-    }
-    /// What works now, and may not later.
-    fn warn(&self, what: &str, found: &str) {
-        out::say(
-            || match what {
-                "" => format!("warn  {found}"),
-                what => format!("warn  {what}: {found}"),
-            },
-            || json!({ "event": "check", "status": "warn", "check": what, "says": found }),
-        );
-    }
-    fn fail(&mut self, what: &str, e: Error) {
-        out::say(
-            || format!("FAIL  {what}: {e}"),
-            || {
-                let said = out::error(&e);
-                let (kind, repair) = (&said["error"]["kind"], said["error"].get("repair"));
-                json!({ "event": "check", "status": "fail", "check": what, "says": e.to_string(), "kind": kind, "repair": repair })
-            },
-        );
-        if self
-            .worst
-            .as_ref()
-            .is_none_or(|worst| rank(worst.kind()) < rank(e.kind()))
-        {
-            self.worst = Some(e);
-        }
-    }
-    fn check(&mut self, what: &str, result: Result<String>) {
-        match result {
-            Ok(found) => self.ok(what, &found),
-            Err(e) => self.fail(what, e),
-        }
-    }
-    /// # Errors
-    /// The worst, of its kind.
-    fn done(self) -> Result<()> {
-        match self.worst {
-            None => Ok(()),
-            Some(worst) => Err(Error::new(worst.kind(), format!("not all is well: {worst}"))),
-        }
-    }
-}
-
-pub(super) fn doctor(context: &Context<'_>, options: &Options) -> Result<()> {
-    let mut checks = Checks::default();
-    if options.verbose {
-        super::config::config(&context.settings.layers, false, Some("setting"));
-    }
+/// All that can be looked at, in an order in which what comes later may need what came before.
+pub(super) fn run(context: &Context<'_>, options: &Options, checks: &mut Checks<'_>) {
+    let manifest = context.manifests.newest(0);
+    let rows = match &manifest {
+        Ok(manifest) => reach::rows(context, manifest.as_ref()),
+        Err(_) => Err(Error::try_again("the manifests say which state is theirs")),
+    };
+    let rows = rows.as_deref().map_err(|_| ROWS);
+    let clocks = Clocks::default();
     for face in context.plan.sources() {
-        source(context, face, &mut checks);
+        source(context, face, rows, &clocks, checks);
     }
-    match super::order::warnings(context) {
-        Ok(all) => all.iter().for_each(|warning| checks.warn("", warning)),
-        Err(e) => checks.fail("order", e),
+    match (super::order::warnings(context), rows) {
+        (Ok(all), _) => all.iter().for_each(|warning| checks.warn("", warning)),
+        // Said of the state itself.
+        (Err(_), Err(why)) => checks.skip("order", why),
+        (Err(e), Ok(_)) => checks.fail("order", e),
     }
     for (name, _) in context.plan.sinks() {
         checks.check(&format!("sink {name}"), super::sinks::described(context, name));
     }
-    let manifest = context.manifests.newest(0);
-    checks.check(
-        "manifests",
-        match &manifest {
-            Err(e) => Err(Error::new(e.kind(), e.to_string())),
-            Ok(None) => Ok(format!(
-                "none yet in {}: nothing was ever run",
-                context.layout.root().display()
-            )),
-            Ok(Some(m)) => Ok(format!("generation {}, covered until {}", m.number, m.covered_until)),
-        },
-    );
-    let manifest = manifest.ok().flatten();
+    match &manifest {
+        Err(e) => checks.fail("manifests", copy(e)),
+        Ok(None) => checks.ok(
+            "manifests",
+            &format!("none yet in {}: nothing was ever run", context.layout.root().display()),
+        ),
+        Ok(Some(m)) => checks.ok(
+            "manifests",
+            &format!("generation {}, covered until {}", m.number, m.covered_until),
+        ),
+    }
+    let known = manifest.as_ref().map_err(|_| MANIFESTS);
     #[cfg(feature = "parquet")]
-    if let Some(m) = &manifest
+    if let Ok(Some(m)) = known
         && context.plan.live_sinks().next().is_some()
     {
         checks.ok("permission to drop", &super::sinks::held(context, m));
     }
-    reach::state(context, &mut checks);
-    reach::archives(context, manifest.as_ref(), &mut checks);
-    if let Some(m) = &manifest {
-        fits(context, m, options.checksums, &mut checks);
+    match known {
+        Ok(m) => reach::state(context, m.as_ref(), checks),
+        Err(why) => checks.skip("realtime state", why),
     }
-    surroundings::directories(context, &mut checks);
-    surroundings::disk(context, manifest.as_ref(), options.min_free, &mut checks);
-    surroundings::clock(context, manifest.as_ref(), &mut checks);
-    if manifest.is_some() {
-        for face in context.plan.stores() {
-            let answer = context.client().raw(*face).get(&[]);
-            checks.check(
-                &format!("answers of {}", face.name),
-                answer.map(|a| format!("{}, fresh until {}", a.coverage, super::read::fresh(&a))),
-            );
+    reach::archives(context, known.ok().and_then(Option::as_ref), checks);
+    match known {
+        Ok(Some(m)) => fits(context, m, options.checksums, checks),
+        Ok(None) => {}
+        Err(why) => {
+            for face in context.plan.stores() {
+                checks.skip(&format!("store {}", face.name), why);
+            }
         }
     }
-    checks.done()
+    let manifest = known.ok().and_then(Option::as_ref);
+    surroundings::directories(context, checks);
+    surroundings::disk(context, manifest, options.min_free, checks);
+    clocks.check(context, manifest, rows, checks);
+    for face in context.plan.stores() {
+        let what = format!("answers of {}", face.name);
+        match known {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                let mut client = context.client().raw(*face);
+                if let Some(deadline) = context.deadline() {
+                    client = client.until(deadline);
+                }
+                let said =
+                    |a: crate::client::Answer<_>| format!("{}, fresh until {}", a.coverage, super::read::fresh(&a));
+                checks.check(&what, client.get(&[]).map(said));
+            }
+            Err(why) => checks.skip(&what, why),
+        }
+    }
 }
 
-fn source(context: &Context<'_>, face: &SourceFace, checks: &mut Checks) {
+/// What is not there where checks are left out.
+const MANIFESTS: &str = "the manifests cannot be read";
+const ROWS: &str = "the realtime state, which says how far was read, cannot be read";
+
+/// An error that is told twice.
+fn copy(e: &Error) -> Error {
+    let again = Error::new(e.kind(), e.message());
+    match e.repair() {
+        Some(repair) => again.repaired_by(repair),
+        None => again,
+    }
+}
+
+fn source(
+    context: &Context<'_>,
+    face: &SourceFace,
+    rows: Result<&[Row], &'static str>,
+    clocks: &Clocks,
+    checks: &mut Checks<'_>,
+) {
     let what = format!("source {}", face.name);
     let place = match context.location(face.name) {
         Ok(location) => &location.place,
@@ -158,20 +139,28 @@ fn source(context: &Context<'_>, face: &SourceFace, checks: &mut Checks) {
         Place::Parquet(files) => checks.check(&what, bounded(context, face, files, ".parquet")),
         Place::Bulk(files) => checks.check(&what, bounded(context, face, files, "")),
         _ => {
+            let retention = format!("retention of {}", face.name);
             let asked = context.log(face, Reads::Look).and_then(|mut log| {
                 let partitions = log.partitions()?;
-                Ok((log.location(), partitions))
+                Ok((log, partitions))
             });
             match asked {
-                Ok((location, partitions)) => {
+                Ok((mut log, partitions)) => {
                     let n: u64 = partitions.iter().map(|p| p.end.saturating_sub(p.start)).sum();
                     checks.ok(
                         &what,
-                        &format!("{location}, {} partitions, {n} offsets", partitions.len()),
+                        &format!("{}, {} partitions, {n} offsets", log.location(), partitions.len()),
                     );
-                    reach::kept(context, face, &partitions, checks);
+                    match rows {
+                        Ok(rows) => reach::kept(face, rows, &partitions, checks),
+                        Err(why) => checks.skip(&retention, why),
+                    }
+                    clocks.ask(context, &mut *log, &partitions);
                 }
-                Err(e) => checks.fail(&what, e),
+                Err(e) => {
+                    checks.fail(&what, e);
+                    checks.skip(&retention, "the log cannot be asked");
+                }
             }
         }
     }
@@ -191,7 +180,7 @@ fn bounded(_: &Context<'_>, _: &SourceFace, files: &Files, _: &str) -> Result<St
 }
 
 /// Whether code and data are of one version, and the files whole.
-fn fits(context: &Context<'_>, m: &Manifest, checksums: bool, checks: &mut Checks) {
+fn fits(context: &Context<'_>, m: &Manifest, checksums: bool, checks: &mut Checks<'_>) {
     let looked = if checksums {
         "every checksum fits"
     } else {

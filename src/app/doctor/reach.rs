@@ -4,16 +4,26 @@ use super::Checks;
 use crate::app::open::Context;
 use crate::core::{Error, ErrorKind, Result, SourceFace, SourcePartition};
 use crate::realtime::PartitionInfo;
-use crate::store_api::{Manifest, Progress};
+use crate::store_api::{Manifest, Progress, Snapshot};
+
+/// How far a partition was read.
+pub(super) type Row = (SourcePartition, Progress);
 
 /// The rows of the live part: of any store, for one write commits them all.
-pub(super) fn rows(context: &Context<'_>) -> Result<Vec<(SourcePartition, Progress)>> {
-    let stores = context.plan.live_stores();
-    let Some(face) = stores.first() else {
-        return Ok(Vec::new());
-    };
-    let namespace = context.namespace(&*context.manifests)?;
-    context.rows(&namespace, face.name)
+pub(super) fn rows(context: &Context<'_>, manifest: Option<&Manifest>) -> Result<Vec<Row>> {
+    match (context.plan.live_stores().first(), snapshot(context, manifest)?) {
+        (Some(face), Some(snapshot)) => snapshot.partitions(face.name),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The state as it is now; `None`: it was not begun.
+fn snapshot(context: &Context<'_>, manifest: Option<&Manifest>) -> Result<Option<Box<dyn Snapshot>>> {
+    let namespace = context.namespace_of(manifest);
+    let reader = context.state.read(&namespace)?;
+    reader
+        .map(|reader| reader.snapshot_until(context.deadline()))
+        .transpose()
 }
 
 /// Where a reader stands in what the log keeps.
@@ -40,10 +50,9 @@ fn stands(next: u64, info: &PartitionInfo) -> Stands {
     }
 }
 
-/// What was deleted before it was read, and what soon will be. That rows cannot be read is said elsewhere.
-pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[PartitionInfo], checks: &mut Checks) {
+/// What was deleted before it was read, and what soon will be.
+pub(super) fn kept(face: &SourceFace, rows: &[Row], partitions: &[PartitionInfo], checks: &mut Checks<'_>) {
     let what = format!("retention of {}", face.name);
-    let rows = rows(context).unwrap_or_default();
     // What is not well is not `ok` behind that.
     let (mut read, mut well) = (false, true);
     for (p, row) in rows.iter().filter(|(p, _)| p.source == face.name) {
@@ -112,21 +121,20 @@ pub(super) fn kept(context: &Context<'_>, face: &SourceFace, partitions: &[Parti
 }
 
 /// The live state: whether it answers, and how far it is.
-pub(super) fn state(context: &Context<'_>, checks: &mut Checks) {
-    let asked = context.namespace(&*context.manifests).and_then(|namespace| {
-        let place = context.state.show(&namespace);
-        let Some(reader) = context.state.read(&namespace)? else {
-            return Ok(format!("not begun: {place}"));
+pub(super) fn state(context: &Context<'_>, manifest: Option<&Manifest>, checks: &mut Checks<'_>) {
+    let place = || context.state.show(&context.namespace_of(manifest));
+    let asked = snapshot(context, manifest).and_then(|snapshot| {
+        let Some(snapshot) = snapshot else {
+            return Ok(format!("not begun: {}", place()));
         };
-        let stores = context.plan.live_stores();
-        let snapshot = reader.snapshot()?;
-        let rows = match stores.first() {
+        let rows = match context.plan.live_stores().first() {
             Some(face) => snapshot.partitions(face.name)?,
             None => Vec::new(),
         };
         let read: u64 = rows.iter().map(|(_, row)| row.next).sum();
         Ok(format!(
-            "answers: {place}: {} partitions, read up to {read} in sum",
+            "answers: {}: {} partitions, read up to {read} in sum",
+            place(),
             rows.len()
         ))
     });
@@ -134,7 +142,7 @@ pub(super) fn state(context: &Context<'_>, checks: &mut Checks) {
 }
 
 #[cfg(feature = "parquet")]
-pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, checks: &mut Checks) {
+pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, checks: &mut Checks<'_>) {
     use crate::app::location::Place;
     use crate::app::open::Reads;
     use crate::store_api::Archive;
@@ -171,9 +179,15 @@ pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, check
             continue;
         }
         checks.ok(&what, &format!("{} partitions, up to {sum} in sum", ends.len()));
-        // That the log cannot be asked is said of its source.
-        let infos = context.log(face, Reads::Look).and_then(|mut log| log.partitions());
-        for info in infos.unwrap_or_default() {
+        // Why the log cannot be asked is said of its source.
+        let Ok(infos) = context.log(face, Reads::Look).and_then(|mut log| log.partitions()) else {
+            checks.skip(
+                &format!("retention of {}, as it is archived", face.name),
+                "the log cannot be asked",
+            );
+            continue;
+        };
+        for info in infos {
             let to = ends.iter().find(|(p, _)| *p == info.partition).map_or(0, |(_, to)| *to);
             if to > 0 && to < info.start {
                 checks.fail(
@@ -195,7 +209,7 @@ pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, check
 }
 
 #[cfg(not(feature = "parquet"))]
-pub(super) fn archives(_: &Context<'_>, _: Option<&Manifest>, _: &mut Checks) {}
+pub(super) fn archives(_: &Context<'_>, _: Option<&Manifest>, _: &mut Checks<'_>) {}
 
 #[cfg(test)]
 mod tests {

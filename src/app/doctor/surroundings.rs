@@ -1,19 +1,16 @@
-//! What a job stands on: directories, disk, clock.
+//! What a job stands on: directories, disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::{Checks, reach};
-use crate::app::generations::now;
+use super::Checks;
 use crate::app::location::ArchivePlace;
 use crate::app::open::Context;
 use crate::core::sink::SinkPlace;
-use crate::core::{Error, Result, Timestamp};
+use crate::core::{Error, Result};
 use crate::store_api::Manifest;
 
-/// By so much the clock of a file system may differ from ours, in milliseconds: they count in steps.
-const SKEW_MS: i64 = 2_000;
 /// Below this nothing can be written for long, unless another bound is said.
 const LEAST_FREE: u64 = 256 << 20;
 
@@ -39,7 +36,7 @@ fn places(context: &Context<'_>) -> Vec<(&'static str, PathBuf)> {
 }
 
 /// The place itself, or what it would be made in.
-fn present(path: &Path) -> PathBuf {
+pub(super) fn present(path: &Path) -> PathBuf {
     let mut at = path;
     while !at.as_os_str().is_empty() && !at.exists() {
         match at.parent() {
@@ -55,7 +52,7 @@ fn present(path: &Path) -> PathBuf {
 }
 
 /// Writes a file, asks when it was written by the clock of where it is, and takes it away.
-fn probe(dir: &Path) -> std::io::Result<SystemTime> {
+pub(super) fn probe(dir: &Path) -> std::io::Result<SystemTime> {
     let path = dir.join(format!(".doctor-{}", std::process::id()));
     let written = fs::write(&path, b"doctor").and_then(|()| fs::metadata(&path)?.modified());
     let removed = fs::remove_file(&path);
@@ -64,7 +61,7 @@ fn probe(dir: &Path) -> std::io::Result<SystemTime> {
 }
 
 /// Every directory can be written, and read.
-pub(super) fn directories(context: &Context<'_>, checks: &mut Checks) {
+pub(super) fn directories(context: &Context<'_>, checks: &mut Checks<'_>) {
     for (what, path) in places(context) {
         let at = present(&path);
         let what = format!("permissions of {what}");
@@ -97,19 +94,20 @@ pub(super) fn directories(context: &Context<'_>, checks: &mut Checks) {
 }
 
 /// Room for what is written next: a generation is written beside the one before, and the live part merges its files.
-pub(super) fn disk(context: &Context<'_>, manifest: Option<&Manifest>, min_free: Option<u64>, checks: &mut Checks) {
+pub(super) fn disk(context: &Context<'_>, manifest: Option<&Manifest>, min_free: Option<u64>, checks: &mut Checks<'_>) {
     let runs = manifest
         .into_iter()
         .flat_map(|m| m.stores.values())
         .flat_map(|s| &s.runs);
     let generation: u64 = runs.map(|run| run.bytes).sum();
-    let state: u64 = context
-        .state
-        .namespaces()
-        .unwrap_or_default()
-        .iter()
-        .map(|found| found.bytes)
-        .sum();
+    // How large it is beside what else is said of it does not matter where it cannot be asked.
+    let state = context.state.namespaces();
+    let without = if state.is_err() {
+        ", without the realtime state, which cannot be asked"
+    } else {
+        ""
+    };
+    let state: u64 = state.unwrap_or_default().iter().map(|found| found.bytes).sum();
     let needed = generation.saturating_add(state).max(LEAST_FREE);
     for (what, path) in places(context) {
         let (at, what) = (present(&path), format!("disk of {what}"));
@@ -131,7 +129,7 @@ pub(super) fn disk(context: &Context<'_>, manifest: Option<&Manifest>, min_free:
                     );
                     checks.warn(&what, &said);
                 } else {
-                    checks.ok(&what, &place);
+                    checks.ok(&what, &format!("{place}{without}"));
                 }
             }
         }
@@ -150,57 +148,6 @@ fn size(bytes: u64) -> String {
         0..1_048_576 => format!("{bytes} bytes"),
         1_048_576..1_073_741_824 => format!("{} MiB", bytes >> 20),
         _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
-    }
-}
-
-fn millis(at: SystemTime) -> i64 {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Our clock against that of the file system, of whoever published, and of those who stamp records.
-pub(super) fn clock(context: &Context<'_>, manifest: Option<&Manifest>, checks: &mut Checks) {
-    let ours = now();
-    let mut strange = Vec::new();
-    let at = present(context.layout.root());
-    if let Ok(theirs) = probe(&at) {
-        let ahead = millis(theirs).saturating_sub(now().0);
-        if ahead.abs() > SKEW_MS {
-            strange.push(format!(
-                "this clock and that of {} differ by {} s: set both by one time server",
-                at.display(),
-                ahead / 1_000
-            ));
-        }
-    }
-    if let Some(m) = manifest
-        && m.created_at.0 > ours.0.saturating_add(SKEW_MS)
-    {
-        strange.push(format!(
-            "generation {} was published at {}, and here it is {ours}: the clock of one of both machines is wrong",
-            m.number, m.created_at
-        ));
-    }
-    for (p, row) in reach::rows(context).unwrap_or_default() {
-        let Some(face) = context.plan.sources().iter().find(|s| s.name == p.source) else {
-            continue;
-        };
-        if row.cut_spec.contains("clock=offset") {
-            continue;
-        }
-        let begun: Option<Timestamp> = face.batcher().start_of(row.batch);
-        if let Some(begun) = begun.filter(|begun| begun.0 > ours.0.saturating_add(SKEW_MS)) {
-            strange.push(format!(
-                "{p} is in the batch of {begun}, which is ahead of the clock ({ours}): a writer's clock is wrong, and what comes until \
-                 then goes into that batch"
-            ));
-        }
-    }
-    if strange.is_empty() {
-        checks.ok("clock", &format!("{ours}, and nothing is ahead of it"));
-    }
-    for said in strange {
-        checks.warn("clock", &said);
     }
 }
 

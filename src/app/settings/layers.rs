@@ -131,11 +131,35 @@ impl Layers {
     pub(in crate::app) fn of_process(file: Option<&Path>, said: &[Flagged], ports: &Ports) -> Result<Self> {
         Self::load(&Around::process(file), said, ports)
     }
+    /// The same, as [`gather`](Self::gather) does it.
+    ///
+    /// # Errors
+    /// What `wrong` gave back.
+    pub(in crate::app) fn of_process_but(
+        file: Option<&Path>,
+        said: &[Flagged],
+        ports: &Ports,
+        wrong: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<Self> {
+        Self::gather(&Around::process(file), said, ports, wrong)
+    }
     /// All layers, the least first. `said` is what the program and the command line say.
     ///
     /// # Errors
     /// `InvalidRequest` with the place, the name and the nearest one that is known.
     pub(in crate::app) fn load(around: &Around<'_>, said: &[Flagged], ports: &Ports) -> Result<Self> {
+        Self::gather(around, said, ports, &mut Err)
+    }
+    /// The same; `wrong` is told each refusal, and says whether that is the end. What was refused is as if nobody had said it.
+    ///
+    /// # Errors
+    /// What `wrong` gave back.
+    pub(in crate::app) fn gather(
+        around: &Around<'_>,
+        said: &[Flagged],
+        ports: &Ports,
+        wrong: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<Self> {
         let of = |wanted: &str| {
             let found = around.variables.iter().find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.clone().unwrap_or_default())
@@ -143,27 +167,35 @@ impl Layers {
         let mut layers = Self::default();
         let (main, flags): (Vec<_>, Vec<_>) = said.iter().partition(|f| f.origin == Origin::Main);
         for said in main {
-            layers.say(&said.path, file::inline(&said.value), said.origin.clone(), ports, &of)?;
+            let done = layers.say(&said.path, file::inline(&said.value), said.origin.clone(), ports, &of);
+            done.or_else(&mut *wrong)?;
         }
-        for said in file::read(around.file)? {
-            layers.say(&said.path, said.said, said.origin, ports, &of)?;
+        let in_file = file::read(around.file);
+        for said in in_file.or_else(|e| wrong(e).map(|()| Vec::new()))? {
+            let done = layers.say(&said.path, said.said, said.origin, ports, &of);
+            done.or_else(&mut *wrong)?;
         }
         let mut by_variable: BTreeMap<Vec<String>, (&str, &str)> = BTreeMap::new();
         for (name, value) in &around.variables {
-            let Some(path) = path_of(name)? else { continue };
-            let value = value.as_ref().ok_or_else(|| {
-                Error::invalid(format!("variable {name}: its value is no UTF-8"))
-                    .repaired_by("set it to a text, or unset it")
-            })?;
-            if !value.is_empty() {
+            let mut variable = || -> Result<()> {
+                let Some(path) = path_of(name)? else { return Ok(()) };
+                let value = value.as_ref().ok_or_else(|| {
+                    Error::invalid(format!("variable {name}: its value is no UTF-8"))
+                        .repaired_by("set it to a text, or unset it")
+                })?;
+                if value.is_empty() {
+                    return Ok(());
+                }
                 if let Ok(Found::Setting(_, whole)) = find(&path) {
                     one_value(&mut by_variable, whole, name, value)?;
                 }
-                layers.say(&path, file::inline(value), Origin::Variable(name.clone()), ports, &of)?;
-            }
+                layers.say(&path, file::inline(value), Origin::Variable(name.clone()), ports, &of)
+            };
+            variable().or_else(&mut *wrong)?;
         }
         for said in flags {
-            layers.say(&said.path, file::inline(&said.value), said.origin.clone(), ports, &of)?;
+            let done = layers.say(&said.path, file::inline(&said.value), said.origin.clone(), ports, &of);
+            done.or_else(&mut *wrong)?;
         }
         Ok(layers)
     }

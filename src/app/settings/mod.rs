@@ -26,6 +26,7 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(super) use layers::{Around, Flagged, Layers, Ports, no_port, unheard};
 pub(super) use names::{LOG_FORMATS, NAMES, ON_BAD, PORT};
@@ -155,8 +156,8 @@ pub(super) struct ViewSettings {
 /// Where the realtime state of the job is, if not below the data directory.
 #[derive(Debug, Default)]
 pub(super) struct RealtimeSettings {
-    /// May hold a password.
-    pub(super) location: Option<Hidden>,
+    /// May hold a password; what stands in the way of one that is kept elsewhere.
+    pub(super) location: Option<Result<Hidden, String>>,
     /// Of PostgreSQL: the schema that holds all tables.
     pub(super) schema: Option<String>,
     /// Of PostgreSQL: how many connections this process has at most.
@@ -332,14 +333,11 @@ impl Reader<'_> {
 }
 
 impl Settings {
-    /// By what was said.
-    ///
-    /// # Errors
-    /// A secret that is needed by every command and is not where it is said to be.
-    pub(super) fn of(layers: Layers) -> Result<Self> {
+    /// By what was said. A secret that is not where it is said to be fails those who need it.
+    pub(super) fn of(layers: Layers) -> Self {
         let read = Reader(&layers);
         let format = read.text(&["log", "format"]);
-        Ok(Self {
+        Self {
             data: read.text(&["data"]).unwrap_or_else(|| "data".into()).into(),
             instance: read.text(&["instance"]).unwrap_or_else(|| "main".into()),
             memory: read.text(&["memory"]),
@@ -373,10 +371,7 @@ impl Settings {
             keep: read.number(&["offline", "keep"]),
             grace_minutes: read.number(&["offline", "grace_minutes"]),
             realtime: RealtimeSettings {
-                location: read
-                    .hidden(&["realtime", "location"])
-                    .transpose()
-                    .map_err(Error::invalid)?,
+                location: read.hidden(&["realtime", "location"]),
                 schema: read.text(&["realtime", "schema"]),
                 connections: read.number(&["realtime", "connections"]),
                 connect_timeout_ms: read.number(&["realtime", "connect_timeout_ms"]),
@@ -403,7 +398,7 @@ impl Settings {
                 limits: read.numbers("serve"),
             },
             layers,
-        })
+        }
     }
 
     /// As [`Layers::apply`].
@@ -412,6 +407,24 @@ impl Settings {
     /// When the job has no store or step of a name.
     pub(super) fn apply(&self, plan: &mut Plan) -> Result<()> {
         self.layers.apply(plan)
+    }
+    /// Servers and stores of objects are waited for as long at most, whatever was said: for one who only looks.
+    pub(super) fn wait_at_most(&mut self, patience: Duration) {
+        let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX).max(1);
+        if self.realtime.location.is_some() {
+            for limit in [
+                &mut self.realtime.connect_timeout_ms,
+                &mut self.realtime.answer_timeout_ms,
+            ] {
+                *limit = Some(limit.map_or(ms, |said| said.min(ms)));
+            }
+        }
+        let of_sources = self.sources.values_mut().map(|source| &mut source.options);
+        for options in of_sources.chain([&mut self.archive.options, &mut self.offline.options]) {
+            for name in ["timeout", "connect_timeout"] {
+                options.0.insert(name.into(), Ok(format!("{ms}ms")));
+            }
+        }
     }
     /// Puts sinks where the settings say.
     pub(super) fn move_sinks(&self, sinks: &mut Sinks) -> Result<()> {

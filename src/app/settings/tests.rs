@@ -51,12 +51,15 @@ impl World {
         self
     }
     fn load(&self) -> Result<Layers> {
+        self.gather(&mut Err)
+    }
+    fn gather(&self, wrong: &mut dyn FnMut(Error) -> Result<()>) -> Result<Layers> {
         let file = self.file();
         let around = Around {
             variables: self.variables.clone(),
             file: Some(&file),
         };
-        Layers::load(&around, &self.said, &ports())
+        Layers::gather(&around, &self.said, &ports(), wrong)
     }
     fn refused(&self) -> String {
         let e = self.load().unwrap_err();
@@ -490,7 +493,7 @@ fn a_secret_that_is_written_out_is_refused() {
             let (_, value, origin, _) = &all[0];
             let shown = format!("{value} {value:?} {} {origin} {layers:?}", value.json());
             assert!(shown.contains("(hidden)") && !shown.contains(SECRET), "{shown}");
-            let settings = Settings::of(layers).unwrap();
+            let settings = Settings::of(layers);
             assert!(!format!("{settings:?}").contains(SECRET));
             let options = [&settings.kafka, &settings.archive.options, &settings.offline.options];
             let of_source = settings.sources.values().flat_map(|s| [&s.kafka, &s.options]);
@@ -499,7 +502,7 @@ fn a_secret_that_is_written_out_is_refused() {
                 .chain(of_source)
                 .any(|o| o.0.values().any(|v| v.as_deref() == Ok(&literal)));
             let urls = [
-                settings.realtime.location.clone(),
+                settings.realtime.location.clone().and_then(Result::ok),
                 settings.views.location.clone().and_then(Result::ok),
             ];
             let held = held || urls.iter().flatten().any(|url| url.text() == literal);
@@ -520,18 +523,46 @@ fn a_secret_that_is_written_out_is_refused() {
 #[test]
 fn a_secret_that_is_gone_is_named() {
     let world = World::new("[kafka.properties]\n'sasl.password' = { env = 'NOT_SET' }\n'client.id' = 'me'\n");
-    let settings = Settings::of(world.load().unwrap()).unwrap();
+    let settings = Settings::of(world.load().unwrap());
     let e = settings.kafka.all().unwrap_err().to_string();
     assert_eq!(
         e,
         "setting `kafka.properties.sasl.password`: the variable NOT_SET, which is to hold it, is not set: set it"
     );
     let world = World::new("[realtime]\nlocation = { file = '/nowhere/at/all' }\n");
-    let e = Settings::of(world.load().unwrap()).unwrap_err().to_string();
+    let e = Settings::of(world.load().unwrap()).realtime.location;
+    let e = e.unwrap().unwrap_err();
     assert!(
         e.contains("line 2: `realtime.location`: the file /nowhere/at/all"),
         "{e}"
     );
+}
+
+/// Who goes on all the same is told everything that is wrong, and has all the rest.
+#[test]
+fn everything_wrong_is_gathered() {
+    let world =
+        World::new("instance = 'prod'\nmemry = '1GiB'\n[sources.lines]\nlocation = 'file:a'\nlocaton = 'file:b'\n")
+            .variable("RUFOUS_SOURCES__LINES__ON_BAD_RECORD", "perhaps")
+            .variable("RUFOUS__MEMORY", "2GiB");
+    let mut wrong = Vec::new();
+    let layers = world.gather(&mut |e| {
+        wrong.push(e.to_string());
+        Ok(())
+    });
+    let has = |part: &str| assert!(wrong.iter().any(|e| e.contains(part)), "`{part}` in {wrong:?}");
+    has("`memry`");
+    has("`sources.lines.locaton`");
+    has("variable RUFOUS_SOURCES__LINES__ON_BAD_RECORD");
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    let settings = Settings::of(layers.unwrap());
+    assert_eq!(
+        (settings.instance.as_str(), settings.memory.as_deref()),
+        ("prod", Some("2GiB"))
+    );
+    assert_eq!(settings.sources["lines"].location.as_deref(), Some("file:a"));
+    // Who does not go on meets the first.
+    assert_eq!(world.load().unwrap_err().to_string(), wrong[0]);
 }
 
 /// An option belongs to exactly one named thing, of the kind that the section says.
@@ -549,7 +580,7 @@ fn memory_is_given_by_name() {
     let mut plan = Job::new("j", keys.named("twice").sum_by_key(COUNTS)).plan().unwrap();
     let mut apply = |text: &str| {
         let world = World::new(text);
-        let done = Settings::of(world.load().unwrap()).unwrap().apply(&mut plan);
+        let done = Settings::of(world.load().unwrap()).apply(&mut plan);
         done.map_err(|e| e.to_string().replace(&world.file().display().to_string(), "FILE"))
     };
     let wrong = apply("[stores.twice]\nmemory_mib = 1\n").unwrap_err();
@@ -586,7 +617,7 @@ fn shown_defaults_are_those_of_the_code() {
         let name = NAMES.iter().find(|n| n.show() == path).unwrap();
         name.default.to_string()
     };
-    let settings = Settings::of(World::new("").load().unwrap()).unwrap();
+    let settings = Settings::of(World::new("").load().unwrap());
     assert_eq!(shown("data"), settings.data.display().to_string());
     assert_eq!(shown("instance"), settings.instance);
     let budget = crate::realtime::budget::Budget::parse(&shown("memory")).unwrap();

@@ -149,6 +149,7 @@ pub(super) fn kafka(
     let (brokers, topic) = topic_of(at)?;
     let mut options = KafkaOptions::new(Format::Text);
     options.properties = context.settings.kafka.all()?;
+    options.timeout = context.patience.unwrap_or(options.timeout);
     let identity = SinkIdentity {
         job: context.plan.job().to_string(),
         instance: super::instance(context),

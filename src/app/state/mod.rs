@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use rufous_place::Place;
 
-use super::settings::{Hidden, RealtimeSettings};
-use crate::core::{Error, Result, StoreFace};
+use super::settings::RealtimeSettings;
+use crate::core::{Error, Result, StoreFace, Timestamp};
 use crate::store_api::{Layout, RealtimeReader, RealtimeStore, TableReader, TableStore};
 use url::StateUrl;
 
@@ -68,6 +68,13 @@ pub(super) type Alone = Box<dyn Any>;
 pub(super) trait StatePlace: Send + Sync {
     /// For messages: a namespace, without passwords.
     fn show(&self, namespace: &str) -> String;
+    /// What time it is there; `None`: it has no clock of its own.
+    ///
+    /// # Errors
+    /// When the server does not say.
+    fn clock(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
     /// Whether several processes may write it.
     fn is_shared(&self) -> bool;
     /// For the process that reads the logs.
@@ -105,7 +112,12 @@ pub(super) fn place(
     offline: &Arc<dyn Place>,
     writes: bool,
 ) -> Result<Arc<dyn StatePlace>> {
-    let (kind, place) = match settings.location.as_ref().map(Hidden::text) {
+    let location = match &settings.location {
+        Some(Ok(location)) => Some(location.text()),
+        Some(Err(why)) => return Err(Error::invalid(why.clone())),
+        None => None,
+    };
+    let (kind, place) = match location {
         None => {
             settings.check_local()?;
             (None, local(whose))

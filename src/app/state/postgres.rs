@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{Found, Memory, Opened, StatePlace, Whose, nothing_aside};
 use crate::app::settings::RealtimeSettings;
-use crate::core::Result;
+use crate::core::{Result, Timestamp};
 use crate::store_api::{RealtimeReader, TableReader, TableStore};
-use crate::store_postgres::{PostgresOptions, PostgresRealtime, PostgresTables, discard, options};
+use crate::store_postgres::{PostgresOptions, PostgresRealtime, PostgresTables, clock, discard, options};
 
 pub(super) struct Postgres {
     whose: Whose,
@@ -50,6 +50,9 @@ impl Postgres {
 impl StatePlace for Postgres {
     fn show(&self, namespace: &str) -> String {
         format!("namespace {namespace} of job `{}` in {}", self.whose.job, self.location)
+    }
+    fn clock(&self) -> Result<Option<Timestamp>> {
+        clock::clock(&self.url, &self.options).map(Some)
     }
     fn is_shared(&self) -> bool {
         true

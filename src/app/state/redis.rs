@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Found, Memory, Opened, StatePlace, Whose, nothing_aside};
 use crate::app::settings::RealtimeSettings;
-use crate::core::Result;
+use crate::core::{Result, Timestamp};
 use crate::store_api::{RealtimeReader, TableReader, TableStore};
 use crate::store_redis::{RedisOptions, RedisRealtime, RedisTables};
 
@@ -48,6 +48,9 @@ impl Redis {
 impl StatePlace for Redis {
     fn show(&self, namespace: &str) -> String {
         format!("namespace {namespace} of job `{}` in {}", self.whose.job, self.location)
+    }
+    fn clock(&self) -> Result<Option<Timestamp>> {
+        crate::store_redis::clock(&self.url, &self.options).map(Some)
     }
     fn is_shared(&self) -> bool {
         true

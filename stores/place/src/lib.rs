@@ -127,6 +127,13 @@ pub trait Place: Debug + Send + Sync {
     fn show(&self, path: &str) -> String;
     /// Whether a question costs a round trip, and an answer may be lost after it was carried out.
     fn is_far(&self) -> bool;
+    /// What time it is there, as far as it says; `None`: it has no clock of its own, or does not tell.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    fn clock(&self) -> Result<Option<SystemTime>> {
+        Ok(None)
+    }
     /// Whether files can be created exclusively here. Asked before the first one is.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -31,13 +32,22 @@ const WIDTH: u64 = 32;
 const PART: u64 = 8 << 20;
 
 /// An object store as a place.
-#[derive(Debug)]
 pub struct Remote {
     shared: Arc<Shared>,
     /// Where a file waits until it is whole.
     spool: PathBuf,
     /// Set once the store was seen to refuse a second creation.
     exclusive: OnceLock<()>,
+    /// The time that the store told with its last answer.
+    date: Box<dyn Fn() -> Option<SystemTime> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -134,7 +144,15 @@ impl Remote {
             }),
             spool: std::env::temp_dir(),
             exclusive: OnceLock::new(),
+            date: Box::new(|| None),
         })
+    }
+
+    /// Who tells what time the store said it is.
+    #[cfg(feature = "s3")]
+    pub(crate) fn dated_by(mut self, date: impl Fn() -> Option<SystemTime> + Send + Sync + 'static) -> Self {
+        self.date = Box::new(date);
+        self
     }
 
     /// Where files wait until they are whole (the directory for temporary files). They have no name there, so nothing is
@@ -357,6 +375,12 @@ impl Place for Remote {
 
     fn is_far(&self) -> bool {
         true
+    }
+
+    fn clock(&self) -> Result<Option<SystemTime>> {
+        // Any answer has the time, also one that there is no such object.
+        self.shared.size("clock")?;
+        Ok((self.date)())
     }
 
     /// A store that ignores the condition would take the second creation, too.

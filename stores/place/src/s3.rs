@@ -1,5 +1,7 @@
 //! `s3://bucket/prefix`: Amazon S3 and what speaks its protocol.
 
+mod dates;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use rufous_core::{Error, Result};
 
 use super::remote::Remote;
+use dates::Dates;
 
 /// What is tried again inside one call. Beyond that the archiver pauses, says so, and goes on.
 const RETRIES: (usize, Duration) = (3, Duration::from_secs(20));
@@ -36,7 +39,9 @@ pub fn open(url: &str, options: &BTreeMap<String, String>, section: &str) -> Res
             "options do not belong into it, but into [{section}.options] of the settings"
         )));
     }
+    let dates = Dates::new();
     let mut builder = AmazonS3Builder::from_env()
+        .with_http_connector(dates.clone())
         .with_bucket_name(bucket)
         .with_retry(RetryConfig {
             max_retries: RETRIES.0,
@@ -67,5 +72,6 @@ pub fn open(url: &str, options: &BTreeMap<String, String>, section: &str) -> Res
     let store = builder
         .build()
         .map_err(|e| Error::invalid(format!("{section} `{url}` cannot be opened: {e}")).caused_by(e))?;
-    Remote::new(Arc::new(store), &format!("s3://{bucket}"), prefix)
+    let remote = Remote::new(Arc::new(store), &format!("s3://{bucket}"), prefix)?;
+    Ok(remote.dated_by(move || dates.last()))
 }

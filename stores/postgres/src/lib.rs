@@ -11,12 +11,13 @@
 //! - [`options`]: where and how; `tls`: encryption where it is asked for; `db`: connections and bounded waits; `failure`: what an error of the server means to the caller;
 //! - `column`, `decimal`: values on their way to the server and back; `name`: identifiers; `shape`: how keys and values become columns;
 //! - `schema`: tables, and what is checked at open; `rows`: progress rows; `cells`: deltas on their way into cells;
-//! - [`realtime`]: acquire, commit, drop; `snapshot`: reads of one point in time; [`discard`]: namespaces that go;
+//! - [`realtime`]: acquire, commit, drop; `snapshot`: reads of one point in time; [`discard`]: namespaces that go; [`clock`]: the time there;
 //! - [`table`]: tables of written records; [`kit`]: a plain store of keys and values;
 //! - [`views`]: generations as tables, and views that add the layers up.
 #![forbid(unsafe_code)]
 
 mod cells;
+pub mod clock;
 mod column;
 mod db;
 mod decimal;
