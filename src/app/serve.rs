@@ -72,6 +72,7 @@ fn limit(options: &mut ServerOptions, name: &str, value: u64) -> Result<()> {
         ("answer_bytes", &mut options.answer_bytes),
         ("write_rate", &mut options.write_rate),
         ("requests", &mut options.requests),
+        ("requests_per_client", &mut options.requests_per_client),
         ("streams", &mut options.streams),
         ("watched_windows", &mut options.watched_windows),
         ("live_bytes", &mut options.live_bytes),

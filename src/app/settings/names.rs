@@ -295,6 +295,12 @@ pub(in crate::app) static NAMES: &[Name] = &[
         "512",
         "Requests at a time, until their answers are taken",
     ),
+    name(
+        &["serve", "requests_per_client"],
+        Number(1),
+        "128",
+        "Requests and streams of one client at a time: of a token, or else of an address",
+    ),
     name(&["serve", "streams"], Number(1), "256", "Streams of events at a time"),
     name(
         &["serve", "watched_windows"],

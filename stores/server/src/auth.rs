@@ -8,7 +8,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 use rufous_core::{Error, Result};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 /// A token of fewer characters is guessed.
 const SHORTEST: usize = 16;
@@ -60,21 +60,27 @@ impl Tokens {
         Self::parse(&text, &format!("the file of tokens {}", path.display()))
     }
 
-    /// Whether a request has one of them. All are compared, each in the same time whatever it is.
-    pub(crate) fn open(&self, headers: &HeaderMap) -> bool {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Which of them a request has. All are compared, each in the same time whatever it is.
+    pub(crate) fn open(&self, headers: &HeaderMap) -> Option<usize> {
         let given = headers.get(header::AUTHORIZATION).map(|v| v.as_bytes());
-        let Some(given) = given.and_then(|v| {
+        let given = given.and_then(|v| {
             let (scheme, token) = v.split_at_checked(7)?;
             scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-        }) else {
-            return false;
-        };
+        })?;
         let digest: [u8; 32] = Sha256::digest(given).into();
-        let mut known = Choice::from(0);
-        for token in &self.0 {
-            known |= token.ct_eq(&digest);
+        let mut known = None;
+        for (n, token) in self.0.iter().enumerate() {
+            // Who sends it knows already that it is one.
+            if token.ct_eq(&digest).into() {
+                known = Some(n);
+            }
         }
-        known.into()
+        known
     }
 }
 
@@ -111,12 +117,12 @@ mod tests {
     #[test]
     fn any_of_the_tokens_opens_and_nothing_else() {
         let tokens = Tokens::parse("# of ann\nabcdefghijklmnop\n\n0123456789abcdef0123\n", "f").unwrap();
-        for good in [
-            "Bearer abcdefghijklmnop",
-            "bearer 0123456789abcdef0123",
-            "BEARER  abcdefghijklmnop",
+        for (good, which) in [
+            ("Bearer abcdefghijklmnop", 0),
+            ("bearer 0123456789abcdef0123", 1),
+            ("BEARER  abcdefghijklmnop", 0),
         ] {
-            assert!(tokens.open(&with(good)), "{good}");
+            assert_eq!(tokens.open(&with(good)), Some(which), "{good}");
         }
         for bad in [
             "Bearer abcdefghijklmno",
@@ -127,9 +133,9 @@ mod tests {
             "Bearer # of ann",
             "abcdefghijklmnop",
         ] {
-            assert!(!tokens.open(&with(bad)), "{bad}");
+            assert_eq!(tokens.open(&with(bad)), None, "{bad}");
         }
-        assert!(!tokens.open(&HeaderMap::new()));
+        assert_eq!(tokens.open(&HeaderMap::new()), None);
         assert_eq!(format!("{tokens:?}"), "2 tokens");
     }
 

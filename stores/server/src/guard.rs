@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use crate::auth::foreign_host;
+use crate::clients::Client;
 use crate::pool::panic_text;
 use crate::problem::Problem;
 use crate::sending::keep;
@@ -46,15 +47,21 @@ async fn admit(state: &State, request: Request, next: Next) -> Result<Response, 
     if request.uri().path() == ALIVE {
         return Ok(next.run(request).await);
     }
-    match &state.options.tokens {
-        Some(tokens) if !tokens.open(request.headers()) => return Err(Problem::unauthorized()),
-        None if !state.options.insecure => {
-            if let Some(host) = foreign_host(request.uri(), request.headers()) {
+    let client = match &state.options.tokens {
+        Some(tokens) => {
+            let token = tokens.open(request.headers()).ok_or_else(Problem::unauthorized)?;
+            state.clients.of_token(token)
+        }
+        None => {
+            let foreign = foreign_host(request.uri(), request.headers());
+            if let Some(host) = foreign.filter(|_| !state.options.insecure) {
                 return Err(Problem::misdirected(&host));
             }
+            // Who listens himself tells no addresses.
+            request.extensions().get::<Client>()
         }
-        _ => {}
-    }
+    };
+    let own = client.map(|client| state.clients.place(client)).transpose()?;
     let length = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if length > state.options.uri_bytes {
         let detail = format!(
@@ -70,5 +77,5 @@ async fn admit(state: &State, request: Request, next: Next) -> Result<Response, 
         let detail = format!("{} requests are under way already", state.options.requests);
         return Err(Problem::busy(detail));
     };
-    keep(state, next.run(request).await, place)
+    keep(state, next.run(request).await, place, own)
 }

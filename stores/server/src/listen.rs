@@ -10,11 +10,11 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use crate::clients::Addressed;
 use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::state::State;
@@ -55,9 +55,9 @@ pub(crate) async fn listen(
     let tls = tls.map(Arc::new);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let stream = tokio::select! {
+        let (stream, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(found) => found,
                 Err(e) => {
                     // Of a connection that is gone already, or of files that are all open: others may come.
                     tracing::debug!(error = %e, "a connection could not be taken");
@@ -74,11 +74,12 @@ pub(crate) async fn listen(
         };
         // Answers are small: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        let (router, watcher, state, tls) = (router.clone(), graceful.watcher(), state.clone(), tls.clone());
+        let routes = Addressed::new(router.clone(), state.clients.of_address(address.ip()));
+        let (watcher, state, tls) = (graceful.watcher(), state.clone(), tls.clone());
         tokio::spawn(async move {
             let _place = place;
             state.metrics.connections.inc();
-            let _ = connection(stream, tls.as_deref(), router, watcher, &state).await;
+            let _ = connection(stream, tls.as_deref(), routes, watcher, &state).await;
             state.metrics.connections.dec();
         });
     }
@@ -96,17 +97,17 @@ type Watcher = hyper_util::server::graceful::Watcher;
 async fn connection(
     stream: TcpStream,
     tls: Option<&Tls>,
-    router: Router,
+    routes: Addressed,
     watcher: Watcher,
     state: &State,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let stream = Patience::new(stream, state.options.write_time, state.options.write_rate);
     match tls {
-        None => speak(stream, router, watcher, state).await,
+        None => speak(stream, routes, watcher, state).await,
         #[cfg(feature = "tls")]
         Some(tls) => {
             let greeted = tokio::time::timeout(state.options.head_time, tls.accept(stream)).await??;
-            speak(greeted, router, watcher, state).await
+            speak(greeted, routes, watcher, state).await
         }
         #[cfg(not(feature = "tls"))]
         Some(tls) => match *tls {},
@@ -115,7 +116,7 @@ async fn connection(
 
 async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    router: Router,
+    routes: Addressed,
     watcher: Watcher,
     state: &State,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -123,7 +124,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(state.options.head_time)
         .max_buf_size(state.options.head_bytes.max(8192))
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), routes);
     watcher.watch(connection).await?;
     Ok(())
 }

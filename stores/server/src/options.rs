@@ -47,6 +47,9 @@ pub struct ServerOptions {
     pub answer_bytes: usize,
     /// Requests at a time, until their answers are taken; streams of events are not among them (512).
     pub requests: usize,
+    /// Requests at a time of one client, which is a token or else an address; its streams of events are among them (128). Where another server
+    /// asks for everybody, all are one client unless it sends tokens of theirs.
+    pub requests_per_client: usize,
     /// Streams of events at a time (256).
     pub streams: usize,
     /// Different questions about windows that are watched at a time (64).
@@ -104,6 +107,7 @@ impl Default for ServerOptions {
             connections: 1024,
             answer_bytes: 256 << 20,
             requests: 512,
+            requests_per_client: 128,
             streams: 256,
             watched_windows: 64,
             live_bytes: 256 << 20,

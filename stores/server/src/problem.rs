@@ -137,6 +137,21 @@ impl Problem {
         .repaired("ask again after `retry-after` seconds")
         .after(1)
     }
+    /// The client has as much under way as one may have; others are answered.
+    pub(crate) fn flooding(detail: impl Into<String>) -> Self {
+        let title = "one client asks for more at a time than it may";
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            title,
+            detail.into(),
+            "try_again",
+        )
+        .repaired(
+            "ask again after `retry-after` seconds, and for less at a time; the limit is the option `requests_per_client` of `[serve]`",
+        )
+        .after(1)
+    }
     /// It took too long.
     pub(crate) fn late(detail: impl Into<String>) -> Self {
         let title = "the answer was not there in time";

@@ -54,17 +54,26 @@ pub(crate) fn keeping<K: Send + Sync + 'static>(bytes: Bytes, kept: K) -> Bytes 
 }
 
 /// What an answer keeps until it is written.
-type Kept = Arc<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>;
+type Kept = Arc<(
+    OwnedSemaphorePermit,
+    Option<OwnedSemaphorePermit>,
+    Option<OwnedSemaphorePermit>,
+)>;
 
 /// A body that keeps its place, or one whose bytes are counted as they come.
 enum Sending {
     Answer(Body, Kept),
-    Events(Body, Budget),
+    /// The last is its place among the requests of its client.
+    Events(
+        Body,
+        Budget,
+        #[expect(dead_code, reason = "it is given back with the stream")] Option<OwnedSemaphorePermit>,
+    ),
 }
 
 impl Sending {
     fn inner(&self) -> &Body {
-        let (Self::Answer(inner, _) | Self::Events(inner, _)) = self;
+        let (Self::Answer(inner, _) | Self::Events(inner, ..)) = self;
         inner
     }
 }
@@ -75,14 +84,14 @@ impl HttpBody for Sending {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
-        let (Self::Answer(inner, _) | Self::Events(inner, _)) = this;
+        let (Self::Answer(inner, _) | Self::Events(inner, ..)) = this;
         let frame = match ready!(Pin::new(inner).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             other => return Poll::Ready(other),
         };
         let kept = match this {
             Self::Answer(_, kept) => Ok(frame.map_data(|bytes| keeping(bytes, kept.clone()))),
-            Self::Events(_, budget) => {
+            Self::Events(_, budget, _) => {
                 let room = budget.take(frame.data_ref().map_or(0, Bytes::len));
                 let room =
                     room.ok_or_else(|| axum::Error::new("the bytes of other answers still wait for their clients"));
@@ -99,13 +108,18 @@ impl HttpBody for Sending {
     }
 }
 
-/// Lets an answer keep its place among the requests until its client has taken it. Streams of events have places of their own; what
-/// is sent while it is read (lists as Arrow) is counted where it is read.
-pub(crate) fn keep(state: &State, response: Response, place: OwnedSemaphorePermit) -> Result<Response, Problem> {
+/// Lets an answer keep its place among the requests, and among those of its client, until it is taken. Streams of events have places of
+/// their own beside those of their clients; what is sent while it is read (lists as Arrow) is counted where it is read.
+pub(crate) fn keep(
+    state: &State,
+    response: Response,
+    place: OwnedSemaphorePermit,
+    own: Option<OwnedSemaphorePermit>,
+) -> Result<Response, Problem> {
     let (head, body) = response.into_parts();
     let kind = head.headers.get(header::CONTENT_TYPE).map(|v| v.as_bytes());
     let body = if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
-        Sending::Events(body, state.answers.clone())
+        Sending::Events(body, state.answers.clone(), own)
     } else {
         let room = match body.size_hint().exact() {
             None => None,
@@ -114,7 +128,7 @@ pub(crate) fn keep(state: &State, response: Response, place: OwnedSemaphorePermi
                 Some(room.ok_or_else(|| Problem::busy("the answers of others still wait for their clients"))?)
             }
         };
-        Sending::Answer(body, Arc::new((place, room)))
+        Sending::Answer(body, Arc::new((place, room, own)))
     };
     Ok(Response::from_parts(head, Body::new(body)))
 }

@@ -8,6 +8,7 @@ use rufous_core::{Result, StoreFace, nearest};
 use tokio::sync::{Semaphore, watch};
 
 use crate::ask::AtLeast;
+use crate::clients::Clients;
 use crate::gets::{self, Question};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
@@ -68,6 +69,7 @@ pub(crate) struct State {
     pub(crate) bulk: Pool<()>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: Arc<Semaphore>,
+    pub(crate) clients: Clients,
     /// Bytes of answers that may wait for their clients.
     pub(crate) answers: Budget,
     /// Bytes of bodies that may be in memory at a time.
@@ -130,6 +132,7 @@ impl State {
             )?,
             metrics,
             requests: Arc::new(Semaphore::new(options.requests)),
+            clients: Clients::new(&options),
             answers: Budget::new(options.answer_bytes),
             bodies: Budget::new(options.body_bytes.saturating_mul(64)),
             watches: Watches::new(&options),

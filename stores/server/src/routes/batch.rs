@@ -27,7 +27,7 @@ pub(crate) const SMALL: usize = 256;
     responses(
         (status = 200, description = "`answers`, each with `key` and `value`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn batch(

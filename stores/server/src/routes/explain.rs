@@ -24,7 +24,7 @@ use crate::state::State;
     responses(
         (status = 200, description = "`key`, `value`, `parts`, `left_out`, `runs_without`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn explain(

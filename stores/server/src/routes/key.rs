@@ -30,7 +30,7 @@ use crate::watch::{self, Watched};
         (status = 200, description = "`key`, `value`, `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 304, description = "the answer is the one that `If-None-Match` names"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem, description = "a range was lost"),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn key(

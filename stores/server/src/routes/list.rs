@@ -46,7 +46,7 @@ pub(crate) struct Listing {
     responses(
         (status = 200, description = "`rows`, each with `key` and `value`; `next`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn list(

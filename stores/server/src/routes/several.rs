@@ -64,7 +64,7 @@ fn in_order<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, Vec<Strin
     responses(
         (status = 200, description = "`manifest`; `stores`, each with `answers`, `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn several(Of(state): Of<Arc<State>>, headers: HeaderMap, content: Body) -> Result<Response, Problem> {

@@ -38,7 +38,7 @@ pub(crate) struct Summing {
     responses(
         (status = 200, description = "`value`, `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn sum(
@@ -104,7 +104,7 @@ pub(crate) struct Topping {
     responses(
         (status = 200, description = "`rows`, each with `key` and `value`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn top(

@@ -239,7 +239,7 @@ pub(crate) async fn answer(state: &State, question: Question) -> Result<Reply, P
         (status = 200, description = "`windows`, each with `key`, `value` and `window`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 304, description = "the answer is the one that `If-None-Match` names"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn windows(
@@ -267,7 +267,7 @@ pub(crate) async fn windows(
     responses(
         (status = 200, description = "`windows`, key by key, each with `key`, `value` and `window`; `covered_until`, `freshness`, `coverage`, `token`", content_type = "application/json"),
         (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 500, body = Problem), (status = 503, body = Problem)
+        (status = 429, body = Problem), (status = 500, body = Problem), (status = 503, body = Problem)
     )
 )]
 pub(crate) async fn batch(
