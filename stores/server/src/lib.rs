@@ -11,7 +11,7 @@
 //! GET  /v1/stores/{store}/windows/{key}      sums over event time        ?last=7d, ?last_hops=3:month or ?since=TIME; &end=now &every=1d &aligned=true
 //! POST /v1/stores/{store}/windows            the same of many keys       {"keys": ["a"], "window": {"last": "7d"}}
 //! POST /v1/get                               keys of several stores      {"stores": {"counts": ["a"], "hours": ["x,1"]}}
-//! GET  /v1/stores/{store}/explain/{key}      what an answer was made of  by layer, run or partition and batch, with bytes
+//! GET  /v1/stores/{store}/explain/{key}      what an answer was made of  by layer, run or partition and batch, with bytes; of windows as above, hop by hop
 //! GET  /openapi.json                         all of this, for programs
 //! GET  /healthz /readyz /metrics             that it lives; that every store can be answered whole; what Prometheus asks
 //! ```

@@ -215,6 +215,68 @@ fn an_answer_is_explained() {
     s.get("/v1/stores/counts/explain/a?partial=true").problem(400);
 }
 
+/// A window is explained by its hops, each by what was merged: all add up to the sum that the window itself answers.
+#[test]
+fn a_window_is_explained_by_its_hops() {
+    let mut w = World::default();
+    // Two days of hours, the first day published, the second only live.
+    let mut day = [0, 0];
+    for hour in 0..48 {
+        if hour == 24 {
+            w.publish();
+        }
+        let value = 1 + hour as u64;
+        w.view("x", hour * HOUR + 1, value);
+        day[(hour / 24) as usize] += value;
+    }
+    w.view("y", HOUR, 1_000);
+    let s = w.serve(ServerOptions::default());
+    let asked = "since=1970-01-01&end=1970-01-02T03:00:00Z";
+    let json = s.get(&format!("/v1/stores/views/explain/x?{asked}")).fine();
+    let wanted = day[0] + 25 + 26 + 27;
+    assert_eq!((&json["key"], &json["value"]), (&json!("x"), &json!(wanted)));
+    let window = s.get(&format!("/v1/stores/views/windows/x?{asked}")).fine();
+    assert_eq!(
+        (&window["windows"][0]["value"], &window["token"]),
+        (&json!(wanted), &json["token"])
+    );
+    let hops = json["hops"].as_array().unwrap();
+    let sums: Vec<(u64, Vec<&str>)> = hops
+        .iter()
+        .map(|hop| {
+            let parts = hop["parts"].as_array().unwrap();
+            let sum = parts.iter().map(|p| p["value"].as_u64().unwrap()).sum();
+            (sum, parts.iter().map(|p| p["layer"].as_str().unwrap()).collect())
+        })
+        .collect();
+    // The day as one hop, then three hours.
+    let live = |n| (n, vec!["realtime"]);
+    assert_eq!(sums, [(day[0], vec!["offline"]), live(25), live(26), live(27)]);
+    assert_eq!(hops[0]["span"]["end"], "1970-01-02T00:00:00Z");
+    // The tag is that of the answer, whatever the clock says: nothing was seen in the last day.
+    let path = "/v1/stores/views/explain/x?last=1d";
+    let first = s.get(path);
+    let tag = first.header("etag").unwrap().to_string();
+    assert!(first.fine()["value"].is_null());
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    assert_eq!(s.get_with(path, &[("if-none-match", &tag)]).status, 304);
+
+    for (path, says) in [
+        (
+            "/v1/stores/views/explain/x?end=sealed",
+            "`end` and `aligned` are of a window",
+        ),
+        ("/v1/stores/views/explain/x?last=7d&every=1d", "every"),
+        ("/v1/stores/views/explain/x?last=7d&last_hops=3:day", "last"),
+        ("/v1/stores/views/explain/x?last=week", "week"),
+        ("/v1/stores/counts/explain/a?last=7d", "counts"),
+        ("/v1/stores/views/explain/x?last=7d&partial=true", "partial"),
+    ] {
+        let problem = s.get(path).problem(400);
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{path}: {problem}");
+    }
+}
+
 /// Pages are what a plain collection has in its order, without a row twice or left out.
 #[test]
 fn lists_in_pages() {

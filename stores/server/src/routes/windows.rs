@@ -29,21 +29,21 @@ const SHORT: usize = 4096;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Windowing {
     /// So long before the end: 30s, 5m, 24h, 7d.
-    last: Option<String>,
+    pub(crate) last: Option<String>,
     /// The last hops of a size up to the end: 3:month is this month so far and the two before.
-    last_hops: Option<String>,
+    pub(crate) last_hops: Option<String>,
     /// From there on.
-    since: Option<String>,
+    pub(crate) since: Option<String>,
     /// Where the window ends: now (when nothing is said), sealed (where the newest sealed batch ends), or a time.
-    end: Option<String>,
+    pub(crate) end: Option<String>,
     /// One window after the other in place of one: 5m, 1h, 1d, calendar-day, week, month, quarter, year.
-    every: Option<String>,
+    pub(crate) every: Option<String>,
     /// Refuse a window that would be rounded to hops.
-    aligned: bool,
+    pub(crate) aligned: bool,
     /// Answer without ranges that were lost, and list them.
-    accept_holes: bool,
+    pub(crate) accept_holes: bool,
     /// The least that must be applied.
-    at_least: Option<String>,
+    pub(crate) at_least: Option<String>,
 }
 
 /// Windows of keys.
@@ -69,6 +69,27 @@ pub(crate) struct Question {
 }
 
 impl Windowing {
+    /// The window itself.
+    pub(crate) fn window(&self) -> Result<Window, Problem> {
+        let wrong_time = |text: &str| {
+            Problem::invalid(
+                format!("`since={text}` is no time"),
+                "write 2001-01-31 or 2001-01-31T07:00:00Z",
+            )
+        };
+        let since = self.since.as_deref();
+        let words = WindowWords {
+            last: self.last.as_deref(),
+            last_hops: self.last_hops.as_deref(),
+            since: since
+                .map(|t| Timestamp::parse(t).map_err(|_| wrong_time(t)))
+                .transpose()?,
+            end: self.end.as_deref().unwrap_or("now"),
+            aligned: self.aligned,
+            mark: "",
+        };
+        Ok(words.window()?)
+    }
     /// Whether the windows move with the clock.
     pub(crate) fn moves(&self) -> bool {
         self.end.as_deref().is_none_or(|end| end == "now")
@@ -79,23 +100,6 @@ impl Question {
     pub(crate) fn new(state: &State, store: &str, keys: &[String], asked: &Windowing) -> Result<Self, Problem> {
         let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
         let client = state.windows(store, &how)?;
-        let wrong_time = |text: &str| {
-            Problem::invalid(
-                format!("`since={text}` is no time"),
-                "write 2001-01-31 or 2001-01-31T07:00:00Z",
-            )
-        };
-        let since = asked.since.as_deref();
-        let words = WindowWords {
-            last: asked.last.as_deref(),
-            last_hops: asked.last_hops.as_deref(),
-            since: since
-                .map(|t| Timestamp::parse(t).map_err(|_| wrong_time(t)))
-                .transpose()?,
-            end: asked.end.as_deref().unwrap_or("now"),
-            aligned: asked.aligned,
-            mark: "",
-        };
         check_count(keys.len(), &state.options)?;
         let face = *client.raw().face();
         let (mut bytes, mut shown) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
@@ -106,7 +110,7 @@ impl Question {
             shown.push(json);
         }
         Ok(Self {
-            window: words.window()?,
+            window: asked.window()?,
             every: asked.every.as_deref().map(HopSize::parse).transpose()?,
             deadline: how.deadline,
             cancel: how.cancel,
