@@ -12,7 +12,7 @@
 //! - [`port`]: typed names; [`producer`]: what is done with records; [`job`]: a name and its ends;
 //! - [`data`], [`mod@bytes`], [`erased`]: chunks, and steps that see them without types; [`planner`]: from the graph to
 //!   steps in running order;
-//! - [`evidence`]: what stores and clients know of types; [`native`]: what a database can keep as columns of its own; [`forget`]: rows that lose their meaning; [`platform`]: who runs jobs; [`error`]: the one error type;
+//! - [`evidence`]: what stores and clients know of types; [`native`]: what a database can keep as columns of its own; [`forget`]: rows that lose their meaning; [`platform`]: who runs jobs; [`error`]: the one error type; [`secret`]: which options of others nobody may see;
 //! - feature `testing`: the same-answer machine, a catalogue of jobs with their answers, for tests of platforms.
 //!
 //! ```
@@ -57,6 +57,7 @@ pub mod port;
 pub mod producer;
 pub mod record;
 pub mod rules;
+pub mod secret;
 pub mod service;
 pub mod sink;
 #[cfg(feature = "testing")]

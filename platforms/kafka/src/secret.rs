@@ -3,37 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::error::KafkaError;
-
-/// In place of a secret.
-const HIDDEN: &str = "(hidden)";
-
-/// Settings of librdkafka that hold no secret although their names look as if they did: places and names.
-const PLAIN: [&str; 4] = [
-    "ssl.key.location",
-    "ssl.keystore.location",
-    "sasl.kerberos.keytab",
-    "sasl.oauthbearer.assertion.private.key.file",
-];
-
-/// Whether the value of this property is shown to nobody. Rather too many than one too few: an unknown property may be a
-/// misspelt one.
-pub(crate) fn is_secret(property: &str) -> bool {
-    let name = property.to_ascii_lowercase();
-    !PLAIN.contains(&name.as_str())
-        && [
-            "password",
-            "passphrase",
-            "secret",
-            "jaas",
-            "pem",
-            "token",
-            "credential",
-            "oauthbearer.config",
-            ".key",
-        ]
-        .iter()
-        .any(|part| name.contains(part))
-}
+use rufous_core::secret::{HIDDEN, is_secret};
 
 /// The properties as they may be shown.
 pub(crate) fn shown(properties: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
@@ -75,33 +45,8 @@ impl Secrets {
 mod tests {
     use super::*;
 
-    /// By the names in librdkafka's CONFIGURATION.md, and Java's `sasl.jaas.config`.
     #[test]
     fn what_is_hidden() {
-        for secret in [
-            "sasl.password",
-            "ssl.key.password",
-            "ssl.keystore.password",
-            "ssl.key.pem",
-            "ssl.certificate.pem",
-            "sasl.jaas.config",
-            "sasl.oauthbearer.config",
-            "sasl.oauthbearer.client.secret",
-            "sasl.oauthbearer.assertion.private.key.pem",
-            "sasl.oauthbearer.assertion.private.key.passphrase",
-            "SASL.PASSWORD",
-        ] {
-            assert!(is_secret(secret), "{secret}");
-        }
-        for plain in [
-            "sasl.username",
-            "ssl.ca.location",
-            "ssl.key.location",
-            "client.id",
-            "session.timeout.ms",
-        ] {
-            assert!(!is_secret(plain), "{plain}");
-        }
         let all = BTreeMap::from([("sasl.password".to_string(), "hunter2".to_string())]);
         assert_eq!(
             Secrets::of(&all).hide("no such value \"hunter2\""),

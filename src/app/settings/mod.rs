@@ -183,7 +183,7 @@ impl Hidden {
 
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(secret::HIDDEN)
+        f.write_str(crate::core::secret::HIDDEN)
     }
 }
 

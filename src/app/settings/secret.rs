@@ -6,33 +6,7 @@
 use std::fmt;
 
 use super::names::Kind;
-
-/// In place of a secret.
-pub(in crate::app) const HIDDEN: &str = "(hidden)";
-
-/// Names of librdkafka and of object stores that look like a secret's, and are a place or an identity.
-const PLAIN_ENDS: [&str; 7] = ["location", "_file", ".file", "_uri", "_id", "keytab", "endpoint"];
-
-/// Whether the value of an option of this name is shown to nobody. Rather too many than one too few: an unknown name may be a
-/// misspelt one.
-pub(in crate::app) fn by_name(option: &str) -> bool {
-    let name = option.to_ascii_lowercase();
-    !PLAIN_ENDS.iter().any(|end| name.ends_with(end))
-        && [
-            "password",
-            "passphrase",
-            "secret",
-            "jaas",
-            "pem",
-            "token",
-            "credential",
-            "oauthbearer.config",
-            ".key",
-            "_key",
-        ]
-        .iter()
-        .any(|part| name.contains(part))
-}
+use crate::core::secret::is_secret as is_option_secret;
 
 /// Whether a text has a password in it as URLs have one: `scheme://user:password@host`, or `?password=`.
 pub(in crate::app) fn in_url(text: &str) -> bool {
@@ -47,14 +21,14 @@ pub(in crate::app) fn in_url(text: &str) -> bool {
         .join("&");
     let in_query = query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        by_name(name) && !value.is_empty()
+        is_option_secret(name) && !value.is_empty()
     });
     in_user || in_query
 }
 
 /// Whether this value of a setting may not be seen. `option` is the last level of its path.
 pub(in crate::app) fn is_secret(kind: Kind, option: &str, value: &str) -> bool {
-    (kind == Kind::Named && by_name(option)) || in_url(value)
+    (kind == Kind::Named && is_option_secret(option)) || in_url(value)
 }
 
 /// Where a secret is.
@@ -109,45 +83,6 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// By the names in librdkafka's CONFIGURATION.md and in the documentation of object stores.
-    #[test]
-    fn secrets_are_known_by_their_names() {
-        for secret in [
-            "sasl.password",
-            "SASL.PASSWORD",
-            "sasl.password.typo",
-            "ssl.key.password",
-            "ssl.key.pem",
-            "ssl.certificate.pem",
-            "sasl.jaas.config",
-            "sasl.oauthbearer.config",
-            "sasl.oauthbearer.client.secret",
-            "aws_secret_access_key",
-            "secret_access_key",
-            "aws_session_token",
-            "aws_sse_customer_key_base64",
-        ] {
-            assert!(by_name(secret), "{secret}");
-        }
-        for plain in [
-            "sasl.username",
-            "ssl.ca.location",
-            "ssl.key.location",
-            "ssl.keystore.location",
-            "sasl.kerberos.keytab",
-            "sasl.oauthbearer.assertion.private.key.file",
-            "client.id",
-            "aws_access_key_id",
-            "aws_sse_kms_key_id",
-            "aws_web_identity_token_file",
-            "aws_container_credentials_relative_uri",
-            "aws_endpoint",
-            "aws_region",
-        ] {
-            assert!(!by_name(plain), "{plain}");
-        }
-    }
 
     #[test]
     fn passwords_are_seen_in_urls() {

@@ -152,7 +152,7 @@ fn every_setting_has_a_variable_and_a_name_for_set() {
                 (level, ..) => level.into(),
             })
             .collect();
-        let is_secret = name.kind == Kind::Named && secret::by_name(levels.last().unwrap());
+        let is_secret = name.kind == Kind::Named && crate::core::secret::is_secret(levels.last().unwrap());
         let value = match name.kind {
             Kind::Named if is_secret => "{ env = 'KEPT' }",
             // No setting asks for more than that.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::names::Kind;
-use super::secret::{HIDDEN, Kept, is_secret};
+use super::secret::{Kept, is_secret};
+use crate::core::secret::HIDDEN;
 use crate::core::{Error, Result};
 
 /// Where a value was said; the least first.
