@@ -8,6 +8,9 @@ use super::settings::{Around, Layers, NAMES, Origin, unheard};
 /// A line a setting. With `all` those that nobody said follow, with their defaults. `event` where other lines follow.
 pub(super) fn config(layers: &Layers, all: bool, event: Option<&str>) {
     let said = layers.all();
+    if said.is_empty() && event.is_none() && !all {
+        out::people(|| "nothing is said: every setting has its default, which `config --all` shows".into());
+    }
     for (path, value, origin, name) in &said {
         let wanted = out::say(
             || format!("{path} = {value}  ({origin})"),

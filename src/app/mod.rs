@@ -141,6 +141,10 @@ impl<Args: clap::Args> App<Args> {
     pub fn main(self) -> ExitCode {
         // What a job's functions do to a record is reported with the record; everything else keeps its hook.
         crate::core::panics::keep_quiet();
+        // Also who is refused before his command is known gets what he asked for.
+        if asks_for_json() {
+            out::as_json();
+        }
         if let Err(e) = own::check::<Args>() {
             progress::report(&e);
             return ExitCode::from(e.kind().exit_code());
@@ -284,14 +288,16 @@ impl<Args: clap::Args> App<Args> {
     }
 }
 
+/// Whether `--json` stands on the command line, whatever else does.
+fn asks_for_json() -> bool {
+    let mut args = std::env::args_os().skip(1).take_while(|arg| arg != "--");
+    args.any(|arg| arg == "--json")
+}
+
 /// Help, version, or what the command line cannot mean.
 fn usage(e: &clap::Error) -> ExitCode {
     let code = u8::try_from(e.exit_code()).unwrap_or(2);
-    let json = std::env::args_os()
-        .skip(1)
-        .take_while(|arg| arg != "--")
-        .any(|arg| arg == "--json");
-    if code == 0 || !json {
+    if code == 0 || !out::is_json() {
         // A reader that closed its end is no error.
         let _ = e.print();
     } else {

@@ -1,6 +1,6 @@
 //! Errors name the fix: the nearest name that there is, or what to write.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Said};
 
 /// Exit code and words of the message, as text and as one JSON object of the same kind.
 #[test]
@@ -164,4 +164,35 @@ fn a_wrong_level_of_the_log_is_refused() {
         "{}",
         said.err
     );
+}
+
+/// A job whose arguments clash with those of the commands is refused before any command is known, in the form that was asked for.
+#[test]
+fn clashing_arguments_are_refused_as_it_was_asked_for() {
+    let bed = Bed::new();
+    let refused = |args: &[&str]| Said::of(&bed.command(args).env("JOB_OF_TESTS", "clashing").output().unwrap());
+    let text = refused(&["config"]);
+    assert_eq!(text.code, Some(1));
+    assert!(
+        text.err.starts_with("error: argument `data` of the job: "),
+        "{}",
+        text.err
+    );
+    let json = refused(&["config", "--json"]);
+    assert_eq!((json.code, json.out.as_str()), (Some(1), ""));
+    let error = json.error();
+    assert_eq!(error["kind"], "invalid_request");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("argument `data` of the job: "),
+        "{error}"
+    );
+    assert!(
+        error["repair"].as_str().unwrap().contains("call it otherwise"),
+        "{error}"
+    );
+    // Behind `--` it is an argument like others.
+    assert!(refused(&["get", "--", "--json"]).err.starts_with("error: "));
 }

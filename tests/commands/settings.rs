@@ -47,6 +47,25 @@ fn one_rule_of_precedence() {
     );
 }
 
+/// Who said nothing is told so, and where the defaults are shown; a program is given an empty list.
+#[test]
+fn where_nothing_was_said_that_is_said() {
+    let bed = Bed::new();
+    let config = |args: &[&str]| {
+        let mut command = bed.command(&[&["config"], args].concat());
+        let said = Said::of(&command.env("JOB_OF_TESTS", "unbound").output().unwrap());
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.out
+    };
+    assert_eq!(
+        config(&[]),
+        "nothing is said: every setting has its default, which `config --all` shows\n"
+    );
+    assert_eq!(config(&["--json"]), "");
+    assert!(config(&["--all"]).starts_with("data = data  (default; "));
+    assert_eq!(config(&["--data", "d"]), "data = d  (flag --data)\n");
+}
+
 /// Variables that were there before the rule are settings like others, and each setting is shown with where it was said.
 #[test]
 fn every_origin_is_shown() {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::file;
 use super::names::{Found, NAMES, Name, PORT, find, meant_variable, squeezed, variable};
+use super::secret::Env;
 use super::value::{Origin, Said, Value, check};
 use crate::core::{Error, Plan, Result, nearest};
 
@@ -162,7 +163,7 @@ impl Layers {
     ) -> Result<Self> {
         let of = |wanted: &str| {
             let found = around.variables.iter().find(|(name, _)| name == wanted);
-            found.map(|(_, value)| value.clone().unwrap_or_default())
+            found.map(|(_, value)| value.clone())
         };
         let mut layers = Self::default();
         let (main, flags): (Vec<_>, Vec<_>) = said.iter().partition(|f| f.origin == Origin::Main);
@@ -200,14 +201,7 @@ impl Layers {
         Ok(layers)
     }
 
-    fn say(
-        &mut self,
-        path: &[String],
-        said: Said,
-        origin: Origin,
-        ports: &Ports,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<()> {
+    fn say(&mut self, path: &[String], said: Said, origin: Origin, ports: &Ports, env: &Env<'_>) -> Result<()> {
         let unknown = |why: String| Error::invalid(format!("{}: {why}", origin.place()));
         match find(path) {
             Ok(Found::Setting(name, whole)) => {

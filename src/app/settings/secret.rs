@@ -49,16 +49,23 @@ impl fmt::Display for Kept {
     }
 }
 
+/// What a variable holds: `None`: it is not set; `Some(None)`: that is no text.
+pub(in crate::app) type Env<'a> = dyn Fn(&str) -> Option<Option<String>> + 'a;
+
 impl Kept {
     /// Looks it up.
     ///
     /// # Errors
     /// Why it is not there, and what to do.
-    pub(in crate::app) fn read(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    pub(in crate::app) fn read(&self, env: &Env<'_>) -> Result<String, String> {
         match self {
-            Self::Env(name) => env(name)
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| format!("the variable {name}, which is to hold it, is not set: set it")),
+            Self::Env(name) => match env(name) {
+                Some(Some(value)) if !value.is_empty() => Ok(value),
+                Some(None) => Err(format!(
+                    "the variable {name}, which is to hold it, is no UTF-8: set it to a text, or keep it in a file"
+                )),
+                _ => Err(format!("the variable {name}, which is to hold it, is not set: set it")),
+            },
             Self::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) => {
                     let text = text.strip_suffix('\n').unwrap_or(&text);

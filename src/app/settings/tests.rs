@@ -529,6 +529,12 @@ fn a_secret_that_is_gone_is_named() {
         e,
         "setting `kafka.properties.sasl.password`: the variable NOT_SET, which is to hold it, is not set: set it"
     );
+    let world = World::new("[kafka.properties]\n'sasl.password' = { env = 'NO_TEXT' }\n").no_text("NO_TEXT");
+    let e = Settings::of(world.load().unwrap()).kafka.all().unwrap_err().to_string();
+    assert!(
+        e.ends_with("the variable NO_TEXT, which is to hold it, is no UTF-8: set it to a text, or keep it in a file"),
+        "{e}"
+    );
     let world = World::new("[realtime]\nlocation = { file = '/nowhere/at/all' }\n");
     let e = Settings::of(world.load().unwrap()).realtime.location;
     let e = e.unwrap().unwrap_err();

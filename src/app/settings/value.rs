@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::names::Kind;
-use super::secret::{Kept, is_secret};
+use super::secret::{Env, Kept, is_secret};
 use crate::core::secret::HIDDEN;
 use crate::core::{Error, Result};
 
@@ -138,13 +138,7 @@ impl Said {
 ///
 /// # Errors
 /// `InvalidRequest` with the place, the name and the repair; never with a value that may be a secret.
-pub(in crate::app) fn check(
-    path: &[String],
-    kind: Kind,
-    said: Said,
-    origin: &Origin,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Value> {
+pub(in crate::app) fn check(path: &[String], kind: Kind, said: Said, origin: &Origin, env: &Env<'_>) -> Result<Value> {
     let at = |why: String| Error::invalid(format!("{}: `{}` {why}", origin.place(), path.join(".")));
     let is_file = matches!(origin, Origin::File { .. });
     let wrong = |what: &str| at(format!("is {}, and {what} is said", kind.show()));
