@@ -22,7 +22,7 @@ fn snapshot(context: &Context<'_>, manifest: Option<&Manifest>) -> Result<Option
     let namespace = context.namespace_of(manifest);
     let reader = context.state.read(&namespace)?;
     reader
-        .map(|reader| reader.snapshot_until(context.deadline()))
+        .map(|reader| reader.snapshot_until(&context.deadline().into()))
         .transpose()
 }
 

@@ -35,6 +35,7 @@ pub mod records;
 pub mod split;
 pub mod stats;
 pub mod table;
+pub mod until;
 pub mod window;
 pub mod wire;
 
@@ -52,4 +53,5 @@ pub use records::{RecordFile, SinkGeneration};
 pub use split::{AtLeastOnce, SplitStore};
 pub use stats::StoreStats;
 pub use table::{TableReader, TableStore};
+pub use until::{GivenUp, Until};
 pub use window::Window;

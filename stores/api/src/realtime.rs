@@ -1,13 +1,13 @@
 //! The realtime store: cells (key, partition, batch) and progress rows, changed together in one atomic write.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Deltas, Frontier, Result, SourcePartition, Timestamp};
 
 use crate::progress::{Hole, Progress};
 use crate::stats::StoreStats;
+use crate::until::Until;
 
 /// The realtime value of one (key, partition, batch).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,14 +144,14 @@ pub trait RealtimeReader: Send + Sync {
     /// `TryAgain` when the owner does not answer.
     fn snapshot(&self) -> Result<Box<dyn Snapshot>>;
 
-    /// The same for a caller who does not wait longer than that; `None`: as long as it takes. Who may wait for somebody else ends
-    /// then; the snapshot has the deadline until it is given another one.
+    /// The same for a caller who does not wait longer than that. Who may wait for somebody else ends then, and soon after the caller has
+    /// gone away; the snapshot keeps this until it is told otherwise.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot), and `TryAgain` that says what was waited for.
-    fn snapshot_until(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
         let mut snapshot = self.snapshot()?;
-        snapshot.set_deadline(deadline);
+        snapshot.set_until(until);
         Ok(snapshot)
     }
 }
@@ -162,7 +162,7 @@ pub trait Snapshot: Send {
     fn namespace(&self) -> &str;
     /// No question waits for somebody else for longer than that from now on: it is `TryAgain` then. A snapshot that waits for nobody
     /// has nothing to do.
-    fn set_deadline(&mut self, _deadline: Option<Instant>) {}
+    fn set_until(&mut self, _until: &Until) {}
     /// The progress rows of a store, in a fixed order; empty when nothing was ever read.
     ///
     /// # Errors

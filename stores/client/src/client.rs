@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rufous_algebra::{Codec, Semigroup};
 use rufous_core::{Error, Key, Result, Store, StoreFace, WindowedStore};
-use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader, Snapshot};
+use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader, Snapshot, Until};
 
 use crate::cache::OfflineCache;
 use crate::held::ClientSnapshot;
@@ -146,15 +146,15 @@ impl Client {
     /// `InvalidRequest` when the job has never run; `TryAgain` when a switch is under way; what the stores return. That the owner
     /// of the realtime state is silent is told by the reads: partial ones answer without it.
     pub fn snapshot(&self) -> Result<ClientSnapshot> {
-        ClientSnapshot::take(self, None)
+        ClientSnapshot::take(self, Until::default())
     }
 
-    /// [`snapshot`](Self::snapshot), taken by then or not at all.
+    /// [`snapshot`](Self::snapshot), taken by an instant, or while somebody waits for it, or not at all.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot), and `TryAgain` when it is not taken by then.
-    pub fn snapshot_until(&self, deadline: Instant) -> Result<ClientSnapshot> {
-        ClientSnapshot::take(self, Some(deadline))
+    pub fn snapshot_until(&self, until: impl Into<Until>) -> Result<ClientSnapshot> {
+        ClientSnapshot::take(self, until.into())
     }
 
     pub(crate) fn parts(&self) -> &ClientParts {
@@ -169,9 +169,9 @@ impl Client {
     ///
     /// # Errors
     /// Those of the realtime state.
-    pub(crate) fn realtime(&self, namespace: &str, deadline: Option<Instant>) -> Result<Option<Box<dyn Snapshot>>> {
+    pub(crate) fn realtime(&self, namespace: &str, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
         let shared = &self.shared;
-        shared.readers.snapshot(namespace, &shared.parts.realtime, deadline)
+        shared.readers.snapshot(namespace, &shared.parts.realtime, until)
     }
 
     /// The cached manifest while it is young; else the newest. A bounded input has no realtime part that would move, so

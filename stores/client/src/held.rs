@@ -1,11 +1,10 @@
 //! Several stores at one moment: one realtime snapshot and one manifest for all reads.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use rufous_algebra::{Codec, Semigroup};
 use rufous_core::{Error, Key, Result, Store, StoreFace, WindowedStore};
-use rufous_store_api::Manifest;
+use rufous_store_api::{Manifest, Until};
 
 use crate::client::Client;
 use crate::raw::RawStoreClient;
@@ -66,7 +65,7 @@ impl std::fmt::Debug for ClientSnapshot {
 
 impl ClientSnapshot {
     /// The snapshot first, then the newest manifest: so nothing can lie between them (P29).
-    pub(crate) fn take(client: &Client, until: Option<Instant>) -> Result<Self> {
+    pub(crate) fn take(client: &Client, until: Until) -> Result<Self> {
         let clock = Clock::start(until)?;
         let mut m = client.manifest()?;
         for _ in 0..=RESTARTS {

@@ -1,13 +1,12 @@
 //! Reads of one store as canonical bytes: what the command line and the typed face work with.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use rufous_core::{Error, ErrorKind, Result, SourcePartition, StoreFace};
-use rufous_store_api::Manifest;
+use rufous_store_api::{GivenUp, Manifest};
 
 use crate::answer::{Basis, Partial, RawAnswer, RawPartial, undecodable};
 use crate::client::Client;
@@ -91,7 +90,13 @@ impl RawStoreClient {
 
     /// A read is `TryAgain` soon after `given_up` has become true: nobody waits for its answer any more.
     #[must_use]
-    pub fn unless(mut self, given_up: Arc<AtomicBool>) -> Self {
+    pub fn unless(self, given_up: Arc<AtomicBool>) -> Self {
+        self.unless_all_left(Arc::new(move || given_up.load(Relaxed)))
+    }
+
+    /// The same for a read that several wait for: it is asked now and then, on the thread that reads, whether all of them have gone.
+    #[must_use]
+    pub fn unless_all_left(mut self, given_up: GivenUp) -> Self {
         self.terms.give_up(given_up);
         self
     }
@@ -340,7 +345,7 @@ impl RawStoreClient {
                     .magnitude(value)
                     .map_err(|e| undecodable(&self.face, key, &e))?;
                 // Keys ascend: behind its equals.
-                let at = top.partition_point(|(other, ..)| other.total_cmp(&size) != Ordering::Less);
+                let at = top.partition_point(|(other, ..)| other.total_cmp(&size) != std::cmp::Ordering::Less);
                 if at < n {
                     top.insert(at, (size, key.to_vec(), value.to_vec()));
                     top.truncate(n);

@@ -5,22 +5,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rufous_core::{Error, ErrorKind, Result};
-use rufous_store_api::{RealtimeReader, Snapshot};
+use rufous_store_api::{RealtimeReader, Snapshot, Until};
 
 use crate::client::OpenRealtime;
 
 /// How long one is kept: a reader of a server does not notice that its namespace was deleted and made anew, and reads it as it was
 /// left for so long at most.
 const KEPT: Duration = Duration::from_secs(5);
-/// An owner that lets one wait for so long is silent, and for as long again nobody else waits for it.
+/// An owner that lets one wait for so long is silent. For as long again nobody waits for it, and then one at a time, until it answers.
 const SILENT: Duration = Duration::from_millis(250);
 
 /// By namespace, each with the time of its opening.
 #[derive(Default)]
 pub(crate) struct Readers {
     kept: Mutex<HashMap<String, (Instant, Arc<dyn RealtimeReader>)>>,
-    /// By namespace until when, and what was said.
-    silent: Mutex<HashMap<String, (Instant, String)>>,
+    /// By namespace.
+    silent: Mutex<HashMap<String, Silent>>,
+}
+
+/// An owner that did not answer in time.
+struct Silent {
+    said: String,
+    /// Until then nobody asks it.
+    until: Instant,
+    /// Somebody asks it just now: he waits for all.
+    asked: bool,
+}
+
+/// Lets the next one ask whatever becomes of who asks now.
+struct Asking<'a>(&'a Readers, &'a str);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(silent) = self.0.silent().get_mut(self.1) {
+            silent.asked = false;
+        }
+    }
 }
 
 impl Readers {
@@ -44,11 +64,11 @@ impl Readers {
         &self,
         namespace: &str,
         open: &OpenRealtime,
-        deadline: Option<Instant>,
+        until: &Until,
     ) -> Result<Option<Box<dyn Snapshot>>> {
-        self.is_silent(namespace)?;
+        let _asking = self.may_ask(namespace)?;
         if let Some(reader) = self.kept(namespace) {
-            match self.ask(namespace, &*reader, deadline) {
+            match self.ask(namespace, &*reader, until) {
                 Err(e) if e.kind() == ErrorKind::Closed => {
                     self.lock().remove(namespace);
                 }
@@ -64,30 +84,50 @@ impl Readers {
             known.retain(|_, (opened, _)| opened.elapsed() < KEPT);
             known.insert(namespace.into(), (Instant::now(), reader.clone()));
         }
-        self.ask(namespace, &*reader, deadline).map(Some)
+        self.ask(namespace, &*reader, until).map(Some)
     }
 
-    /// Asks for a snapshot, and keeps in mind that nobody answered. One whose own time was over first says nothing of the owner.
-    fn ask(&self, namespace: &str, of: &dyn RealtimeReader, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+    /// Asks for a snapshot, and keeps in mind that nobody answered. One whose own time was over first, or whom nobody waits for any more,
+    /// says nothing of the owner.
+    fn ask(&self, namespace: &str, of: &dyn RealtimeReader, until: &Until) -> Result<Box<dyn Snapshot>> {
         let began = Instant::now();
-        let taken = of.snapshot_until(deadline);
-        if let Err(e) = &taken
-            && e.kind() == ErrorKind::TryAgain
-            && began.elapsed() >= SILENT
-            && deadline.is_none_or(|deadline| Instant::now() < deadline)
-        {
-            let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-            silent.retain(|_, (until, _)| Instant::now() < *until);
-            silent.insert(namespace.into(), (Instant::now() + SILENT, e.message().to_string()));
+        let taken = of.snapshot_until(until);
+        match &taken {
+            Ok(_) => {
+                self.silent().remove(namespace);
+            }
+            Err(e) if e.kind() == ErrorKind::TryAgain && began.elapsed() >= SILENT && !until.is_over() => {
+                let silent = Silent {
+                    said: e.message().to_string(),
+                    until: Instant::now() + SILENT,
+                    asked: false,
+                };
+                let mut all = self.silent();
+                all.retain(|_, other| other.asked || other.until.elapsed() < KEPT);
+                all.insert(namespace.into(), silent);
+            }
+            Err(_) => {}
         }
         taken
     }
 
-    fn is_silent(&self, namespace: &str) -> Result<()> {
-        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        match silent.get(namespace) {
-            Some((until, said)) if Instant::now() < *until => Err(Error::try_again(said.clone())),
-            _ => Ok(()),
+    fn silent(&self) -> MutexGuard<'_, HashMap<String, Silent>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it makes sense to ask: of an owner that was silent one read finds out whether it still is.
+    ///
+    /// # Errors
+    /// `TryAgain` with what was said to the one who waited.
+    fn may_ask<'a>(&'a self, namespace: &'a str) -> Result<Option<Asking<'a>>> {
+        let mut all = self.silent();
+        let Some(silent) = all.get_mut(namespace) else {
+            return Ok(None);
+        };
+        if silent.asked || Instant::now() < silent.until {
+            return Err(Error::try_again(silent.said.clone()));
         }
+        silent.asked = true;
+        Ok(Some(Asking(self, namespace)))
     }
 }

@@ -30,13 +30,13 @@ impl Held {
     /// Those of `f`; `TryAgain` when another read asks for too long.
     pub(crate) fn ask<T>(&self, clock: &Clock, f: impl FnOnce(&dyn Snapshot) -> Result<T>) -> Result<T> {
         let mut snapshot = self.lock(clock)?;
-        snapshot.set_deadline(clock.until());
+        snapshot.set_until(clock.until());
         f(&**snapshot)
     }
 
     fn lock(&self, clock: &Clock) -> Result<MutexGuard<'_, Box<dyn Snapshot>>> {
         // What a panic of a caller's function leaves behind is whole.
-        if clock.until().is_none() {
+        if !clock.is_looked_at() {
             return Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner));
         }
         loop {

@@ -4,11 +4,10 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rufous_core::{Error, Result, SourcePartition};
-use rufous_store_api::Manifest;
+use rufous_store_api::{GivenUp, Manifest, Until};
 
 use crate::answer::Coverage;
 use crate::missing::place;
@@ -24,7 +23,7 @@ pub(crate) struct Terms {
     /// Per partition the offset below which all must be in the answer.
     at_least: Option<Arc<BTreeMap<SourcePartition, u64>>>,
     until: Option<Instant>,
-    given_up: Option<Arc<AtomicBool>>,
+    given_up: Option<GivenUp>,
 }
 
 impl Terms {
@@ -44,7 +43,7 @@ impl Terms {
     }
 
     /// Ends a read once this is true.
-    pub(crate) fn give_up(&mut self, when: Arc<AtomicBool>) {
+    pub(crate) fn give_up(&mut self, when: GivenUp) {
         self.given_up = Some(when);
     }
 
@@ -53,9 +52,7 @@ impl Terms {
     /// # Errors
     /// `TryAgain` when it would be too late already.
     pub(crate) fn begin(&self) -> Result<Clock> {
-        let clock = Clock::start(self.until)?;
-        let given_up = self.given_up.clone();
-        Ok(Clock { given_up, ..clock })
+        Clock::start(Until::from(self.until).unless(self.given_up.clone()))
     }
 
     /// What an answer of this coverage lacks of what is demanded: more time passes, or the demand is not of this job.
@@ -97,11 +94,10 @@ impl Terms {
 }
 
 /// The time of one read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Clock {
     began: Instant,
-    until: Option<Instant>,
-    given_up: Option<Arc<AtomicBool>>,
+    until: Until,
     rows: Cell<u32>,
     /// An error said so.
     told: Cell<bool>,
@@ -112,9 +108,9 @@ impl Clock {
     ///
     /// # Errors
     /// `TryAgain` when it is too late already.
-    pub(crate) fn start(until: Option<Instant>) -> Result<Self> {
+    pub(crate) fn start(until: Until) -> Result<Self> {
         let began = Instant::now();
-        if until.is_some_and(|until| until <= began) {
+        if until.deadline().is_some_and(|deadline| deadline <= began) {
             return Err(Error::try_again(
                 "the deadline had passed before the read began; try again with a later one",
             ));
@@ -122,29 +118,24 @@ impl Clock {
         Ok(Self {
             began,
             until,
-            given_up: None,
             rows: Cell::new(0),
             told: Cell::new(false),
         })
     }
 
-    /// When the read must be done.
-    pub(crate) fn until(&self) -> Option<Instant> {
-        self.until
+    /// For how long somebody waits, as those are told who wait for somebody else.
+    pub(crate) fn until(&self) -> &Until {
+        &self.until
     }
 
     /// Whether it may end before it is done.
     pub(crate) fn is_looked_at(&self) -> bool {
-        self.until.is_some() || self.given_up.is_some()
-    }
-
-    fn is_given_up(&self) -> bool {
-        self.given_up.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+        self.until.may_end()
     }
 
     /// Whether it is too late, or nobody waits for the answer any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.told.get() || self.is_given_up() || self.until.is_some_and(|until| Instant::now() >= until)
+        self.told.get() || self.until.is_over()
     }
 
     /// Goes on, unless it is too late.
@@ -177,20 +168,19 @@ impl Clock {
     /// As [`check`](Self::check).
     pub(crate) fn pause(&self, pause: Duration, waiting_for: &str) -> Result<()> {
         self.check(waiting_for)?;
-        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
-        std::thread::sleep(left.map_or(pause, |left| left.min(pause)));
+        std::thread::sleep(self.until.left(pause));
         Ok(())
     }
 
     /// The error of a read that is too late. Once it was told, it is too late whatever follows.
     pub(crate) fn over(&self, doing: impl fmt::Display) -> Error {
         self.told.set(true);
-        if self.is_given_up() {
+        if self.until.is_given_up() {
             return Error::try_again(format!("the read was given up by who asked, during this: {doing}"));
         }
-        let given = self
-            .until
-            .map_or(Duration::ZERO, |until| until.saturating_duration_since(self.began));
+        let given = self.until.deadline().map_or(Duration::ZERO, |deadline| {
+            deadline.saturating_duration_since(self.began)
+        });
         Error::try_again(format!(
             "the deadline, {} ms after the read began, passed during this: {doing}; try again with a later one, or ask for less",
             given.as_millis()

@@ -95,7 +95,17 @@ fn who_hangs_is_waited_for_by_one() {
     assert!(quick < hangs, "{quick:?}");
     let e = counts.get("a").unwrap_err();
     assert!(e.to_string().contains("asked for 2.0 s"), "{e}");
+    // When it is asked again, one asks for all: the others are told at once.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let slow = std::thread::scope(|scope| {
+        let one = || took(&|| drop(counts.get_partial("a").unwrap()));
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+        let times = all.into_iter().map(|one| one.join().unwrap());
+        times.filter(|took| *took >= hangs / 2).count()
+    });
+    assert_eq!(slow, 1);
     w.state().silent = false;
     std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(counts.get("a").unwrap().value, Some(5));
     assert_eq!(counts.get("a").unwrap().value, Some(5));
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rufous_core::{ErrorKind, Result, Store, StoreFace};
 use rufous_store_api::wire::{RemoteReader, Stream, serve_sessions};
-use rufous_store_api::{RealtimeReader, Snapshot};
+use rufous_store_api::{RealtimeReader, Snapshot, Until};
 use rufous_store_memory::MemoryRealtime;
 
 const COUNTS: Store<String, u64> = Store::new("counts");
@@ -295,7 +295,7 @@ fn an_owner_that_hangs_is_left_at_the_deadline() {
         });
         let began = Instant::now();
         let e = reader
-            .snapshot_until(Some(began + Duration::from_millis(100)))
+            .snapshot_until(&Until::from(began + Duration::from_millis(100)))
             .err()
             .unwrap();
         assert_eq!(e.kind(), ErrorKind::TryAgain);
@@ -305,5 +305,27 @@ fn an_owner_that_hangs_is_left_at_the_deadline() {
             (Duration::from_millis(95)..Duration::from_millis(1900)).contains(&took),
             "{took:?}"
         );
+    }
+}
+
+/// An owner that is silent is left soon after nobody waits any more, and not only at the deadline; as long as somebody waits, it is waited
+/// for as long as an owner may be silent.
+#[test]
+fn an_owner_is_left_when_nobody_waits() {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let lines = kept.clone();
+    let reader = RemoteReader::new("n", "process 17", move |_| {
+        let (here, there) = UnixStream::pair().unwrap();
+        lines.lock().unwrap().push(there);
+        Ok(Box::new(here) as Box<dyn Stream>)
+    });
+    for (gone_after, least, most) in [(150, 140, 1_000), (60_000, 1_900, 4_000)] {
+        let began = Instant::now();
+        let gone = move || began.elapsed() >= Duration::from_millis(gone_after);
+        let until = Until::from(began + Duration::from_secs(30)).unless(Some(Arc::new(gone)));
+        let e = reader.snapshot_until(&until).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+        let took = began.elapsed();
+        assert!((least..most).contains(&took.as_millis()), "{took:?}");
     }
 }

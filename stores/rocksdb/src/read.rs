@@ -1,5 +1,6 @@
 //! Reading a namespace from outside: through its owner when there is one, from the files when there is none.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use rocksdb::DB;
 use rufous_core::{Error, ErrorKind, Result, StoreFace};
 use rufous_store_api::wire::{RemoteReader, Stream};
-use rufous_store_api::{RealtimeReader, Snapshot};
+use rufous_store_api::{RealtimeReader, Snapshot, Until};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::damage::{self, refuse};
@@ -36,18 +37,24 @@ pub struct RocksReader {
 
 /// Connects to an owner. One that takes no connections, because it is stopped and many have tried, would be waited for without an
 /// end.
-fn connect(socket: &Path, wait: Duration) -> std::io::Result<UnixStream> {
-    let stream = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    stream.set_write_timeout(Some(wait))?;
-    stream.connect(&SockAddr::unix(socket)?)?;
-    Ok(UnixStream::from(OwnedFd::from(stream)))
-}
-
-/// What is left of the time, not more than the patience with an owner.
-fn left(deadline: Option<Instant>) -> Duration {
-    deadline.map_or(PATIENCE, |deadline| {
-        deadline.saturating_duration_since(Instant::now()).min(PATIENCE)
-    })
+fn connect(socket: &Path, until: &Until) -> io::Result<UnixStream> {
+    let began = Instant::now();
+    let address = SockAddr::unix(socket)?;
+    loop {
+        let left = until.left(PATIENCE.saturating_sub(began.elapsed()));
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let wait = until.slice(left);
+        let stream = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        stream.set_write_timeout(Some(wait))?;
+        match stream.connect(&address) {
+            Ok(()) => return Ok(UnixStream::from(OwnedFd::from(stream))),
+            // Its queue is full.
+            Err(e) if wait < left && e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 impl RocksReader {
@@ -84,12 +91,12 @@ impl RocksReader {
     }
 
     /// Over a connection that was kept to the owner of before.
-    fn resumed(&self, deadline: Option<Instant>) -> Result<Option<Box<dyn Snapshot>>> {
+    fn resumed(&self, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
         let remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        remote.map_or(Ok(None), |(_, remote)| remote.resume(deadline))
+        remote.map_or(Ok(None), |(_, remote)| remote.resume(until))
     }
 
-    fn through_owner(&self, note: OwnerNote, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
+    fn through_owner(&self, note: OwnerNote, until: &Until) -> Result<Box<dyn Snapshot>> {
         let remote = {
             let mut known = self.remote.lock().unwrap_or_else(PoisonError::into_inner);
             match &*known {
@@ -99,21 +106,15 @@ impl RocksReader {
             }
         };
         // What was kept of it is not asked a second time.
-        remote.fresh(deadline)
+        remote.fresh(until)
     }
 
     fn dialler(&self, note: &OwnerNote) -> RemoteReader {
         let socket = note.socket.clone();
         let owner = format!("process {}, the owner of {}", note.pid, self.dir.display());
-        RemoteReader::new(&self.namespace, owner, move |deadline| {
-            let wait = left(deadline);
-            let stream = if wait.is_zero() {
-                Err(std::io::ErrorKind::TimedOut.into())
-            } else {
-                connect(&socket, wait)
-            };
-            let stream =
-                stream.map_err(|e| Error::try_again(format!("no answer at {}: {e}", socket.display())).caused_by(e))?;
+        RemoteReader::new(&self.namespace, owner, move |until| {
+            let stream = connect(&socket, until)
+                .map_err(|e| Error::try_again(format!("no answer at {}: {e}", socket.display())).caused_by(e))?;
             Ok(Box::new(stream) as Box<dyn Stream>)
         })
     }
@@ -146,22 +147,22 @@ impl RocksReader {
 
 impl RealtimeReader for RocksReader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        self.snapshot_until(None)
+        self.snapshot_until(&Until::default())
     }
 
-    fn snapshot_until(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
-        let patience = Instant::now() + PATIENCE;
-        let until = deadline.map_or(patience, |deadline| deadline.min(patience));
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        let began = Instant::now();
+        let left = || until.left(PATIENCE.saturating_sub(began.elapsed()));
         refuse(&self.dir)?;
-        match self.resumed(deadline) {
+        match self.resumed(until) {
             Ok(Some(snapshot)) => return Ok(snapshot),
             Ok(None) => {}
-            Err(e) if e.kind() == ErrorKind::TryAgain && Instant::now() < until => {}
+            Err(e) if e.kind() == ErrorKind::TryAgain && !left().is_zero() => {}
             Err(e) => return Err(e),
         }
         loop {
             let problem = match look(&self.dir)? {
-                Ownership::Held(Some(note)) => match self.through_owner(note, deadline) {
+                Ownership::Held(Some(note)) => match self.through_owner(note, until) {
                     Ok(snapshot) => return Ok(snapshot),
                     Err(e) if e.kind() == ErrorKind::TryAgain => e,
                     Err(e) => return Err(e),
@@ -181,10 +182,11 @@ impl RealtimeReader for RocksReader {
                     )));
                 }
             };
-            if Instant::now() >= until {
+            let left = left();
+            if left.is_zero() {
                 return Err(problem);
             }
-            std::thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
+            std::thread::sleep(PAUSE.min(left));
             refuse(&self.dir)?;
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bed::*;
 use rufous_core::ErrorKind;
-use rufous_store_api::RealtimeReader;
+use rufous_store_api::{RealtimeReader, Until};
 use rufous_store_rocksdb::owner::{Owner, Ownership, look};
 use rufous_store_rocksdb::{RocksOptions, RocksReader, RocksStore};
 
@@ -327,7 +327,7 @@ fn a_stopped_owner_is_left_at_the_deadline() {
     let ask = |reader: &dyn RealtimeReader, what: &str| {
         let began = Instant::now();
         let e = reader
-            .snapshot_until(Some(began + Duration::from_millis(100)))
+            .snapshot_until(&Until::from(began + Duration::from_millis(100)))
             .err()
             .unwrap();
         let took = began.elapsed();
@@ -339,6 +339,45 @@ fn a_stopped_owner_is_left_at_the_deadline() {
         &RocksReader::find(dir.path(), "n1", &faces()).unwrap().unwrap(),
         "a new connection",
     );
+    child.signal("CONT");
+    assert!(kept.snapshot().is_ok());
+}
+
+/// SIGSTOP: who goes away after 100 ms is not waited for in his place, with a connection that is kept and with a new one, in the middle of
+/// a snapshot and before it.
+#[test]
+fn a_stopped_owner_is_left_when_nobody_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = owner_in_a_child(dir.path());
+    let until = Instant::now() + Duration::from_secs(20);
+    let kept = loop {
+        match RocksReader::open(dir.path(), "n1", &faces()) {
+            Ok(Some(reader)) if Ownership::Never != look(dir.path()).unwrap() => break reader,
+            _ => assert!(Instant::now() < until, "the other process does not begin"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let mut held = kept.snapshot().unwrap();
+    child.signal("STOP");
+    child.stands();
+    let left = |what: &str, ask: &mut dyn FnMut(&Until) -> Option<rufous_core::Error>| {
+        let began = Instant::now();
+        let gone = move || began.elapsed() >= Duration::from_millis(100);
+        let until = Until::from(began + Duration::from_secs(30)).unless(Some(std::sync::Arc::new(gone)));
+        let e = ask(&until).unwrap();
+        let took = began.elapsed();
+        assert_eq!(e.kind(), ErrorKind::TryAgain, "{what}: {e}");
+        assert!((90..1_000).contains(&took.as_millis()), "{what} took {took:?}");
+    };
+    left("a snapshot that is held", &mut |until| {
+        held.set_until(until);
+        held.partitions("counts").err()
+    });
+    left("a kept connection", &mut |until| kept.snapshot_until(until).err());
+    left("a new connection", &mut |until| {
+        let reader = RocksReader::find(dir.path(), "n1", &faces()).unwrap().unwrap();
+        reader.snapshot_until(until).err()
+    });
     child.signal("CONT");
     assert!(kept.snapshot().is_ok());
 }
@@ -366,7 +405,7 @@ fn a_full_queue_is_not_waited_for() {
     for (deadline, least, most) in [(Some(100), 90, 1500), (None, 1900, 6000)] {
         let began = Instant::now();
         let deadline = deadline.map(|ms| began + Duration::from_millis(ms));
-        let e = reader.snapshot_until(deadline).err().unwrap();
+        let e = reader.snapshot_until(&deadline.into()).err().unwrap();
         assert_eq!(e.kind(), ErrorKind::TryAgain);
         assert!(e.to_string().contains("no answer at"), "{e}");
         let took = began.elapsed().as_millis();

@@ -1,5 +1,6 @@
 //! Questions about single keys, answered many at a time.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use rufous_client::RawStoreClient;
@@ -16,7 +17,7 @@ pub(crate) struct Question {
     pub(crate) reply: oneshot::Sender<Result<Reply, Problem>>,
 }
 
-/// Answers them by one read; what is late or was given up is left out.
+/// Answers them by one read, which ends when all who asked have gone; what is late or was given up before is left out.
 pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &Metrics) {
     let now = Instant::now();
     let (mut asked, mut last) = (Vec::with_capacity(gets.len()), now);
@@ -39,8 +40,15 @@ pub(crate) fn answer(raw: &RawStoreClient, gets: Vec<Get<Question>>, metrics: &M
     let mut keys: Vec<Vec<u8>> = asked.iter().map(|q| q.key.clone()).collect();
     keys.dedup();
     metrics.read_together(asked.len());
-    let raw = &raw.clone().until(last);
-    let replies = caught(&metrics.panics, || Ok(read(raw, &keys)));
+    let asked = Arc::new(Mutex::new(asked));
+    let (all, panics) = (asked.clone(), &metrics.panics);
+    // One who stays is enough.
+    let raw = raw.clone().until(last).unless_all_left(Arc::new(move || {
+        let left = |question: &Question| question.reply.is_closed();
+        all.lock().unwrap_or_else(PoisonError::into_inner).iter().all(left)
+    }));
+    let replies = caught(panics, || Ok(read(&raw, &keys)));
+    let asked = std::mem::take(&mut *asked.lock().unwrap_or_else(PoisonError::into_inner));
     let mut asked = asked.into_iter().peekable();
     for (i, key) in keys.iter().enumerate() {
         while let Some(question) = asked.next_if(|q| q.key == *key) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rufous_client::{Client, RawStoreClient, RawWindowClient};
 use rufous_core::{Result, StoreFace, nearest};
+use rufous_store_api::Until;
 use tokio::sync::{Semaphore, watch};
 
 use crate::ask::AtLeast;
@@ -29,6 +30,11 @@ pub(crate) struct How {
 }
 
 impl How {
+    /// For how long the answer is waited for.
+    pub(crate) fn until(&self) -> Until {
+        let cancel = self.cancel.clone();
+        Until::from(self.deadline).unless(Some(Arc::new(move || cancel.is_cancelled())))
+    }
     /// A client that reads so.
     pub(crate) fn of(&self, raw: RawStoreClient) -> RawStoreClient {
         let raw = raw.at_least(&self.at_least.0).until(self.deadline);

@@ -470,6 +470,69 @@ fn who_goes_away_is_not_read_for() {
     assert!(began.elapsed() < whole * 2 / 3, "{:?}, {whole:?}", began.elapsed());
 }
 
+/// Whoever asks an owner that hangs, and goes away, leaves the reader to others at once: a key that several asked for together, a partial
+/// answer, a window, a list, several stores.
+#[test]
+fn who_leaves_a_hanging_owner_frees_the_reader() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let w = world();
+    let mut options = ServerOptions::default();
+    options.readers = 1;
+    options.long_readers = 1;
+    options.bulk_readers = 1;
+    let s = w.serve(options);
+    still_answers(&s);
+    let arrow = [("accept", "application/vnd.apache.arrow.stream")];
+    let several = r#"{"stores": {"counts": ["a"], "hours": []}}"#.as_bytes();
+    let json = [("content-type", "application/json")];
+    let get = |path: &str, headers: &[(&str, &str)]| http::request("GET", path, headers, b"");
+    for (again, request) in [
+        ("/v1/stores/counts/keys/a", get("/v1/stores/counts/keys/a", &[])),
+        (
+            "/v1/stores/counts/keys/a",
+            get("/v1/stores/counts/keys/a?partial=true", &[]),
+        ),
+        (
+            "/v1/stores/counts/keys/a",
+            get("/v1/stores/views/windows/x?last=1d", &[]),
+        ),
+        ("/v1/stores/counts/keys", get("/v1/stores/counts/keys", &[])),
+        (
+            "/v1/stores/counts/sum",
+            http::request("POST", "/v1/get", &json, several),
+        ),
+    ] {
+        w.hangs.store(true, Relaxed);
+        let mut asked: Vec<_> = (0..3).map(|_| http::connect(s.address)).collect();
+        for stream in &mut asked {
+            stream.write_all(&request).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        w.hangs.store(false, Relaxed);
+        drop(asked);
+        let began = Instant::now();
+        s.get(again).fine();
+        let took = began.elapsed();
+        assert!(
+            took < Duration::from_secs(5),
+            "{} kept the reader for {took:?}",
+            String::from_utf8_lossy(&request)
+        );
+    }
+    w.hangs.store(true, Relaxed);
+    let mut asked = http::connect(s.address);
+    asked.write_all(&get("/v1/stores/counts/keys", &arrow)).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    w.hangs.store(false, Relaxed);
+    drop(asked);
+    let began = Instant::now();
+    assert_eq!(s.get_with("/v1/stores/counts/keys", &arrow).status, 200);
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "a list as Arrow kept the reader"
+    );
+}
+
 /// A flood is answered by 503 with `retry-after`, each at once, and by the right value; what had waited too long is not read.
 #[test]
 fn a_flood_is_answered() {

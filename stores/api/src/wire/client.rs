@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 
@@ -10,14 +9,15 @@ use super::frame::*;
 use super::line::{Line, Stream};
 use crate::progress::Progress;
 use crate::realtime::{Cell, RealtimeReader, Snapshot};
+use crate::until::Until;
 
 /// Connections that are kept while no snapshot needs them.
 const IDLE: usize = 4;
 /// Keys of one question for cells.
 const KEYS_A_QUESTION: usize = 256;
 
-/// Opens a connection, not later than that.
-type Dial = Box<dyn Fn(Option<Instant>) -> Result<Box<dyn Stream>> + Send + Sync>;
+/// Opens a connection while somebody waits for it.
+type Dial = Box<dyn Fn(&Until) -> Result<Box<dyn Stream>> + Send + Sync>;
 
 /// Reads a namespace through its owner. A connection whose snapshot was dropped is kept for the next one; one that died
 /// meanwhile is dialled again, once.
@@ -33,12 +33,12 @@ struct Remote {
 }
 
 impl RemoteReader {
-    /// Reads `namespace` through connections that `dial` opens by an instant, if one is said. `owner` says in errors who that is:
+    /// Reads `namespace` through connections that `dial` opens while somebody waits for them. `owner` says in errors who that is:
     /// "process 17, the owner of ./data". Nobody is asked yet.
     pub fn new(
         namespace: &str,
         owner: impl Into<String>,
-        dial: impl Fn(Option<Instant>) -> Result<Box<dyn Stream>> + Send + Sync + 'static,
+        dial: impl Fn(&Until) -> Result<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Remote {
             namespace: namespace.into(),
@@ -56,7 +56,7 @@ impl RemoteReader {
     pub fn connect(
         namespace: &str,
         owner: impl Into<String>,
-        dial: impl Fn(Option<Instant>) -> Result<Box<dyn Stream>> + Send + Sync + 'static,
+        dial: impl Fn(&Until) -> Result<Box<dyn Stream>> + Send + Sync + 'static,
     ) -> Result<Self> {
         let reader = Self::new(namespace, owner, dial);
         reader.snapshot()?;
@@ -68,11 +68,11 @@ impl RemoteReader {
     ///
     /// # Errors
     /// `TryAgain` when the owner does not answer in time; what it says.
-    pub fn resume(&self, deadline: Option<Instant>) -> Result<Option<Box<dyn Snapshot>>> {
+    pub fn resume(&self, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
         let Some(mut line) = self.0.idle().pop() else {
             return Ok(None);
         };
-        line.until = deadline;
+        line.until = until.clone();
         let said = Out::new(NEXT)
             .send(&mut line, MAX_REQUEST)
             .and_then(|()| receive(&mut line));
@@ -95,20 +95,20 @@ impl RemoteReader {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub fn fresh(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
-        let line = self.0.open(deadline).map_err(|e| e.into_error().at(&self.0.owner))?;
+    pub fn fresh(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        let line = self.0.open(until).map_err(|e| e.into_error().at(&self.0.owner))?;
         Ok(self.0.snapshot(line))
     }
 }
 
 impl RealtimeReader for RemoteReader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        self.snapshot_until(None)
+        self.snapshot_until(&Until::default())
     }
-    fn snapshot_until(&self, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
-        match self.resume(deadline)? {
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        match self.resume(until)? {
             Some(snapshot) => Ok(snapshot),
-            None => self.fresh(deadline),
+            None => self.fresh(until),
         }
     }
 }
@@ -119,11 +119,11 @@ impl Remote {
     }
 
     /// A new connection, on which a snapshot was taken. An owner of an older build refuses the version, and is asked in its own.
-    fn open(&self, deadline: Option<Instant>) -> Result<Line, Failed> {
+    fn open(&self, until: &Until) -> Result<Line, Failed> {
         let version = self.version.load(Relaxed);
-        match self.hello(version, deadline) {
+        match self.hello(version, until) {
             Err(Failed::Said(e)) if version != OLDEST && e.kind() == ErrorKind::InvalidRequest => {
-                let line = self.hello(OLDEST, deadline)?;
+                let line = self.hello(OLDEST, until)?;
                 self.version.store(OLDEST, Relaxed);
                 Ok(line)
             }
@@ -131,8 +131,8 @@ impl Remote {
         }
     }
 
-    fn hello(&self, version: u8, deadline: Option<Instant>) -> Result<Line, Failed> {
-        let mut line = Line::new((self.dial)(deadline)?, version, deadline);
+    fn hello(&self, version: u8, until: &Until) -> Result<Line, Failed> {
+        let mut line = Line::new((self.dial)(until)?, version, until);
         let mut hello = Out::new(HELLO);
         MAGIC.into_iter().for_each(|b| hello.u8(b));
         hello.u8(version);
@@ -170,7 +170,7 @@ impl Drop for RemoteSnapshot {
         let line = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // What is not kept is closed, which ends the snapshot as well.
         if let Some(mut line) = line.filter(|line| line.version > OLDEST) {
-            line.until = None;
+            line.until = Until::default();
             if Out::new(END).send(&mut line, MAX_REQUEST).is_ok() {
                 self.remote.keep(line);
             }
@@ -303,10 +303,10 @@ impl Snapshot for RemoteSnapshot {
         &self.remote.namespace
     }
 
-    fn set_deadline(&mut self, deadline: Option<Instant>) {
+    fn set_until(&mut self, until: &Until) {
         let line = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = line {
-            line.until = deadline;
+            line.until = until.clone();
         }
     }
 

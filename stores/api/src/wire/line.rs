@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use crate::until::Until;
+
 /// How long an owner may be silent where nobody says less.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -29,49 +31,52 @@ pub(super) struct Line {
     stream: Box<dyn Stream>,
     pub(super) version: u8,
     /// Nothing waits beyond it.
-    pub(super) until: Option<Instant>,
+    pub(super) until: Until,
     /// What was set.
     limit: Option<Duration>,
 }
 
 impl Line {
-    pub(super) fn new(stream: Box<dyn Stream>, version: u8, until: Option<Instant>) -> Self {
+    pub(super) fn new(stream: Box<dyn Stream>, version: u8, until: &Until) -> Self {
         Self {
             stream,
             version,
-            until,
+            until: until.clone(),
             limit: None,
         }
     }
 
-    /// Bounds the next wait. A message may come in many pieces: each waits for what is left of the whole.
-    fn bound(&mut self) -> io::Result<()> {
-        let wait = match self.until {
-            None => PATIENCE,
-            Some(until) => until.saturating_duration_since(Instant::now()).min(PATIENCE),
-        };
-        if wait.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+    /// Reads or writes once, as long as somebody waits for it. A message may come in many pieces: each waits for what is left of the
+    /// whole, and where who asked may go away, a little at a time.
+    fn patiently(&mut self, mut once: impl FnMut(&mut dyn Stream) -> io::Result<usize>) -> io::Result<usize> {
+        let began = Instant::now();
+        loop {
+            let left = self.until.left(PATIENCE.saturating_sub(began.elapsed()));
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let wait = self.until.slice(left);
+            if self.limit != Some(wait) {
+                self.stream.limit(wait)?;
+                self.limit = Some(wait);
+            }
+            match once(&mut *self.stream) {
+                Err(e) if wait < left && matches!(e.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {}
+                done => return done,
+            }
         }
-        if self.limit != Some(wait) {
-            self.stream.limit(wait)?;
-            self.limit = Some(wait);
-        }
-        Ok(())
     }
 }
 
 impl Read for Line {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.bound()?;
-        self.stream.read(bytes)
+        self.patiently(|stream| stream.read(bytes))
     }
 }
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bound()?;
-        self.stream.write(bytes)
+        self.patiently(|stream| stream.write(bytes))
     }
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()

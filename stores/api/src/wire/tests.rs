@@ -138,7 +138,7 @@ impl RealtimeReader for Slow {
 /// Many keys take longer than an owner may be silent: they are asked for piece by piece, and it is silent for one piece at most.
 #[test]
 fn many_keys_are_no_silence() {
-    let connect = |_| {
+    let connect = |_: &crate::Until| {
         let (ours, theirs) = UnixStream::pair().unwrap();
         std::thread::spawn(move || serve_connection(theirs, &Slow));
         Ok(Box::new(ours) as Box<dyn Stream>)

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition, StoreFace};
-use rufous_store_api::{Manifest, StoreGeneration};
+use rufous_store_api::{Manifest, StoreGeneration, Until};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -295,7 +295,7 @@ impl Client {
     fn compare(&self, face: &StoreFace, run: &Run, options: &ReconcileOptions) -> Result<Result<Comparison, Why>> {
         let (base, m) = (&run.base, &run.m);
         let namespace = m.realtime_namespace.as_deref().unwrap_or_default();
-        let Some(snapshot) = self.realtime(namespace, None)? else {
+        let Some(snapshot) = self.realtime(namespace, &Until::default())? else {
             return Ok(Err((Obstacle::NoState, "there is no realtime state".into())));
         };
         if snapshot.namespace() != namespace {

@@ -11,7 +11,7 @@ use rufous_core::key::to_bytes;
 use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition, Store, StoreFace, Timestamp};
 use rufous_store_api::{
     Cell, Entries, GenerationStore, Hole, Manifest, ManifestLog, Progress, Published, RealtimeReader, RunFile,
-    RunWriter, Snapshot, SourceHole, StoreGeneration,
+    RunWriter, Snapshot, SourceHole, StoreGeneration, Until,
 };
 
 pub const COUNTS: Store<String, u64> = Store::new("counts");
@@ -324,8 +324,8 @@ impl Snapshot for Taken {
     fn namespace(&self) -> &str {
         &self.namespace
     }
-    fn set_deadline(&mut self, deadline: Option<Instant>) {
-        self.deadline = deadline;
+    fn set_until(&mut self, until: &Until) {
+        self.deadline = until.deadline();
     }
     fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
         let of_store = self.shards.iter().filter(|((s, _), _)| s == store);

@@ -43,7 +43,7 @@ pub(crate) async fn list(
     let (client, budget) = (state.client.clone(), state.answers.clone());
     let read = move || {
         let began = (|| {
-            let raw = how.of(client.snapshot_until(how.deadline)?.raw(face));
+            let raw = how.of(client.snapshot_until(how.until())?.raw(face));
             // What everything rests on is known before the first row, for it stands in front.
             let basis = raw.get(&[])?;
             let writer = Writer::new(Columns::new(&face, false), metadata(face.name, &basis)?)?;

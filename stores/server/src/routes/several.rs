@@ -87,7 +87,7 @@ pub(crate) async fn several(Of(state): Of<Arc<State>>, headers: HeaderMap, conte
     }
     let client = state.client.clone();
     let read = move || {
-        let moment = client.snapshot_until(how.deadline)?;
+        let moment = client.snapshot_until(how.until())?;
         let mut members = format!("\"manifest\":{},\"stores\":{{", moment.manifest()).into_bytes();
         let mut first: Option<Reply> = None;
         for (face, keys) in &questions {

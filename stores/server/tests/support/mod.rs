@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rufous_algebra::{Codec, Hll};
 use rufous_client::{Client, ClientParts};
@@ -21,7 +21,7 @@ use rufous_core::{
 use rufous_server::{Served, Server, ServerOptions};
 use rufous_store_api::{
     Advance, Commit, Committed, GenerationStore, Hole, Manifest, ManifestLog, Progress, Published, RealtimeReader,
-    RealtimeStore, Repair, StoreGeneration,
+    RealtimeStore, Repair, StoreGeneration, Until,
 };
 use rufous_store_memory::{MemoryGenerations, MemoryManifests, MemoryRealtime};
 
@@ -83,6 +83,8 @@ pub struct World {
     /// How long each read of the realtime part takes, in milliseconds.
     pub slow: Arc<AtomicU64>,
     pub panics: Arc<AtomicBool>,
+    /// An owner that hangs: who asks now waits as long as somebody waits for him.
+    pub hangs: Arc<AtomicBool>,
     pub sums: BTreeMap<&'static str, Sums>,
     pub visitors: BTreeMap<Vec<u8>, Hll<12>>,
     pub next: u64,
@@ -101,6 +103,7 @@ impl Default for World {
             silent: Arc::default(),
             slow: Arc::default(),
             panics: Arc::default(),
+            hangs: Arc::default(),
             sums: faces().iter().map(|f| (f.name, Sums::new())).collect(),
             visitors: BTreeMap::new(),
             next: 0,
@@ -284,6 +287,7 @@ impl World {
             slow: self.slow.clone(),
             panics: self.panics.clone(),
             silent: self.silent.clone(),
+            hangs: self.hangs.clone(),
         });
         Client::new(ClientParts {
             job: "words".into(),
@@ -314,6 +318,7 @@ struct Reader {
     slow: Arc<AtomicU64>,
     panics: Arc<AtomicBool>,
     silent: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
 }
 
 impl RealtimeReader for Reader {
@@ -327,6 +332,16 @@ impl RealtimeReader for Reader {
             std::thread::sleep(Duration::from_millis(ms));
         }
         self.realtime.snapshot()
+    }
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn rufous_store_api::Snapshot>> {
+        let began = Instant::now();
+        if self.hangs.load(Ordering::Relaxed) {
+            while !until.is_over() && began.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            return Err(Error::try_again("the owner hangs"));
+        }
+        self.snapshot()
     }
 }
 
