@@ -4,14 +4,16 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime as Kind};
 use futures_util::SinkExt;
 use rufous_core::{Error, Result};
+use rufous_store_api::Until;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{CopyInSink, NoTls, Row};
 
@@ -120,17 +122,50 @@ impl Db {
         what: impl fmt::Display,
         f: impl Future<Output = Step<T>> + Send + 'static,
     ) -> Result<T> {
+        self.wait_until(what, &Until::default(), f)
+    }
+
+    /// The same as long as somebody waits for the answer. A connection whose answer nobody takes is closed: the server ends what it does
+    /// there.
+    pub(crate) fn wait_until<T: Send + 'static>(
+        &self,
+        what: impl fmt::Display,
+        until: &Until,
+        f: impl Future<Output = Step<T>> + Send + 'static,
+    ) -> Result<T> {
+        let began = Instant::now();
         let (tell, answer) = sync_channel(1);
-        if let Some(runtime) = &self.runtime.0 {
+        let task = self.runtime.0.as_ref().map(|runtime| {
             runtime.spawn(async move {
-                // Who asked waits for it.
+                // Who asked waits for it, or has gone.
                 let _ = tell.send(f.await);
-            });
-        }
-        match answer.recv() {
+            })
+        });
+        let found = loop {
+            if !until.may_end() {
+                break answer.recv().map_err(|_| RecvTimeoutError::Disconnected);
+            }
+            // Each step of the future has its own bound: this one ends no wait by itself.
+            let left = until.left(Duration::from_secs(3_600));
+            match answer.recv_timeout(until.slice(left)) {
+                Err(RecvTimeoutError::Timeout) if !until.is_over() => {}
+                found => break found,
+            }
+        };
+        match found {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(failure)) => Err(told(&self.location, &self.name, &what, failure)),
-            Err(_) => Err(Error::bug(format!("{what}: a request to {} panicked", self.location))),
+            Err(RecvTimeoutError::Timeout) => {
+                task.iter().for_each(JoinHandle::abort);
+                Err(Error::try_again(format!(
+                    "{what}: no answer of {} within {} ms, and nobody waits for longer",
+                    self.location,
+                    began.elapsed().as_millis()
+                )))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::bug(format!("{what}: a request to {} panicked", self.location)))
+            }
         }
     }
 

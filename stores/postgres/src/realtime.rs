@@ -9,7 +9,7 @@ use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
 use rufous_store_api::points::reach;
 use rufous_store_api::realtime::apply_advances;
 use rufous_store_api::{
-    Advance, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats,
+    Advance, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats, Until,
 };
 use tokio_postgres::types::Type;
 
@@ -406,12 +406,18 @@ async fn write(
 
 impl RealtimeReader for PostgresRealtime {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        snapshot::take(&self.core)
+        self.snapshot_until(&Until::default())
+    }
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        snapshot::take(&self.core, until)
     }
 }
 
 impl RealtimeReader for PostgresReader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        snapshot::take(&self.core)
+        self.snapshot_until(&Until::default())
+    }
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        snapshot::take(&self.core, until)
     }
 }

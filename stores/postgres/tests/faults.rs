@@ -2,13 +2,14 @@
 
 mod bed;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bed::{List, acquire, after, commit, counts, open, part, step, totals};
 use rufous_core::{Error, ErrorKind, Frontier, Store, StoreFace, key};
-use rufous_store_api::{Committed, RealtimeReader, RealtimeStore};
+use rufous_store_api::{Committed, RealtimeReader, RealtimeStore, Until};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime, PostgresStore, PostgresTables};
 use rufous_test_servers::postgres::{self, PASSWORD, Server, USER};
 
@@ -209,6 +210,64 @@ fn spoiled_rows_are_noticed() {
         .sql_at(&url, "UPDATE rufous.progress SET cuts = '[]', next = -1")
         .unwrap();
     refused(store.snapshot().map(drop), ErrorKind::CorruptData, &["-1"]);
+}
+
+/// A server that hangs, with the patience of every day: who has 300 ms, or goes away after as long, is told then, before a snapshot and
+/// in the middle of one; what he waited for is closed, so that later reads find connections.
+#[test]
+fn a_server_that_hangs_is_left_with_the_deadline() {
+    let server = Server::start(&[("fsync", "off")]).unwrap();
+    let url = server.database("deadline").unwrap();
+    let store = open(&url, &counts()).unwrap();
+    acquire(&store, &["counts"], &part(0));
+    let take = || store.snapshot().unwrap();
+    let (mut first, mut second) = (take(), take());
+    let limits: [&dyn Fn(Instant) -> Until; 2] = [&|began| Until::from(began + Duration::from_millis(300)), &|began| {
+        let gone = move || began.elapsed() >= Duration::from_millis(300);
+        Until::default().unless(Some(Arc::new(gone)))
+    }];
+    let told_in_time =
+        |what: &str, until: &Until, began: Instant, ask: &mut dyn FnMut(&Until) -> rufous_core::Result<()>| {
+            let e = ask(until).err().unwrap_or_else(|| panic!("{what}: an answer"));
+            let took = began.elapsed();
+            assert_eq!(e.kind(), ErrorKind::TryAgain, "{what}: {e}");
+            assert!(e.to_string().contains("nobody waits for longer"), "{what}: {e}");
+            assert!((290..3_000).contains(&took.as_millis()), "{what}: {took:?}");
+        };
+    server.pause().unwrap();
+    for (limit, held) in limits.into_iter().zip([&mut first, &mut second]) {
+        let began = Instant::now();
+        told_in_time("a snapshot", &limit(began), began, &mut |until| {
+            store.snapshot_until(until).map(drop)
+        });
+        let began = Instant::now();
+        told_in_time("keys", &limit(began), began, &mut |until| {
+            held.set_until(until);
+            held.cells("counts", &[key::to_bytes("a")], &Frontier::default())
+                .map(drop)
+        });
+    }
+    server.unpause().unwrap();
+    drop((first, second));
+    // As many as a handle has connections for readers.
+    let all: Vec<_> = (0..PostgresOptions::default().connections).map(|_| take()).collect();
+    assert!(all.iter().all(|s| s.partitions("counts").is_ok()));
+}
+
+/// The time of a server is its own.
+#[test]
+fn the_time_is_told() {
+    let server = postgres::shared();
+    let url = server.database("time").unwrap();
+    let ours = || i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let before = ours();
+    let theirs = rufous_store_postgres::clock::clock(&url, &quick()).unwrap();
+    assert!((before - 1..=ours()).contains(&theirs.0), "{before} {theirs}");
+    refused(
+        rufous_store_postgres::clock::clock("postgres://rufous:wr0ng@127.0.0.1:1/x", &quick()),
+        ErrorKind::TryAgain,
+        &["asking for the time", "127.0.0.1:1"],
+    );
 }
 
 /// A server that hangs: every call ends within its bound and says what it waited for. What hung is there whole or not at all.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, Cmd, Connection, ErrorKind, RedisError, Script, Value};
 use rufous_core::{Error, Result};
+use rufous_store_api::Until;
 
 use crate::options::{RedisOptions, client};
 
@@ -52,28 +53,44 @@ impl Server {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Result<Connection> {
+    /// A connection whose answers are waited for as long as that.
+    fn take(&self, patience: Duration) -> Result<Connection> {
+        let connection = self.taken(patience)?;
+        let limit = |connection: &Connection| {
+            connection.set_read_timeout(Some(patience))?;
+            connection.set_write_timeout(Some(patience))
+        };
+        limit(&connection).map_err(|e| self.failed(&format_args!("use {}", self.location), patience, e))?;
+        Ok(connection)
+    }
+
+    fn taken(&self, patience: Duration) -> Result<Connection> {
         let idle = self.pool().pop();
         if let Some((mut connection, used)) = idle {
+            // It has the patience of who had it before.
+            let _ = connection.set_read_timeout(Some(patience));
             if used.elapsed() < FRESH || redis::cmd("PING").exec(&mut connection).is_ok() {
                 return Ok(connection);
             }
             // The others fare no better, and each would be waited for.
             self.pool().clear();
         }
-        let connect = || {
-            let connection = self.client.get_connection_with_timeout(self.options.connect_timeout)?;
-            connection.set_read_timeout(Some(self.options.response_timeout))?;
-            connection.set_write_timeout(Some(self.options.response_timeout))?;
-            Ok(connection)
-        };
-        connect().map_err(|e| {
-            self.failed(
-                &format_args!("connect to {}", self.location),
-                self.options.connect_timeout,
-                e,
-            )
-        })
+        let wait = self.options.connect_timeout.min(patience);
+        let made = self.client.get_connection_with_timeout(wait);
+        made.map_err(|e| self.failed(&format_args!("connect to {}", self.location), wait, e))
+    }
+
+    /// How long an answer may take for one who waits until then.
+    ///
+    /// # Errors
+    /// `TryAgain` when nobody waits any more.
+    fn patience(&self, what: &dyn Display, until: &Until) -> Result<Duration> {
+        match until.left(self.options.response_timeout) {
+            Duration::ZERO => Err(Error::try_again(format!(
+                "cannot {what}: nobody waits for it any longer"
+            ))),
+            left => Ok(left),
+        }
     }
 
     /// One command, one answer. `what`: "cannot WHAT".
@@ -85,7 +102,7 @@ impl Server {
 
     /// What an administrative command answers; `None`: the user may not run it, or there is no such command.
     pub(crate) fn call_if_granted(&self, what: &dyn Display, cmd: &Cmd) -> Result<Option<Value>> {
-        match self.try_exchange(&cmd.get_packed_command(), 1)? {
+        match self.try_exchange(&cmd.get_packed_command(), 1, self.options.response_timeout)? {
             Ok(mut answers) => Ok(answers.pop()),
             Err(e) if code(&e) == Some("NOPERM") => Ok(None),
             Err(e) if code(&e) == Some("ERR") && e.detail().is_some_and(|d| d.contains("unknown command")) => Ok(None),
@@ -108,20 +125,34 @@ impl Server {
         prefix: &str,
         args: &dyn Fn(&mut Cmd),
     ) -> Result<Value> {
+        self.script_until(what, script, prefix, args, &Until::default())
+    }
+
+    /// The same for one who waits until then.
+    pub(crate) fn script_until(
+        &self,
+        what: &dyn Display,
+        script: &Script,
+        prefix: &str,
+        args: &dyn Fn(&mut Cmd),
+        until: &Until,
+    ) -> Result<Value> {
         let mut cmd = redis::cmd("EVALSHA");
         cmd.arg(script.get_hash()).arg(1).arg(prefix);
         args(&mut cmd);
         let packed = cmd.get_packed_command();
         drop(cmd);
-        let answers = match self.try_exchange(&packed, 1) {
+        let mut patience = self.patience(what, until)?;
+        let answers = match self.try_exchange(&packed, 1, patience) {
             // Nothing of it ran.
             Ok(Err(e)) if e.kind() == ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
-                self.with(what, |connection| script.load(connection))?;
-                self.try_exchange(&packed, 1)
+                self.with(what, patience, |connection| script.load(connection))?;
+                patience = self.patience(what, until)?;
+                self.try_exchange(&packed, 1, patience)
             }
             other => other,
         };
-        let answers = answers?.map_err(|e| self.failed(what, self.options.response_timeout, e))?;
+        let answers = answers?.map_err(|e| self.failed(what, patience, e))?;
         answers.into_iter().next().ok_or_else(|| self.odd(what))
     }
 
@@ -158,24 +189,29 @@ impl Server {
         Error::bug(format!("cannot {what}: the answer has an unexpected form"))
     }
 
-    fn with<T>(&self, what: &dyn Display, f: impl FnOnce(&mut Connection) -> redis::RedisResult<T>) -> Result<T> {
-        let mut connection = self.take()?;
+    fn with<T>(
+        &self,
+        what: &dyn Display,
+        patience: Duration,
+        f: impl FnOnce(&mut Connection) -> redis::RedisResult<T>,
+    ) -> Result<T> {
+        let mut connection = self.take(patience)?;
         let done = f(&mut connection);
         self.put_back(connection, done.as_ref().err());
-        done.map_err(|e| self.failed(what, self.options.response_timeout, e))
+        done.map_err(|e| self.failed(what, patience, e))
     }
 
     fn exchange(&self, what: &dyn Display, packed: &[u8], count: usize) -> Result<Vec<Value>> {
-        self.try_exchange(packed, count)?
+        self.try_exchange(packed, count, self.options.response_timeout)?
             .map_err(|e| self.failed(what, self.options.response_timeout, e))
     }
 
     /// The first error among the answers, if there is one, when all were received.
-    fn try_exchange(&self, packed: &[u8], count: usize) -> Result<redis::RedisResult<Vec<Value>>> {
+    fn try_exchange(&self, packed: &[u8], count: usize, patience: Duration) -> Result<redis::RedisResult<Vec<Value>>> {
         if count == 0 {
             return Ok(Ok(Vec::new()));
         }
-        let mut connection = self.take()?;
+        let mut connection = self.take(patience)?;
         let done = exchange(&mut connection, packed, count);
         self.put_back(connection, done.as_ref().err());
         Ok(done.and_then(|answers| answers.into_iter().map(Value::extract_error).collect()))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bed::*;
 use rufous_core::{BatchId, Error, ErrorKind, Frontier};
-use rufous_store_api::{Committed, RealtimeReader, RealtimeStore};
+use rufous_store_api::{Committed, RealtimeReader, RealtimeStore, Until};
 use rufous_store_redis::{RedisOptions, RedisRealtime, RedisTables};
 use rufous_test_servers::redis::RedisSetup;
 
@@ -254,6 +254,47 @@ fn a_full_disk_writes_nothing() {
         (total(&*snapshot, "a"), total(&*snapshot, "b")),
         (row.next / 2, row.next / 2)
     );
+}
+
+/// A server that hangs, with the patience of every day: who has 300 ms is told then, before a snapshot and in the middle of one, and
+/// dropping what he has waits for nobody.
+#[test]
+fn a_server_that_hangs_is_left_with_the_deadline() {
+    let mut server = RedisSetup::durable("no").start().unwrap();
+    let store = try_open(&server.url(), &RedisOptions::default()).unwrap();
+    let mut row = acquire(&store, &part(0));
+    add(&store, &part(0), &mut row, 1, &["a"]);
+    let mut held = store.snapshot().unwrap();
+    server.pause().unwrap();
+    let soon = || Until::from(Instant::now() + Duration::from_millis(300));
+    let began = Instant::now();
+    let e = store.snapshot_until(&soon()).err().unwrap();
+    is(&e, ErrorKind::TryAgain, &["no answer within"]);
+    let took = began.elapsed();
+    assert!((290..3_000).contains(&took.as_millis()), "a snapshot: {took:?}");
+    let began = Instant::now();
+    held.set_until(&soon());
+    let e = held
+        .cells("counts", &[b"a\0".to_vec()], &Frontier::default())
+        .unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+    drop(held);
+    let took = began.elapsed();
+    assert!((290..3_000).contains(&took.as_millis()), "keys: {took:?}");
+    server.resume().unwrap();
+    // Who comes later has the patience of every day again.
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(total(&*snapshot, "a"), 1);
+}
+
+/// The time of a server is its own.
+#[test]
+fn the_time_is_told() {
+    let server = RedisSetup::durable("no").start().unwrap();
+    let ours = || i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let before = ours();
+    let theirs = rufous_store_redis::clock(&server.url(), &options()).unwrap();
+    assert!((before - 1..=ours()).contains(&theirs.0), "{before} {theirs}");
 }
 
 /// A server that hangs: a bounded wait that says for what. What it was asked may still be done, so nothing is asked again, and

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 use rufous_store_api::realtime::{floors, within};
-use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, StoreStats};
+use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, StoreStats, Until};
 use tokio_postgres::types::Type;
 
 use crate::cells::names;
@@ -37,6 +37,8 @@ pub(crate) struct PostgresSnapshot {
     used: Counter<Instant>,
     /// Scans that run: one may be started inside another.
     depth: Counter<usize>,
+    /// For how long an answer is waited for.
+    until: Until,
 }
 
 /// A store as a read sees it.
@@ -49,13 +51,13 @@ struct Reading<'a> {
 }
 
 /// Takes a snapshot.
-pub(crate) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
+pub(crate) fn take(core: &Arc<Core>, until: &Until) -> Result<Box<dyn Snapshot>> {
     let (session, schema, stores) = (
         core.db.session(For::Reading),
         core.db.schema().to_string(),
         core.namespace.ids(),
     );
-    let (session, known) = core.db.wait("taking a snapshot", async move {
+    let (session, known) = core.db.wait_until("taking a snapshot", until, async move {
         let session = session.await?;
         // The first query decides what is seen.
         let sql = format!("SELECT {COLUMNS} FROM {schema}.progress WHERE store = ANY($1)");
@@ -87,6 +89,7 @@ pub(crate) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
         rows,
         used: Counter::new(Instant::now()),
         depth: Counter::new(0),
+        until: until.clone(),
     }))
 }
 
@@ -154,7 +157,7 @@ impl PostgresSnapshot {
             ))
         })?;
         let (run, limit) = (f(session), self.core.snapshot_timeout);
-        let answer = self.core.db.wait(what, async move {
+        let answer = self.core.db.wait_until(what, &self.until, async move {
             match run.await {
                 (session, Ok(value)) => Ok((session, value)),
                 (_, Err(failure)) => Err(failure),
@@ -180,6 +183,10 @@ impl PostgresSnapshot {
 impl Snapshot for PostgresSnapshot {
     fn namespace(&self) -> &str {
         &self.core.of.namespace
+    }
+
+    fn set_until(&mut self, until: &Until) {
+        self.until = until.clone();
     }
 
     fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {

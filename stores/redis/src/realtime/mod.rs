@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use rufous_core::{BatchId, Error, Result, SourcePartition};
 use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::points::reach;
-use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until};
 
 use layout::Row;
 use shared::{Applied, Change, Core, Stored, lock};
@@ -174,6 +174,9 @@ impl RedisRealtime {
 
 impl RealtimeReader for RedisRealtime {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        snapshot::take(&self.core)
+        self.snapshot_until(&Until::default())
+    }
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        snapshot::take(&self.core, until)
     }
 }

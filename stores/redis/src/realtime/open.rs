@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use rufous_core::{Error, Result, StoreFace};
 use rufous_store_api::exclusive::unique_name;
-use rufous_store_api::{RealtimeReader, Snapshot};
+use rufous_store_api::{RealtimeReader, Snapshot, Until};
 
 use super::meta::Meta;
 use super::shared::{Core, lock};
@@ -60,7 +60,10 @@ struct Reader(Arc<Core>);
 
 impl RealtimeReader for Reader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        snapshot::take(&self.0)
+        self.snapshot_until(&Until::default())
+    }
+    fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        snapshot::take(&self.0, until)
     }
 }
 

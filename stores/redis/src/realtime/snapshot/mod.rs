@@ -8,7 +8,7 @@ use std::sync::Arc;
 use redis::{Cmd, Value};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
 use rufous_store_api::exclusive::unique_name;
-use rufous_store_api::{Cell, KeyRange, Progress, Snapshot};
+use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, Until};
 
 use super::layout::{self, Row};
 use super::scripts;
@@ -23,16 +23,20 @@ const HASHES: usize = 4096;
 /// Bytes of values after which a call ends.
 const ENOUGH: usize = 16 << 20;
 
-pub(super) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
+pub(super) fn take(core: &Arc<Core>, until: &Until) -> Result<Box<dyn Snapshot>> {
     let what = format!("take a snapshot of {}", core.place);
     let id = unique_name();
     let lease = core.server.options().snapshot_lease.as_millis().max(1).to_string();
-    let answer = core.server.script(&what, &scripts::SNAPSHOT, &core.prefix, &|cmd| {
+    let args = |cmd: &mut Cmd| {
         cmd.arg(&id).arg(&lease);
         for store in &core.stores {
             cmd.arg(names::escaped(store.name));
         }
-    })?;
+    };
+    // One that is taken and not received ends with its lease.
+    let answer = core
+        .server
+        .script_until(&what, &scripts::SNAPSHOT, &core.prefix, &args, until)?;
     let answer = list(&answer).ok_or_else(|| core.server.odd(&what))?;
     match answer.first().and_then(text) {
         Some("done") => {}
@@ -55,6 +59,7 @@ pub(super) fn take(core: &Arc<Core>) -> Result<Box<dyn Snapshot>> {
         version: version.to_string(),
         lease,
         rows: Vec::new(),
+        until: until.clone(),
     };
     let all = answer.get(3).and_then(list).unwrap_or_default();
     for (store, fields) in all.iter().enumerate() {
@@ -87,6 +92,8 @@ struct RedisSnapshot {
     lease: String,
     /// By store, in the order of partitions.
     rows: Vec<Vec<(SourcePartition, Row)>>,
+    /// For how long an answer is waited for.
+    until: Until,
 }
 
 /// The cells of a batch of a partition.
@@ -120,10 +127,13 @@ impl RedisSnapshot {
     fn ask(&self, script: &redis::Script, args: &dyn Fn(&mut Cmd)) -> Result<Vec<Value>> {
         let core = &*self.core;
         let what = format_args!("read a snapshot of {}", core.place);
-        let answer = core.server.script(&what, script, &core.prefix, &|cmd| {
+        let args = |cmd: &mut Cmd| {
             cmd.arg(&self.id).arg(&self.version).arg(&self.lease);
             args(cmd);
-        })?;
+        };
+        let answer = core
+            .server
+            .script_until(&what, script, &core.prefix, &args, &self.until)?;
         let Value::Array(mut answer) = answer else {
             return Err(core.server.odd(&what));
         };
@@ -146,6 +156,10 @@ impl RedisSnapshot {
 impl Snapshot for RedisSnapshot {
     fn namespace(&self) -> &str {
         &self.core.namespace
+    }
+
+    fn set_until(&mut self, until: &Until) {
+        self.until = until.clone();
     }
 
     fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
@@ -234,6 +248,10 @@ impl Snapshot for RedisSnapshot {
 impl Drop for RedisSnapshot {
     /// Lets go of the lease. If that fails, it ends by itself.
     fn drop(&mut self) {
+        // A server that did not answer in time is not waited for again.
+        if self.until.is_over() {
+            return;
+        }
         let of = |key: &str| {
             let mut cmd = redis::cmd("ZREM");
             cmd.arg(format!("{}{key}", self.core.prefix)).arg(&self.id);
