@@ -83,8 +83,9 @@ impl Client {
         self
     }
 
-    /// How many bytes of realtime state a list, a sum or a window may hold (no limit): they are read before the first row is shown. What needs more is
-    /// `InvalidRequest`, which says what to ask for in its place.
+    /// How many bytes of realtime state a list, a sum or a window may hold (no limit). A list or a sum of more is read in slices of so many, each
+    /// of which passes the realtime state behind the one before; all are of one snapshot. Windows that need more, and a key that has more by itself,
+    /// are `InvalidRequest`, which says what to ask for in their place.
     #[must_use]
     pub fn live_bytes(mut self, bytes: usize) -> Self {
         self.live_bytes = bytes;

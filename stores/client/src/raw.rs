@@ -216,7 +216,7 @@ impl RawStoreClient {
     }
 
     /// Calls `f` with every key that begins with `prefix` and its whole value, ascending by key. Nothing is shown before the
-    /// checks have passed; the cells below the prefix are held in memory, the generation is streamed.
+    /// checks have passed; of the cells below the prefix as many are held as may be (`Client::live_bytes`), the generation is streamed.
     ///
     /// # Errors
     /// The first of `f`, or as said at [`RawStoreClient`]; what was shown before an error is exact but not all.

@@ -1,6 +1,7 @@
 //! One read's view: rows and cells of one point in time, and a manifest that belongs to them (section 8 of the protocol).
 
-use std::collections::BTreeMap;
+mod slices;
+
 use std::sync::Arc;
 
 use rufous_core::{
@@ -17,6 +18,7 @@ use crate::missing::Missing;
 use crate::raw::Visit;
 use crate::taken::{Held, Taken};
 use crate::terms::{Clock, Terms};
+use slices::{Live, from_on, start_of};
 
 /// How often a read starts over because the namespace changed under it.
 const RESTARTS: usize = 3;
@@ -151,7 +153,6 @@ impl View {
 
     fn nothing_held(&self) -> HeldBytes {
         HeldBytes {
-            store: self.face.name,
             bytes: 0,
             most: self.client.live_bytes_of_a_list(),
         }
@@ -361,22 +362,8 @@ impl View {
     /// nor with those up to `after`, which are not read offline.
     pub(crate) fn scan(&self, prefix: &[u8], after: Option<&[u8]>, f: &mut Visit<'_>) -> Result<(), Fail> {
         let gone = self.gone()?;
-        let mut cells: BTreeMap<Vec<u8>, Vec<Cell>> = BTreeMap::new();
-        let mut held = self.nothing_held();
-        if let Some(s) = self.realtime() {
-            let mut collect = |key: &[u8], cell: Cell| {
-                self.clock.row("a scan of the realtime state")?;
-                if after.is_none_or(|after| key > after) && self.counts(&cell)? {
-                    held.add(key, &cell)?;
-                    cells.entry(key.to_vec()).or_default().push(cell);
-                }
-                Ok(())
-            };
-            self.of_cells(s, |s| {
-                s.scan(self.face.name, prefix, &self.manifest.frontier, &mut collect)
-            })?;
-        }
-        let mut live = cells.into_iter().peekable();
+        let start = start_of(prefix, after);
+        let mut live = Live::of(self, prefix, &start)?;
         let mut emit = |key: &[u8], offline: Option<&[u8]>, cells: Vec<Cell>| -> Result<()> {
             self.clock.row("a scan")?;
             if gone.as_ref().is_some_and(|gone| gone.dropped(key).is_some()) {
@@ -389,6 +376,8 @@ impl View {
         };
         if let Some(g) = self.generation() {
             let mut last: Option<Vec<u8>> = None;
+            // Why the realtime part could not be read on.
+            let mut broke: Option<Fail> = None;
             let mut merge = |key: &[u8], value: &[u8]| -> Result<()> {
                 if last.as_deref().is_some_and(|last| last >= key) || !key.starts_with(prefix) {
                     let key = key_text(&self.face, key);
@@ -396,33 +385,41 @@ impl View {
                 }
                 last.get_or_insert_default().clear();
                 last.get_or_insert_default().extend_from_slice(key);
-                while let Some((k, cells)) = live.next_if(|(k, _)| k.as_slice() < key) {
+                let mut stop = |fail: Fail| {
+                    broke = Some(fail);
+                    Error::closed("the realtime part cannot be read on")
+                };
+                while let Some((k, cells)) = live.below(key).map_err(&mut stop)? {
                     emit(&k, None, cells)?;
                 }
-                let same = live
-                    .next_if(|(k, _)| k.as_slice() == key)
-                    .map_or_else(Vec::new, |(_, cells)| cells);
-                emit(key, Some(value), same)
+                emit(key, Some(value), live.of_key(key).map_err(stop)?)
             };
             let generations = &self.client.parts().generations;
             let read = match after {
                 None => generations.scan(&self.face, g, prefix, &mut merge),
-                Some(after) => {
-                    let (range, rest) = behind(prefix, after);
+                Some(_) => {
+                    let (range, rest) = from_on(prefix, &start);
                     let in_range = |merge: &mut Visit<'_>| {
                         generations.ranges(&self.face, g, &[range], &mut |_, key, value| merge(key, value))
                     };
                     in_range(&mut merge).and_then(|()| match rest {
                         None => Ok(()),
                         Some(rest) => generations.scan(&self.face, g, &rest, &mut |key, value| {
-                            if key > after { merge(key, value) } else { Ok(()) }
+                            if key >= start.as_slice() {
+                                merge(key, value)
+                            } else {
+                                Ok(())
+                            }
                         }),
                     })
                 }
             };
+            if let Some(fail) = broke {
+                return Err(fail);
+            }
             self.of_files(read)?;
         }
-        for (key, cells) in live {
+        while let Some((key, cells)) = live.next()? {
             emit(&key, None, cells).map_err(Fail::Final)?;
         }
         Ok(())
@@ -504,9 +501,8 @@ impl View {
     }
 }
 
-/// What a list holds of the realtime state.
+/// What a read of windows holds of the realtime state.
 struct HeldBytes {
-    store: &'static str,
     bytes: usize,
     most: usize,
 }
@@ -518,25 +514,11 @@ impl HeldBytes {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "store `{}`: the realtime state of the keys that are asked for is larger than the {} bytes that a list may hold; ask for a narrower \
-             prefix, or let a batch be published, which empties the realtime state",
-            self.store, self.most
+            "the realtime state of the windows that are asked for is larger than the {} bytes that a read may hold; ask for fewer keys or \
+             windows, or let a batch be published, which empties the realtime state",
+            self.most
         )))
     }
-}
-
-/// The keys that begin with `prefix` and lie behind `after`: a range, and a prefix of those that lie behind all ranges because nothing
-/// is larger than what they begin with.
-fn behind(prefix: &[u8], after: &[u8]) -> (KeyRange, Option<Vec<u8>>) {
-    let start = [after, &[0]].concat().max(prefix.to_vec());
-    let (end, rest) = match end_of(prefix) {
-        Some(end) => (end, None),
-        None => {
-            let largest = [prefix, &[u8::MAX]].concat();
-            (largest.clone(), Some(largest))
-        }
-    };
-    (start.clone().min(end.clone())..end, rest)
 }
 
 /// The first key behind all that begin with `prefix`; `None`: there is none.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -144,27 +145,125 @@ fn what_is_given_up_ends() {
     assert_eq!(client.get(&key("k0001")).unwrap_err().kind(), ErrorKind::TryAgain);
 }
 
-/// What a list would hold of the realtime state has a limit, and the error says what to ask for in its place.
+fn asked(w: &World) -> usize {
+    w.state().asked.load(Ordering::Relaxed)
+}
+
+/// What a list holds of the realtime state has a limit, and what is more is read a slice at a time, of the one snapshot: whatever the limit, the
+/// list is that of plain collections, from any key on. Keys have cells in several batches, lie beside the generation's and between them,
+/// and begin with what nothing is larger than.
 #[test]
-fn a_list_holds_so_much_of_the_realtime_state() {
-    let w = world();
-    let limited = w.client().live_bytes(250).raw(StoreFace::of(COUNTS));
-    let e = limited.scan(&[], &mut |_, _| Ok(())).unwrap_err();
-    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+fn a_list_is_read_in_slices() {
+    let w = World::default();
+    let (mut sums, mut offline, mut cells) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut rng = Rng(7);
+    for n in 0..60u64 {
+        let beginning: &[u8] = [b"a".as_slice(), b"b", &[0xff], &[0xff, 0xff]][(n % 4) as usize];
+        let key = [beginning, &[rng.below(256) as u8, n as u8]].concat();
+        let sum: &mut u64 = sums.entry(key.clone()).or_default();
+        if rng.one_in(2) {
+            offline.insert(key.clone(), (n + 1).to_bytes());
+            *sum += n + 1;
+        }
+        for batch in 5..8 {
+            if rng.one_in(2) {
+                cells.insert((key.clone(), BatchId(batch)), (100 * n).to_bytes());
+                *sum += 100 * n;
+            }
+        }
+    }
+    let there = |key: &Vec<u8>| offline.contains_key(key) || cells.keys().any(|(k, _)| k == key);
+    sums.retain(|key, _| there(key));
+    let all: Vec<(Vec<u8>, Vec<u8>)> = sums.iter().map(|(k, v)| (k.clone(), v.to_bytes())).collect();
+    w.publish_store(
+        manifest(1, Some("n1"), &[(0, cut(5, 10))]),
+        &StoreFace::of(COUNTS),
+        offline,
+    );
+    let batches = [(5, 10), (6, 12), (7, 14)];
+    w.put(
+        "n1",
+        0,
+        Shard {
+            row: row(&batches, 20),
+            cells,
+        },
+    );
+    let list = |most: usize, prefix: &[u8], after: Option<&[u8]>| {
+        let client = w.client().live_bytes(most).raw(StoreFace::of(COUNTS));
+        let mut found = Vec::new();
+        let scanned = client.scan_while(prefix, after, &mut |_, key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            Ok(true)
+        });
+        scanned.map(|_| found)
+    };
+    // A key has three cells at most, each of which counts as less than 80 bytes.
+    for most in [240, 300, 700, 2_000, usize::MAX] {
+        for prefix in [b"".as_slice(), b"a", b"b", &[0xff], &[0xff, 0xff], b"c"] {
+            let before = asked(&w);
+            for after in std::iter::once(None).chain(all.iter().step_by(7).map(|(key, _)| Some(key.as_slice()))) {
+                let wanted: Vec<_> = { all.iter() }
+                    .filter(|(k, _)| k.starts_with(prefix) && after.is_none_or(|after| k.as_slice() > after))
+                    .cloned()
+                    .collect();
+                assert_eq!(
+                    list(most, prefix, after).unwrap(),
+                    wanted,
+                    "{most} {prefix:?} {after:?}"
+                );
+            }
+            assert!(asked(&w) > before);
+        }
+    }
+    let total: u64 = sums.values().sum();
+    let sum = |most| w.client().live_bytes(most).raw(StoreFace::of(COUNTS)).sum_under(&[]);
+    assert_eq!(sum(240).unwrap().value, Some(total.to_bytes()));
+    // How often the state is passed follows from what may be held.
+    let passes = |most| {
+        let before = asked(&w);
+        list(most, b"", None).unwrap();
+        asked(&w) - before
+    };
+    assert_eq!(passes(usize::MAX), 1);
+    // A slice is a range, and what lies behind all ranges.
+    let slices = passes(240);
+    assert!((10..=2 * sums.len()).contains(&slices), "{slices}");
+}
+
+/// What one key alone has may be more than a list may hold: that is said of it. Keys before it were shown, and are exact.
+#[test]
+fn a_key_that_is_too_large_is_named() {
+    let limited = world().client().live_bytes(60).raw(StoreFace::of(COUNTS));
+    let mut found = 0;
+    let e = limited.scan(&[], &mut |_, _| {
+        found += 1;
+        Ok(())
+    });
+    let e = e.unwrap_err();
+    assert_eq!((e.kind(), found), (ErrorKind::InvalidRequest, 0));
     assert!(
-        e.to_string().contains("`counts`") && e.to_string().contains("narrower prefix"),
+        e.to_string().contains("`counts`") && e.to_string().contains("key `b` alone"),
         "{e}"
     );
-    assert_eq!(limited.sum_under(&[]).unwrap_err().kind(), ErrorKind::InvalidRequest);
-    let mut found = 0;
-    limited
-        .scan(&key("c"), &mut |_, _| {
-            found += 1;
-            Ok(())
-        })
-        .unwrap();
-    assert_eq!(
-        (found, limited.get(&key("b")).unwrap().value),
-        (1, Some(18u64.to_bytes()))
+}
+
+/// An owner that falls silent between two slices ends the list: what was shown is exact, and not all.
+#[test]
+fn an_owner_that_falls_silent_between_slices_ends_the_list() {
+    let w = world();
+    let client = w.client().live_bytes(100).raw(StoreFace::of(COUNTS));
+    let mut found = Vec::new();
+    let e = client.scan(&[], &mut |k, v| {
+        found.push((k.to_vec(), v.to_vec()));
+        let asked = asked(&w);
+        w.state().dies_when_asked.store(asked + 1, Ordering::Relaxed);
+        Ok(())
+    });
+    assert_eq!(e.unwrap_err().kind(), ErrorKind::TryAgain);
+    let all: Vec<_> = ALL.iter().map(|(k, v)| (key(k), v.to_bytes())).collect();
+    assert!(
+        !found.is_empty() && found.len() < all.len() && all.starts_with(&found),
+        "{found:?}"
     );
 }

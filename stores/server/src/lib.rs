@@ -91,7 +91,7 @@
 //! whose time was over while it waited is not begun. A thread takes all waiting questions about single keys of a store and answers
 //! them by one read. Lists, sums and large batches have threads of their own, and so have
 //! lists as Arrow, which last as long as their clients take. A window of some thousands of hops is a long read as well. What a list, a sum or a window would hold of the
-//! realtime state has a limit ([`live_bytes`](ServerOptions::live_bytes)): beyond it a narrower prefix must be asked for. An answer keeps its place among the requests until it is taken, answers that wait for
+//! realtime state has a limit ([`live_bytes`](ServerOptions::live_bytes)): lists and sums of more are read in slices, windows of more are refused. An answer keeps its place among the requests until it is taken, answers that wait for
 //! their clients have a budget of bytes, and who takes less than [`write_rate`](ServerOptions::write_rate) is let go. One client, which is a token or else an
 //! address, has so many requests and streams at a time ([`requests_per_client`](ServerOptions::requests_per_client)); beyond that it gets 429, and others are answered. Every limit is in [`ServerOptions`]. A connection too many gets 503,
 //! or with TLS is just closed: nothing can be said before the greeting. When a client goes away its read is given up, and so are those that the

@@ -54,7 +54,7 @@ pub struct ServerOptions {
     pub streams: usize,
     /// Different questions about windows that are watched at a time (64).
     pub watched_windows: usize,
-    /// Bytes of realtime state that one read of a list, a sum or windows may hold (256 MiB).
+    /// Bytes of realtime state that one read of a list, a sum or windows may hold (256 MiB): lists and sums of more are read in slices.
     pub live_bytes: usize,
     /// How long a head may take to come, and how long a connection may be idle (10 s).
     pub head_time: Duration,

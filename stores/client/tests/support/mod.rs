@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,9 @@ pub struct State {
     pub hangs: std::time::Duration,
     /// The owner answers this many snapshots, but no question about cells.
     pub dies_after_snapshot: bool,
+    /// How often snapshots were asked for cells, and at which time of it the owner falls silent.
+    pub asked: Arc<AtomicUsize>,
+    pub dies_when_asked: Arc<AtomicUsize>,
     pub snapshots: usize,
     /// Keys that the generation was asked for, one by one.
     pub keys_read: usize,
@@ -267,6 +271,8 @@ impl RealtimeReader for Reader {
             namespace: self.1.clone(),
             shards,
             dead: s.dies_after_snapshot,
+            asked: s.asked.clone(),
+            dies_when_asked: s.dies_when_asked.clone(),
             slow: s.slow,
             deadline: None,
             _held: s.held.clone(),
@@ -283,6 +289,8 @@ struct Taken {
     namespace: String,
     shards: BTreeMap<(String, SourcePartition), Shard>,
     dead: bool,
+    asked: Arc<AtomicUsize>,
+    dies_when_asked: Arc<AtomicUsize>,
     slow: Duration,
     deadline: Option<Instant>,
     _held: Arc<()>,
@@ -291,7 +299,8 @@ struct Taken {
 impl Taken {
     /// Every cell of a store; batches below the frontier too: the client filters again.
     fn all(&self, store: &str) -> Result<Vec<(&[u8], Cell)>> {
-        if self.dead {
+        let asked = self.asked.fetch_add(1, Relaxed) + 1;
+        if self.dead || asked == self.dies_when_asked.load(Relaxed) {
             return Err(Error::try_again("asked for 2.0 s"));
         }
         let left = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
