@@ -57,7 +57,8 @@ impl Found {
     }
     /// For programs.
     pub(in crate::app) fn json(&self) -> Value {
-        let mut line = json!({ "event": "check", "status": self.verdict.word(), "check": self.check, "says": self.said });
+        let mut line =
+            json!({ "event": "check", "status": self.verdict.word(), "check": self.check, "says": self.said });
         if let Some(kind) = self.kind {
             line["kind"] = json!(out::kind(kind));
             line["repair"] = json!(self.repair);
