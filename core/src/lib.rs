@@ -88,7 +88,7 @@ pub use message::Message;
 pub use native::{Addition, KeyColumn, KeyPart, NativeNumber};
 pub use nearest::nearest;
 pub use order::{LogTime, RunningTime};
-pub use planner::{Joint, OperatorFace, Plan, Rules};
+pub use planner::{Drawn, Joint, OperatorFace, Plan, Rules};
 pub use platform::{Platform, Runs};
 pub use port::{COUNTERS, Counter, PROGRESS, Service, Sink, Source, Store};
 pub use producer::{Anywhere, DeltaProducer, Either, InOrder, KeyedProducer, Producer, Summed, Written};

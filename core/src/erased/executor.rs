@@ -309,6 +309,9 @@ impl Executor {
         }
         let before = self.emitted.clone();
         self.emit(shape, step)?;
+        if let Some(emitted) = self.emitted.get_mut(step as usize) {
+            *emitted += held;
+        }
         let made = self.emitted.iter().zip(before).map(|(now, before)| now - before).max();
         let known = shape
             .combiners
@@ -627,6 +630,12 @@ impl Executor {
     pub fn emitted(&self) -> impl Iterator<Item = (&str, u64)> {
         let about = self.shape.about.iter().zip(&self.emitted);
         about.filter_map(|(about, n)| Some((about.named.as_deref()?, *n)))
+    }
+
+    /// How many records came out of each step so far, by [`Drawn::step`](crate::Drawn::step): the same for all steps, with the values
+    /// that combiners and sums handed on. An end hands nothing on and stays at 0.
+    pub fn passed(&self) -> &[u64] {
+        &self.emitted
     }
 
     /// What was written to sink number `sink` since the last call: a `Vec` of its records.

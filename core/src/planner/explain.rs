@@ -7,7 +7,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Identity;
-use super::graph::{Id, Kind, PlanGraph};
+use super::graph::{Id, Kind, PlanGraph, PlanNode};
 use super::layout::Layout;
 use super::normal::Said;
 use crate::graph::{AsOf, Domain, Node, NodeKind};
@@ -113,34 +113,8 @@ pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
             [] => String::new(),
             said => format!("[{}]", numbers(said)),
         };
-        let mut notes: Vec<_> = node.names.iter().map(|n| format!("named {n}")).collect();
-        match &node.kind {
-            Kind::Sum(sum) if sum.in_order => notes.push("in order".into()),
-            Kind::Sum(_) | Kind::Combine { .. } => notes.push(COMBINED.into()),
-            Kind::Tap(_) => notes.push("for joins".into()),
-            Kind::Scan { domain, .. } | Kind::AsOf { domain, .. } => {
-                notes.push(match &node.kind {
-                    Kind::AsOf { join, .. } => as_of(join),
-                    Kind::Scan { scan, .. } => record_by_record(&scan.note),
-                    _ => String::new(),
-                });
-                notes.push(match domain {
-                    Some(Domain::Partition) => "a key stays in its partition".into(),
-                    Some(Domain::Log) => "in one order of all partitions".into(),
-                    Some(Domain::Broadcast) => {
-                        "each left partition with all right ones, run in one order of all partitions".into()
-                    }
-                    None => "a source of one partition".into(),
-                });
-                if graph.one_by_one {
-                    notes.push("branches of one source meet above: records run one by one".into());
-                }
-            }
-            _ => {}
-        }
-        if !node.counts.is_empty() {
-            notes.push(format!("counts {}", node.counts.join(" ")));
-        }
+        let named = node.names.iter().map(|n| format!("named {n}"));
+        let notes: Vec<_> = named.chain(notes(graph, node)).collect();
         let (word, about) = (word.into(), about.into());
         [
             place.to_string(),
@@ -165,6 +139,39 @@ pub(super) fn planned(graph: &PlanGraph, layout: &Layout) -> Vec<String> {
         ]);
     }
     table(&rows)
+}
+
+/// What holds of a node of the plan, beside its names.
+pub(super) fn notes(graph: &PlanGraph, node: &PlanNode) -> Vec<String> {
+    let mut notes = Vec::new();
+    match &node.kind {
+        Kind::Sum(sum) if sum.in_order => notes.push("in order".into()),
+        Kind::Sum(_) | Kind::Combine { .. } => notes.push(COMBINED.into()),
+        Kind::Tap(_) => notes.push("for joins".into()),
+        Kind::Scan { domain, .. } | Kind::AsOf { domain, .. } => {
+            notes.push(match &node.kind {
+                Kind::AsOf { join, .. } => as_of(join),
+                Kind::Scan { scan, .. } => record_by_record(&scan.note),
+                _ => String::new(),
+            });
+            notes.push(match domain {
+                Some(Domain::Partition) => "a key stays in its partition".into(),
+                Some(Domain::Log) => "in one order of all partitions".into(),
+                Some(Domain::Broadcast) => {
+                    "each left partition with all right ones, run in one order of all partitions".into()
+                }
+                None => "a source of one partition".into(),
+            });
+            if graph.one_by_one {
+                notes.push("branches of one source meet above: records run one by one".into());
+            }
+        }
+        _ => {}
+    }
+    if !node.counts.is_empty() {
+        notes.push(format!("counts {}", node.counts.join(" ")));
+    }
+    notes
 }
 
 fn record_by_record(note: &str) -> String {

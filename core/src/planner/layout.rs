@@ -9,7 +9,7 @@ use super::graph::{Id, Kind, PlanGraph};
 use super::normal::Said;
 use super::operators::OperatorFace;
 use super::plan::{Pieces, Plan, StepMaker};
-use super::{dot, explain};
+use super::{dot, drawn, explain};
 use crate::erased::{About, Extent, Follower, Meets, Rooms, Shape, Standing, sum_stage};
 use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
@@ -296,6 +296,7 @@ pub(super) fn lay_out(
         planned: explain::planned(&graph, &layout),
         why: explain::why(&reasons),
         dot: dot::dot(identity, said, &graph, &layout),
+        drawn: drawn::drawn(&graph, &layout),
         in_order: shape.one_lane,
         one_by_one: shape.one_lane || graph.one_by_one,
         operators,

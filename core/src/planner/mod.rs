@@ -5,7 +5,7 @@
 //! - `domains`: which sources have one order together, and what they must have in common;
 //! - `operators`: what operators with memory need of the graph above them;
 //! - `invariants`: what holds of every plan, whatever the rules did;
-//! - `layout`: steps in running order; [`Plan`]: the result; `explain`, `dot`: the result for people.
+//! - `layout`: steps in running order; [`Plan`]: the result; `explain`, `dot`, `drawn`: the result for people.
 //!
 //! Neighbouring steps need no rule to be fused: a chunk goes through all of them while it is in the cache, and a step costs
 //! two downcasts a chunk, of its input and its output: 0.7 ns a record in all (`benches/RESULTS.md`). A rule that made one
@@ -13,6 +13,7 @@
 
 mod domains;
 mod dot;
+mod drawn;
 mod explain;
 mod graph;
 mod invariants;
@@ -26,6 +27,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 pub use domains::Joint;
+pub use drawn::Drawn;
 pub use operators::OperatorFace;
 pub use plan::Plan;
 pub use rules::Rules;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{SourceFace, StoreFace};
 use crate::key::Key;
 use crate::nearest;
-use crate::planner::OperatorFace;
+use crate::planner::{Drawn, OperatorFace};
 use crate::port::{PROGRESS, Service};
 use crate::service::{Kind, Pins, Serves, ServiceFace, Services};
 use crate::sink::{Layer, SinkBinding, Sinks};
@@ -40,6 +40,7 @@ pub(super) struct Pieces {
     pub(super) planned: Vec<String>,
     pub(super) why: String,
     pub(super) dot: String,
+    pub(super) drawn: Vec<Drawn>,
     pub(super) in_order: bool,
     pub(super) one_by_one: bool,
     pub(super) operators: Vec<OperatorFace>,
@@ -400,6 +401,10 @@ impl Plan {
     /// The same as a graph in the DOT language: what was said, and what runs.
     pub fn dot(&self) -> &str {
         &self.pieces.dot
+    }
+    /// What runs, node by node in running order, for those who draw it.
+    pub fn drawn(&self) -> &[Drawn] {
+        &self.pieces.drawn
     }
 }
 

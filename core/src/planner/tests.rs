@@ -8,6 +8,7 @@ use rufous_algebra::Codec;
 const LINES: Source<str> = Source::new("lines");
 const COUNTS: Store<String, u64> = Store::new("counts");
 const LENGTHS: Store<u64, u64> = Store::new("lengths");
+const RARE: Store<String, u64> = Store::new("rare");
 
 fn totals(job: &Job, lines: &[&str]) -> BTreeMap<String, BTreeMap<Vec<u8>, u64>> {
     let plan = job.plan().unwrap();
@@ -127,4 +128,73 @@ fn named_steps_count_what_comes_out() {
     run.push(&meta, &mut chunk).unwrap();
     let counts: BTreeMap<&str, u64> = run.emitted().collect();
     assert_eq!(counts, BTreeMap::from([("words", 6), ("some", 3), ("more", 3)]));
+}
+
+/// What is drawn is what `explain` prints, node by node; counts of all its steps are those of lists.
+#[test]
+fn what_is_drawn_counts_what_passes() {
+    let words = LINES
+        .read()
+        .keyed(|line, out| line.split(' ').for_each(|w| out.emit(w, 1)))
+        .named("words");
+    let rare = words.clone().filter_keys(|w| w != "a").map_values(|n| 2 * n);
+    let plan = Job::new("drawn", (words.sum_by_key(COUNTS), rare.sum_by_key(RARE)))
+        .plan()
+        .unwrap();
+    let mut run = plan.instantiate();
+    let mut chunk = TextChunk::default();
+    ["a bb a", "bb", "ccc a"].iter().for_each(|line| chunk.push(line));
+    let meta = ChunkMeta {
+        source: 0,
+        partition: 0,
+        batch: BatchId(0),
+    };
+    run.push(&meta, &mut chunk).unwrap();
+    let drawn = plan.drawn();
+    let explained = plan.explain(None);
+    let planned = explained.split("\nplan\n").nth(1).unwrap();
+    for (place, (node, line)) in drawn.iter().zip(planned.lines()).enumerate() {
+        let begin: Vec<_> = line.split_whitespace().take(2).collect();
+        assert_eq!(begin, [place.to_string(), node.word.to_string()], "{line}");
+    }
+    let out = |node: &crate::Drawn| node.step.map(|step| run.passed()[step]);
+    let found: Vec<_> = drawn
+        .iter()
+        .map(|n| (n.kind, n.about.as_str(), out(n), n.goes_on))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("source", "lines", None, true),
+            ("flat_map", "", Some(6), true),
+            ("sum", "counts", Some(0), false),
+            ("filter", "", Some(3), true),
+            ("map", "", Some(3), true),
+            ("sum", "rare", Some(0), false),
+        ]
+    );
+    let inputs: Vec<_> = drawn.iter().map(|n| n.inputs.clone()).collect();
+    assert_eq!(inputs, [vec![], vec![0], vec![1], vec![1], vec![3], vec![4]]);
+}
+
+/// What a combiner hands on is counted as its own: once a key, however often it came.
+#[test]
+fn what_a_combiner_hands_on_is_counted() {
+    let pairs = LINES
+        .read()
+        .keyed(|line, out| line.split(' ').for_each(|w| out.emit(w, 1)));
+    let many = pairs.flat_map_keys(|w, out| ["x", "y"].iter().for_each(|p| out.emit(format!("{p}{w}").as_str())));
+    let plan = Job::new("combined", many.sum_by_key(COUNTS)).plan().unwrap();
+    let combiner = plan.drawn().iter().find(|n| n.kind == "combine").unwrap().clone();
+    let mut run = plan.instantiate();
+    let mut chunk = TextChunk::default();
+    ["a bb a", "bb", "ccc a"].iter().for_each(|line| chunk.push(line));
+    let meta = ChunkMeta {
+        source: 0,
+        partition: 0,
+        batch: BatchId(0),
+    };
+    run.push(&meta, &mut chunk).unwrap();
+    run.take(Vec::new()).unwrap();
+    assert_eq!(run.passed()[combiner.step.unwrap()], 3, "a, bb, ccc");
 }
