@@ -139,6 +139,7 @@ impl Engine<'_> {
             if known.contains(&e.offset) {
                 continue;
             }
+            b.meter.bad_samples.take(records, e, e.time(), &|| reason.to_string());
             match policy {
                 OnBadRecord::Fail => {
                     return Err(Error::invalid(format!(

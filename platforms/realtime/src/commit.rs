@@ -78,16 +78,21 @@ impl Engine<'_> {
             .flat_map(|b| b.partitions.values_mut())
             .filter_map(Partition::advance)
             .collect();
+        let read = self.metrics.records.load(Relaxed);
         if advances.is_empty() {
             self.metrics.settled.mark();
+            self.metrics.committed_records.store(read, Relaxed);
             return Ok(());
         }
         self.metrics.saw_steps(self.executor.emitted());
+        self.read_at_commit = read;
         self.metrics.map_bytes.store(self.executor.bytes() as u64, Relaxed);
         let spare = self.spare.take().unwrap_or_default();
         match catch(|| self.executor.take(spare)) {
             Ok(deltas) => {
                 let deltas = deltas?;
+                // With what combiners handed on just now.
+                self.metrics.saw_passed(self.executor.passed());
                 let sinks = self.plan.live_sinks().filter(|_| self.sinks.is_some());
                 let written = sinks.map(|(sink, _)| self.executor.take_identified(sink));
                 let written = written.collect::<Result<_>>()?;
@@ -129,6 +134,7 @@ impl Engine<'_> {
             Ok(Ok(Committed::Done)) => {
                 self.failures = 0;
                 self.metrics.committed(done.cells);
+                self.metrics.committed_records.store(self.read_at_commit, Relaxed);
                 self.note(&done.advances);
                 return Ok(Landed::Committed);
             }

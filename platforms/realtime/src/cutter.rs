@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rufous_core::{BatchId, Clock, CutSpec, RecordBatch, RunningBatch, Timestamp};
+use rufous_core::{BatchId, Clock, CutSpec, Entry, RecordBatch, RunningBatch, Timestamp};
 
 /// Consecutive entries of one batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +79,30 @@ impl Cutter {
     pub fn start(&self) -> Option<Timestamp> {
         self.start
     }
+    /// The time by which an entry is cut.
+    fn time(&self, e: &Entry, i: usize, times: &[Option<Timestamp>]) -> Option<Timestamp> {
+        match self.spec.clock {
+            Clock::Log => e.time(),
+            // A heartbeat has no event: the log's own time orders it.
+            Clock::Event if e.heartbeat => e.time(),
+            Clock::Event => times.get(i).copied().flatten(),
+        }
+    }
+    /// A late one among the entries that were cut, with its time and where its batch begins: for people who want to see one.
+    pub(crate) fn late_one(
+        &self,
+        records: &RecordBatch,
+        times: &[Option<Timestamp>],
+        runs: &[Run],
+    ) -> Option<(usize, Timestamp, Timestamp)> {
+        runs.iter().rev().find_map(|run| {
+            let start = self.spec.batcher.start_of(run.batch)?;
+            run.range.clone().rev().find_map(|i| {
+                let time = self.time(records.entries.get(i)?, i, times)?;
+                (time < start).then_some((i, time, start))
+            })
+        })
+    }
     /// Cuts the next records. `times[i]` is the event time of entry `i`; it counts where the event clock cuts.
     pub fn cut(&mut self, records: &RecordBatch, times: &[Option<Timestamp>], out: &mut Cuts) {
         out.runs.clear();
@@ -87,12 +111,7 @@ impl Cutter {
         (out.lateness, out.lateness_ms) = ([0; LATENESS_BUCKETS], 0);
         let mut from = 0;
         for (i, e) in records.entries.iter().enumerate() {
-            let time = match self.spec.clock {
-                Clock::Log => e.time(),
-                // A heartbeat has no event: the log's own time orders it.
-                Clock::Event if e.heartbeat => e.time(),
-                Clock::Event => times.get(i).copied().flatten(),
-            };
+            let time = self.time(e, i, times);
             if !e.heartbeat {
                 let own = if self.timed {
                     times.get(i).copied().flatten()
@@ -144,7 +163,7 @@ fn bucket(behind: i64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rufous_core::{Batcher, Entry, Span};
+    use rufous_core::{Batcher, Span};
 
     /// P1: cutting in pieces is cutting whole, and runs tile the entries.
     #[test]
@@ -178,6 +197,15 @@ mod tests {
             assert_eq!(got, expected);
             assert_eq!(cuts, [(BatchId(3), 0), (BatchId(4), 30), (BatchId(6), 60)]);
             assert_eq!(late, 3);
+            // One of them can be shown.
+            let whole = batch(0..hours.len());
+            let mut out = Cuts::default();
+            let mut cutter = Cutter::new(spec.clone(), BatchId::MIN);
+            cutter.cut(&whole, &times, &mut out);
+            let shown = cutter.late_one(&whole, &times, &out.runs);
+            assert_eq!(shown, Some((7, Timestamp(5 * 3_600_000), Timestamp(6 * 3_600_000))));
+            cutter.cut(&batch(8..9), &times[8..], &mut out);
+            assert_eq!(cutter.late_one(&batch(8..9), &times[8..], &out.runs), None);
         }
     }
     /// P4: how late by event time, also where the log's time cuts; heartbeats and records without a time are not late.

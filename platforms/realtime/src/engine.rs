@@ -134,6 +134,7 @@ impl Stream<'_> {
                 options,
                 failures: 0,
                 last_commit: Instant::now(),
+                read_at_commit: 0,
                 last_taken: plan.domains().iter().map(|_| Instant::now()).collect(),
                 shut_out: Vec::new(),
                 refused: Vec::new(),
@@ -178,6 +179,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) options: StreamOptions,
     pub(crate) failures: u32,
     pub(crate) last_commit: Instant,
+    /// Records that were read when it began.
+    pub(crate) read_at_commit: u64,
     /// By domain.
     pub(crate) last_taken: Vec<Instant>,
     /// When another writer lately shut this one out.
@@ -424,6 +427,9 @@ impl Engine<'_> {
         partition.read(records.next, records.leader_epoch, cuts);
         partition.measure(cuts);
         b.meter.read(records, cuts);
+        if cuts.late > 0 {
+            b.meter.show_late(records, times, &partition.cutter, cuts);
+        }
         metrics.records.fetch_add(records.entries.len() as u64, Relaxed);
         metrics.bytes.fetch_add(records.bytes.len() as u64, Relaxed);
         self.written.read(records.bytes.len());

@@ -46,7 +46,7 @@ pub use budget::Budget;
 pub use engine::Stream;
 pub use genesis::genesis;
 pub use log::{Log, PartitionInfo, Polled, Position};
-pub use metrics::{Limits, Metrics, PartitionMetrics, Reason, SourceMetrics, StreamReport};
+pub use metrics::{Limits, Metrics, PartitionMetrics, Reason, Sample, Samples, SourceMetrics, StreamReport};
 pub use options::{OnBadRecord, StreamOptions};
 pub use sinks::{BoundSink, SinkRow, SinkWrite, SinkWriter};
 pub use table::TableSink;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use rufous_core::RecordBatch;
+use rufous_core::{RecordBatch, Timestamp};
 use rufous_store_api::Advance;
 
 use crate::bind::Bound;
-use crate::cutter::Cuts;
+use crate::cutter::{Cuts, Cutter};
 use crate::engine::Engine;
 use crate::log::Log;
 use crate::metrics::{Metrics, PartitionMetrics, SourceMetrics};
@@ -57,6 +57,19 @@ impl SourceMetrics {
         self.held.fetch_add(cuts.held, Relaxed);
         self.lateness.add(&cuts.lateness, cuts.lateness_ms);
         self.heard.mark();
+    }
+    /// Keeps a late record of a chunk that has some.
+    pub(crate) fn show_late(&self, records: &RecordBatch, times: &[Option<Timestamp>], cutter: &Cutter, cuts: &Cuts) {
+        if !self.late_samples.is_due() {
+            return;
+        }
+        let Some((i, time, start)) = cutter.late_one(records, times, &cuts.runs) else {
+            return;
+        };
+        if let Some(entry) = records.entries.get(i) {
+            let why = || format!("its time lies before the running batch, which begins at {start}: it counts there");
+            self.late_samples.take(records, entry, Some(time), &why);
+        }
     }
 }
 

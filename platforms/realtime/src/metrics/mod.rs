@@ -2,13 +2,14 @@
 //! record; locks are taken only where partitions are acquired, where a commit fails, and by those who look.
 //!
 //! - [`source`](SourceMetrics) and [`partition`](PartitionMetrics): what is counted for each;
-//! - [`histogram`](Histogram), [`moment`](Moment): atomics with a meaning;
+//! - [`histogram`](Histogram), [`moment`](Moment): atomics with a meaning; [`samples`](Samples): some of the records that something was wrong with;
 //! - [`ready`](Reason): whether the loop is alive, and whether its answers are fresh.
 
 mod histogram;
 mod moment;
 mod partition;
 mod ready;
+mod samples;
 mod source;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use histogram::Histogram;
 pub use moment::Moment;
 pub use partition::PartitionMetrics;
 pub use ready::{Limits, Reason};
+pub use samples::{Sample, Samples};
 pub use source::{LATENESS_MS, SourceMetrics};
 
 /// How long a commit took: upper bounds of the histogram, in milliseconds.
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub held: AtomicU64,
     /// Commits done.
     pub commits: AtomicU64,
+    /// What [`records`](Self::records) was when the last commit that was done began: all that was read later is in no store yet.
+    pub committed_records: AtomicU64,
     /// Partitions that another process of the consumer group reads: they are missing in the answers of this one.
     pub elsewhere: AtomicU64,
     /// Offsets between what was committed and the log's end when last looked at.
@@ -59,6 +63,8 @@ pub struct Metrics {
     pub last_time_ms: AtomicI64,
     /// Records that came out of each named step.
     pub steps: Mutex<BTreeMap<String, u64>>,
+    /// Records that came out of each step at the last commit, as [`Executor::passed`](rufous_core::Executor::passed) says them.
+    passed: Mutex<Vec<u64>>,
     /// The loop came round: also when the log is silent.
     pub heartbeat: Moment,
     /// Records came.
@@ -100,10 +106,12 @@ impl Default for Metrics {
             late: AtomicU64::new(0),
             held: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            committed_records: AtomicU64::new(0),
             lag: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             last_time_ms: AtomicI64::new(i64::MIN),
             steps: Mutex::default(),
+            passed: Mutex::default(),
             heartbeat: Moment::default(),
             received: Moment::default(),
             settled: Moment::default(),
@@ -171,6 +179,20 @@ impl Metrics {
                 None => drop(steps.insert(name.to_string(), n)),
             }
         }
+    }
+    pub(crate) fn saw_passed(&self, passed: &[u64]) {
+        let mut known = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clear();
+        known.extend_from_slice(passed);
+    }
+    /// Records that came out of each step of the plan, at the last commit; empty before the first.
+    pub fn passed(&self) -> Vec<u64> {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Records that were read and are in no store yet. What a failed commit left is read, and counted, again.
+    pub fn uncommitted(&self) -> u64 {
+        let records = self.records.load(Relaxed);
+        records.saturating_sub(self.committed_records.load(Relaxed))
     }
     /// Records that came out of each named step, at the last commit.
     pub fn steps(&self) -> BTreeMap<String, u64> {

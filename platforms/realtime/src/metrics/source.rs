@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::{Histogram, Moment, PartitionMetrics};
+use super::{Histogram, Moment, PartitionMetrics, Samples};
 use crate::cutter::LATENESS_BOUNDS;
 
 /// How late a late record is: upper bounds of the histogram, in milliseconds.
@@ -32,6 +32,10 @@ pub struct SourceMetrics {
     pub held: AtomicU64,
     /// Bad records that were handed to a dead-letter topic or file.
     pub dead_letters: AtomicU64,
+    /// Some of the bad ones.
+    pub bad_samples: Samples,
+    /// Some of the late ones.
+    pub late_samples: Samples,
     /// By how much late records were late.
     pub lateness: Histogram,
     /// Index entries that an archiver wrote.
@@ -61,6 +65,8 @@ impl Default for SourceMetrics {
             late: AtomicU64::new(0),
             held: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
+            bad_samples: Samples::default(),
+            late_samples: Samples::default(),
             lateness: Histogram::new(LATENESS_MS),
             entries: AtomicU64::new(0),
             pauses: AtomicU64::new(0),
