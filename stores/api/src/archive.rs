@@ -87,6 +87,13 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// `CorruptData` when an entry is damaged or does not follow the one before.
     fn index(&self, partition: u32, from: u64) -> Result<Vec<IndexEntry>>;
+    /// The entry of this number; `None`: there is none yet.
+    ///
+    /// # Errors
+    /// `CorruptData` when it is damaged.
+    fn entry(&self, partition: u32, number: u64) -> Result<Option<IndexEntry>> {
+        Ok(self.index(partition, number)?.into_iter().next())
+    }
     /// The last entry of a partition's index and its number, looked for from number `from` up: `None` when there is no
     /// entry `from`. It costs a few looks, however long the index is, and checks that one entry only.
     ///

@@ -4,6 +4,7 @@
 //! <data>/<instance>/jobs/<job>/manifests/<n>.json
 //! <data>/<instance>/jobs/<job>/realtime/<namespace>/
 //! <data>/<instance>/jobs/<job>/tables/
+//! <data>/<instance>/jobs/<job>/processes/
 //! <data>/<instance>/jobs/<job>/offline/<store>/
 //! <data>/<instance>/jobs/<job>/offline/sinks/<sink>/
 //! <data>/<instance>/jobs/<job>/sinks/<sink>/
@@ -70,6 +71,10 @@ impl Layout {
     /// The tables that a job writes: beside its namespaces, which come and go with its code.
     pub fn tables(&self, job: &str) -> PathBuf {
         self.job(job).join("tables")
+    }
+    /// The processes of a job that run on this machine: a note and a socket each.
+    pub fn processes(&self, job: &str) -> PathBuf {
+        self.job(job).join("processes")
     }
     /// The generations of a job: one directory a store below it.
     pub fn offline(&self, job: &str) -> PathBuf {

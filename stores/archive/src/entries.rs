@@ -71,7 +71,7 @@ fn read(archive: &ParquetArchive, partition: u32, from: u64, count: u64) -> Resu
         .collect()
 }
 
-fn entry(archive: &ParquetArchive, partition: u32, number: u64) -> Result<Option<IndexEntry>> {
+pub(crate) fn entry(archive: &ParquetArchive, partition: u32, number: u64) -> Result<Option<IndexEntry>> {
     Ok(read(archive, partition, number, 1)?.pop())
 }
 

@@ -187,6 +187,10 @@ impl Archive for ParquetArchive {
         entries::index(self, partition, from)
     }
 
+    fn entry(&self, partition: u32, number: u64) -> Result<Option<IndexEntry>> {
+        entries::entry(self, partition, number)
+    }
+
     fn last(&self, partition: u32, from: u64) -> Result<Option<(u64, IndexEntry)>> {
         entries::last(self, partition, from)
     }
