@@ -94,6 +94,8 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
     batch.part_rows = Some(options.part_rows);
     batch.rate = options.rate;
     batch.stop = stop.clone();
+    #[cfg(feature = "server")]
+    let _told = super::bulk::tell(context, "backfill", &batch.progress);
     let run = BatchRun {
         plan: context.plan,
         inputs,
@@ -186,11 +188,20 @@ impl ManifestLog for Begun {
     }
 }
 
-pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
-    let job = context.plan.job();
+/// A staged line that can become current.
+pub(super) struct ToSwitch {
+    pub(super) line: String,
+    manifests: Manifests,
+    /// What it has.
+    pub(super) newest: Manifest,
+}
+
+/// The line that a switch makes current: looked at, not done.
+pub(super) fn to_switch(context: &Context<'_>, behind: bool) -> Result<ToSwitch> {
     let line = open_line(context)?.ok_or_else(|| {
         Error::invalid(format!(
-            "job `{job}` has no staged line of this code (fingerprint {}): run `backfill` first",
+            "job `{}` has no staged line of this code (fingerprint {}): run `backfill` first",
+            context.plan.job(),
             context.plan.fingerprint()
         ))
     })?;
@@ -198,10 +209,20 @@ pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
     if !behind {
         caught_up(context, &staged)?;
     }
-    if let Some(new) = staged.newest(0)? {
-        files(context, &new).map_err(|e| e.at(format_args!("line `{line}`: run `backfill --new` for another one")))?;
-    }
-    let m = lines::switch(&*context.manifests, &staged)?;
+    let newest = staged
+        .newest(0)?
+        .ok_or_else(|| Error::invalid("the staged line is empty: run `backfill` first"))?;
+    files(context, &newest).map_err(|e| e.at(format_args!("line `{line}`: run `backfill --new` for another one")))?;
+    Ok(ToSwitch {
+        line,
+        manifests: staged,
+        newest,
+    })
+}
+
+/// Makes it current, over what `main` says is.
+pub(super) fn make_current(context: &Context<'_>, staged: &ToSwitch, main: &dyn ManifestLog) -> Result<Manifest> {
+    let m = lines::switch(main, &staged.manifests)?;
     // A gc may have been about to delete what a line that was just begun had replaced.
     files(context, &m).map_err(|e| {
         e.at(format_args!(
@@ -209,6 +230,22 @@ pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
             m.number
         ))
     })?;
+    Ok(m)
+}
+
+/// The line that is not current yet, and up to where it is covered.
+#[cfg(feature = "server")]
+pub(super) fn staged_line(context: &Context<'_>) -> Result<Option<(String, String)>> {
+    let Some(line) = open_line(context)? else {
+        return Ok(None);
+    };
+    let newest = manifests(context, &line).newest(0)?;
+    Ok(Some((line, newest.map_or_else(String::new, |m| m.covered_until))))
+}
+
+pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
+    let staged = to_switch(context, behind)?;
+    let (m, line) = (make_current(context, &staged, &*context.manifests)?, &staged.line);
     out::say(
         || {
             let (number, until) = (m.number, &m.covered_until);

@@ -8,7 +8,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+#[cfg(feature = "server")]
+use serde_json::json;
 
+#[cfg(feature = "server")]
+use super::open::Context;
+#[cfg(feature = "server")]
+use super::processes::{Status, Told, tell as tell_of};
 use super::settings::LogFormat;
 use crate::platform_parquet::{Phase, Progress};
 
@@ -76,6 +82,21 @@ impl Look {
         let left = self.total.saturating_sub(self.rows) as f64 / rate;
         (rate, Duration::try_from_secs_f64(left).ok().filter(|_| self.rows > 0))
     }
+}
+
+/// Tells who looks how far a run is.
+#[cfg(feature = "server")]
+pub(super) fn tell(context: &Context<'_>, kind: &'static str, progress: &Arc<Progress>) -> Option<Told> {
+    let progress = progress.clone();
+    let how_far = move || {
+        let look = Look::of(&progress);
+        let text = match look.phase {
+            Phase::Reading => format!("reading: {} of {} rows", HumanCount(look.rows), HumanCount(look.total)),
+            phase => format!("{}: {} keys", phase.name(), HumanCount(look.keys)),
+        };
+        json!({ "text": text, "phase": look.phase.name(), "done": look.rows, "total": look.total, "keys": look.keys })
+    };
+    tell_of(context, Status::of(context, kind).bulk(Arc::new(how_far)))
 }
 
 fn draw_bar(progress: &Progress, stopped: &mpsc::Receiver<()>) {

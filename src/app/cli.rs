@@ -479,6 +479,10 @@ fn serve(c: Command) -> Command {
         "token-file",
         "Who asks must send a token of this file, one a line; RUFOUS_SERVE_TOKENS may hold them in its place",
     ))
+    .arg(file(
+        "admin-token-file",
+        "Who changes something at the console must send a token of this file; RUFOUS_SERVE_ADMIN_TOKENS may hold them in its place",
+    ))
     .arg(flag("insecure", "Serve other machines without a token"))
     .arg(file("tls-certificate", "Speak TLS: the chain of certificates, as PEM"))
     .arg(file("tls-key", "The key of the certificate, as PEM"))

@@ -24,7 +24,7 @@ pub(super) fn keep(context: &Context<'_>) -> u64 {
     context.settings.keep.unwrap_or(Gc::default().keep)
 }
 
-fn rules(context: &Context<'_>, dry_run: bool) -> Gc {
+pub(super) fn rules(context: &Context<'_>, dry_run: bool) -> Gc {
     let minutes = context.settings.grace_minutes;
     Gc {
         keep: keep(context),

@@ -1,5 +1,6 @@
 //! `generations`, `rollback`: what is published, and which of it is current (P24).
 
+use std::cmp::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::open::Context;
 use super::out;
 use crate::core::{BatchId, Cut, Error, Result, Timestamp};
-use crate::store_api::{Manifest, ManifestLog, Published};
+use crate::store_api::{Manifest, ManifestLog, Published, RunFile};
 
 /// Publishes may collide with a batch run's this often.
 const MAX_CONFLICTS: usize = 5;
@@ -51,80 +52,125 @@ pub(super) fn files(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
     })
 }
 
-/// A line a manifest, newest last.
-pub(super) fn generations(context: &Context<'_>) -> Result<()> {
+/// A manifest as it is listed.
+pub(super) struct Listed {
+    pub(super) manifest: Manifest,
+    /// The generation of which it is another form, with fewer runs.
+    pub(super) form_of: Option<u64>,
+    /// Whether it is the current one, or could be.
+    pub(super) stands: Stands,
+}
+
+/// How a manifest stands to the current one.
+pub(super) enum Stands {
+    Current,
+    /// After what is taken for current here.
+    Newer,
+    /// A rollback can reach it.
+    InReach,
+    /// It cannot, and why.
+    OutOfReach(Error),
+}
+
+impl Listed {
+    fn runs(&self) -> impl Iterator<Item = &RunFile> {
+        self.manifest.stores.values().flat_map(|s| &s.runs)
+    }
+    /// Keys, bytes and files of all stores.
+    pub(super) fn size(&self) -> (u64, u64, usize) {
+        let (keys, bytes) = (self.runs().map(|r| r.keys).sum(), self.runs().map(|r| r.bytes).sum());
+        (keys, bytes, self.runs().count())
+    }
+    fn state(&self) -> (&'static str, Option<String>) {
+        match &self.stands {
+            Stands::Current => ("current", None),
+            Stands::Newer => ("published just now", None),
+            Stands::InReach => ("rollback can reach it", None),
+            Stands::OutOfReach(e) => ("out of reach", Some(e.to_string())),
+        }
+    }
+}
+
+/// Every manifest that is there, newest last, until it is not wanted any more.
+pub(super) fn each(context: &Context<'_>, wanted: &mut dyn FnMut(&Listed) -> bool) -> Result<()> {
     let current = current(context)?;
     let mut last: Option<Manifest> = None;
     for number in context.manifests.numbers()? {
         // One that gc deletes meanwhile is no more.
-        let Some(m) = context.manifests.get(number)? else {
+        let Some(manifest) = context.manifests.get(number)? else {
             continue;
         };
-        let form_of = last.as_ref().filter(|last| m.is_form_of(last)).map(|last| last.number);
-        let form = form_of.map_or_else(String::new, |of| format!(" (generation {of} with fewer runs)"));
-        let runs = || m.stores.values().flat_map(|s| &s.runs);
-        let (state, why) = if number == current.number {
-            ("current", None)
-        } else if number > current.number {
-            ("published just now", None)
-        } else {
-            match obstacle(context, &m, &current) {
-                None => ("rollback can reach it", None),
-                Some(e) => ("out of reach", Some(e.to_string())),
-            }
+        let listed = Listed {
+            form_of: last
+                .as_ref()
+                .filter(|last| manifest.is_form_of(last))
+                .map(|last| last.number),
+            stands: match number.cmp(&current.number) {
+                Ordering::Equal => Stands::Current,
+                Ordering::Greater => Stands::Newer,
+                Ordering::Less => obstacle(context, &manifest, &current).map_or(Stands::InReach, Stands::OutOfReach),
+            },
+            manifest,
         };
-        let (keys, bytes) = (
-            runs().map(|r| r.keys).sum::<u64>(),
-            runs().map(|r| r.bytes).sum::<u64>(),
-        );
-        let wanted = out::say(
-            || {
-                let until = match m.covered_until.as_str() {
-                    "" => "nothing",
-                    until => until,
-                };
-                let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-                let mut text = format!(
-                    "{number}{form}: covered until {until}, {keys} keys and {bytes} bytes in {} runs, created {}, line {}: {state}{why}",
-                    runs().count(),
-                    m.created_at,
-                    m.line,
-                );
-                for (sink, written) in &m.sinks {
-                    let (records, files) = (written.records(), written.files.len());
-                    text += &format!("\n    sink {sink}: {records} records in {files} files");
-                }
-                for (p, cut) in &m.frontier.0 {
-                    text += &format!("\n    {p}: {}", reach(cut));
-                }
-                text
-            },
-            || {
-                let sinks = m.sinks.iter().map(|(sink, written)| {
-                    json!({ "sink": sink, "records": written.records(), "files": written.files.len() })
-                });
-                let frontier = m.frontier.0.iter().map(|(p, cut)| {
-                    let batch = match cut.batch {
-                        BatchId::MIN => Value::Null,
-                        BatchId::MAX => json!("end"),
-                        batch => json!(batch.0),
-                    };
-                    json!({ "source": p.source, "partition": p.partition, "batch": batch, "offset": cut.cut })
-                });
-                json!({
-                    "generation": number, "form_of": form_of, "covered_until": m.covered_until, "keys": keys, "bytes": bytes,
-                    "runs": runs().count(), "created_at": m.created_at.to_string(), "line": m.line, "fingerprint": m.fingerprint,
-                    "state": state.replace(' ', "_"), "why": why, "sinks": sinks.collect::<Vec<_>>(),
-                    "frontier": frontier.collect::<Vec<_>>(),
-                })
-            },
-        );
-        if !wanted {
+        if !wanted(&listed) {
             break;
         }
-        last = Some(m);
+        last = Some(listed.manifest);
     }
     Ok(())
+}
+
+/// A line a manifest, newest last.
+pub(super) fn generations(context: &Context<'_>) -> Result<()> {
+    each(context, &mut |listed| out::say(|| text(listed), || object(listed)))
+}
+
+fn text(listed: &Listed) -> String {
+    let m = &listed.manifest;
+    let form = { listed.form_of }.map_or_else(String::new, |of| format!(" (generation {of} with fewer runs)"));
+    let until = match m.covered_until.as_str() {
+        "" => "nothing",
+        until => until,
+    };
+    let (state, why) = listed.state();
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    let (keys, bytes, runs) = listed.size();
+    let mut text = format!(
+        "{}{form}: covered until {until}, {keys} keys and {bytes} bytes in {runs} runs, created {}, line {}: {state}{why}",
+        m.number, m.created_at, m.line,
+    );
+    for (sink, written) in &m.sinks {
+        let (records, files) = (written.records(), written.files.len());
+        text += &format!("\n    sink {sink}: {records} records in {files} files");
+    }
+    for (p, cut) in &m.frontier.0 {
+        text += &format!("\n    {p}: {}", reach(cut));
+    }
+    text
+}
+
+fn object(listed: &Listed) -> Value {
+    let m = &listed.manifest;
+    let sinks = m
+        .sinks
+        .iter()
+        .map(|(sink, written)| json!({ "sink": sink, "records": written.records(), "files": written.files.len() }));
+    let frontier = m.frontier.0.iter().map(|(p, cut)| {
+        let batch = match cut.batch {
+            BatchId::MIN => Value::Null,
+            BatchId::MAX => json!("end"),
+            batch => json!(batch.0),
+        };
+        json!({ "source": p.source, "partition": p.partition, "batch": batch, "offset": cut.cut })
+    });
+    let (state, why) = listed.state();
+    let (keys, bytes, runs) = listed.size();
+    json!({
+        "generation": m.number, "form_of": listed.form_of, "covered_until": m.covered_until, "keys": keys, "bytes": bytes,
+        "runs": runs, "created_at": m.created_at.to_string(), "line": m.line, "fingerprint": m.fingerprint,
+        "state": state.replace(' ', "_"), "why": why, "sinks": sinks.collect::<Vec<_>>(),
+        "frontier": frontier.collect::<Vec<_>>(),
+    })
 }
 
 /// The generation before this one: not another form of it.
@@ -150,48 +196,63 @@ fn reach(cut: &Cut) -> String {
     }
 }
 
+/// Where a rollback goes, and from where: looked at, not done.
+pub(super) fn back_to(context: &Context<'_>, to: Option<u64>) -> Result<(Manifest, Manifest)> {
+    let current = current(context)?;
+    let before = match to {
+        None => before(context, &current)?,
+        to => to,
+    };
+    let to = match before {
+        Some(to) if to < current.number => to,
+        Some(to) if to > current.number => {
+            return Err(Error::invalid(format!(
+                "there is no generation {to}: the newest is {}",
+                current.number
+            )));
+        }
+        _ => {
+            return Err(Error::invalid(format!(
+                "generation {} is the current one, and there is no other to go back to by default",
+                current.number
+            )));
+        }
+    };
+    let target = context.manifests.get(to)?.ok_or_else(|| {
+        Error::invalid(format!(
+            "generation {to} was deleted: `generations` lists those that are there"
+        ))
+    })?;
+    if let Some(e) = obstacle(context, &target, &current) {
+        return Err(e.at(format_args!("rollback to generation {to}")));
+    }
+    Ok((target, current))
+}
+
+/// Makes `target` current again, unless something was published after `current`: then `None`.
+pub(super) fn go_back(context: &Context<'_>, target: &Manifest, current: &Manifest) -> Result<Option<Manifest>> {
+    let manifest = target.rolled_back(current, now());
+    if context.manifests.publish(&manifest)? == Published::Conflict {
+        return Ok(None);
+    }
+    // A gc may have been about to delete what nobody named.
+    files(context, &manifest).map_err(|e| {
+        e.at(format_args!(
+            "generation {} is published, but its files went at the same time; run `rollback --to {}`",
+            manifest.number, current.number
+        ))
+        .at(format_args!("rollback to generation {}", target.number))
+    })?;
+    Ok(Some(manifest))
+}
+
 pub(super) fn rollback(context: &Context<'_>, to: Option<u64>) -> Result<()> {
     for _ in 0..MAX_CONFLICTS {
-        let current = current(context)?;
-        let before = match to {
-            None => before(context, &current)?,
-            to => to,
-        };
-        let to = match before {
-            Some(to) if to < current.number => to,
-            Some(to) if to > current.number => {
-                return Err(Error::invalid(format!(
-                    "there is no generation {to}: the newest is {}",
-                    current.number
-                )));
-            }
-            _ => {
-                return Err(Error::invalid(format!(
-                    "generation {} is the current one, and there is no other to go back to by default",
-                    current.number
-                )));
-            }
-        };
-        let at = |e: Error| e.at(format_args!("rollback to generation {to}"));
-        let target = context.manifests.get(to)?.ok_or_else(|| {
-            Error::invalid(format!(
-                "generation {to} was deleted: `generations` lists those that are there"
-            ))
-        })?;
-        if let Some(e) = obstacle(context, &target, &current) {
-            return Err(at(e));
-        }
-        let manifest = target.rolled_back(&current, now());
-        if context.manifests.publish(&manifest)? == Published::Conflict {
+        let (target, current) = back_to(context, to)?;
+        let Some(manifest) = go_back(context, &target, &current)? else {
             continue;
-        }
-        // A gc may have been about to delete what nobody named.
-        files(context, &manifest).map_err(|e| {
-            at(e.at(format_args!(
-                "generation {} is published, but its files went at the same time; run `rollback --to {}`",
-                manifest.number, current.number
-            )))
-        })?;
+        };
+        let to = target.number;
         out::say(
             || {
                 let (number, until) = (manifest.number, &manifest.covered_until);

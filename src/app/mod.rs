@@ -9,6 +9,8 @@ mod bulk;
 mod cli;
 mod completions;
 mod config;
+#[cfg(feature = "server")]
+mod console;
 mod doctor;
 mod explain;
 mod explain_answer;
@@ -18,6 +20,8 @@ mod generations;
 #[cfg(feature = "parquet")]
 mod inputs;
 mod location;
+#[cfg(feature = "server")]
+mod logged;
 #[cfg(feature = "kafka")]
 mod member;
 mod metrics;
@@ -26,6 +30,8 @@ mod open;
 mod order;
 mod out;
 mod own;
+#[cfg(feature = "server")]
+mod processes;
 mod progress;
 mod read;
 mod rebuild;

@@ -171,7 +171,7 @@ fn verdict(name: &str, reasons: &[Reason]) -> Response {
         .into_response()
 }
 
-fn reason(r: &Reason) -> Value {
+pub(super) fn reason(r: &Reason) -> Value {
     let mut value = serde_json::Map::new();
     if let Some(source) = &r.source {
         value.insert("source".into(), json!(source));

@@ -9,7 +9,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+#[cfg(feature = "server")]
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use super::metrics::View;
 use super::out;
@@ -55,11 +59,8 @@ impl Write for Stderr {
 
 pub(super) fn log_to_stderr(settings: &LogSettings, command: &str) -> Result<()> {
     // Those who ask for a value want the value; those who run a job want to know what it does.
-    let level = if matches!(command, "stream" | "archive" | "batch" | "backfill") {
-        "info"
-    } else {
-        "warn"
-    };
+    let runs = matches!(command, "stream" | "archive" | "batch" | "backfill");
+    let level = if runs { "info" } else { "warn" };
     let said = settings
         .level
         .as_deref()
@@ -70,17 +71,20 @@ pub(super) fn log_to_stderr(settings: &LogSettings, command: &str) -> Result<()>
                 .repaired_by("write error, warn, info, debug or trace, or directives such as rufous=debug,warn")
         })?;
     let filter = said.unwrap_or_else(|| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| Stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let done = match settings.format {
-        LogFormat::Text => builder.try_init(),
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
         LogFormat::Json => {
             JSON.store(true, Relaxed);
-            builder.json().try_init()
+            lines.json().with_filter(filter).boxed()
         }
     };
+    let all = tracing_subscriber::registry().with(lines);
+    #[cfg(feature = "server")]
+    let all = all.with((runs || command == "serve").then(|| super::logged::Keep.with_filter(LevelFilter::INFO)));
+    let done = all.try_init();
     done.map_err(|e| Error::bug(format!("the log was set up twice: {e}")))
 }
 

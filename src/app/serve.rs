@@ -1,14 +1,17 @@
 //! `serve`: the reads over HTTP.
 
 use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde_json::json;
 
+use super::console::{Console, Desk};
 use super::open::Context;
 use super::out;
-use super::settings::ServeSettings;
+use super::settings::{Hidden, ServeSettings};
 use super::write::stop_on_signal;
 use crate::core::{Error, Result};
 use crate::server::{Served, Server, ServerOptions, TlsFiles, Tokens};
@@ -18,20 +21,32 @@ const USUAL: &str = "127.0.0.1:8080";
 /// How soon a signal is noticed.
 const LOOK: Duration = Duration::from_millis(50);
 
-fn options(settings: &ServeSettings) -> Result<ServerOptions> {
-    let mut options = ServerOptions::default();
-    options.tokens = match (&settings.token_file, &settings.tokens) {
+/// Tokens of a file, or those of a setting.
+fn tokens(
+    (file_name, file): (&str, &Option<PathBuf>),
+    (name, tokens): (&str, &Option<Result<Hidden, String>>),
+) -> Result<Option<Tokens>> {
+    Ok(match (file, tokens) {
         (Some(_), Some(_)) => {
-            return Err(
-                Error::invalid("both `serve.token_file` and `serve.tokens` are said, and only one can count")
-                    .repaired_by("leave one of them out: `config` says where each was said"),
-            );
+            return Err(Error::invalid(format!(
+                "both `serve.{file_name}` and `serve.{name}` are said, and only one can count"
+            ))
+            .repaired_by("leave one of them out: `config` says where each was said"));
         }
         (Some(file), None) => Some(Tokens::read(file)?),
-        (None, Some(Ok(tokens))) => Some(Tokens::parse(tokens.text(), "the setting `serve.tokens`")?),
+        (None, Some(Ok(tokens))) => Some(Tokens::parse(tokens.text(), &format!("the setting `serve.{name}`"))?),
         (None, Some(Err(why))) => return Err(Error::invalid(why.clone())),
         (None, None) => None,
-    };
+    })
+}
+
+fn options(settings: &ServeSettings) -> Result<ServerOptions> {
+    let mut options = ServerOptions::default();
+    options.tokens = tokens(("token_file", &settings.token_file), ("tokens", &settings.tokens))?;
+    options.admin = tokens(
+        ("admin_token_file", &settings.admin_token_file),
+        ("admin_tokens", &settings.admin_tokens),
+    )?;
     options.insecure = settings.insecure;
     options.tls = match (&settings.tls_certificate, &settings.tls_key) {
         (Some(certificate), Some(key)) => Some(TlsFiles {
@@ -98,17 +113,23 @@ fn limit(options: &mut ServerOptions, name: &str, value: u64) -> Result<()> {
     Ok(())
 }
 
+/// Threads that look at the job for the console: as many as the server has that ask, and one for the checks.
+const LOOKERS: usize = 3;
+
 pub(super) fn serve(context: &Context<'_>) -> Result<()> {
     super::read::has_stores(context)?;
     let settings = &context.settings.serve;
+    let options = options(settings)?;
+    let desk = Arc::new(Desk::default());
     let served = Served {
         job: context.plan.job().to_string(),
         instance: context.layout.instance().to_string(),
         client: context.client(),
         stores: context.plan.stores().to_vec(),
+        observed: Some(Arc::new(Console::new(desk.clone(), options.admin.is_some()))),
     };
     let listen = settings.listen.as_deref().unwrap_or(USUAL);
-    let bound = Server::new(served, options(settings)?)?.bind(listen)?;
+    let bound = Server::new(served, options)?.bind(listen)?;
     let stop = stop_on_signal()?;
     // On standard output and at once: whoever asked for port 0 reads it here.
     out::say(
@@ -116,10 +137,17 @@ pub(super) fn serve(context: &Context<'_>) -> Result<()> {
         || json!({ "event": "serving", "url": bound.url() }),
     );
     let _ = std::io::stdout().flush();
-    bound.serve(async move {
-        while !stop.load(Relaxed) {
-            tokio::time::sleep(LOOK).await;
+    std::thread::scope(|scope| {
+        for _ in 0..LOOKERS {
+            scope.spawn(|| desk.work(context));
         }
+        let served = bound.serve(async move {
+            while !stop.load(Relaxed) {
+                tokio::time::sleep(LOOK).await;
+            }
+        });
+        desk.close();
+        served
     })
 }
 
@@ -139,8 +167,8 @@ mod tests {
         let named = NAMES
             .iter()
             .filter(|n| n.path.first() == Some(&"serve") && n.default.parse::<u64>().is_ok());
-        // Tokens, TLS and `insecure` are no limits.
-        assert_eq!(named.count(), limits - 3, "{shown}");
+        // Tokens of both kinds, TLS and `insecure` are no limits.
+        assert_eq!(named.count(), limits - 4, "{shown}");
     }
 
     /// A limit that can be said is one, and what is said to be usual is.

@@ -12,6 +12,8 @@ use super::metrics::View;
 use super::monitor::{Bound, Monitor, limits};
 use super::open::{Context, Reads};
 use super::out;
+#[cfg(feature = "server")]
+use super::processes::{Status, tell};
 use super::progress::Progress;
 use super::settings::OnBad;
 use crate::core::{Error, Result, SourcePartition};
@@ -166,6 +168,8 @@ pub(super) fn stream(context: &Context<'_>, options: &Live) -> Result<()> {
         },
     };
     let sinks = super::sinks::open(context)?;
+    #[cfg(feature = "server")]
+    let _told = tell(context, Status::of(context, "stream").live(view.clone()));
     let progress = Progress::start(view, context.settings.log.format);
     let (following, followed) = std::sync::mpsc::channel::<()>();
     let no_more = Arc::new(AtomicBool::new(false));
@@ -334,6 +338,8 @@ pub(super) fn archive(context: &Context<'_>, options: &Live) -> Result<()> {
         &mut logs(context, Reads::All)?,
         options.until_end,
     )?;
+    #[cfg(feature = "server")]
+    let _told = tell(context, Status::of(context, "archive").live(view.clone()));
     let progress = Progress::start(view, context.settings.log.format);
     let done = archivers(context, &manifest, options.until_end, stop, &metrics);
     progress.finish();
@@ -406,6 +412,8 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
         out::say(|| plan.clone(), || json!({ "event": "plan", "plan": plan }));
         return Ok(());
     }
+    #[cfg(feature = "server")]
+    let _told = super::bulk::tell(context, "batch", &run.options.progress);
     let shown = super::bulk::Shown::start(run.options.progress.clone(), context.settings.log.format);
     let report = run.publish();
     drop(shown);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod bed;
+#[cfg(all(feature = "server", feature = "rocksdb", feature = "parquet"))]
+mod console;
 mod doctor;
 mod errors;
 mod json;

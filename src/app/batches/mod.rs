@@ -1,6 +1,7 @@
 //! `batches`: what became of every batch of every partition, from the rows of the live part, the index of the archive, the manifest and
 //! its permission to drop.
 
+pub(super) mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,18 @@ pub(super) enum State {
 }
 
 impl State {
-    fn name(self) -> &'static str {
+    /// How far a batch is that began before the running one, or is it. `kept`: the live part has its cells; `archived`: all its
+    /// offsets are in files.
+    fn of(covered: bool, kept: bool, running: bool, archived: bool) -> Self {
+        match () {
+            () if covered && !kept => Self::Dropped,
+            () if covered => Self::Published,
+            () if running => Self::Open,
+            () if archived => Self::Archived,
+            () => Self::Sealed,
+        }
+    }
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Sealed => "sealed",
@@ -97,13 +109,7 @@ pub(super) fn lines(known: &Known<'_>) -> Vec<Line> {
     let found = all.iter().zip(ends).map(|(&(batch, from), to)| {
         let covered = known.frontier.is_some_and(|cut| batch < cut.batch);
         let kept = known.row.is_none_or(|row| batch >= row.retained_from);
-        let state = match () {
-            () if covered && !kept => State::Dropped,
-            () if covered => State::Published,
-            () if Some(batch) == running => State::Open,
-            () if to <= archived_to => State::Archived,
-            () => State::Sealed,
-        };
+        let state = State::of(covered, kept, Some(batch) == running, to <= archived_to);
         Line {
             batch,
             state,
@@ -148,7 +154,7 @@ fn partition(known: Known<'_>, archive: Option<(&dyn Archive, u32)>, last: Optio
 }
 
 /// How the batches of a source were cut: by what those say who cut them, for this code may cut otherwise.
-fn batcher(published: Option<&String>, row: Option<&Progress>, face: &SourceFace) -> Option<Batcher> {
+pub(super) fn batcher(published: Option<&String>, row: Option<&Progress>, face: &SourceFace) -> Option<Batcher> {
     match published.or(row.map(|row| &row.cut_spec)) {
         Some(spec) => CutSpec::batcher_of(spec),
         None => Some(face.batcher()),
@@ -203,7 +209,7 @@ pub(super) fn batches(context: &Context<'_>, last: Option<usize>) -> Result<()> 
 }
 
 /// Rows of the live part: of any store, for one write commits them all.
-fn live(context: &Context<'_>, namespace: &str) -> Result<BTreeMap<SourcePartition, Progress>> {
+pub(super) fn live(context: &Context<'_>, namespace: &str) -> Result<BTreeMap<SourcePartition, Progress>> {
     let stores = context.plan.live_stores();
     let Some(face) = stores.first() else {
         return Ok(BTreeMap::new());
@@ -213,7 +219,11 @@ fn live(context: &Context<'_>, namespace: &str) -> Result<BTreeMap<SourcePartiti
 
 /// The archive of a source; a bounded input has none.
 #[cfg(feature = "parquet")]
-fn archive(context: &Context<'_>, face: &SourceFace, manifest: Option<&Manifest>) -> Result<Option<Arc<dyn Archive>>> {
+pub(super) fn archive(
+    context: &Context<'_>,
+    face: &SourceFace,
+    manifest: Option<&Manifest>,
+) -> Result<Option<Arc<dyn Archive>>> {
     use super::location::Place;
     if let Some(Place::Parquet(_) | Place::Bulk(_)) = context.locations.get(face.name).map(|l| &l.place) {
         return Ok(None);
@@ -226,7 +236,7 @@ fn archive(context: &Context<'_>, face: &SourceFace, manifest: Option<&Manifest>
 }
 
 #[cfg(not(feature = "parquet"))]
-fn archive(_: &Context<'_>, _: &SourceFace, _: Option<&Manifest>) -> Result<Option<Arc<dyn Archive>>> {
+pub(super) fn archive(_: &Context<'_>, _: &SourceFace, _: Option<&Manifest>) -> Result<Option<Arc<dyn Archive>>> {
     Ok(None)
 }
 

@@ -214,3 +214,48 @@ fn batches_are_named_as_they_were_cut() {
     assert_eq!(batcher(Some(&spec(3)), Some(&row), face), Some(Batcher::of_hours(3)));
     assert_eq!(batcher(Some(&"cut/9 by the moon".into()), Some(&row), face), None);
 }
+
+proptest! {
+    /// A run says of each of its batches what `batches` says of it, and no batch is in none.
+    #[test]
+    fn runs_are_the_states_of_all_batches(
+        lengths in prop::collection::vec(1_u64..30, 0..40),
+        mut begins in prop::collection::btree_set(1_u64..600, 0..30),
+        (read, knows, covered, kept) in (0_u64..50, 0..6_usize, 0_u64..600, 0_i64..600),
+    ) {
+        begins.insert(0);
+        let end: u64 = lengths.iter().sum();
+        let index = index(&lengths, &begins);
+        let seen: Vec<(i64, u64)> = begins.range(..end + read).map(|at| (i64::try_from(*at).unwrap(), *at)).collect();
+        let mut row = row(end + read, kept, &seen[seen.len().saturating_sub(knows)..]);
+        row.batch = BatchId(seen.last().map_or(i64::MIN, |(b, _)| *b));
+        let row = (knows > 0).then_some(&row);
+        let frontier = Some(cut(i64::try_from(covered).unwrap(), covered));
+        let found = runs::runs(&runs::Ends { row, first: index.first(), last: index.last(), frontier });
+        for pair in found.windows(2) {
+            prop_assert_eq!(pair[0].to, pair[1].from);
+            prop_assert!(pair[0].state != pair[1].state);
+        }
+        for line in lines(&Known { row, index: &index, frontier, drop_before: None }) {
+            let of: Vec<_> = found.iter().filter(|run| (run.from..run.to).contains(&line.batch.0)).collect();
+            prop_assert_eq!(of.len(), 1, "batch {} in {:?}", line.batch.0, found);
+            prop_assert_eq!(of[0].state, line.state.name(), "batch {} in {:?}", line.batch.0, found);
+        }
+    }
+
+    /// What is laid over runs is that, and all else is what it was.
+    #[test]
+    fn what_is_laid_over_runs_is_seen(ends in prop::collection::btree_set(0_i64..60, 0..8), (from, length) in (0_i64..60, 0_i64..30)) {
+        const STATES: [&str; 3] = ["a", "b", "c"];
+        let ends: Vec<_> = ends.into_iter().collect();
+        let mut all: Vec<_> = ends.windows(2).zip(STATES.iter().cycle()).map(|(w, state)| runs::Run { from: w[0], to: w[1], state }).collect();
+        let state = |all: &[runs::Run], batch: i64| all.iter().find(|r| (r.from..r.to).contains(&batch)).map(|r| r.state);
+        let before = all.clone();
+        runs::overlay(&mut all, from, from + length, "hole");
+        for batch in 0..70 {
+            let was = state(&before, batch);
+            let wanted = was.map(|was| if (from..from + length).contains(&batch) { "hole" } else { was });
+            prop_assert_eq!(state(&all, batch), wanted);
+        }
+    }
+}

@@ -74,7 +74,7 @@ impl View {
         }
     }
     /// How the store is, if it is open and says.
-    fn stats(&self) -> Option<StoreStats> {
+    pub(super) fn stats(&self) -> Option<StoreStats> {
         let store = self.store.get()?.upgrade()?;
         match store.stats() {
             Ok(stats) => stats,
@@ -84,6 +84,12 @@ impl View {
             }
         }
     }
+}
+
+/// Memory that the system gave to this process, as far as it says.
+#[cfg(feature = "server")]
+pub(super) fn resident_bytes() -> Option<u64> {
+    process::Process::now().resident_bytes
 }
 
 /// A number, or a histogram: (upper bound, count of the bucket), and the sum.

@@ -18,7 +18,7 @@
 mod file;
 mod layers;
 mod names;
-mod secret;
+pub(super) mod secret;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -70,6 +70,9 @@ pub(super) struct ServeSettings {
     pub(super) token_file: Option<PathBuf>,
     /// One a line; what stands in the way of those that are kept elsewhere.
     pub(super) tokens: Option<Result<Hidden, String>>,
+    pub(super) admin_token_file: Option<PathBuf>,
+    /// The same of those who may change something.
+    pub(super) admin_tokens: Option<Result<Hidden, String>>,
     pub(super) insecure: bool,
     pub(super) tls_certificate: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
@@ -392,6 +395,8 @@ impl Settings {
                 listen: read.text(&["serve", "listen"]),
                 token_file: read.text(&["serve", "token_file"]).map(PathBuf::from),
                 tokens: read.hidden(&["serve", "tokens"]),
+                admin_token_file: read.text(&["serve", "admin_token_file"]).map(PathBuf::from),
+                admin_tokens: read.hidden(&["serve", "admin_tokens"]),
                 insecure: read.switch(&["serve", "insecure"]),
                 tls_certificate: read.text(&["serve", "tls_certificate"]).map(PathBuf::from),
                 tls_key: read.text(&["serve", "tls_key"]).map(PathBuf::from),

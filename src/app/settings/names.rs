@@ -219,6 +219,20 @@ pub(in crate::app) static NAMES: &[Name] = &[
     .flag("token-file"),
     name(&["serve", "tokens"], Named, "", "The tokens themselves, one a line").variable("RUFOUS_SERVE_TOKENS"),
     name(
+        &["serve", "admin_token_file"],
+        Text,
+        "",
+        "Who changes something at the console must send a token of this file",
+    )
+    .flag("admin-token-file"),
+    name(
+        &["serve", "admin_tokens"],
+        Named,
+        "",
+        "The tokens themselves, one a line",
+    )
+    .variable("RUFOUS_SERVE_ADMIN_TOKENS"),
+    name(
         &["serve", "insecure"],
         Switch,
         "false",

@@ -43,7 +43,9 @@ fn network(address: IpAddr) -> IpAddr {
 impl Clients {
     pub(crate) fn new(options: &ServerOptions) -> Self {
         let most = options.requests_per_client.min(Semaphore::MAX_PERMITS);
-        let tokens = options.tokens.as_ref().map_or(0, crate::Tokens::count);
+        // First those who read, then those who change something.
+        let all = [&options.tokens, &options.admin];
+        let tokens: usize = all.into_iter().flatten().map(crate::Tokens::count).sum();
         Self {
             most,
             of_tokens: (0..tokens).map(|_| Client(Arc::new(Semaphore::new(most)))).collect(),

@@ -12,6 +12,8 @@
 //! POST /v1/stores/{store}/windows            the same of many keys       {"keys": ["a"], "window": {"last": "7d"}}
 //! POST /v1/get                               keys of several stores      {"stores": {"counts": ["a"], "hours": ["x,1"]}}
 //! GET  /v1/stores/{store}/explain/{key}      what an answer was made of  by layer, run or partition and batch, with bytes; of windows as above, hop by hop
+//! GET  /v1/console/job                       what the job shows of itself: also live, samples, handover, generations, drift, health, log
+//! POST /v1/console/plan, /v1/console/act     what an action would do; doing it, with a token of those who may
 //! GET  /openapi.json                         all of this, for programs
 //! GET  /healthz /readyz /metrics             that it lives; that every store can be answered whole; what Prometheus asks
 //! ```
@@ -74,10 +76,12 @@
 //! |---|---|---|
 //! | 400, 405 | `invalid_request` | change the request; also when the job has never run |
 //! | 401 | `invalid_request` | no token, or none that is known |
+//! | 403 | `invalid_request` | an action, and no token of those who may change something |
 //! | 404 | `invalid_request` | no such path or store; the nearest name is offered |
 //! | 421 | `invalid_request` | `Host` is not this machine, and there are no tokens |
 //! | 408 | `try_again` | the body did not come in time |
 //! | 409 | `incomplete` | a range was lost. Not a 5xx: nothing gets better by asking again, but `accept_holes=true` is answered |
+//! | 409 | `try_again` | an action whose plan is older than the state: plan it again |
 //! | 413, 414 | `invalid_request` | beyond a limit, which is named. Heads that are too large are 431 or 414 before they are understood, and have no body |
 //! | 429 | `try_again` | this client has as many requests and streams under way as one may have, and others are answered: `retry-after` |
 //! | 500 | `corrupt_data` | stored data contradicts itself: `detail` says where |
@@ -113,7 +117,7 @@
 //! const COUNTS: Store<String, u64> = Store::new("counts");
 //!
 //! fn serve(client: rufous_client::Client) -> Result<()> {
-//!     let served = Served { job: "word-count".into(), instance: "main".into(), client, stores: vec![StoreFace::of(COUNTS)] };
+//!     let served = Served { job: "word-count".into(), instance: "main".into(), client, stores: vec![StoreFace::of(COUNTS)], observed: None };
 //!     let bound = Server::new(served, ServerOptions::default())?.bind("127.0.0.1:8080")?;
 //!     println!("serving {}", bound.url());
 //!     bound.serve(std::future::pending())          // until the future is done: a signal, a channel
@@ -122,13 +126,14 @@
 //!
 //! The server knows the client only, and no concrete store. Modules in reading order: [`server`] (what is served, the address),
 //! `listen` and `patience` (connections), `guard` (what stands before every handler), `clients` (who asks, and how much of him), `routes` (a file a kind of question), `ask`
-//! (what a request asks for), `pool` and `gets` (who reads), `watch` (streams of events), `arrow`, `reply` and `problem` (what goes back), `sending` (until it is taken), [`options`], [`auth`].
+//! (what a request asks for), `pool` and `gets` (who reads), [`console`] (what the job shows of itself), `watch` (streams of events), `arrow`, `reply` and `problem` (what goes back), `sending` (until it is taken), [`options`], [`auth`].
 #![forbid(unsafe_code)]
 
 mod arrow;
 mod ask;
 pub mod auth;
 mod clients;
+pub mod console;
 mod gets;
 mod guard;
 mod listen;
@@ -147,5 +152,6 @@ mod tls;
 mod watch;
 
 pub use auth::Tokens;
+pub use console::Observed;
 pub use options::{ServerOptions, TlsFiles};
 pub use server::{Bound, Served, Server};

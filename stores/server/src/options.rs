@@ -11,6 +11,8 @@ use crate::auth::Tokens;
 pub struct ServerOptions {
     /// Who may ask; none: everybody who reaches the address.
     pub tokens: Option<Tokens>,
+    /// Who may change something by the console; none: nobody. Who may, may read as well.
+    pub admin: Option<Tokens>,
     /// That the address is reached by others than this machine, and nobody is asked for a token, by whatever name he asks.
     pub insecure: bool,
     /// Certificate and key, as PEM files; none: plain HTTP.
@@ -89,6 +91,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             tokens: None,
+            admin: None,
             insecure: false,
             tls: None,
             workers: 2,

@@ -109,6 +109,32 @@ impl Problem {
         )
         .repaired("send `Authorization: Bearer TOKEN` with a token of the server's file of tokens")
     }
+    /// What this server does not do, or not for who asks.
+    pub(crate) fn forbidden(detail: &str, repair: &'static str) -> Self {
+        let title = "who asks may not do this";
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            title,
+            detail.to_string(),
+            "invalid_request",
+        )
+        .repaired(repair)
+    }
+    /// A console of a server that was given nothing to show.
+    pub(crate) fn unobserved() -> Self {
+        let detail = "this server was given nothing to show but the answers of its stores".to_string();
+        Self::not_found(
+            "no-console",
+            detail,
+            "`serve` of a job binary has a console; in a program, fill `Served.observed`",
+        )
+    }
+    /// What was planned is not what would be done now.
+    pub(crate) fn moved(detail: String) -> Self {
+        let title = "the state has moved since this was planned";
+        Self::new(StatusCode::CONFLICT, "moved", title, detail, "try_again").repaired("plan it again, and confirm that")
+    }
     /// A name that is not of this machine, where nobody is asked for a token.
     pub(crate) fn misdirected(host: &str) -> Self {
         let detail = format!("the request asks `{host}`, which is no name that this machine has for itself");

@@ -138,6 +138,15 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// A body that rests on no read of the stores.
+    pub(crate) fn plain(body: Bytes) -> Self {
+        Self {
+            tag: Some(format!("W/\"{:032x}\"", xxh3_128(&body))),
+            body,
+            headers: Arc::default(),
+            token: "".into(),
+        }
+    }
     /// Says one thing more.
     pub(crate) fn say(&mut self, name: HeaderName, value: HeaderValue) {
         Arc::make_mut(&mut self.headers).insert(name, value);

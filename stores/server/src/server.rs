@@ -8,6 +8,7 @@ use axum::Router;
 use rufous_client::Client;
 use rufous_core::{Error, Result, StoreFace};
 
+use crate::console::Observed;
 use crate::listen;
 use crate::options::ServerOptions;
 use crate::routes;
@@ -24,6 +25,8 @@ pub struct Served {
     pub client: Client,
     /// Those that may be asked.
     pub stores: Vec<StoreFace>,
+    /// What the console shows of the job; `None`: there is none.
+    pub observed: Option<Arc<dyn Observed>>,
 }
 
 /// A server that has no address yet.

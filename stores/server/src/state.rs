@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::ask::AtLeast;
 use crate::clients::Clients;
+use crate::console::{Observed, Shared};
 use crate::gets::{self, Question};
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
@@ -68,6 +69,10 @@ pub(crate) struct State {
     pub(crate) instance: String,
     pub(crate) client: Client,
     pub(crate) stores: Vec<ServedStore>,
+    /// What is shown of the job beyond its answers.
+    pub(crate) observed: Option<Arc<dyn Observed>>,
+    /// What of it was answered just now.
+    pub(crate) shared: Shared,
     pub(crate) options: ServerOptions,
     pub(crate) gets: Pool<Question>,
     pub(crate) long: Pool<()>,
@@ -92,6 +97,7 @@ impl State {
             instance,
             client,
             stores,
+            observed,
         } = served;
         let client = client.live_bytes(options.live_bytes);
         let stores: Vec<ServedStore> = stores
@@ -119,6 +125,8 @@ impl State {
             job,
             instance,
             client,
+            observed,
+            shared: Shared::default(),
             gets: Pool::new("get", options.readers, options.queue, count, &metrics.panics, answer)?,
             bulk: Pool::new(
                 "bulk",

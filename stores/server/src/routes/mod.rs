@@ -22,6 +22,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::console;
 use crate::guard::guard;
 use crate::problem::Problem;
 use crate::reply::JSON;
@@ -40,7 +41,8 @@ use crate::state::State;
     components(schemas(Problem)),
     tags(
         (name = "reads", description = "Answers of one snapshot and one manifest each"),
-        (name = "operation", description = "How the server is")
+        (name = "operation", description = "How the server is"),
+        (name = "console", description = "What the job shows of itself beyond its answers, and what can be done about it")
     )
 )]
 struct Document;
@@ -62,6 +64,7 @@ pub(crate) fn router(state: &Arc<State>, more: Router) -> Router {
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
+        .merge(console::routes())
         .split_for_parts();
     if state.options.tokens.is_some() {
         let components = document.components.get_or_insert_default();

@@ -18,7 +18,7 @@ use rufous_core::{
     AsKey, BatchId, Cut, Delta, Deltas, Error, Frontier, HopSize, Result, SourcePartition, Store, StoreFace, Timestamp,
     WindowedStore,
 };
-use rufous_server::{Served, Server, ServerOptions};
+use rufous_server::{Observed, Served, Server, ServerOptions};
 use rufous_store_api::{
     Advance, Commit, Committed, GenerationStore, Hole, Manifest, ManifestLog, Progress, Published, RealtimeReader,
     RealtimeStore, Repair, StoreGeneration, Until,
@@ -85,6 +85,8 @@ pub struct World {
     pub panics: Arc<AtomicBool>,
     /// An owner that hangs: who asks now waits as long as somebody waits for him.
     pub hangs: Arc<AtomicBool>,
+    /// What the console shows.
+    pub observed: Option<Arc<dyn Observed>>,
     pub sums: BTreeMap<&'static str, Sums>,
     pub visitors: BTreeMap<Vec<u8>, Hll<12>>,
     pub next: u64,
@@ -104,6 +106,7 @@ impl Default for World {
             slow: Arc::default(),
             panics: Arc::default(),
             hangs: Arc::default(),
+            observed: None,
             sums: faces().iter().map(|f| (f.name, Sums::new())).collect(),
             visitors: BTreeMap::new(),
             next: 0,
@@ -303,6 +306,7 @@ impl World {
             instance: "main".into(),
             client: self.client(),
             stores: faces(),
+            observed: self.observed.clone(),
         };
         Server::new(served, options).unwrap()
     }

@@ -1,0 +1,311 @@
+//! What can be done from the console: planned first, and done only while what was planned with stands. The work itself is that of the
+//! commands.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+#[cfg(feature = "parquet")]
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::app::gc;
+use crate::app::generations::{back_to, go_back};
+use crate::app::open::Context;
+use crate::app::views;
+use crate::core::{Error, Result};
+use crate::server::console::{Action, Planned, Undone};
+#[cfg(feature = "parquet")]
+use crate::store_api::Published;
+use crate::store_api::{Manifest, ManifestLog};
+
+/// How long a plan may be confirmed.
+const GOOD_FOR: Duration = Duration::from_secs(600);
+/// Plans that wait for a confirmation.
+const MOST: usize = 64;
+/// Files that a plan names.
+const NAMED: usize = 8;
+
+/// Plans by what confirms them.
+#[derive(Default)]
+pub(super) struct Plans(Mutex<HashMap<String, Waiting>>);
+
+struct Waiting {
+    at: Instant,
+    action: Action,
+    rests_on: RestsOn,
+}
+
+/// The state that a plan was made of.
+#[derive(Debug, PartialEq, Eq)]
+enum RestsOn {
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(dead_code, reason = "without it there are no lines")
+    )]
+    Switch {
+        line: String,
+        staged: Option<u64>,
+        current: Option<u64>,
+    },
+    Rollback {
+        to: u64,
+        current: u64,
+    },
+    Gc {
+        current: Option<u64>,
+        files: Vec<String>,
+    },
+}
+
+impl Plans {
+    fn put(&self, action: Action, rests_on: RestsOn) -> String {
+        // It is no secret: who confirms shows a token beside it. It is only never the same.
+        let random = || RandomState::new().hash_one(Instant::now());
+        let confirm = format!("{:016x}{:016x}", random(), random());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, plan| plan.at.elapsed() < GOOD_FOR);
+        if all.len() >= MOST
+            && let Some(oldest) = all
+                .iter()
+                .min_by_key(|(_, plan)| plan.at)
+                .map(|(confirm, _)| confirm.clone())
+        {
+            all.remove(&oldest);
+        }
+        let at = Instant::now();
+        all.insert(confirm.clone(), Waiting { at, action, rests_on });
+        confirm
+    }
+
+    /// A plan is confirmed once.
+    fn take(&self, confirm: &str) -> Option<Waiting> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(confirm).filter(|plan| plan.at.elapsed() < GOOD_FOR)
+    }
+}
+
+pub(super) fn plan(context: &Context<'_>, plans: &Plans, action: &Action) -> Result<Planned> {
+    let (says, rests_on) = look(context, action)?;
+    Ok(Planned::new(says, plans.put(action.clone(), rests_on)))
+}
+
+/// Does what was planned.
+///
+/// # Errors
+/// [`Undone::Moved`] when the plan is not known any more, or would be another one now.
+pub(super) fn act(context: &Context<'_>, plans: &Plans, confirm: &str) -> Result<String, Undone> {
+    let Some(plan) = plans.take(confirm) else {
+        return Err(Undone::Moved(format!(
+            "there is no such plan: it was confirmed already, or is older than {} minutes, or another server made it",
+            GOOD_FOR.as_secs() / 60
+        )));
+    };
+    let (_, now) = look(context, &plan.action)?;
+    if now != plan.rests_on {
+        return Err(Undone::Moved(format!(
+            "nothing was done: {}",
+            moved(&plan.rests_on, &now)
+        )));
+    }
+    tracing::warn!(action = ?plan.action, "confirmed at the console");
+    match plan.rests_on {
+        RestsOn::Switch { current, .. } => switch(context, &plan.action, current),
+        RestsOn::Rollback { to, .. } => rollback(context, to),
+        RestsOn::Gc { .. } => {
+            let deleted = gc::collect(context, false, false)?;
+            Ok(gc::summary(&deleted, false))
+        }
+    }
+}
+
+fn moved(then: &RestsOn, now: &RestsOn) -> String {
+    let at = |of: &RestsOn| match of {
+        RestsOn::Switch { line, staged, current } => {
+            format!(
+                "line {line} at part {}, generation {} current",
+                number(*staged),
+                number(*current)
+            )
+        }
+        RestsOn::Rollback { to, current } => format!("generation {current} current, {to} before it"),
+        RestsOn::Gc { current, files } => format!(
+            "{} files to delete, generation {} current",
+            files.len(),
+            number(*current)
+        ),
+    };
+    format!("it was planned with {}, and now there is {}", at(then), at(now))
+}
+
+fn number(of: Option<u64>) -> String {
+    of.map_or_else(|| "none".into(), |n| n.to_string())
+}
+
+fn until(m: &Manifest) -> &str {
+    match m.covered_until.as_str() {
+        "" => "nothing",
+        until => until,
+    }
+}
+
+/// What would happen, and what that rests on.
+fn look(context: &Context<'_>, action: &Action) -> Result<(Vec<String>, RestsOn)> {
+    match action {
+        Action::Switch { behind } => look_switch(context, *behind),
+        Action::Rollback { to } => {
+            let (target, current) = back_to(context, *to)?;
+            let says = vec![
+                format!(
+                    "Generation {} becomes current: it is what generation {} was, covered until {}.",
+                    current.number + 1,
+                    target.number,
+                    until(&target)
+                ),
+                format!(
+                    "Generation {}, covered until {}, stays for as long as `gc` keeps it; a rollback to it is possible.",
+                    current.number,
+                    until(&current)
+                ),
+                "Answers change with the next read: the live part adds what this generation does not cover. The live part is not stopped.".into(),
+            ];
+            let (to, current) = (target.number, current.number);
+            Ok((says, RestsOn::Rollback { to, current }))
+        }
+        Action::Gc => {
+            let found = gc::collect(context, false, true)?;
+            let bytes: u64 = found.iter().map(|d| d.bytes).sum();
+            let mut says = vec![match found.len() {
+                0 => "Nothing is deleted: there is nothing that nobody can read any more.".into(),
+                n => format!(
+                    "{n} files of {bytes} bytes are deleted, which no reader and no rollback can reach any more."
+                ),
+            }];
+            says.extend(
+                found
+                    .iter()
+                    .take(NAMED)
+                    .map(|d| format!("Deleted is {} ({} bytes).", d.name, d.bytes)),
+            );
+            if found.len() > NAMED {
+                says.push(format!("And {} more.", found.len() - NAMED));
+            }
+            let current = context.manifests.newest(0)?.map(|m| m.number);
+            let files = found.into_iter().map(|d| d.name).collect();
+            Ok((says, RestsOn::Gc { current, files }))
+        }
+        _ => Err(Error::bug("the console was asked for an action that it does not know")),
+    }
+}
+
+fn rollback(context: &Context<'_>, to: u64) -> Result<String, Undone> {
+    let (target, current) = back_to(context, Some(to))?;
+    let Some(manifest) = go_back(context, &target, &current)? else {
+        return Err(Undone::Moved(format!(
+            "nothing was done: a generation was published after {}",
+            current.number
+        )));
+    };
+    views::follow(context);
+    Ok(format!(
+        "generation {} is generation {to} again: covered until {}",
+        manifest.number,
+        until(&manifest)
+    ))
+}
+
+#[cfg(feature = "parquet")]
+fn look_switch(context: &Context<'_>, behind: bool) -> Result<(Vec<String>, RestsOn)> {
+    let staged = crate::app::backfill::to_switch(context, behind)?;
+    let current = context.manifests.newest(0)?;
+    let mut says = vec![format!(
+        "Line {} becomes current: covered until {}, made by code {}.",
+        staged.line,
+        until(&staged.newest),
+        staged.newest.fingerprint
+    )];
+    if let Some(m) = &current {
+        says.push(format!(
+            "Generation {}, covered until {} and made by code {}, stays for a rollback.",
+            m.number,
+            until(m),
+            m.fingerprint
+        ));
+    }
+    if behind {
+        says.push("The new code may have read less than the one before it: answers may go back in time until it has caught up.".into());
+    }
+    says.push("Answers change with the next read. The live part is not stopped.".into());
+    let rests_on = RestsOn::Switch {
+        line: staged.line,
+        staged: Some(staged.newest.number),
+        current: current.map(|m| m.number),
+    };
+    Ok((says, rests_on))
+}
+
+#[cfg(feature = "parquet")]
+fn switch(context: &Context<'_>, action: &Action, current: Option<u64>) -> Result<String, Undone> {
+    let behind = matches!(action, Action::Switch { behind: true });
+    let staged = crate::app::backfill::to_switch(context, behind)?;
+    let base = match current {
+        Some(number) => context.manifests.get(number)?,
+        None => None,
+    };
+    let over = Over {
+        log: &*context.manifests,
+        base,
+        passed: AtomicBool::new(false),
+    };
+    match crate::app::backfill::make_current(context, &staged, &over) {
+        Ok(m) => {
+            views::follow(context);
+            Ok(format!(
+                "generation {}: line {} is current, covered until {}",
+                m.number,
+                staged.line,
+                until(&m)
+            ))
+        }
+        Err(e) if over.passed.load(Relaxed) => Err(Undone::Moved(format!("nothing was done: {e}"))),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+fn look_switch(_: &Context<'_>, _: bool) -> Result<(Vec<String>, RestsOn)> {
+    Err(Error::invalid(
+        "this binary was built without the feature `parquet`: there are no lines to switch to",
+    ))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn switch(_: &Context<'_>, _: &Action, _: Option<u64>) -> Result<String, Undone> {
+    Err(Error::invalid("this binary was built without the feature `parquet`: there are no lines to switch to").into())
+}
+
+/// The job's manifests as they were planned with: whoever publishes over another one is told.
+#[cfg(feature = "parquet")]
+struct Over<'a> {
+    log: &'a dyn ManifestLog,
+    base: Option<Manifest>,
+    passed: AtomicBool,
+}
+
+#[cfg(feature = "parquet")]
+impl ManifestLog for Over<'_> {
+    fn get(&self, number: u64) -> Result<Option<Manifest>> {
+        self.log.get(number)
+    }
+    fn newest(&self, _: u64) -> Result<Option<Manifest>> {
+        Ok(self.base.clone())
+    }
+    fn publish(&self, manifest: &Manifest) -> Result<Published> {
+        match self.log.publish(manifest)? {
+            Published::Done => Ok(Published::Done),
+            Published::Conflict => {
+                self.passed.store(true, Relaxed);
+                Err(Error::try_again("another generation was published meanwhile"))
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What comparing the layers found: the reports that `batch`, `reconcile` and the live part keep.
+
+use serde_json::{Value, json};
+
+use crate::app::open::Context;
+use crate::app::reports::Reports;
+use crate::client::reconcile::report::Report;
+use crate::client::{Comparison, Reconciled};
+use crate::core::{BatchId, CutSpec, Result, StoreFace};
+use crate::store_api::ManifestLog;
+
+/// Reports that are shown, the newest.
+const MOST: usize = 50;
+
+pub(super) fn drift(context: &Context<'_>) -> Result<Value> {
+    let reports = Reports::of(&context.offline);
+    let mut batches = Vec::new();
+    for number in reports.numbers()?.into_iter().take(MOST) {
+        // One that is deleted meanwhile is none.
+        if let Some(report) = reports.get(number)? {
+            batches.push(object(context, &report)?);
+        }
+    }
+    let note = batches.is_empty().then_some(
+        "nothing was compared yet: `batch` compares what it published with the live part, and `reconcile` does it again",
+    );
+    Ok(json!({ "batches": batches, "note": note }))
+}
+
+fn object(context: &Context<'_>, report: &Report) -> Result<Value> {
+    let (mut compared, mut differing, mut within) = (0_u64, 0_u64, 0_u64);
+    let mut any = false;
+    let mut worst: Option<(f64, Value)> = None;
+    let mut stores = Vec::new();
+    for found in &report.stores {
+        stores.push(match &found.outcome {
+            Comparison::Compared {
+                keys,
+                within: near,
+                drifted,
+                first,
+            } => {
+                any = true;
+                compared += keys;
+                differing += drifted;
+                within += near;
+                if let Some(face) = context.plan.store(&found.store) {
+                    for one in first {
+                        let ahead = one.ahead(face).unwrap_or(f64::NAN);
+                        let size = if ahead.is_nan() { f64::INFINITY } else { ahead.abs() };
+                        if worst.as_ref().is_none_or(|(least, _)| *least < size) {
+                            worst = Some((size, differs(face, one, ahead)));
+                        }
+                    }
+                }
+                json!({ "store": found.store, "compared": keys, "within": near, "differing": drifted, "why": null })
+            }
+            Comparison::NotComparable { why, .. } => {
+                json!({ "store": found.store, "compared": null, "within": null, "differing": null, "why": why })
+            }
+            _ => json!({ "store": found.store, "compared": null, "within": null, "differing": null, "why": "it is not known" }),
+        });
+    }
+    let (first, last) = span(&report.stores);
+    let manifest = context.manifests.get(report.manifest)?;
+    let spec = manifest.as_ref().and_then(|m| m.cut_specs.values().next());
+    let batcher = spec.and_then(|spec| CutSpec::batcher_of(spec));
+    let start = batcher.and_then(|b| b.start_of(BatchId(last?))).map(|t| t.0);
+    Ok(json!({
+        "batch": last, "first": first, "start_ms": start, "batches": report.batches, "generation": report.manifest,
+        "at_ms": report.at.0, "compared": any.then_some(compared), "within": any.then_some(within),
+        "differing": any.then_some(differing), "worst": worst.map(|(_, worst)| worst), "stores": stores,
+    }))
+}
+
+fn differs(face: &StoreFace, one: &crate::client::reconcile::Drift, ahead: f64) -> Value {
+    let value = |side: &Option<Vec<u8>>| side.as_ref().and_then(|bytes| face.value.json(bytes).ok());
+    let key = face.key.text(&one.key).unwrap_or_else(|_| format!("{:02x?}", one.key));
+    json!({
+        "store": face.name, "key": key, "offline": value(&one.offline), "realtime": value(&one.realtime), "ahead": ahead,
+    })
+}
+
+/// The first batch of a run and the last, over all partitions that it moved.
+fn span(stores: &[Reconciled]) -> (Option<i64>, Option<i64>) {
+    let moved = stores.iter().flat_map(Reconciled::moved);
+    let is_one = |b: &BatchId| *b != BatchId::MIN && *b != BatchId::MAX;
+    let ends: Vec<(BatchId, BatchId)> = moved.map(|(_, from, to)| (from.batch, to.batch)).collect();
+    let first = ends.iter().map(|(from, _)| *from).filter(is_one).min();
+    let last = ends.iter().map(|(_, to)| *to).filter(is_one).max();
+    (first.map(|b| b.0), last.map(|b| b.0 - 1))
+}

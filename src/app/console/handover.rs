@@ -1,0 +1,252 @@
+//! The hand-over of batches from the live part to generations, on one line a partition.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::Seen;
+use crate::app::batches::runs::{Ends, Run, overlay, runs};
+use crate::app::batches::{archive, batcher, live};
+use crate::app::generations::now;
+use crate::app::open::Context;
+use crate::app::processes::asked;
+use crate::core::{BatchId, Batcher, Cut, Result, SourceFace, SourcePartition};
+use crate::store_api::{Archive, Hole, IndexEntry, Manifest, ManifestLog, Progress};
+
+/// Lost ranges of a partition that are listed; the rest is counted.
+const HOLES: usize = 32;
+
+/// The ends of the indexes of archives: the first entry never changes, and the last one is looked for from where it was.
+#[derive(Default)]
+pub(super) struct Archives(Mutex<HashMap<(String, String), Arc<Known>>>);
+
+struct Known {
+    archive: Arc<dyn Archive>,
+    ends: Mutex<HashMap<u32, (IndexEntry, u64)>>,
+}
+
+impl Archives {
+    /// The archive of a source, as it is cut now.
+    fn of(&self, context: &Context<'_>, face: &SourceFace, manifest: Option<&Manifest>) -> Result<Option<Arc<Known>>> {
+        let spec = manifest
+            .and_then(|m| m.cut_specs.get(face.name))
+            .cloned()
+            .unwrap_or_default();
+        let key = (face.name.to_string(), spec.clone());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(archive) = archive(context, face, manifest)? else {
+            return Ok(None);
+        };
+        let known = Arc::new(Known {
+            archive,
+            ends: Mutex::default(),
+        });
+        // Before the first manifest the spec may change any moment.
+        if !spec.is_empty() {
+            all.retain(|(source, _), _| source != face.name);
+            all.insert(key, known.clone());
+        }
+        Ok(Some(known))
+    }
+}
+
+impl Known {
+    fn ends(&self, partition: u32) -> Result<Option<(IndexEntry, IndexEntry)>> {
+        let known = { self.ends.lock().unwrap_or_else(PoisonError::into_inner) }
+            .get(&partition)
+            .cloned();
+        let (first, from) = match known {
+            Some(known) => known,
+            None => match self.archive.entry(partition, 0)? {
+                Some(first) => (first, 0),
+                None => return Ok(None),
+            },
+        };
+        let Some((number, last)) = self.archive.last(partition, from)? else {
+            return Ok(None);
+        };
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.insert(partition, (first.clone(), number));
+        Ok(Some((first, last)))
+    }
+}
+
+pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to: Option<i64>) -> Result<Value> {
+    let manifest = context.manifests.newest(0)?;
+    let manifest = manifest.as_ref();
+    let namespace = context.namespace(&*context.manifests)?;
+    let rows = live(context, &namespace)?;
+    let log_ends = log_ends(context);
+    let mut sources = Vec::new();
+    let mut behind: Option<(i64, SourcePartition)> = None;
+    for face in context.plan.sources() {
+        let archive = seen.archives.of(context, face, manifest)?;
+        let mut partitions: Vec<u32> = match &archive {
+            Some(known) => known.archive.partitions()?,
+            None => Vec::new(),
+        };
+        let of_rows = rows.keys().filter(|p| p.source == face.name);
+        let frontier = manifest.iter().flat_map(|m| m.frontier.0.keys());
+        let of_frontier = frontier.filter(|p| p.source == face.name);
+        partitions.extend(of_rows.chain(of_frontier).map(|p| p.partition));
+        partitions.sort_unstable();
+        partitions.dedup();
+        let mut of_source = OfSource::default();
+        for partition in partitions {
+            let p = SourcePartition::new(face.name, partition);
+            let ends = match &archive {
+                Some(known) => known.ends(partition)?,
+                None => None,
+            };
+            let allowed = manifest.and_then(|m| m.drop_before.get(&namespace));
+            let known = Partition {
+                row: rows.get(&p),
+                first: ends.as_ref().map(|(first, _)| first),
+                last: ends.as_ref().map(|(_, last)| last),
+                frontier: manifest.and_then(|m| m.frontier.0.get(&p)).copied(),
+                drop_before: allowed.and_then(|f| f.0.get(&p)).copied(),
+                lost: { manifest.iter() }
+                    .flat_map(|m| m.holes.iter().filter(|h| h.partition == p).map(|h| &h.hole))
+                    .collect(),
+                end: log_ends.get(&p).copied(),
+            };
+            if let Some(cut) = known.frontier.filter(|cut| cut.batch != BatchId::MAX) {
+                let covered = (cut.batch.0, p.clone());
+                behind = Some(behind.map_or(covered.clone(), |least| least.min(covered)));
+            }
+            of_source.add(&p, &known, from, to);
+        }
+        let published = manifest.and_then(|m| m.cut_specs.get(face.name));
+        let row = rows.iter().find(|(p, _)| p.source == face.name).map(|(_, row)| row);
+        sources.push(of_source.object(face, batcher(published, row, face)));
+    }
+    let covered = manifest.map(|m| {
+        let batch = behind
+            .as_ref()
+            .map(|(batch, _)| *batch)
+            .filter(|b| *b != BatchId::MIN.0);
+        let why = behind.map(|(_, p)| format!("{p} is covered least far"));
+        json!({ "batch": batch, "text": m.covered_until, "why_behind": why })
+    });
+    Ok(json!({
+        "now_ms": now().0, "manifest": manifest.map(|m| m.number), "covered_until": covered, "sources": sources,
+    }))
+}
+
+/// Where logs end, as far as the process that reads them knows.
+fn log_ends(context: &Context<'_>) -> BTreeMap<SourcePartition, u64> {
+    let mut ends = BTreeMap::new();
+    for told in asked::status(context) {
+        for source in told.members("sources") {
+            let name = source["source"].as_str().unwrap_or_default();
+            for p in source["partitions"].as_array().into_iter().flatten() {
+                let found = p["partition"]
+                    .as_u64()
+                    .and_then(|n| u32::try_from(n).ok())
+                    .zip(p["end"].as_u64());
+                if let Some((partition, end)) = found {
+                    let known = ends.entry(SourcePartition::new(name, partition)).or_insert(end);
+                    *known = end.max(*known);
+                }
+            }
+        }
+    }
+    ends
+}
+
+/// What is known of a partition.
+#[derive(Clone, Default)]
+struct Partition<'a> {
+    row: Option<&'a Progress>,
+    first: Option<&'a IndexEntry>,
+    last: Option<&'a IndexEntry>,
+    frontier: Option<Cut>,
+    drop_before: Option<Cut>,
+    lost: Vec<&'a Hole>,
+    end: Option<u64>,
+}
+
+/// The partitions of a source.
+#[derive(Default)]
+struct OfSource {
+    partitions: Vec<Value>,
+    first: Option<i64>,
+    running: Option<i64>,
+}
+
+/// A batch that is one.
+fn number(batch: BatchId) -> Option<i64> {
+    (batch != BatchId::MIN && batch != BatchId::MAX).then_some(batch.0)
+}
+
+impl OfSource {
+    fn add(&mut self, p: &SourcePartition, known: &Partition<'_>, from: Option<i64>, to: Option<i64>) {
+        let ends = Ends {
+            row: known.row,
+            first: known.first,
+            last: known.last,
+            frontier: known.frontier,
+        };
+        let mut all = runs(&ends);
+        let holes: Vec<&Hole> = {
+            let mut holes: Vec<_> = known
+                .row
+                .iter()
+                .flat_map(|row| &row.holes)
+                .chain(known.lost.iter().copied())
+                .collect();
+            holes.sort_by_key(|h| (h.from, h.to));
+            holes.dedup_by_key(|h| (h.from, h.to));
+            holes
+        };
+        for (first, last) in holes.iter().filter_map(|hole| place(hole, known.row)) {
+            overlay(&mut all, first, last.saturating_add(1), "hole");
+        }
+        let (first, running) = (all.first().map(|run| run.from), ends.running().and_then(number));
+        self.first = [self.first, first].into_iter().flatten().min();
+        self.running = [self.running, running].into_iter().flatten().max();
+        let applied = known.row.map(|row| row.next);
+        let lag = known.end.zip(applied).map(|(end, next)| end.saturating_sub(next));
+        let shown = all.iter().filter_map(|run| cut_to(run, from, to));
+        self.partitions.push(json!({
+            "partition": p.partition, "frontier": known.frontier.and_then(|cut| number(cut.batch)),
+            "frontier_offset": known.frontier.map(|cut| cut.cut), "applied": applied, "end": known.end, "lag": lag,
+            "archived": known.last.map(|e| e.to), "running": ends.running().and_then(number),
+            "drop_before": known.drop_before.and_then(|cut| number(cut.batch)),
+            "released": known.row.is_some_and(|row| row.released),
+            "holes": holes.len(),
+            "lost": holes.iter().take(HOLES).map(|h| json!({ "from": h.from, "to": h.to, "reason": h.reason })).collect::<Vec<_>>(),
+            "runs": shown.collect::<Vec<_>>(),
+        }));
+    }
+
+    fn object(self, face: &SourceFace, batcher: Option<Batcher>) -> Value {
+        let start = |batch: Option<i64>| batcher.and_then(|b| b.start_of(BatchId(batch?))).map(|t| t.0);
+        let ms = batcher.and_then(|b| Some(b.start_of(BatchId(1))?.0 - b.start_of(BatchId(0))?.0));
+        json!({
+            "source": face.name, "batch_ms": ms, "batches": batcher.map(|b| b.to_string()), "first": self.first,
+            "first_ms": start(self.first), "last": self.running, "running": self.running, "running_ms": start(self.running),
+            "partitions": self.partitions,
+        })
+    }
+}
+
+/// The batches that a lost range lies in, where the live part still knows where they began.
+fn place(hole: &Hole, row: Option<&Progress>) -> Option<(i64, i64)> {
+    let row = row?;
+    let first = number(row.floor(hole.from))?;
+    let last = number(row.floor(hole.to.saturating_sub(1).max(hole.from)))?;
+    Some((first, last))
+}
+
+fn cut_to(run: &Run, from: Option<i64>, to: Option<i64>) -> Option<Value> {
+    let (begin, end) = (
+        run.from.max(from.unwrap_or(i64::MIN)),
+        run.to.min(to.unwrap_or(i64::MAX)),
+    );
+    (begin < end).then(|| json!({ "from": begin, "to": end, "state": run.state }))
+}

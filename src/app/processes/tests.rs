@@ -1,0 +1,184 @@
+//! Those who live are told of and asked; the dead leave nothing; and no file, socket or question harms anybody.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::asked::ask_all;
+use super::note::{Held, living};
+use super::status::Status;
+use super::told::Told;
+
+fn ask(dir: &Path, question: Value) -> Vec<(u32, Result<Value, String>)> {
+    let asked = ask_all(living(dir), |_| question.clone());
+    asked.into_iter().map(|p| (p.note.pid, p.found)).collect()
+}
+
+fn told(dir: &Path) -> Told {
+    Told::begin(dir, Status::nothing("stream")).unwrap()
+}
+
+/// A process is asked while it lives, and leaves nothing.
+#[test]
+fn who_lives_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("processes");
+    assert!(living(&at).is_empty(), "nobody ever ran");
+    let one = told(&at);
+    let two = told(&at);
+    let found = ask(&at, json!({ "ask": "status" }));
+    assert_eq!(found.len(), 2);
+    for (pid, found) in found {
+        let found = found.unwrap();
+        assert_eq!((pid, &found["kind"]), (std::process::id(), &json!("stream")));
+    }
+    drop(one);
+    assert_eq!(living(&at).len(), 1);
+    drop(two);
+    assert_eq!(std::fs::read_dir(&at).unwrap().count(), 0, "nothing is left");
+}
+
+/// A process that was killed leaves note and socket: who looks takes them away. A socket that a note names elsewhere is not touched.
+#[test]
+fn the_dead_are_cleaned_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("processes");
+    let held = Held::take(&at, "stream").unwrap();
+    let listener = UnixListener::bind(&held.note.socket).unwrap();
+    let (note, text) = (held.note.clone(), serde_json::to_string(&held.note).unwrap());
+    drop((held, listener));
+    // As it would be after a kill: the lock is gone, the files are there.
+    std::fs::write(at.join("stream-1-x.json"), text).unwrap();
+    drop(UnixListener::bind(&note.socket).unwrap());
+    let precious = dir.path().join("precious.sock");
+    std::fs::write(&precious, "mine").unwrap();
+    let hostile = json!({ "kind": "stream", "pid": 1, "started_ms": 0, "socket": precious });
+    std::fs::write(at.join("stream-2-x.json"), hostile.to_string()).unwrap();
+    assert!(living(&at).is_empty());
+    assert!(!note.socket.exists());
+    assert!(precious.exists(), "what is not of this directory is nobody's to delete");
+    assert_eq!(std::fs::read_dir(&at).unwrap().count(), 0);
+}
+
+/// Files that are no notes are no processes, whatever is in them.
+#[test]
+fn what_is_no_note_is_no_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let kept = told(at);
+    let mut locked = Vec::new();
+    for (name, bytes) in [
+        ("a.json", b"{".to_vec()),
+        ("b.json", vec![0xff; 1 << 20]),
+        ("c.json", br#"{"kind":7}"#.to_vec()),
+        ("d.json", Vec::new()),
+    ] {
+        std::fs::write(at.join(name), bytes).unwrap();
+        let file = std::fs::File::open(at.join(name)).unwrap();
+        file.lock().unwrap();
+        locked.push(file);
+    }
+    std::fs::create_dir(at.join("e.json")).unwrap();
+    std::fs::write(at.join("notes.txt"), "mine").unwrap();
+    assert_eq!(living(at).len(), 1);
+    assert!(at.join("notes.txt").exists());
+    drop(kept);
+}
+
+/// A process that is stopped, or says nothing, or says what is no answer, is told of with why, soon, and the others answer.
+#[test]
+fn who_hangs_holds_up_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let _kept = told(at);
+    let mut others = Vec::new();
+    for says in [
+        "",
+        "{\"version\":1,\"found\":7}",
+        "nonsense",
+        "{\"version\":1,\"error\":\"not now\"}",
+    ] {
+        let held = Held::take(at, "batch").unwrap();
+        let listener = UnixListener::bind(&held.note.socket).unwrap();
+        if !says.is_empty() {
+            let listener = listener.try_clone().unwrap();
+            std::thread::spawn(move || {
+                for mut stream in listener.incoming().flatten() {
+                    let _ = stream.read(&mut [0; 100]);
+                    let _ = stream.write_all(says.as_bytes());
+                }
+            });
+        }
+        others.push((held, listener));
+    }
+    // Nobody listens at all.
+    let gone = Held::take(at, "batch").unwrap();
+    let begun = Instant::now();
+    // A backlog is full some time: then it is refused, and not waited for.
+    for _ in 0..3 {
+        let found = ask(at, json!({ "ask": "status" }));
+        let why: Vec<String> = found.iter().filter_map(|(_, f)| f.as_ref().err().cloned()).collect();
+        assert_eq!((found.len(), why.len()), (6, 5), "{why:?}");
+        for says in [
+            "did not answer within",
+            "is no answer",
+            "cannot be read",
+            "not now",
+            "cannot be asked",
+        ] {
+            assert!(why.iter().any(|w| w.contains(says)), "{says}: {why:?}");
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    drop(gone);
+}
+
+/// Whatever is asked is answered by an object that says what is wrong, and the next one is answered as ever.
+#[test]
+fn hostile_questions_are_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let _kept = told(at);
+    let socket = living(at).remove(0).socket;
+    let say = |bytes: &[u8]| -> String {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        // One that is told no may be gone before all was said.
+        let _ = stream.write_all(bytes);
+        let mut said = String::new();
+        let _ = stream.read_to_string(&mut said);
+        said
+    };
+    let line = |question: Value| format!("{question}\n").into_bytes();
+    for (bytes, says) in [
+        (b"\n".to_vec(), "cannot be read"),
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "cannot be read"),
+        (vec![b'x'; 4_096], "ends with a line break"),
+        (b"\xff\xfe\n".to_vec(), "cannot be read"),
+        (line(json!({ "version": 2, "ask": "status" })), "speaks version 2"),
+        (line(json!({ "version": 1, "ask": "stop" })), "cannot be read"),
+        (
+            line(json!({ "version": 1, "ask": "log", "after": -1, "limit": 1 })),
+            "cannot be read",
+        ),
+    ] {
+        let said = say(&bytes);
+        let said: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+        assert!(said["error"].as_str().is_some_and(|e| e.contains(says)), "{said}");
+    }
+    // One that says nothing is not waited for long.
+    let silent = UnixStream::connect(&socket).unwrap();
+    let begun = Instant::now();
+    let found = ask(at, json!({ "ask": "log", "after": 0, "limit": 1_000_000 }));
+    assert!(found[0].1.is_ok(), "{found:?}");
+    assert!(begun.elapsed() < Duration::from_millis(750));
+    drop(silent);
+    assert!(
+        say(&line(
+            json!({ "version": 1, "ask": "samples", "late": true, "limit": 5 })
+        ))
+        .contains("samples")
+    );
+}
