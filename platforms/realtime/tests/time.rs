@@ -71,6 +71,24 @@ fn late_records_idle_partitions_and_heartbeats() {
         assert_eq!(report.late, 4);
         let lateness: Vec<_> = bed.metrics.lateness.iter().map(|n| n.load(Relaxed)).collect();
         assert_eq!(lateness, [0, 0, 2, 1, 0]);
+        // Of each chunk that has some, one can be seen.
+        let source = bed.metrics.source("lines");
+        let mut seen: Vec<_> = { source.late_samples.newest().into_iter() }
+            .map(|s| (s.partition, s.offset, s.time.unwrap().0 / HOUR, s.payload))
+            .collect();
+        seen.sort();
+        let late: [(u32, u64, i64, &[u8]); 4] = [(0, 1, 3, b"a"), (0, 3, 5, b"b"), (0, 4, -100, b"a"), (2, 2, 8, b"d")];
+        let wanted: &[_] = match chunk {
+            1 => &late,
+            2 => &[late[0], late[1], late[2], late[3]],
+            _ => &late[2..],
+        };
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|(p, o, t, text)| (*p, *o, *t, text.to_vec()))
+            .collect();
+        assert_eq!(seen, wanted, "in chunks of {chunk}");
+        assert!(source.bad_samples.newest().is_empty());
         assert_eq!(bed.sums(&plan), counted(["a", "a", "b", "b", "a", "c", "d", "d"]));
     }
 }

@@ -250,3 +250,80 @@ fn cut_to(run: &Run, from: Option<i64>, to: Option<i64>) -> Option<Value> {
     );
     (begin < end).then(|| json!({ "from": begin, "to": end, "state": run.state }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: i64, to: u64, cuts: Vec<(BatchId, u64)>) -> IndexEntry {
+        IndexEntry {
+            format: 1,
+            from: cuts.first().map_or(0, |(_, at)| *at),
+            to,
+            batch_before: BatchId(number),
+            files: Vec::new(),
+            cuts,
+            hole: None,
+            topic_id: String::new(),
+            leader_epoch: -1,
+            cut_spec: String::new(),
+        }
+    }
+
+    /// 10^4 batches of 256 partitions, a hundred of which are in the live part: the answer is small, whatever the number of batches, and
+    /// says of each batch what it is.
+    #[test]
+    fn many_batches_of_many_partitions_are_a_short_answer() {
+        const BATCHES: u64 = 10_000;
+        let begun = std::time::Instant::now();
+        let mut of_source = OfSource::default();
+        for partition in 0..256_u32 {
+            let skew = i64::from(partition % 7);
+            let running = BATCHES as i64 - skew;
+            let (covered, kept, archived) = (running - 20, running - 100, running - 3);
+            let mut row = Progress::standing_at(Cut::ORIGIN, String::new(), String::new(), String::new());
+            (row.next, row.batch) = (running as u64 * 1_000 + 500, BatchId(running));
+            row.retained_from = BatchId(kept);
+            row.cuts = (kept..=running).map(|b| (BatchId(b), b as u64 * 1_000)).collect();
+            // A lost range in two batches of the live part.
+            row.holes.push(Hole {
+                from: (running - 10) as u64 * 1_000 + 7,
+                to: (running - 8) as u64 * 1_000,
+                reason: "deleted".into(),
+            });
+            let first = entry(i64::MIN, 1_000, vec![(BatchId(1), 0)]);
+            let last = entry(
+                archived - 1,
+                archived as u64 * 1_000 + 1,
+                vec![(BatchId(archived), archived as u64 * 1_000)],
+            );
+            let known = Partition {
+                row: Some(&row),
+                first: Some(&first),
+                last: Some(&last),
+                frontier: Some(Cut {
+                    batch: BatchId(covered),
+                    cut: covered as u64 * 1_000,
+                    ..Cut::ORIGIN
+                }),
+                ..Partition::default()
+            };
+            let p = SourcePartition::new("lines", partition);
+            of_source.add(&p, &known, None, None);
+            let wanted = json!([
+                { "from": 1, "to": kept, "state": "dropped" },
+                { "from": kept, "to": covered, "state": "published" },
+                { "from": covered, "to": running - 10, "state": "archived" },
+                { "from": running - 10, "to": running - 8, "state": "hole" },
+                { "from": running - 8, "to": archived, "state": "archived" },
+                { "from": archived, "to": running, "state": "sealed" },
+                { "from": running, "to": running + 1, "state": "open" },
+            ]);
+            assert_eq!(of_source.partitions[partition as usize]["runs"], wanted);
+        }
+        let bytes = json!(of_source.partitions).to_string().len();
+        println!("{bytes} bytes in {:?}", begun.elapsed());
+        assert!(bytes < 256 << 10, "{bytes} bytes");
+        assert_eq!((of_source.first, of_source.running), (Some(1), Some(BATCHES as i64)));
+    }
+}

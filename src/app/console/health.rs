@@ -16,7 +16,7 @@ use crate::core::Result;
 /// Checks are made anew when they are so old and somebody looks.
 const EVERY: Duration = Duration::from_secs(30);
 /// Who looks first waits so long for them.
-const FIRST: Duration = Duration::from_secs(10);
+const FIRST: Duration = Duration::from_secs(2);
 
 /// The checks that were made last.
 #[derive(Default)]

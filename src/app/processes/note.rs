@@ -145,7 +145,7 @@ pub(super) fn living(dir: &Path) -> Vec<Note> {
             break;
         }
     }
-    found.sort_by(|a, b| (a.started_ms, a.pid).cmp(&(b.started_ms, b.pid)));
+    found.sort_by_key(|note| (note.started_ms, note.pid));
     found
 }
 

@@ -182,3 +182,28 @@ fn hostile_questions_are_answered() {
         .contains("samples")
     );
 }
+
+/// Where the path of a socket would be too long it is elsewhere, found by the note, and taken away with it.
+#[test]
+fn long_paths_have_short_sockets() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("long".repeat(40)).join("processes");
+    let kept = told(&at);
+    let socket = living(&at).remove(0).socket;
+    assert!(
+        !socket.starts_with(dir.path()) && socket.exists(),
+        "{}",
+        socket.display()
+    );
+    assert!(ask(&at, json!({ "ask": "status" })).remove(0).1.is_ok());
+    drop(kept);
+    assert!(!socket.exists());
+    // Of one that was killed as well.
+    let held = Held::take(&at, "stream").unwrap();
+    let note = held.note.clone();
+    drop(held);
+    std::fs::write(at.join("stream-1-x.json"), serde_json::to_string(&note).unwrap()).unwrap();
+    drop(UnixListener::bind(&note.socket).unwrap());
+    assert!(living(&at).is_empty() && !note.socket.exists());
+    let _ = std::fs::remove_dir(note.socket.parent().unwrap());
+}

@@ -281,7 +281,7 @@ fn hostile_actions_are_refused() {
         "{}",
         "{\"confirm\":7}",
         "{\"confirm\":\"c0ffee\",\"force\":true}",
-        "[\"c0ffee\"]",
+        "\"c0ffee\"",
     ] {
         post(&s, "/v1/console/act", Some(ACTS), body).problem(400);
     }
