@@ -1,6 +1,7 @@
 //! `batches`: what became of every batch of every partition, from the rows of the live part, the index of the archive, the manifest and
 //! its permission to drop.
 
+#[cfg(any(feature = "server", test))]
 pub(super) mod runs;
 #[cfg(test)]
 mod tests;
