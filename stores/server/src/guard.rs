@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 
 use crate::auth::{Tokens, foreign_host};
 use crate::clients::Client;
+use crate::page::is_page;
 use crate::pool::panic_text;
 use crate::problem::Problem;
 use crate::sending::keep;
@@ -54,6 +55,8 @@ async fn admit(state: &State, request: Request, next: Next) -> Result<Response, 
         return Ok(next.run(request).await);
     }
     let client = match &state.options.tokens {
+        // The page says nothing of the job: it asks for the token.
+        Some(_) if is_page(request.uri().path()) => request.extensions().get::<Client>(),
         Some(tokens) => {
             let token = token_of(tokens, state, request.headers()).ok_or_else(Problem::unauthorized)?;
             state.clients.of_token(token)

@@ -15,6 +15,7 @@
 //! GET  /v1/console/job                       what the job shows of itself: also live, samples, handover, generations, drift, health, log
 //! POST /v1/console/plan, /v1/console/act     what an action would do; doing it, with a token of those who may
 //! GET  /openapi.json                         all of this, for programs
+//! GET  /                                     the console: a page for people
 //! GET  /healthz /readyz /metrics             that it lives; that every store can be answered whole; what Prometheus asks
 //! ```
 //!
@@ -104,7 +105,7 @@
 //! # Who may ask
 //!
 //! Only this machine, unless there are [`Tokens`] (sent as `Authorization: Bearer TOKEN`) or somebody says
-//! [`insecure`](ServerOptions::insecure). `/healthz` needs no token. TLS is the feature `tls`. Pages of other origins cannot read answers: there
+//! [`insecure`](ServerOptions::insecure). `/healthz` and the files of the console need no token (the console asks for one). TLS is the feature `tls`. Pages of other origins cannot read answers: there
 //! is no CORS, and where nobody is asked for a token `Host` must be a loopback address or `localhost`, so a page whose name is bound anew to this
 //! machine is refused as well.
 //!
@@ -126,7 +127,7 @@
 //!
 //! The server knows the client only, and no concrete store. Modules in reading order: [`server`] (what is served, the address),
 //! `listen` and `patience` (connections), `guard` (what stands before every handler), `clients` (who asks, and how much of him), `routes` (a file a kind of question), `ask`
-//! (what a request asks for), `pool` and `gets` (who reads), [`console`] (what the job shows of itself), `watch` (streams of events), `arrow`, `reply` and `problem` (what goes back), `sending` (until it is taken), [`options`], [`auth`].
+//! (what a request asks for), `pool` and `gets` (who reads), [`console`] (what the job shows of itself), `page` (the files of the page that shows it), `watch` (streams of events), `arrow`, `reply` and `problem` (what goes back), `sending` (until it is taken), [`options`], [`auth`].
 #![forbid(unsafe_code)]
 
 mod arrow;
@@ -139,6 +140,7 @@ mod guard;
 mod listen;
 mod metrics;
 pub mod options;
+mod page;
 mod patience;
 mod pool;
 mod problem;

@@ -208,7 +208,7 @@ impl Reply {
 }
 
 /// Whether `If-None-Match` names the tag; weak tags are the same without their `W/`.
-fn knows(asked: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn knows(asked: &HeaderMap, tag: &str) -> bool {
     let plain = |t: &str| t.trim().trim_start_matches("W/").to_string();
     let lists = asked.get_all(header::IF_NONE_MATCH).into_iter();
     lists

@@ -24,6 +24,7 @@ use utoipa_axum::routes;
 
 use crate::console;
 use crate::guard::guard;
+use crate::page;
 use crate::problem::Problem;
 use crate::reply::JSON;
 use crate::state::State;
@@ -79,6 +80,7 @@ pub(crate) fn router(state: &Arc<State>, more: Router) -> Router {
     let openapi = move || std::future::ready(([(header::CONTENT_TYPE, JSON)], document.clone()));
     router
         .route("/openapi.json", axum::routing::get(openapi))
+        .merge(page::router())
         .merge(more.with_state(()))
         .fallback(nothing)
         .method_not_allowed_fallback(another_method)
