@@ -5,7 +5,7 @@
 //! GET  /v1/stores/{store}                    one of them
 //! GET  /v1/stores/{store}/keys/{key}         one key                     ?partial=true &accept_holes=true &at_least=TOKEN
 //! POST /v1/stores/{store}/get                many keys                   {"keys": ["a", "b"], "accept_holes": false, "at_least": TOKEN}
-//! GET  /v1/stores/{store}/keys               keys under a prefix         ?under=PREFIX &limit=100 &cursor=NEXT
+//! GET  /v1/stores/{store}/keys               keys under a prefix         ?under=PREFIX &begins=TEXT &limit=100 &cursor=NEXT
 //! GET  /v1/stores/{store}/sum                the sum over keys           ?under=PREFIX, or ?from=KEY&to=KEY
 //! GET  /v1/stores/{store}/top                the largest values          ?n=10 &under=PREFIX
 //! GET  /v1/stores/{store}/windows/{key}      sums over event time        ?last=7d, ?last_hops=3:month or ?since=TIME; &end=now &every=1d &aligned=true

@@ -306,6 +306,68 @@ fn lists_in_pages() {
     s.get("/v1/stores/hours/keys?under=y&cursor=eA").problem(400);
 }
 
+/// What somebody types who does not know the key yet: keys whose next part begins so, as a plain collection says.
+#[test]
+fn lists_what_begins_so() {
+    let mut w = world();
+    let words = ["the", "then", "th\u{0}", "th\u{1}e", "t", "à la", "a,b", "a\\b", ""];
+    for (i, word) in words.iter().enumerate() {
+        w.count(&[(word, 1)]);
+        w.commit(&[("hours", to_bytes(&(*word, u32::try_from(i).unwrap())), 1)]);
+    }
+    let s = w.serve(ServerOptions::default());
+    let keys = |path: &str| -> Vec<Value> {
+        let json = s.get(path).fine();
+        json["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["key"].clone())
+            .collect()
+    };
+    let encoded = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
+    for begins in ["", "t", "th", "the", "th\u{0}", "th\u{1}", "à", "a,", "a\\", "z"] {
+        let known = |store: &str| w.sums[store].keys().cloned().collect::<Vec<_>>();
+        let expected: Vec<Value> = { known("counts").into_iter() }
+            .map(|k| rufous_core::key::decode_all::<String>(&k).unwrap())
+            .filter(|k| k.starts_with(begins))
+            .map(Value::from)
+            .collect();
+        let typed = encoded(begins);
+        assert_eq!(
+            keys(&format!("/v1/stores/counts/keys?begins={typed}")),
+            expected,
+            "{begins:?}"
+        );
+        let expected: Vec<Value> = { known("hours").into_iter() }
+            .map(|k| rufous_core::key::decode_all::<(String, u32)>(&k).unwrap())
+            .filter(|(k, _)| k.starts_with(begins))
+            .map(|(k, n)| json!([k, n]))
+            .collect();
+        assert_eq!(
+            keys(&format!("/v1/stores/hours/keys?begins={typed}")),
+            expected,
+            "{begins:?}"
+        );
+    }
+    // Pages of such a list, too.
+    let first = s.get("/v1/stores/counts/keys?begins=the&limit=1").fine();
+    let next = first["next"].as_str().unwrap();
+    assert_eq!(
+        keys(&format!("/v1/stores/counts/keys?begins=the&limit=1&cursor={next}")),
+        [json!("then")]
+    );
+    // A number has no beginning, and there is no part behind the last one.
+    for path in [
+        "hours/keys?under=x&begins=1",
+        "counts/keys?under=the&begins=n",
+        "hours/keys?under=a%5C,b&begins=1",
+    ] {
+        let problem = s.get(&format!("/v1/stores/{path}")).problem(400);
+        assert!(problem["repair"].as_str().unwrap().contains("begins"), "{problem}");
+    }
+}
+
 #[test]
 fn sums_and_top() {
     let w = world();

@@ -8,11 +8,13 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rufous_client::RawStoreClient;
+use rufous_core::{KeyColumn, StoreFace};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::arrow;
 use crate::ask::{Asked, Names, key_bytes};
+use crate::options::ServerOptions;
 use crate::problem::Problem;
 use crate::reply::{Reply, Rests, put, put_pair};
 use crate::state::State;
@@ -27,6 +29,8 @@ const USUAL: usize = 100;
 pub(crate) struct Listing {
     /// Only keys whose first parts are these.
     under: Option<String>,
+    /// Of these, only keys whose next part, a text, begins with this: what somebody types who does not know the key yet.
+    begins: Option<String>,
     /// So many rows at most (100).
     limit: Option<usize>,
     /// `next` of the page before: go on behind it. Each page is an answer of its own, with its own token.
@@ -58,9 +62,10 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let store = state.store(&store)?;
     let how = state.how(asked.accept_holes, asked.at_least.as_deref())?;
-    let prefix = match &asked.under {
-        Some(under) => key_bytes(&store.face, under, true, &state.options)?,
-        None => Vec::new(),
+    let prefix = match (&asked.under, &asked.begins) {
+        (under, Some(begins)) => beginning(&store.face, under.as_deref(), begins, &state.options)?,
+        (Some(under), None) => key_bytes(&store.face, under, true, &state.options)?,
+        (None, None) => Vec::new(),
     };
     if arrow::wanted(&headers) {
         if asked.limit.is_some() || asked.cursor.is_some() {
@@ -96,6 +101,42 @@ pub(crate) fn rows(asked: Option<usize>, usual: usize, most: usize) -> Result<us
         return Err(Problem::invalid("no rows are asked for", "ask for one at least"));
     }
     Ok(n)
+}
+
+/// The bytes with which keys begin whose first parts are `under` and whose next part begins so.
+fn beginning(face: &StoreFace, under: Option<&str>, begins: &str, options: &ServerOptions) -> Result<Vec<u8>, Problem> {
+    let several = face.key.schema().starts_with('(');
+    let parts = under.map_or(0, |text| if several { parts_in(text) } else { 1 });
+    if !matches!(face.key.columns().get(parts), Some(KeyColumn::Text)) {
+        return Err(Problem::invalid(
+            format!(
+                "store `{}`: part {} of a key is no text, and only a text has a beginning",
+                face.name,
+                parts + 1
+            ),
+            format!("leave `begins` out: keys are {}", face.key.schema()),
+        ));
+    }
+    let begins = if several {
+        begins.replace('\\', "\\\\").replace(',', "\\,")
+    } else {
+        begins.to_string()
+    };
+    let text = under.map_or_else(|| begins.clone(), |under| format!("{under},{begins}"));
+    let mut bytes = key_bytes(face, &text, true, options)?;
+    // The mark that ends a text: without it the bytes begin all longer texts as well.
+    bytes.pop();
+    Ok(bytes)
+}
+
+/// How many parts are typed: a comma behind a backslash is one of the text.
+fn parts_in(text: &str) -> usize {
+    let mut quoted = false;
+    1 + text.chars().fold(0, |count, c| {
+        let parts = count + usize::from(c == ',' && !quoted);
+        quoted = c == '\\' && !quoted;
+        parts
+    })
 }
 
 fn cursor(text: &str, prefix: &[u8]) -> Result<Vec<u8>, Problem> {
