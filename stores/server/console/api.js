@@ -48,12 +48,13 @@ export function again() {
   tell("again");
 }
 
-const NUMBER = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+const TOKEN_OF_JSON = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const LARGE = /^-?\d{16,}$/;
 const MARK = "\u0001integer:";
 /** JSON, in which integers too large for a number are BigInt. */
 export function parse(text) {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
-  const marked = text.replace(NUMBER, (found) => (found[0] === '"' ? found : `"\\u0001integer:${found}"`));
+  const marked = text.replace(TOKEN_OF_JSON, (found) => (LARGE.test(found) ? `"\\u0001integer:${found}"` : found));
   return JSON.parse(marked, (_, value) => {
     if (typeof value !== "string" || !value.startsWith(MARK)) return value;
     const digits = value.slice(MARK.length);

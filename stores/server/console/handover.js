@@ -15,7 +15,7 @@ const offsetOf = (source) => (source.batch_ms && typeof source.first_ms === "num
 export function mountHandover(root, { job, params, signal }) {
   const tiles = { running: tile("Running batch"), covered: tile("Offline until"), manifest: tile("Generation"), lag: tile("Largest lag"), held: tile("Batches live"), fill: tile("Backfill") };
   const again = () => { loadGenerations(); loadDrift(); };
-  const lines = timelineCard(params, signal);
+  const lines = timelineCard(job, params, signal);
   const generations = generationCard(job, () => again());
   const drift = driftCard();
   put(root, h("h1", { class: "unseen" }, "Hand-over between live and offline"),
@@ -30,7 +30,7 @@ export function mountHandover(root, { job, params, signal }) {
     const live = parts.reduce((a, p) => a + p.runs.reduce((b, r) => b + (["open", "sealed", "archived"].includes(r.state) ? r.to - r.from : 0), 0), 0);
     tiles.running.show(source ? named(source.running, source.batch_ms, offsetOf(source)) : "\u2013", source ? `batch ${source.running ?? "\u2013"} of ${source.source}` : "");
     const until = seen.covered_until;
-    tiles.covered.show(until?.batch === null || until?.batch === undefined ? "the beginning" : source?.batch_ms ? named(until.batch, source.batch_ms, offsetOf(source)) : (until.text ?? String(until.batch)), until?.why_behind ?? "every partition");
+    tiles.covered.show(until?.batch === null || until?.batch === undefined ? "the beginning" : source?.batch_ms ? named(until.batch, source.batch_ms, offsetOf(source)) : (until.text ?? String(until.batch)), until?.why_behind ?? (until ? "every partition" : "nothing is published"));
     tiles.manifest.show(seen.manifest === null ? "none" : num(seen.manifest), seen.manifest === null ? "nothing is published" : "current");
     tiles.lag.show(worst ? short(worst.lag) : "\u2013", worst ? `${worst.source.source}/${worst.partition}` : "");
     tiles.held.show(short(live), "of all partitions");
@@ -47,7 +47,7 @@ export function mountHandover(root, { job, params, signal }) {
   return Promise.all([first, made, compared]);
 }
 
-function timelineCard(params, signal) {
+function timelineCard(job, params, signal) {
   const drawn = timeline();
   signal.addEventListener("abort", drawn.stop);
   const legend = h("ul", { class: "legend", "aria-label": "States of a batch" }, STATES.map((state) => h("li", { title: SAYS[state] }, h("span", { class: `swatch ${state}`, "aria-hidden": "true" }), state)),
@@ -79,7 +79,7 @@ function timelineCard(params, signal) {
     }
     const none = !source || !source.partitions.length;
     legend.hidden = none;
-    if (none) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch yet", "Nothing of this job has been read here. A live run begins it:", "stream")); return; }
+    if (none) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch yet", "Nothing of this job has been read here. A live run begins it:", `${job.job} stream`)); return; }
     put(other);
     form();
     if (as === "line") drawn.show(source);
@@ -98,8 +98,10 @@ function timelineCard(params, signal) {
   };
 }
 
+const inputsOf = (x) => (x.inputs ?? []).map((i) => `${i.source} ${num(i.from)}\u2013${num(i.to)}${i.partitions > 1 ? ` of ${i.partitions} partitions` : ""}`).join(", ") || x.covered_until || "";
+
 function generationCard(job, changed) {
-  const grid = table("Generations", [["Generation", ""], ["Made", ""], ["Inputs", "wrap"], ["Rows", "n"], ["Size", "n"], ["Files", "n"], ["Code", ""], ["Rollback", "wrap"]], { empty: "Nothing is published. `batch` makes the first generation of what is sealed." });
+  const grid = table("Generations", [["Generation", ""], ["Made", ""], ["Inputs", "wrap"], ["Until", ""], ["Rows", "n"], ["Size", "n"], ["Files", "n"], ["Code", ""], ["Rollback", "wrap"]], { empty: "Nothing is published. `batch` makes the first generation of what is sealed." });
   const bar = meter("Backfill");
   const text = h("p", { class: "quiet" });
   const fill = h("div", { class: "fill-line", hidden: true }, text, bar.node);
@@ -115,7 +117,7 @@ function generationCard(job, changed) {
         bar.show(seen.backfill.total ? seen.backfill.done / seen.backfill.total : 0, "open");
       }
       each(grid.body, seen.generations, (g) => g.number, (g) => {
-        const made = row(["", "", "wrap", "n", "n", "n", "mono", "wrap"], (x) => x);
+        const made = row(["", "", "wrap", "", "n", "n", "n", "mono", "wrap"], (x) => x);
         const title = h("span", { class: "with-badge" });
         const undo = h("span");
         let shown = "";
@@ -125,10 +127,10 @@ function generationCard(job, changed) {
             const key = `${x.current}/${x.rollback_allowed}/${x.rollback}`;
             if (key !== shown) {
               shown = key;
-              put(title, num(x.number), x.current && h("span", { class: "chip current" }, "current"));
-              put(undo, x.current ? "" : x.rollback_allowed ? actionButton(job, "rollback", "Roll back", { to: g.number }, changed) : h("span", { class: "quiet" }, x.rollback ?? "not possible"));
+              put(title, num(x.number), x.current && h("span", { class: "chip current" }, "current"), x.form_of !== null && x.form_of !== undefined && h("span", { class: "chip quiet" }, `form of ${x.form_of}`));
+              put(undo, x.current ? "" : x.rollback_allowed ? actionButton(job, "rollback", "Roll back", { to: g.number }, changed) : h("span", { class: "quiet" }, x.rollback ?? "not possible", x.kept_until_ms ? `; kept until ${time(x.kept_until_ms)}` : ""));
             }
-            made.update([title, time(x.made_ms), (x.inputs ?? []).map((i) => `${i.source} ${i.from ?? ""}\u2013${i.to ?? ""}`).join(", "), num(x.rows), bytes(x.bytes), num(x.files), String(x.code ?? "").slice(0, 8), undo]);
+            made.update([title, time(x.made_ms), inputsOf(x), x.covered_until ?? "", num(x.rows), bytes(x.bytes), num(x.files), String(x.code ?? "").slice(0, 8), undo]);
           },
         };
       });
@@ -137,6 +139,8 @@ function generationCard(job, changed) {
     fail(error) { if (error.status) put(failed, refusal(error)); },
   };
 }
+
+const nameOf = (b) => `${b.start_ms === null || b.start_ms === undefined ? `batch ${b.batch ?? "?"}` : time(b.start_ms)}${b.generation ? `, generation ${b.generation}` : ""}`;
 
 function driftCard() {
   const summary = h("p", { class: "lead" });
@@ -154,13 +158,15 @@ function driftCard() {
       put(none, !batches.length && nothing("Nothing was compared", seen.note));
       strip.toggleAttribute("hidden", !batches.length);
       const off = batches.filter((b) => b.differing > 0);
-      const keys = batches.reduce((a, b) => a + Number(b.compared), 0);
-      say(summary, batches.length ? `${plural(batches.length, "batch was", "batches were")} compared key by key (${num(keys)} values): ${off.length ? `${off.length} differ` : "all agree"}.` : "");
+      const [compared, not] = [batches.filter((b) => b.compared !== null), batches.filter((b) => b.compared === null)];
+      const keys = compared.reduce((a, b) => a + Number(b.compared), 0);
+      const agree = off.length ? `${off.length} differ` : "all agree";
+      say(summary, batches.length ? `${plural(compared.length, "run was", "runs were")} compared key by key (${num(keys)} values): ${compared.length ? agree : "none"}.${not.length ? ` ${not.length} cannot be compared.` : ""}` : "");
       summary.hidden = !batches.length;
       set(strip, "viewBox", `0 0 ${Math.max(1, batches.length)} 20`);
       set(strip, "aria-label", summary.textContent);
-      put(strip, batches.map((b, i) => s("rect", { class: b.differing > 0 ? "differs" : "agrees", x: i + 0.08, width: 0.84, y: b.differing > 0 ? 0 : 8, height: b.differing > 0 ? 20 : 12 }, s("title", {}, `${b.start_ms === null ? `batch ${b.batch}` : time(b.start_ms)}: ${num(b.compared)} compared, ${num(b.differing)} differ`))));
-      put(list, off.slice(-8).reverse().map((b) => h("li", {}, sign("error", "differs"), h("span", {}, h("strong", {}, b.start_ms === null ? `batch ${b.batch}` : time(b.start_ms)), ` ${num(b.differing)} of ${num(b.compared)} differ`, b.worst && h("code", {}, ` ${Object.entries(b.worst).map(([k, v]) => `${k} ${v}`).join(", ")}`)))));
+      put(strip, batches.map((b, i) => s("rect", { class: b.compared === null ? "unknown" : b.differing > 0 ? "differs" : "agrees", x: i + 0.08, width: 0.84, y: b.differing > 0 ? 0 : 8, height: b.differing > 0 ? 20 : 12 }, s("title", {}, b.compared === null ? `${nameOf(b)}: ${(b.stores ?? []).map((x) => `${x.store}: ${x.why}`).join("; ") || "cannot be compared"}` : `${nameOf(b)}: ${num(b.compared)} compared, ${num(b.differing)} differ`))));
+      put(list, off.slice(-8).reverse().map((b) => h("li", {}, sign("error", "differs"), h("span", {}, h("strong", {}, nameOf(b)), ` ${num(b.differing)} of ${num(b.compared)} differ`, b.worst && h("code", {}, ` ${Object.entries(b.worst).map(([k, v]) => `${k} ${v}`).join(", ")}`)))));
     },
     fail(error) { if (error.status) put(none, refusal(error)); },
   };

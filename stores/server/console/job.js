@@ -57,13 +57,13 @@ export function mountJob(root, { job, signal }) {
       seen.commits = add(seen.commits, p.commits);
     }
     const curve = trail("records");
-    curve.push(seen.rate);
+    if (seen.records !== null) curve.push(seen.rate);
     tiles.records.show(seen.records === null ? "\u2013" : rate(seen.rate ?? 0), seen.records === null ? "no process" : `${num(seen.records)} in all`, null, curve.path(120, 28));
     tiles.lag.show(short(seen.lag), seen.lag === null ? "" : seen.lag === 0 ? "at the end of the log" : "records to read", seen.lag > 0 ? null : seen.lag === 0 ? "good" : null);
-    tiles.late.show(short(seen.late), seen.held ? `${short(seen.held)} held` : "counted, in their own time", null);
-    tiles.bad.show(short(seen.bad), seen.bad ? "see the samples" : "none", seen.bad ? "warn" : null);
+    tiles.late.show(short(seen.late), seen.late === null ? "" : seen.held ? `${short(seen.held)} held` : "counted, in their own time", null);
+    tiles.bad.show(short(seen.bad), seen.bad ? "see the samples" : seen.bad === null ? "" : "none", seen.bad ? "warn" : null);
     tiles.commit.show(ago(seen.last, now), seen.commits === null ? "" : `${num(seen.commits)} commits`);
-    tiles.memory.show(bytes(seen.used), "of all processes");
+    tiles.memory.show(bytes(seen.used), seen.used === null ? "" : "of all processes");
     for (const [id, step] of steps) trail(`step/${id}`).push(step.outRate);
     drawing?.show(steps);
     inspector.show(steps, trail);

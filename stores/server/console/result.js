@@ -7,6 +7,9 @@ import { copier, refusal } from "./parts.js";
 import { measure } from "./schema.js";
 import { brief } from "./values.js";
 
+/** A token as `at_least` takes it. */
+const tokenText = (token) => (typeof token === "object" && token ? `${token.manifest}@${token.fingerprint}${Object.entries(token.offsets ?? {}).map(([p, n], i) => `${i ? "," : ":"}${p}=${n}`).join("")}` : (token ?? ""));
+
 /** Coverage, freshness and token of the newest answer. */
 export function basis() {
   const [until, fresh, age, token] = [h("dd"), h("dd"), h("span", { class: "quiet" }), h("dd", { class: "mono token" })];
@@ -35,7 +38,7 @@ export function basis() {
     node,
     show(answer) {
       const { coverage } = answer;
-      text = answer.token ?? "";
+      text = tokenText(answer.token);
       say(until, answer.covered_until ?? coverage?.covered_until ?? "");
       say(fresh, answer.freshness ?? "not known: nothing was read");
       say(age, answer.freshness ? `(${ago(Date.parse(answer.freshness), Date.now())})` : "");
