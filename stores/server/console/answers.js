@@ -1,6 +1,6 @@
 // Answers: which store, which keys; the value, what it rests on, and why it is what it is.
 
-import { Gone, get, link, stream } from "./api.js";
+import { Gone, get, link, once, post, stream } from "./api.js";
 import { chart } from "./chart.js";
 import { keyField } from "./complete.js";
 import { announce, each, h, id, put, say, set } from "./dom.js";
@@ -93,10 +93,16 @@ function failed({ out, again }, error) {
 async function follow(path, context, show, live) {
   const { signal } = context;
   while (!signal.aborted) {
+    // A browser has few connections to a server: a tab that is not seen leaves its own to the others.
+    const here = new AbortController();
+    const leave = () => here.abort();
+    const hide = () => { if (document.hidden) leave(); };
+    signal.addEventListener("abort", leave, { signal: here.signal });
+    document.addEventListener("visibilitychange", hide, { signal: here.signal });
     try {
-      if (!live()) { show(await get(path, { signal })); return; }
-      await stream(path, signal, (name, data) => {
-        if (signal.aborted) return;
+      if (!live()) { show(await (context.ask ? context.ask(signal) : get(path, { signal }))); return; }
+      await stream(path, here.signal, (name, data) => {
+        if (here.signal.aborted) return;
         if (name === "problem") context.problem(data);
         else show(data);
       });
@@ -105,8 +111,10 @@ async function follow(path, context, show, live) {
       // A stream that ended begins again; what the server refuses is shown.
       if (!(error instanceof Gone) && error.status) { context.problem(error); return; }
     }
+    here.abort();
     if (!live()) return;
-    await new Promise((r) => setTimeout(r, Math.max(1000, link.until - performance.now())));
+    if (document.hidden) await once(document, "visibilitychange", signal);
+    else await once(document, "visibilitychange", signal, Math.max(1000, link.until - performance.now()));
   }
 }
 
@@ -117,6 +125,8 @@ function frame(context, title, path, parts) {
   const pulse = h("span", { class: "pulse", "aria-hidden": "true" });
   const changed = h("span", { class: "quiet changed" }, "\u00a0");
   const trouble = h("div");
+  // What is partial, and keys that no path can say, are asked once.
+  const still = context.more.partial || context.ask;
   let stopper = null;
   let shown = false;
   let changes = 0;
@@ -139,10 +149,10 @@ function frame(context, title, path, parts) {
   function start() {
     stopper = new AbortController();
     context.signal.addEventListener("abort", () => stopper.abort(), { signal: stopper.signal });
-    follow(path, { signal: stopper.signal, problem: context.problem }, show, () => box.checked && !context.more.partial);
+    follow(path, { signal: stopper.signal, problem: context.problem, ask: context.ask }, show, () => box.checked && !still);
   }
   const value = card(title, { name: "two-thirds answer", aside: [changed, h("label", { class: "live-box" }, box, pulse, "live"), links(context.state, path)] }, trouble, ...parts.nodes);
-  if (context.more.partial) box.closest("label").hidden = true;
+  if (still) box.closest("label").hidden = true;
   start();
 }
 
@@ -151,8 +161,17 @@ function options(more) {
   return text && `?${text}`;
 }
 
+/** Clients and proxies take these out of a path. */
+const UNSAID = ["", ".", ".."];
+
 function keyOf(context) {
   const { store, key, signal, more } = context;
+  if (UNSAID.includes(key)) {
+    context.ask = async (during) => {
+      const { answers, ...rests } = await post(`${at(store)}/get`, { keys: [key] }, { signal: during });
+      return { ...rests, ...answers[0] };
+    };
+  }
   const room = h("div", { class: "value-room" });
   const partial = h("div");
   const reasons = h("div", { class: "reasons" });
@@ -163,7 +182,7 @@ function keyOf(context) {
     show(answer) {
       const isPart = "so_far" in answer;
       put(partial, isPart && h("div", { class: "refused" }, h("p", {}, h("strong", {}, "This is no answer: a part is missing")), (answer.missing ?? []).map((m) => h("p", { class: "mono" }, typeof m === "string" ? m : JSON.stringify(m)))));
-      ask.hidden = isPart;
+      ask.hidden = isPart || UNSAID.includes(key);
       put(room, draw(isPart ? answer.so_far : answer.value, store.value));
     },
   });

@@ -140,7 +140,8 @@ export function poll(path, every, signal, show, fail) {
   });
 }
 
-function once(target, name, signal, ms) {
+/** Waits for an event, for so long at most. */
+export function once(target, name, signal, ms) {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

@@ -113,7 +113,7 @@ function theme(step) {
   else root.dataset.theme = next;
   try { localStorage.setItem("rufous.theme", next); } catch { /* Until the page is closed. */ }
   say(themeButton.querySelector(".theme-said"), next);
-  set(themeButton, "aria-label", `Colours: ${next === "auto" ? "as the system has them" : next}`);
+  set(themeButton, "aria-label", `Colours: ${next}${next === "auto" ? ", as the system has them" : ""}`);
   if (step) dispatchEvent(new Event("recolour"));
 }
 themeButton.addEventListener("click", () => theme(1));

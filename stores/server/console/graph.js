@@ -41,7 +41,7 @@ function curve(points, down) {
 /** The drawing: `{ node, show(rates, steps) }`. `chosen(node)` is told which step is looked at. */
 export function graph(described, chosen) {
   const { nodes, edges } = described;
-  const frame = h("div", { class: "graph", tabindex: 0, role: "region", "aria-label": "Graph of the job" });
+  const frame = h("div", { class: "graph", tabindex: 0, role: "group", "aria-label": "Graph of the job" });
   const boxes = new Map();
   let labels = [];
   let latest = new Map();
@@ -57,18 +57,18 @@ export function graph(described, chosen) {
   function box(node, { x, y }) {
     const title = titleOf(node);
     const flow = s("text", { class: "flow", x: 34, y: 49 });
-    const about = `${kindName(node.kind)} ${title}`;
+    const about = `${kindName(node.kind)} ${cut(title, 20)}`;
     const g = s("g", {
       class: `step ${node.kind}`, transform: `translate(${x} ${y})`, tabindex: 0, role: "button", "aria-label": about, "aria-pressed": node.id === current, "data-step": node.id,
       onclick: () => pick(node),
       onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); pick(node); } },
     },
-    s("title", {}, [about, node.detail].filter(Boolean).join("\n")),
     s("rect", { class: "box", width: W, height: H, rx: 8 }),
     s("rect", { class: "edge-mark", width: 4, height: H - 16, x: 0, y: 8, rx: 2 }),
     s("path", { class: "glyph", d: GLYPHS[node.kind] ?? GLYPHS.map, transform: "translate(11 9)" }),
-    s("text", { class: "kind", x: 34, y: 17 }, kindName(node.kind)),
-    s("text", { class: "name", x: 34, y: 34 }, cut(title, 20)), flow);
+    // Spaces between, so that who hears it hears words.
+    s("text", { class: "kind", x: 34, y: 17 }, kindName(node.kind)), " ",
+    s("text", { class: "name", x: 34, y: 34 }, cut(title, 20)), " ", flow);
     boxes.set(node.id, { node: g, flow, about });
     return g;
   }
@@ -111,8 +111,10 @@ export function graph(described, chosen) {
     }
     for (const [key, box] of boxes) {
       const step = latest.get(key);
-      say(box.flow, step ? `${short(step.out)} out` : "");
-      set(box.node, "aria-label", step ? `${box.about}, ${step.out} records out` : box.about);
+      // What ends in a store comes in and does not go out.
+      const flow = !step ? "" : step.outRate === null && step.out === null ? `${short(step.in)} in` : `${short(step.out)} out`;
+      say(box.flow, flow);
+      set(box.node, "aria-label", `${box.about} ${flow}`.trim());
     }
   }
 

@@ -59,7 +59,7 @@ function timelineCard(job, params, signal) {
   let chosen = params.get("source");
   let as = params.get("as") === "table" ? "table" : "line";
   let last = null;
-  const buttons = h("span", { class: "zoom" }, [["\u2212", "Zoom out", () => drawn.zoom(1.6)], ["+", "Zoom in", () => drawn.zoom(0.6)], ["All", "Show all batches", drawn.fit], ["Now", "Show the newest batches", drawn.now]].map(([text, label, go]) => h("button", { type: "button", class: "small", "aria-label": label, onclick: go }, text)));
+  const buttons = h("span", { class: "zoom" }, [["\u2212", "Zoom out", () => drawn.zoom(1.6)], ["+", "Zoom in", () => drawn.zoom(0.6)], ["All", "Show all batches", drawn.fit], ["Now", "Now: show the newest batches", drawn.now]].map(([text, label, go]) => h("button", { type: "button", class: "small", "aria-label": label, onclick: go }, text)));
   function form() {
     drawn.node.hidden = buttons.hidden = as !== "line";
     grid.node.hidden = as !== "table";

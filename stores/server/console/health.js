@@ -30,6 +30,7 @@ function checkCard() {
       node: h("li", {}, badge, h("div", {}, name, said, repair)),
       update(check) {
         if (check.verdict !== state) put(badge, sign((state = check.verdict), SAID[check.verdict]));
+        set(badge.parentNode, "class", check.verdict);
         say(name, check.name);
         say(said, check.said);
         say(repair, check.repair ?? "");
@@ -52,7 +53,7 @@ function checkCard() {
 }
 
 const UNITS = { ms: span, bytes, ratio: (v) => `${num(Math.round(Number(v) * 1000) / 10)} %`, s: (v) => span(Number(v) * 1000), seconds: (v) => span(Number(v) * 1000) };
-const shown = (value, unit) => (value === null || value === undefined ? "\u2013" : (UNITS[unit]?.(value) ?? `${num(value)}${unit ? ` ${unit}` : ""}`));
+const shown = (value, unit) => (value === null || value === undefined ? "\u2013" : (UNITS[unit]?.(value) ?? `${num(typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(3)) : value)}${unit ? ` ${unit}` : ""}`));
 
 function metricCard() {
   const list = h("ul", { class: "metrics" });
@@ -83,7 +84,7 @@ function metricCard() {
             }
           }
         }
-        say(limits, [x.warn !== null && x.warn !== undefined && `look at ${shown(x.warn, x.unit)}`, x.error !== null && x.error !== undefined && `wrong at ${shown(x.error, x.unit)}`].filter(Boolean).join(", ") || "no limit");
+        say(limits, [x.warn !== null && x.warn !== undefined && x.warn !== x.error && `look at ${shown(x.warn, x.unit)}`, x.error !== null && x.error !== undefined && `wrong at ${shown(x.error, x.unit)}`].filter(Boolean).join(", ") || "no limit");
       },
     };
   };
@@ -98,7 +99,7 @@ function metricCard() {
 
 const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
 function logCard(signal) {
-  const list = h("ol", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Lines of the log" });
+  const list = h("div", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Lines of the log" });
   const none = h("div");
   const field = id("filter");
   const filter = h("input", { id: field, type: "search", placeholder: "text", spellcheck: "false", oninput: sift });
@@ -112,7 +113,7 @@ function logCard(signal) {
     for (const l of lines) {
       const name = String(l.level ?? "INFO").toUpperCase();
       const fields = Object.entries(l.fields ?? {}).map(([k, v]) => `${k}=${typeof v === "object" ? JSON.stringify(v) : v}`).join(" ");
-      const line = h("li", { "data-level": name, class: name.toLowerCase() }, h("span", { class: "quiet" }, clock(l.at_ms)), h("span", { class: "level" }, name),
+      const line = h("div", { "data-level": name, class: name.toLowerCase() }, h("span", { class: "quiet" }, clock(l.at_ms)), h("span", { class: "level" }, name),
         h("span", { class: "quiet who", title: l.target }, l.process ? `${l.process.kind} ${l.process.pid}` : ""), h("span", { class: "words" }, l.message, fields && h("span", { class: "quiet" }, ` ${fields}`)));
       line.hidden = !seen(line);
       list.append(line);

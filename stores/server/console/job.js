@@ -45,26 +45,28 @@ export function mountJob(root, { job, signal }) {
         for (const part of source.partitions ?? []) if (part.lag !== null && p.kind === "stream") seen.lag = add(seen.lag, part.lag);
       }
       for (const step of p.steps ?? []) {
-        const sum = steps.get(step.id) ?? { in: 0, out: 0, inRate: null, outRate: null };
+        const sum = steps.get(step.id) ?? { in: null, out: null, inRate: null, outRate: null };
         sum.in = add(sum.in, step.in);
         sum.out = add(sum.out, step.out);
         sum.inRate = add(sum.inRate, rates.feed(`${of}/in/${step.id}`, step.in, now));
         sum.outRate = add(sum.outRate, rates.feed(`${of}/out/${step.id}`, step.out, now));
         steps.set(step.id, sum);
       }
-      for (const part of p.memory ?? []) seen.used = add(seen.used, part.bytes);
+      // A process says what it is in all, and what its parts are.
+      const whole = (p.memory ?? []).filter((m) => m.part === "process");
+      for (const part of whole.length ? whole : (p.memory ?? [])) seen.used = add(seen.used, part.bytes);
       if (p.last_commit_ms) seen.last = Math.max(seen.last ?? 0, p.last_commit_ms);
       seen.commits = add(seen.commits, p.commits);
     }
     const curve = trail("records");
     if (seen.records !== null) curve.push(seen.rate);
     tiles.records.show(seen.records === null ? "\u2013" : rate(seen.rate ?? 0), seen.records === null ? "no process" : `${num(seen.records)} in all`, null, curve.path(120, 28));
-    tiles.lag.show(short(seen.lag), seen.lag === null ? "" : seen.lag === 0 ? "at the end of the log" : "records to read", seen.lag > 0 ? null : seen.lag === 0 ? "good" : null);
+    tiles.lag.show(short(seen.lag), seen.lag === null ? "" : seen.lag === 0 ? "at the end of the log" : "offsets to read", seen.lag > 0 ? null : seen.lag === 0 ? "good" : null);
     tiles.late.show(short(seen.late), seen.late === null ? "" : seen.held ? `${short(seen.held)} held` : "counted, in their own time", null);
     tiles.bad.show(short(seen.bad), seen.bad ? "see the samples" : seen.bad === null ? "" : "none", seen.bad ? "warn" : null);
     tiles.commit.show(ago(seen.last, now), seen.commits === null ? "" : `${num(seen.commits)} commits`);
     tiles.memory.show(bytes(seen.used), seen.used === null ? "" : "of all processes");
-    for (const [id, step] of steps) trail(`step/${id}`).push(step.outRate);
+    for (const [id, step] of steps) trail(`step/${id}`).push(step.outRate ?? step.inRate);
     drawing?.show(steps);
     inspector.show(steps, trail);
     processes.show(live);
@@ -93,8 +95,8 @@ function inspect(job) {
     const step = steps.get(node?.id);
     say(cameIn, num(step?.in));
     say(out, num(step?.out));
-    say(ratio, step?.in ? (step.out / step.in).toPrecision(3) : "\u2013");
-    say(flow, step ? `${rate(step.outRate)} out, over the last minute` : "\u00a0");
+    say(ratio, step?.in && step.out !== null ? (step.out / step.in).toPrecision(3) : "\u2013");
+    say(flow, step ? `${step.out === null ? `${rate(step.inRate)} in` : `${rate(step.outRate)} out`}, over the last minute` : "\u00a0");
     if (trails) set(line, "d", step && trails ? trails(`step/${node.id}`).path(240, 44) : null);
   }
   function choose(other) {
@@ -126,7 +128,7 @@ function processCard() {
         say(title, p.kind);
         say(since, `process ${p.pid}, for ${span(now - p.started_ms)}`);
         const reasons = (p.reasons ?? []).slice(0, 3).map((r) => `${r.source}/${r.partition} waits: ${r.awaits}${r.lag ? ` (${short(r.lag)} behind)` : ""}`);
-        say(why, !p.reachable ? (p.why ?? "does not answer") : (p.progress?.text ?? (reasons.join("; ") || (p.uncommitted_records ? `${short(p.uncommitted_records)} records not committed yet` : "all is committed"))));
+        say(why, !p.reachable ? (p.why ?? "does not answer") : (p.progress?.text ?? (reasons.join("; ") || (p.healthy === false ? "it makes no progress, or has not for a while: Health says more" : p.uncommitted_records ? `${short(p.uncommitted_records)} records not committed yet` : "all is committed"))));
         bar.node.hidden = !p.progress?.total;
         if (p.progress?.total) bar.show(p.progress.done / p.progress.total);
       },

@@ -43,7 +43,7 @@ export function table(caption, columns, { empty = "There is nothing yet." } = {}
   const body = h("tbody");
   const none = h("tr", { class: "none" }, h("td", { colspan: columns.length }, empty));
   body.append(none);
-  const node = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+  const node = h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))), body));
   return { node, body, none, show(any) { none.hidden = any; } };

@@ -12,14 +12,14 @@ const tokenText = (token) => (typeof token === "object" && token ? `${token.mani
 
 /** Coverage, freshness and token of the newest answer. */
 export function basis() {
-  const [until, fresh, age, token] = [h("dd"), h("dd"), h("span", { class: "quiet" }), h("dd", { class: "mono token" })];
+  const [until, fresh, age, token] = [h("dd"), h("span"), h("span", { class: "quiet" }), h("dd", { class: "mono token" })];
   const lanes = h("ul", { class: "coverage" });
   const holes = h("div");
   let text = "";
   const node = h("div", { class: "basis" },
     h("dl", { class: "pairs left" }, h("dt", {}, "Offline until"), until, h("dt", {}, "Fresh until"), h("dd", {}, fresh, " ", age), h("dt", {}, "Token"), token),
     h("p", { class: "lane-legend quiet" }, h("span", { class: "swatch offline", "aria-hidden": "true" }), "from the generation ", h("span", { class: "swatch live", "aria-hidden": "true" }), "from live cells"),
-    h("div", { class: "scroll coverage-room", tabindex: 0, role: "region", "aria-label": "Coverage by partition" }, lanes), holes,
+    h("div", { class: "scroll coverage-room", tabindex: 0, role: "group", "aria-label": "Coverage by partition" }, lanes), holes,
     h("p", {}, copier("Copy token", () => text)));
   const make = ([name]) => {
     const [offline, live, words] = [h("span", { class: "offline" }), h("span", { class: "live" }), h("span", { class: "n" })];
@@ -40,7 +40,7 @@ export function basis() {
       const { coverage } = answer;
       text = tokenText(answer.token);
       say(until, answer.covered_until ?? coverage?.covered_until ?? "");
-      say(fresh, answer.freshness ?? "not known: nothing was read");
+      say(fresh, answer.freshness ?? "no time known");
       say(age, answer.freshness ? `(${ago(Date.parse(answer.freshness), Date.now())})` : "");
       say(token, text || "none: a part is missing");
       set(token, "title", text);
@@ -76,14 +76,18 @@ export async function why(store, key, signal, into) {
     before += share;
     return drawn;
   };
+  // A struct has a column a field: what adds up stands below each other.
+  const fields = Object.keys(found.value ?? {});
+  const apart = !plain && fields.length > 1 && fields.length < 9 && [found, ...parts].every((p) => p.value && !Array.isArray(p.value) && typeof p.value === "object" && fields.every((f) => f in p.value)) && !measure(found.value);
+  const cells = (value, strong) => (apart ? fields.map((f) => value[f]) : [value]).map((v) => h("td", { class: "n wrap" }, strong ? h("strong", {}, brief(v)) : brief(v)));
   const line = (part, sign) => h("tr", {}, h("td", { class: "plus" }, sign), h("th", { scope: "row" }, h("span", { class: `layer ${part.layer}` }, part.layer === "offline" ? "offline" : "live")),
-    h("td", { class: "wrap" }, placeOf(part)), h("td", { class: "n wrap" }, brief(part.value)), plain && h("td", { class: "share-cell" }, bar(part)), h("td", { class: "n" }, bytes(part.bytes)));
+    h("td", { class: "wrap" }, placeOf(part)), cells(part.value), plain && h("td", { class: "share-cell" }, bar(part)), h("td", { class: "n" }, bytes(part.bytes)));
   put(into,
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Values that were merged" }, h("table", { class: "why-table" },
+    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Values that were merged" }, h("table", { class: "why-table" },
       h("caption", { class: "unseen" }, "Values that were merged"),
-      h("thead", {}, h("tr", {}, h("td"), ["Layer", "Where", "Value"].map((t, i) => h("th", { scope: "col", class: i === 2 ? "n" : null }, t)), plain && h("td"), h("th", { scope: "col", class: "n" }, "Bytes"))),
-      h("tbody", {}, parts.map((p, i) => line(p, i ? "+" : "")), !parts.length && h("tr", {}, h("td", { colspan: 6 }, "No value lies anywhere: the key is surely absent."))),
-      h("tfoot", {}, h("tr", {}, h("td", { class: "plus" }, "="), h("th", { scope: "row" }, "answer"), h("td"), h("td", { class: "n wrap" }, h("strong", {}, brief(found.value))), plain && h("td"), h("td"))))),
+      h("thead", {}, h("tr", {}, h("td"), ["Layer", "Where", ...(apart ? fields : ["Value"])].map((t, i) => h("th", { scope: "col", class: i > 1 ? "n" : null }, t)), plain && h("td"), h("th", { scope: "col", class: "n" }, "Bytes"))),
+      h("tbody", {}, parts.map((p, i) => line(p, i ? "+" : "")), !parts.length && h("tr", {}, h("td", { colspan: 14 }, "No value lies anywhere: the key is surely absent."))),
+      h("tfoot", {}, h("tr", {}, h("td", { class: "plus" }, "="), h("th", { scope: "row" }, "answer"), h("td"), cells(found.value, true), plain && h("td"), h("td"))))),
     (found.left_out ?? []).length > 0 && h("div", { class: "left-out" }, h("h3", {}, "Left out, because the offline part has it"), h("ul", {}, found.left_out.map((p) => h("li", {}, h("span", { class: "mono" }, placeOf(p)), ` has ${brief(p.value)}: ${p.why}`)))),
     (found.runs_without ?? []).length > 0 && h("p", { class: "quiet" }, `Runs without this key: ${found.runs_without.join(", ")}`),
     found.freshness && h("p", { class: "quiet" }, `One snapshot, fresh until ${time(Date.parse(found.freshness))}.`));

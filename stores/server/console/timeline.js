@@ -35,7 +35,7 @@ export function timeline() {
   const x = (batch) => GUTTER + ((batch - from) / (to - from)) * inner();
   const batchAt = (px) => Math.floor(from + ((px - GUTTER) / inner()) * (to - from));
   const count = () => data?.partitions.length ?? 0;
-  const rowHeight = () => Math.max(7, Math.min(22, Math.floor(300 / Math.max(1, count()))));
+  const rowHeight = () => Math.max(7, Math.min(34, Math.floor(300 / Math.max(1, count()))));
   const title = (batch) => named(batch, data.batch_ms, data.batch_ms && typeof data.first_ms === "number" ? data.first_ms - data.begins * data.batch_ms : 0);
   const last = () => data.last + 1;
 
@@ -67,18 +67,20 @@ export function timeline() {
 
   /** Shares of partitions by state, one over the other. */
   function stack(c, top, height, start, end, map, colours) {
-    let drawn = -1;
+    let [drawn, lostTo] = [-1, -1];
     for (const part of whole) {
       if (part.to <= start || part.from >= end) continue;
       const [a, b] = [Math.max(GUTTER, map(part.from)), Math.min(width, map(part.to))];
-      const lost = part.counts[5] > 0;
+      // Of what shares a pixel the first is drawn, and what was lost.
+      const lost = part.counts[5] > 0 && b > lostTo + 0.5;
       if (b <= drawn + 0.5 && !lost) continue;
       drawn = b;
+      if (lost) lostTo = b;
       let y = top + height;
       for (const at of [4, 3, 2, 1, 0, 6, 5]) {
         if (!part.counts[at]) continue;
         const tall = Math.max(at === 5 ? 2 : 0, (part.counts[at] / count()) * height);
-        c.fillStyle = colours[STATES[at]];
+        c.fillStyle = (b - a < 4 ? paint.flat : colours)[STATES[at]];
         c.fillRect(a, y - tall, Math.max(b - a - (b - a > 6 ? 1 : 0), 1), tall);
         y -= tall;
       }
@@ -140,13 +142,16 @@ export function timeline() {
     for (let i = start; i < count() && i * tall - shift < seen; i++) {
       const part = data.partitions[i];
       const y = i * tall - shift;
-      let drawn = -1;
+      let [drawn, lostTo] = [-1, -1];
       for (let at = first(part.runs); at < part.runs.length && part.runs[at].from < to; at++) {
         const run = part.runs[at];
         const [p, q] = [Math.max(GUTTER, x(run.from)), Math.min(width, x(run.to))];
-        if (q <= drawn + 0.5 && run.state !== "hole") continue;
+        const lost = run.state === "hole" && q > lostTo + 0.5;
+        if (q <= drawn + 0.5 && !lost) continue;
         drawn = q;
-        c.fillStyle = colours[run.state] ?? paint.sunk;
+        if (lost) lostTo = q;
+        // A pattern needs some pixels to be one.
+        c.fillStyle = (q - p < 4 ? paint.flat : colours)[run.state] ?? paint.sunk;
         c.fillRect(p, y, Math.max(1, q - p - (q - p > 6 ? 1 : 0)), tall - gap);
       }
       if (part.drop_before > from && part.drop_before < to) {
@@ -200,7 +205,7 @@ export function timeline() {
     return [
       `Partition ${part.partition}, ${heading}`,
       run ? `${run.state}${many > 1 ? `, as are ${num(many)} batches from ${title(run.from)} on` : ""}` : "nothing of it was read",
-      `frontier ${title(part.frontier)}, ${part.lag === null ? "lag not known" : `${num(part.lag)} records behind`}, may be dropped before ${title(part.drop_before)}`,
+      `frontier ${title(part.frontier)}, ${part.lag === null ? "lag not known" : `${num(part.lag)} offsets behind`}, may be dropped before ${title(part.drop_before)}`,
     ];
   }
 
