@@ -61,6 +61,7 @@ fn each_view_shows_what_is_so() -> Result<()> {
     let mut stream = world.stream()?;
     world.arrive(6, 300)?;
     world.append(1, BAD)?;
+    world.live += 1;
     let late = world.arrive_late(2)?;
     let (mut server, url) = world.serve("0", &[])?;
     let home = tempfile::tempdir()?;

@@ -116,7 +116,7 @@ function generationCard(job, changed) {
         say(text, `Backfill: ${seen.backfill.text}`);
         bar.show(seen.backfill.total ? seen.backfill.done / seen.backfill.total : 0, "open");
       }
-      each(grid.body, seen.generations, (g) => g.number, (g) => {
+      each(grid.body, [...seen.generations].sort((a, b) => b.number - a.number), (g) => g.number, (g) => {
         const made = row(["", "", "wrap", "", "n", "n", "n", "mono", "wrap"], (x) => x);
         const title = h("span", { class: "with-badge" });
         const undo = h("span");

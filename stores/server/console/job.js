@@ -127,7 +127,7 @@ function processCard() {
         if (next !== state) put(badge, sign((state = next), { ok: "well", warn: "not ready", error: "not well" }[next]));
         say(title, p.kind);
         say(since, `process ${p.pid}, for ${span(now - p.started_ms)}`);
-        const reasons = (p.reasons ?? []).slice(0, 3).map((r) => `${r.source}/${r.partition} waits: ${r.awaits}${r.lag ? ` (${short(r.lag)} behind)` : ""}`);
+        const reasons = (p.reasons ?? []).slice(0, 3).map((r) => `${r.source}${r.partition === null || r.partition === undefined ? "" : `/${r.partition}`} waits: ${r.awaits}${r.lag ? ` (${short(r.lag)} behind)` : ""}`);
         say(why, !p.reachable ? (p.why ?? "does not answer") : (p.progress?.text ?? (reasons.join("; ") || (p.healthy === false ? "it makes no progress, or has not for a while: Health says more" : p.uncommitted_records ? `${short(p.uncommitted_records)} records not committed yet` : "all is committed"))));
         bar.node.hidden = !p.progress?.total;
         if (p.progress?.total) bar.show(p.progress.done / p.progress.total);
