@@ -129,7 +129,7 @@ pub(crate) fn handover(seen: &Value) {
     assert!(said[1].starts_with("Partition 0, 2001-01-06"), "{said:?}");
     assert!(said[2].starts_with("Partition 0, 2001-01-05"), "{said:?}");
     assert!(
-        said[3].starts_with("Partition 0, 2001-01-01") && said[3].contains("published"),
+        said[3].starts_with("Partition 0, 2001-01-01") && said[3].contains("dropped"),
         "{said:?}"
     );
     assert!(said[4].contains("open"), "{said:?}");
