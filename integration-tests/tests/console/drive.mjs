@@ -29,7 +29,7 @@ const seen = { errors: [], hosts: [], axe: [] };
 const own = new Set([new URL(url).host]);
 
 async function open({ scheme = "light", width = 1400, height = 900 } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, permissions: ["clipboard-read", "clipboard-write"] });
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
   page.on("pageerror", (e) => seen.errors.push(e.stack));
   page.on("console", (m) => {
