@@ -117,9 +117,10 @@ mod tests {
     use super::*;
 
     fn clients(most: usize) -> Clients {
-        let mut options = ServerOptions::default();
-        options.requests_per_client = most;
-        Clients::new(&options)
+        Clients::new(&ServerOptions {
+            requests_per_client: most,
+            ..ServerOptions::default()
+        })
     }
 
     /// One who comes by several connections, or by another address of his network, is one; he is forgotten when all are closed.
