@@ -7,16 +7,20 @@ mod place;
 mod process;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use hdrhistogram::Histogram;
-use rufous::client::Window;
+use rufous::client::{Client, Window};
 use rufous::prelude::*;
+use rufous::store_api::{Layout, ManifestLog, RealtimeReader};
 use rufous_integration_tests::hourly::{COUNTS, HOT, HOUR, Log, PARTITIONS, START, TOTALS, VISITORS, hourly};
-use rufous_integration_tests::run::{Random, client_on_disk};
+use rufous_integration_tests::run::{Random, client_of, client_on_disk};
+use rufous_store_offline::Manifests;
+use rufous_store_rocksdb::{RocksOptions, RocksStore};
 use serde_json::Value;
 
 use load::{Kind, Load, Wrk};
@@ -66,7 +70,8 @@ pub(crate) fn table(args: &[String]) -> Result<()> {
     until_applied(&place, &server)?;
     check(&place, &server, 2_000)?;
     if options.wants("process") {
-        in_process(&place)?;
+        let plan = hourly().plan()?;
+        in_process("from another process", &place, &client_on_disk(&plan, &place.data())?)?;
     }
     if options.wants("idle") {
         idle(&options, &place, &stream, &server)?;
@@ -76,6 +81,9 @@ pub(crate) fn table(args: &[String]) -> Result<()> {
     }
     server.stop()?;
     stream.stop()?;
+    if options.wants("process") {
+        in_process("in the owner's process", &place, &owner(&place)?)?;
+    }
     if options.wants("peers") {
         peers::table(&place.log, &options)?;
     }
@@ -148,17 +156,35 @@ fn timed(what: &str, bar: &str, n: u64, mut f: impl FnMut(&mut Random) -> Result
     Ok(())
 }
 
-/// The library's client, in this process: the realtime part is asked for from the process that owns it.
-fn in_process(place: &Place) -> Result<()> {
+/// A client of the realtime part that this process itself has open.
+fn owner(place: &Place) -> Result<Client> {
     let plan = hourly().plan()?;
-    let (client, log) = (client_on_disk(&plan, &place.data())?, place.log);
+    let layout = Layout::new(&place.data(), "main")?;
+    let current = Manifests::new(layout.manifests(plan.job()))
+        .newest(0)?
+        .context("no manifest")?;
+    let namespace = current.realtime_namespace.context("no realtime part")?;
+    let dir = layout.realtime(plan.job(), &namespace);
+    let store = Arc::new(RocksStore::open(
+        &dir,
+        &namespace,
+        &plan.live_stores(),
+        RocksOptions::default(),
+    )?);
+    let open = move |_: &str| Ok(Some(store.clone() as Arc<dyn RealtimeReader>));
+    client_of(&plan, &place.data(), Arc::new(open))
+}
+
+/// The library's client.
+fn in_process(from: &str, place: &Place, client: &Client) -> Result<()> {
+    let log = place.log;
     let (totals, counts) = (client.store(TOTALS)?, client.windows(COUNTS)?);
     let visitors = client.windows(VISITORS)?;
     let expected = |page: u64, token: &rufous::client::Token| {
         let partition = rufous::core::SourcePartition::new("events", (page % PARTITIONS) as u32);
         log.total(page, token.offsets().get(&partition).copied().unwrap_or(0))
     };
-    timed("in process, get", "bar p99 100 us; ", 50_000, |random| {
+    timed(&format!("{from}, get"), "bar p99 100 us; ", 50_000, |random| {
         let page = random.below(log.pages);
         let key = Log::key(page);
         let start = Instant::now();
@@ -170,7 +196,7 @@ fn in_process(place: &Place) -> Result<()> {
         );
         Ok(took)
     })?;
-    timed("in process, 100 keys", "bar p99 5 ms; ", 1_000, |random| {
+    timed(&format!("{from}, 100 keys"), "bar p99 5 ms; ", 1_000, |random| {
         let pages: Vec<u64> = (0..100).map(|_| random.below(log.pages)).collect();
         let keys: Vec<String> = pages.iter().map(|page| Log::key(*page)).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
@@ -205,7 +231,7 @@ fn in_process(place: &Place) -> Result<()> {
         })
         .collect();
     timed(
-        &format!("in process, {of} hourly HyperLogLogs of a hot page, with estimate"),
+        &format!("{from}, {of} hourly HyperLogLogs of a hot page, with estimate"),
         "bar 1 ms; ",
         1_000,
         |random| {
@@ -223,7 +249,7 @@ fn in_process(place: &Place) -> Result<()> {
         },
     )?;
     timed(
-        &format!("in process, {of} hourly counters of any page"),
+        &format!("{from}, {of} hourly counters of any page"),
         "",
         1_000,
         |random| {

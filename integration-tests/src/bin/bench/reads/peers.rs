@@ -1,6 +1,7 @@
 //! The same questions to Redis and PostgreSQL, asked by the tools that come with them.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rufous_integration_tests::hourly::{HOT, Log};
@@ -199,6 +200,8 @@ fn pgbench(server: &Server, pid: u32, what: &str, connections: u32, sql: &str, o
         .current_dir(dir.path())
         .output()
         .context("cannot start `pgbench` (Debian and Ubuntu: apt-get install postgresql-contrib)")?;
+    // What a back end used is known when it has ended.
+    std::thread::sleep(Duration::from_millis(500));
     ensure!(
         out.status.success(),
         "pgbench: {}",

@@ -26,6 +26,8 @@ impl Place {
     /// The hours of the log, of which all but the last two are published, or what is there already.
     pub(super) fn build(dir: &Path, log: Log) -> Result<Self> {
         fs::create_dir_all(dir.join("in"))?;
+        // The load is that of one client.
+        fs::write(dir.join("rufous.toml"), "[serve]\nrequests_per_client = 1024\n")?;
         let mut place = Self { dir: dir.into(), log };
         if place.rounds()? == 0 {
             let start = Instant::now();
