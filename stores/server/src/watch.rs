@@ -131,7 +131,11 @@ async fn follow(state: Arc<State>, watched: Watched, sender: watch::Sender<Newes
     let mut ending = state.ending.subscribe();
     while !*ending.borrow_and_update() && !state.watches.forget(&watched, &sender) {
         let began = Instant::now();
-        let found = watched.read(&state).await.map(Arc::new).map_err(Arc::new);
+        let found = tokio::select! {
+            found = watched.read(&state) => found.map(Arc::new).map_err(Arc::new),
+            // Nobody waits for it any more: what was asked is given up.
+            () = sender.closed() => continue,
+        };
         sender.send_if_modified(|newest| {
             let changed = match (&*newest, &found) {
                 (Some(Ok(old)), Ok(new)) => old.tag != new.tag,

@@ -471,7 +471,7 @@ fn who_goes_away_is_not_read_for() {
 }
 
 /// Whoever asks an owner that hangs, and goes away, leaves the reader to others at once: a key that several asked for together, a partial
-/// answer, a window, a list, several stores.
+/// answer, a window, streams of events, a list, several stores.
 #[test]
 fn who_leaves_a_hanging_owner_frees_the_reader() {
     use std::sync::atomic::Ordering::Relaxed;
@@ -483,6 +483,7 @@ fn who_leaves_a_hanging_owner_frees_the_reader() {
     let s = w.serve(options);
     still_answers(&s);
     let arrow = [("accept", "application/vnd.apache.arrow.stream")];
+    let events = [("accept", "text/event-stream")];
     let several = r#"{"stores": {"counts": ["a"], "hours": []}}"#.as_bytes();
     let json = [("content-type", "application/json")];
     let get = |path: &str, headers: &[(&str, &str)]| http::request("GET", path, headers, b"");
@@ -495,6 +496,11 @@ fn who_leaves_a_hanging_owner_frees_the_reader() {
         (
             "/v1/stores/counts/keys/a",
             get("/v1/stores/views/windows/x?last=1d", &[]),
+        ),
+        ("/v1/stores/counts/keys/a", get("/v1/stores/counts/keys/a", &events)),
+        (
+            "/v1/stores/counts/keys/a",
+            get("/v1/stores/views/windows/x?last=1d", &events),
         ),
         ("/v1/stores/counts/keys", get("/v1/stores/counts/keys", &[])),
         (
