@@ -37,7 +37,7 @@ pub(crate) struct Reason {
 /// Whether every store can be answered whole: a read of each is made
 #[utoipa::path(
     get, path = "/readyz", tag = "operation",
-    responses((status = 200, body = Ready), (status = 503, body = Ready))
+    responses((status = 200, body = Ready), (status = 429, body = Problem), (status = 503, body = Ready))
 )]
 pub(crate) async fn readyz(Of(state): Of<Arc<State>>) -> Result<Response, Problem> {
     let how = state.how(false, None)?;
@@ -66,7 +66,13 @@ pub(crate) async fn readyz(Of(state): Of<Arc<State>>) -> Result<Response, Proble
 }
 
 /// What the server shows to Prometheus
-#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, content_type = "application/openmetrics-text")))]
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    responses(
+        (status = 200, content_type = "application/openmetrics-text"),
+        (status = 429, body = Problem), (status = 503, body = Problem)
+    )
+)]
 pub(crate) async fn metrics(Of(state): Of<Arc<State>>) -> Result<Response, Problem> {
     let text = state.metrics.scrape(&state)?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())

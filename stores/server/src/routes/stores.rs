@@ -43,7 +43,10 @@ fn info(store: &ServedStore) -> StoreInfo {
 }
 
 /// The stores, with the schemas of their keys and values
-#[utoipa::path(get, path = "/v1/stores", tag = "reads", responses((status = 200, body = Stores)))]
+#[utoipa::path(
+    get, path = "/v1/stores", tag = "reads",
+    responses((status = 200, body = Stores), (status = 429, body = Problem), (status = 503, body = Problem))
+)]
 pub(crate) async fn stores(Of(state): Of<Arc<State>>) -> Json<Stores> {
     Json(Stores {
         job: state.job.clone(),
@@ -56,7 +59,10 @@ pub(crate) async fn stores(Of(state): Of<Arc<State>>) -> Json<Stores> {
 #[utoipa::path(
     get, path = "/v1/stores/{store}", tag = "reads",
     params(("store" = String, Path, description = "its name")),
-    responses((status = 200, body = StoreInfo), (status = 404, body = Problem))
+    responses(
+        (status = 200, body = StoreInfo), (status = 404, body = Problem), (status = 429, body = Problem),
+        (status = 503, body = Problem)
+    )
 )]
 pub(crate) async fn store(Of(state): Of<Arc<State>>, Names(name): Names<String>) -> Result<Json<StoreInfo>, Problem> {
     Ok(Json(info(state.store(&name)?)))
