@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use crate::auth::{Tokens, foreign_host};
-use crate::clients::Client;
+use crate::clients::{Client, Share, asking};
 use crate::page::is_page;
 use crate::pool::panic_text;
 use crate::problem::Problem;
@@ -21,6 +21,9 @@ use crate::state::State;
 
 /// Answered whoever asks, and however busy the server is: it says only that the process lives.
 pub(crate) const ALIVE: &str = "/healthz";
+
+/// Asked by who watches over the server: counted by itself, so a client that asks too much still sees that it does.
+const OPERATION: [&str; 2] = ["/readyz", "/metrics"];
 
 pub(crate) async fn guard(Of(state): Of<Arc<State>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
@@ -70,7 +73,13 @@ async fn admit(state: &State, request: Request, next: Next) -> Result<Response, 
             request.extensions().get::<Client>()
         }
     };
-    let own = client.map(|client| state.clients.place(client)).transpose()?;
+    let client = client.cloned();
+    let share = if OPERATION.contains(&request.uri().path()) {
+        Share::Operation
+    } else {
+        Share::Requests
+    };
+    let own = client.as_ref().map(|client| client.place(share)).transpose()?;
     let length = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     if length > state.options.uri_bytes {
         let detail = format!(
@@ -86,5 +95,5 @@ async fn admit(state: &State, request: Request, next: Next) -> Result<Response, 
         let detail = format!("{} requests are under way already", state.options.requests);
         return Err(Problem::busy(detail));
     };
-    keep(state, next.run(request).await, place, own)
+    keep(state, asking(client, next.run(request)).await, place, own)
 }

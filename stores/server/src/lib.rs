@@ -84,7 +84,7 @@
 //! | 409 | `incomplete` | a range was lost. Not a 5xx: nothing gets better by asking again, but `accept_holes=true` is answered |
 //! | 409 | `try_again` | an action whose plan is older than the state: plan it again |
 //! | 413, 414 | `invalid_request` | beyond a limit, which is named. Heads that are too large are 431 or 414 before they are understood, and have no body |
-//! | 429 | `try_again` | this client has as many requests and streams under way as one may have, and others are answered: `retry-after` |
+//! | 429 | `try_again` | this client has as much under way as one may have, and others are answered: `retry-after` |
 //! | 500 | `corrupt_data` | stored data contradicts itself: `detail` says where |
 //! | 500 | `bug` | a mistake of ours; a panic is caught, counted and answered so |
 //! | 503 | `try_again` | the owner is silent, offsets asked for are not applied yet, or there is too much to do: `retry-after` |
@@ -98,7 +98,9 @@
 //! lists as Arrow, which last as long as their clients take. A window of some thousands of hops is a long read as well. What a list, a sum or a window would hold of the
 //! realtime state has a limit ([`live_bytes`](ServerOptions::live_bytes)): lists and sums of more are read in slices, windows of more are refused. An answer keeps its place among the requests until it is taken, answers that wait for
 //! their clients have a budget of bytes, and who takes less than [`write_rate`](ServerOptions::write_rate) is let go. One client, which is a token or else an
-//! address, has so many requests and streams at a time ([`requests_per_client`](ServerOptions::requests_per_client)); beyond that it gets 429, and others are answered. Every limit is in [`ServerOptions`]. A connection too many gets 503,
+//! address, has so many requests at a time ([`requests_per_client`](ServerOptions::requests_per_client)), with a count of their own for `/readyz` and
+//! `/metrics`, and half of the streams of events, of the windows that are watched, of the places where long reads and lists as Arrow wait, and, by its address, of the
+//! connections; beyond that it gets 429, and others are answered. Every limit is in [`ServerOptions`]. A connection too many gets 503,
 //! or with TLS is just closed: nothing can be said before the greeting. When a client goes away its read is given up, and so are those that the
 //! end of the server does not wait for.
 //!

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::clients::Addressed;
+use crate::clients::{Addressed, Share};
 use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::state::State;
@@ -33,11 +33,15 @@ pub(crate) fn tls(_: &crate::options::TlsFiles) -> rufous_core::Result<Tls> {
 }
 
 /// What a connection gets that is one too many. It is written without waiting, and closed.
-fn too_many() -> Vec<u8> {
-    let problem = Problem::busy("there are as many connections as may be");
-    let body = serde_json::to_string(&problem).unwrap_or_default();
-    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close";
-    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+fn refusal(problem: &Problem) -> Vec<u8> {
+    let body = serde_json::to_string(problem).unwrap_or_default();
+    let status = problem.status();
+    let head = "\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close";
+    format!(
+        "HTTP/1.1 {status}{head}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// Answers until `shutdown` is done, and a little longer.
@@ -51,7 +55,7 @@ pub(crate) async fn listen(
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(state.options.connections));
     let graceful = GracefulShutdown::new();
-    let refusal = too_many();
+    let too_many = refusal(&Problem::busy("there are as many connections as may be"));
     let tls = tls.map(Arc::new);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -67,17 +71,27 @@ pub(crate) async fn listen(
             },
             () = &mut shutdown => break,
         };
+        let client = state.clients.of_address(address.ip());
+        // One address leaves room for others.
+        let own = match client.place(Share::Connections) {
+            Ok(own) => own,
+            Err(problem) => {
+                state.metrics.refused_connections.inc();
+                let _ = stream.try_write(&refusal(&problem));
+                continue;
+            }
+        };
         let Ok(place) = places.clone().try_acquire_owned() else {
             state.metrics.refused_connections.inc();
-            let _ = stream.try_write(&refusal);
+            let _ = stream.try_write(&too_many);
             continue;
         };
         // Answers are small: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        let routes = Addressed::new(router.clone(), state.clients.of_address(address.ip()));
+        let routes = Addressed::new(router.clone(), client);
         let (watcher, state, tls) = (graceful.watcher(), state.clone(), tls.clone());
         tokio::spawn(async move {
-            let _place = place;
+            let _places = (place, own);
             state.metrics.connections.inc();
             let _ = connection(stream, tls.as_deref(), routes, watcher, &state).await;
             state.metrics.connections.dec();

@@ -27,9 +27,9 @@ pub struct ServerOptions {
     pub bulk_readers: usize,
     /// Reads of single keys and small batches that may wait (4096).
     pub queue: usize,
-    /// Long reads that may wait (64).
+    /// Long reads that may wait (64), of which one client has half.
     pub long_queue: usize,
-    /// Lists as Arrow that may wait (16).
+    /// Lists as Arrow that may wait (16), of which one client has half.
     pub bulk_queue: usize,
     /// Bytes of a request's body (1 MiB).
     pub body_bytes: usize,
@@ -43,18 +43,18 @@ pub struct ServerOptions {
     pub key_bytes: usize,
     /// Rows of one answer (10,000); a list as Arrow has no such limit.
     pub rows: usize,
-    /// Connections at a time (1024).
+    /// Connections at a time (1024), of which one address has half.
     pub connections: usize,
     /// Bytes of answers that may wait for their clients (256 MiB).
     pub answer_bytes: usize,
     /// Requests at a time, until their answers are taken; streams of events are not among them (512).
     pub requests: usize,
-    /// Requests at a time of one client, which is a token or else an address; its streams of events are among them (128). Where another server
-    /// asks for everybody, all are one client unless it sends tokens of theirs.
+    /// Requests at a time of one client, which is a token or else an address (128); a quarter as many of `/readyz` and `/metrics` besides. Streams of
+    /// events are not among them. Where another server asks for everybody, all are one client unless it sends tokens of theirs.
     pub requests_per_client: usize,
-    /// Streams of events at a time (256).
+    /// Streams of events at a time (256), of which one client has half.
     pub streams: usize,
-    /// Different questions about windows that are watched at a time (64).
+    /// Different questions about windows that are watched at a time (64), of which one client begins half.
     pub watched_windows: usize,
     /// Bytes of realtime state that one read of a list, a sum or windows may hold (256 MiB): lists and sums of more are read in slices.
     pub live_bytes: usize,

@@ -13,6 +13,7 @@ use prometheus_client::metrics::counter::Counter;
 use rufous_core::{Error, Result};
 use tokio::sync::oneshot;
 
+use crate::clients::{Share, own_place};
 use crate::problem::Problem;
 
 /// Questions about single keys that one read answers at most.
@@ -120,6 +121,8 @@ pub(crate) struct Pool<T: Send + 'static> {
     queue: Arc<Queue<T>>,
     threads: Vec<JoinHandle<()>>,
     panics: Counter,
+    /// What one client has of the queue.
+    share: Option<Share>,
 }
 
 impl<T: Send + 'static> Pool<T> {
@@ -147,6 +150,7 @@ impl<T: Send + 'static> Pool<T> {
             queue,
             threads: Vec::new(),
             panics: panics.clone(),
+            share: None,
         };
         for n in 0..threads.max(1) {
             let (queue, answer) = (pool.queue.clone(), answer.clone());
@@ -157,6 +161,12 @@ impl<T: Send + 'static> Pool<T> {
             pool.threads.push(thread);
         }
         Ok(pool)
+    }
+
+    /// The same, of which one client has no more than its share.
+    pub(crate) fn shared(mut self, share: Share) -> Self {
+        self.share = Some(share);
+        self
     }
 
     /// Hands a question about one key over.
@@ -183,7 +193,10 @@ impl<T: Send + 'static> Pool<T> {
         let (reply, answer) = oneshot::channel();
         let dropped = CancelOnDrop::new(cancel.clone());
         let panics = self.panics.clone();
+        let own = self.share.map_or(Ok(None), own_place)?;
         let task = move || {
+            // It waits no more.
+            drop(own);
             if reply.is_closed() {
                 return;
             }
@@ -207,7 +220,9 @@ impl<T: Send + 'static> Pool<T> {
     /// Runs a read that answers by itself, unless it is cancelled before.
     pub(crate) fn start(&self, cancelled: Cancel, read: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
         let panics = self.panics.clone();
+        let own = self.share.map_or(Ok(None), own_place)?;
         let task = move || {
+            drop(own);
             if !cancelled.is_cancelled() {
                 // What it would have answered ends with it.
                 let _ = caught(&panics, || {

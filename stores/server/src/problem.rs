@@ -164,7 +164,7 @@ impl Problem {
         .after(1)
     }
     /// The client has as much under way as one may have; others are answered.
-    pub(crate) fn flooding(detail: impl Into<String>) -> Self {
+    pub(crate) fn flooding(detail: impl Into<String>, limit: &str, option: &str) -> Self {
         let title = "one client asks for more at a time than it may";
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -173,9 +173,9 @@ impl Problem {
             detail.into(),
             "try_again",
         )
-        .repaired(
-            "ask again after `retry-after` seconds, and for less at a time; the limit is the option `requests_per_client` of `[serve]`",
-        )
+        .repaired(format!(
+            "ask again after `retry-after` seconds, and for less at a time; {limit} the option `{option}` of `[serve]`"
+        ))
         .after(1)
     }
     /// It took too long.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::clients::Place;
 use crate::problem::Problem;
 use crate::state::State;
 
@@ -54,21 +55,12 @@ pub(crate) fn keeping<K: Send + Sync + 'static>(bytes: Bytes, kept: K) -> Bytes 
 }
 
 /// What an answer keeps until it is written.
-type Kept = Arc<(
-    OwnedSemaphorePermit,
-    Option<OwnedSemaphorePermit>,
-    Option<OwnedSemaphorePermit>,
-)>;
+type Kept = Arc<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>, Option<Place>)>;
 
 /// A body that keeps its place, or one whose bytes are counted as they come.
 enum Sending {
     Answer(Body, Kept),
-    /// The last is its place among the requests of its client.
-    Events(
-        Body,
-        Budget,
-        #[expect(dead_code, reason = "it is given back with the stream")] Option<OwnedSemaphorePermit>,
-    ),
+    Events(Body, Budget),
 }
 
 impl Sending {
@@ -91,7 +83,7 @@ impl HttpBody for Sending {
         };
         let kept = match this {
             Self::Answer(_, kept) => Ok(frame.map_data(|bytes| keeping(bytes, kept.clone()))),
-            Self::Events(_, budget, _) => {
+            Self::Events(_, budget) => {
                 let room = budget.take(frame.data_ref().map_or(0, Bytes::len));
                 let room =
                     room.ok_or_else(|| axum::Error::new("the bytes of other answers still wait for their clients"));
@@ -109,17 +101,17 @@ impl HttpBody for Sending {
 }
 
 /// Lets an answer keep its place among the requests, and among those of its client, until it is taken. Streams of events have places of
-/// their own beside those of their clients; what is sent while it is read (lists as Arrow) is counted where it is read.
+/// their own; what is sent while it is read (lists as Arrow) is counted where it is read.
 pub(crate) fn keep(
     state: &State,
     response: Response,
     place: OwnedSemaphorePermit,
-    own: Option<OwnedSemaphorePermit>,
+    own: Option<Place>,
 ) -> Result<Response, Problem> {
     let (head, body) = response.into_parts();
     let kind = head.headers.get(header::CONTENT_TYPE).map(|v| v.as_bytes());
     let body = if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
-        Sending::Events(body, state.answers.clone(), own)
+        Sending::Events(body, state.answers.clone())
     } else {
         let room = match body.size_hint().exact() {
             None => None,

@@ -9,7 +9,7 @@ use rufous_store_api::Until;
 use tokio::sync::{Semaphore, watch};
 
 use crate::ask::AtLeast;
-use crate::clients::Clients;
+use crate::clients::{Clients, Share};
 use crate::console::{Observed, Shared};
 use crate::gets::{self, Question};
 use crate::metrics::Metrics;
@@ -135,7 +135,8 @@ impl State {
                 0,
                 &metrics.panics,
                 |_, _| {},
-            )?,
+            )?
+            .shared(Share::Bulk),
             long: Pool::new(
                 "scan",
                 options.long_readers,
@@ -143,7 +144,8 @@ impl State {
                 0,
                 &metrics.panics,
                 |_, _| {},
-            )?,
+            )?
+            .shared(Share::Long),
             metrics,
             requests: Arc::new(Semaphore::new(options.requests)),
             clients: Clients::new(&options),

@@ -17,6 +17,7 @@ use futures_util::stream::unfold;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::ask::accepts;
+use crate::clients::{Place, Share, own_place};
 use crate::gets::Question;
 use crate::options::ServerOptions;
 use crate::pool::{Get, answered};
@@ -108,9 +109,14 @@ impl Watches {
             let detail = format!("{} questions about windows are watched already", self.windows);
             return Err(Problem::busy(detail));
         }
+        let own = if is_windows(watched) {
+            own_place(Share::Windows)?
+        } else {
+            None
+        };
         let (sender, receiver) = watch::channel(None);
         all.insert(watched.clone(), sender.clone());
-        tokio::spawn(follow(state.clone(), watched.clone(), sender));
+        tokio::spawn(follow(state.clone(), watched.clone(), sender, own));
         Ok(receiver)
     }
     /// Whether nobody watches it any more; then it is forgotten.
@@ -125,8 +131,8 @@ impl Watches {
     }
 }
 
-/// Reads a question until nobody watches it.
-async fn follow(state: Arc<State>, watched: Watched, sender: watch::Sender<Newest>) {
+/// Reads a question until nobody watches it; until then it keeps a place of who began.
+async fn follow(state: Arc<State>, watched: Watched, sender: watch::Sender<Newest>, _own: Option<Place>) {
     state.metrics.watched.inc();
     let mut ending = state.ending.subscribe();
     while !*ending.borrow_and_update() && !state.watches.forget(&watched, &sender) {
@@ -170,6 +176,7 @@ struct Watcher {
     /// The token that he has seen already.
     seen: Option<String>,
     _place: OwnedSemaphorePermit,
+    _own: Option<Place>,
 }
 
 impl Drop for Watcher {
@@ -180,6 +187,7 @@ impl Drop for Watcher {
 
 /// Answers with a stream of events.
 pub(crate) fn watch(state: &Arc<State>, watched: Watched, headers: &HeaderMap) -> Result<Response, Problem> {
+    let own = own_place(Share::Streams)?;
     let Ok(place) = state.watches.places.clone().try_acquire_owned() else {
         let detail = format!("{} streams of events are open already", state.options.streams);
         return Err(Problem::busy(detail));
@@ -197,6 +205,7 @@ pub(crate) fn watch(state: &Arc<State>, watched: Watched, headers: &HeaderMap) -
         ending: state.ending.subscribe(),
         seen: seen.filter(|_| !watched.moves()),
         _place: place,
+        _own: own,
     };
     state.metrics.streams.inc();
     let alive = KeepAlive::new().interval(state.options.heartbeat);

@@ -299,7 +299,7 @@ fn an_open_address_is_meant() {
 fn who_is_slow_is_let_go() {
     let w = world();
     let mut options = small();
-    options.connections = 3;
+    options.connections = 5;
     let s = w.serve(options);
     let began = Instant::now();
     let mut idle = http::connect(s.address);
@@ -309,9 +309,9 @@ fn who_is_slow_is_let_go() {
     let head = b"POST /v1/stores/counts/get HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     body.write_all(head).unwrap();
     std::thread::sleep(Duration::from_millis(50));
-    // One more than there are places for.
+    // One more than a client has places for.
     let refused = s.get("/healthz");
-    refused.problem(503);
+    refused.problem(429);
     assert_eq!(refused.header("retry-after"), Some("1"));
     let mut body = BufReader::new(body);
     http::read(&mut body).unwrap().problem(408);

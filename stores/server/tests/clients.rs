@@ -110,29 +110,161 @@ fn a_flood_with_one_token_keeps_no_other_out() {
     );
 }
 
-/// Streams are among what a client has at a time, for as long as they are open.
-#[test]
-fn streams_count_as_long_as_they_are_open() {
-    let w = world();
-    let s = w.serve(small());
-    let stream = || {
-        let mut stream = BufReader::new(connect(GREEDY, s.address));
-        let request = http::request("GET", KEY, &[("accept", "text/event-stream")], b"");
-        stream.get_mut().write_all(&request).unwrap();
-        (http::head(&mut stream).unwrap().status, stream)
-    };
-    let mut open: Vec<_> = (0..4).map(|_| stream()).collect();
-    assert!(open.iter().all(|(status, _)| *status == 200));
-    assert_eq!(stream().0, 429);
-    let one = |from| ask(&mut BufReader::new(connect(from, s.address)), &[]).status;
-    assert_eq!((one(GREEDY), one(POLITE)), (429, 200));
-    open.pop();
+/// A stream of this client: its status, and what keeps it open.
+fn stream(s: &Running, from: Ipv4Addr, path: &str) -> (u16, BufReader<TcpStream>) {
+    let mut stream = BufReader::new(connect(from, s.address));
+    let request = http::request("GET", path, &[("accept", "text/event-stream")], b"");
+    stream.get_mut().write_all(&request).unwrap();
+    (http::head(&mut stream).unwrap().status, stream)
+}
+
+/// What one question on a connection of its own gets.
+fn one(s: &Running, from: Ipv4Addr, path: &str, headers: &[(&str, &str)]) -> http::Answer {
+    let mut stream = BufReader::new(connect(from, s.address));
+    let request = http::request("GET", path, headers, b"");
+    // A connection that is refused may be closed already.
+    let _ = stream.get_mut().write_all(&request);
+    http::read(&mut stream).unwrap()
+}
+
+/// That one has too much of what this option limits.
+fn refused(answer: &http::Answer, option: &str) {
+    let problem = answer.problem(429);
+    let repair = problem["repair"].as_str().unwrap();
+    assert!(repair.contains(&format!("of the option `{option}`")), "{problem}");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+/// Waits until it is so.
+fn in_time(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
-    while one(GREEDY) != 200 {
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "the place of a stream that was closed is free"
-        );
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(10), "{what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Half of all streams is one client's, as long as they are open. They are none of its questions: who watches as much as he may is answered.
+#[test]
+fn streams_have_a_count_of_their_own() {
+    let w = world();
+    let mut options = small();
+    options.streams = 8;
+    options.requests_per_client = 1;
+    let s = w.serve(options);
+    let mut open: Vec<_> = (0..4).map(|_| stream(&s, GREEDY, KEY)).collect();
+    assert!(open.iter().all(|(status, _)| *status == 200));
+    refused(&one(&s, GREEDY, KEY, &[("accept", "text/event-stream")]), "streams");
+    for path in [KEY, "/readyz", "/metrics"] {
+        assert_eq!(one(&s, GREEDY, path, &[]).status, 200, "{path}");
+    }
+    open.extend((0..4).map(|_| stream(&s, POLITE, KEY)));
+    assert!(open.iter().all(|(status, _)| *status == 200));
+    // Of all that there may be.
+    one(&s, Ipv4Addr::new(127, 0, 0, 3), KEY, &[("accept", "text/event-stream")]).problem(503);
+    open.remove(0);
+    in_time("the place of a stream that was closed is free", || {
+        stream(&s, GREEDY, KEY).0 == 200
+    });
+}
+
+/// Who has as many requests under way as he may is still told how the server is.
+#[test]
+fn who_asks_too_much_is_still_watched_over() {
+    let w = world();
+    let s = w.serve(small());
+    w.slow.store(1500, Relaxed);
+    let request = http::request("GET", KEY, &[], b"");
+    let waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = connect(GREEDY, s.address);
+            stream.write_all(&request).unwrap();
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(200));
+    one(&s, GREEDY, KEY, &[]).problem(429);
+    for path in ["/metrics", "/readyz"] {
+        assert_eq!(one(&s, GREEDY, path, &[]).status, 200, "{path}");
+    }
+    drop(waiting);
+}
+
+/// Half of the places where long reads and lists as Arrow wait is one client's, however many requests it may have.
+#[test]
+fn one_client_leaves_room_in_the_queues() {
+    let w = world();
+    for (path, headers, option) in [
+        ("/v1/stores/counts/sum", &[][..], "long_queue"),
+        (
+            "/v1/stores/counts/keys",
+            &[("accept", "application/vnd.apache.arrow.stream")][..],
+            "bulk_queue",
+        ),
+    ] {
+        let mut options = ServerOptions::default();
+        (options.long_readers, options.long_queue) = (1, 4);
+        (options.bulk_readers, options.bulk_queue) = (1, 4);
+        let s = w.serve(options);
+        w.slow.store(300, Relaxed);
+        let request = http::request("GET", path, headers, b"");
+        let mut asked: Vec<_> = (0..12)
+            .map(|_| {
+                let mut stream = connect(GREEDY, s.address);
+                stream.write_all(&request).unwrap();
+                stream
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(100));
+        refused(&one(&s, GREEDY, path, headers), option);
+        assert_eq!(one(&s, POLITE, path, headers).status, 200, "{path}");
+        let answered = asked
+            .drain(..)
+            .filter(|stream| {
+                let mut stream = BufReader::new(stream);
+                http::head(&mut stream).unwrap().status == 200
+            })
+            .count();
+        assert!((2..=3).contains(&answered), "{answered} of {path}");
+        w.slow.store(0, Relaxed);
+        assert_eq!(one(&s, GREEDY, path, headers).status, 200, "{path}");
+    }
+}
+
+/// Half of the windows that are watched at a time is what one client began; it may watch those of others.
+#[test]
+fn one_client_leaves_room_for_watched_windows() {
+    let w = world();
+    let mut options = ServerOptions::default();
+    options.watched_windows = 4;
+    let s = w.serve(options);
+    let path = |day: u32| format!("/v1/stores/views/windows/home?since=1970-01-01&end=1970-01-0{day}");
+    let mut open: Vec<_> = [2, 3, 2, 3].map(|day| stream(&s, GREEDY, &path(day))).into();
+    refused(
+        &one(&s, GREEDY, &path(4), &[("accept", "text/event-stream")]),
+        "watched_windows",
+    );
+    open.push(stream(&s, POLITE, &path(4)));
+    open.push(stream(&s, GREEDY, &path(4)));
+    assert!(open.iter().all(|(status, _)| *status == 200));
+    drop(open);
+    in_time("the places of windows that nobody watches are free", || {
+        stream(&s, GREEDY, &path(5)).0 == 200
+    });
+}
+
+/// Half of all connections is one address's.
+#[test]
+fn one_address_leaves_connections_to_others() {
+    let w = world();
+    let mut options = ServerOptions::default();
+    options.connections = 8;
+    let s = w.serve(options);
+    let idle: Vec<_> = (0..4).map(|_| connect(GREEDY, s.address)).collect();
+    refused(&one(&s, GREEDY, KEY, &[]), "connections");
+    assert_eq!(one(&s, POLITE, KEY, &[]).status, 200);
+    drop(idle);
+    in_time("the places of connections that were closed are free", || {
+        one(&s, GREEDY, KEY, &[]).status == 200
+    });
 }

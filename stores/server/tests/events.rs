@@ -273,12 +273,12 @@ fn streams_are_limited_and_end_with_the_server() {
     let mut w = World::default();
     w.count(&[("a", 1)]);
     let mut options = options();
-    options.streams = 2;
+    options.streams = 3;
     let mut s = w.serve(options);
     let path = "/v1/stores/counts/keys/a";
     let events = [("accept", "text/event-stream")];
     let mut both: Vec<Events> = (0..2).map(|_| Events::open(&s, path, None)).collect();
-    s.get_with(path, &events).problem(503);
+    s.get_with(path, &events).problem(429);
     s.get_with(&format!("{path}?partial=true"), &events).problem(400);
     s.get_with("/v1/stores/none/keys/a", &events).problem(404);
     assert_eq!(s.get(path).fine()["value"], 1, "answers have places of their own");
@@ -297,7 +297,7 @@ fn watched_windows_are_limited() {
     let mut w = World::default();
     w.view("home", HOUR, 1);
     let mut options = options();
-    options.watched_windows = 2;
+    options.watched_windows = 3;
     options.long_queue = 1;
     let s = w.serve(options);
     let path = |day: u32| format!("/v1/stores/views/windows/home?since=1970-01-01&end=1970-01-0{day}");
@@ -306,7 +306,7 @@ fn watched_windows_are_limited() {
     let mut third = http::connect(s.address);
     let accept = [("accept", "text/event-stream")];
     third.write_all(&http::request("GET", &path(4), &accept, b"")).unwrap();
-    assert_eq!(http::head(&mut BufReader::new(third)).unwrap().status, 503);
+    assert_eq!(http::head(&mut BufReader::new(third)).unwrap().status, 429);
     two.push(Events::open(&s, &path(3), None));
     for events in &mut two {
         events.until(1);
