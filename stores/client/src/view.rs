@@ -13,6 +13,7 @@ use crate::answer::{Basis, key_text};
 use crate::cache::GenerationName;
 use crate::check::{Checked, check};
 use crate::client::Client;
+use crate::explain::Parts;
 use crate::held::Moment;
 use crate::missing::Missing;
 use crate::raw::Visit;
@@ -151,8 +152,9 @@ impl View {
         }
     }
 
-    fn nothing_held(&self) -> HeldBytes {
+    pub(crate) fn nothing_held(&self) -> HeldBytes {
         HeldBytes {
+            store: self.face.name,
             bytes: 0,
             most: self.client.live_bytes_of_a_list(),
         }
@@ -501,22 +503,40 @@ impl View {
     }
 }
 
-/// What a read of windows holds of the realtime state.
-struct HeldBytes {
+/// What a read holds of the realtime state, or of the values that were merged: windows, their explanation.
+pub(crate) struct HeldBytes {
+    store: &'static str,
     bytes: usize,
     most: usize,
 }
 
 impl HeldBytes {
+    fn takes(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes + CELL_BYTES;
+        self.bytes <= self.most
+    }
     fn add(&mut self, key: &[u8], cell: &Cell) -> Result<()> {
-        self.bytes += key.len() + cell.value.len() + CELL_BYTES;
-        if self.bytes <= self.most {
+        if self.takes(key.len() + cell.value.len()) {
             return Ok(());
         }
         Err(Error::invalid(format!(
             "the realtime state of the windows that are asked for is larger than the {} bytes that a read may hold; ask for fewer keys or \
              windows, or let a batch be published, which empties the realtime state",
             self.most
+        )))
+    }
+    /// Holds the parts of one hop.
+    pub(crate) fn explain(&mut self, parts: &Parts) -> Result<()> {
+        let left_out = parts.left_out.iter().map(|left| &left.part);
+        let values = parts.merged.iter().chain(left_out).map(|part| part.value.len());
+        let runs = parts.runs_without.iter().map(String::len);
+        if values.chain(runs).all(|bytes| self.takes(bytes)) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "store `{}`: what the hops of the window are made of is larger than the {} bytes that an explanation may hold; ask for a shorter \
+             window",
+            self.store, self.most
         )))
     }
 }

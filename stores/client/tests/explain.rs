@@ -4,11 +4,13 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rufous_algebra::Codec;
 use rufous_client::explain::Place;
 use rufous_client::{RawExplained, Window};
-use rufous_core::{AsKey, HopSize, StoreFace, Timestamp, WindowedStore};
+use rufous_core::{AsKey, ErrorKind, HopSize, StoreFace, Timestamp, WindowedStore};
 use rufous_store_api::RunFile;
 use serde_json::json;
 use support::*;
@@ -202,6 +204,18 @@ fn a_window_says_which_hops_were_added() {
     w.put_store("n1", "views", 0, live);
     let views = w.client().windows(VIEWS).unwrap();
     let window = Window::between(Timestamp(55 * MINUTE), Timestamp(130 * MINUTE));
+    // What is held has a limit.
+    let explained = |most: usize| {
+        let client = w.client().live_bytes(most);
+        client.windows(VIEWS).unwrap().explain_answer("a", window)
+    };
+    let e = explained(200).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+    assert!(
+        e.to_string().contains("store `views`") && e.to_string().contains("shorter window"),
+        "{e}"
+    );
+    explained(2000).unwrap();
     let found = views.explain_answer("a", window).unwrap();
     assert_eq!(
         found.answer,
@@ -233,4 +247,28 @@ fn a_window_says_which_hops_were_added() {
     );
     assert_eq!(json["hops"][1]["parts"][1]["batch"], json!(6));
     assert!(found.to_string().contains(": no record"), "{found}");
+}
+
+/// A window with more hops than anybody reads about is refused by their number, before any of them is read.
+#[test]
+fn hops_that_are_too_many_are_refused_before_they_are_read() {
+    let w = World::default();
+    w.publish_store(
+        manifest(7, Some("n1"), &[(0, cut(5, 10))]),
+        &StoreFace::windowed(VIEWS),
+        BTreeMap::from([(key("a"), 1u64.to_bytes())]),
+    );
+    w.put_store("n1", "views", 0, shard(row(&[(5, 10)], 14), &[]));
+    let window = Window::between(Timestamp(0), Timestamp(20_000 * 3_600_000));
+    // A read that began after the plan would be told that it is given up.
+    let given_up = Arc::new(AtomicBool::new(false));
+    let told = given_up.clone();
+    let views = w.client().raw_windows(StoreFace::windowed(VIEWS)).unwrap();
+    let views = views.unless(given_up).planned(move |_| {
+        told.store(true, Ordering::Relaxed);
+        Ok(())
+    });
+    let e = views.explain_answer(&key("a"), &window).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest, "{e}");
+    assert!(e.to_string().contains("at most 10000"), "{e}");
 }

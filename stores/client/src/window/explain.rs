@@ -58,22 +58,24 @@ impl RawWindowClient {
         let asked = Asked::These(std::slice::from_ref(window));
         let (found, view) = self.raw().read(false, &mut |view| {
             let planned = self.plan(&asked, 1, view).map_err(Fail::Final)?;
-            let sums = self.sums(&keys, &planned, view)?;
-            let all: Vec<Hop> = planned.iter().flat_map(|p| p.cover.hops()).collect();
-            if all.len() > MOST_HOPS {
+            // Before anything is read.
+            let count: usize = planned.iter().map(|p| p.cover.len()).sum();
+            if count > MOST_HOPS {
                 return Err(Fail::Final(Error::invalid(format!(
-                    "{} hops are to be explained; ask for a window of at most {MOST_HOPS}",
-                    all.len()
+                    "{count} hops are to be explained; ask for a window of at most {MOST_HOPS}"
                 ))));
             }
-            let mut hops = Vec::with_capacity(all.len());
-            for hop in all {
+            let sums = self.sums(&keys, &planned, view)?;
+            let (mut hops, mut held) = (Vec::with_capacity(count), view.nothing_held());
+            for hop in planned.iter().flat_map(|p| p.cover.hops()) {
                 let mut full = key.to_vec();
                 hop.encode_key(&mut full);
+                let parts = view.parts(&full)?;
+                held.explain(&parts).map_err(Fail::Final)?;
                 hops.push(HopParts {
                     hop,
                     span: self.grid().span_of(hop),
-                    parts: view.parts(&full)?,
+                    parts,
                 });
             }
             Ok((planned, sums, hops))
