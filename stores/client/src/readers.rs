@@ -67,8 +67,15 @@ impl Readers {
         until: &Until,
     ) -> Result<Option<Box<dyn Snapshot>>> {
         let _asking = self.may_ask(namespace)?;
+        let began = Instant::now();
+        let taken = self.take(namespace, open, until);
+        self.note(namespace, began, until, taken.as_ref().err());
+        taken
+    }
+
+    fn take(&self, namespace: &str, open: &OpenRealtime, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
         if let Some(reader) = self.kept(namespace) {
-            match self.ask(namespace, &*reader, until) {
+            match reader.snapshot_until(until) {
                 Err(e) if e.kind() == ErrorKind::Closed => {
                     self.lock().remove(namespace);
                 }
@@ -84,31 +91,31 @@ impl Readers {
             known.retain(|_, (opened, _)| opened.elapsed() < KEPT);
             known.insert(namespace.into(), (Instant::now(), reader.clone()));
         }
-        self.ask(namespace, &*reader, until).map(Some)
+        reader.snapshot_until(until).map(Some)
     }
 
-    /// Asks for a snapshot, and keeps in mind that nobody answered. One whose own time was over first, or whom nobody waits for any more,
-    /// says nothing of the owner.
-    fn ask(&self, namespace: &str, of: &dyn RealtimeReader, until: &Until) -> Result<Box<dyn Snapshot>> {
-        let began = Instant::now();
-        let taken = of.snapshot_until(until);
-        match &taken {
-            Ok(_) => {
-                self.silent().remove(namespace);
-            }
-            Err(e) if e.kind() == ErrorKind::TryAgain && began.elapsed() >= SILENT && !until.is_over() => {
+    /// Keeps in mind that nobody answered, to whoever opened or took a snapshot, until somebody is answered whatever it is. One whose
+    /// own time was over first, or whom nobody waits for any more, says nothing of the owner.
+    fn note(&self, namespace: &str, began: Instant, until: &Until, failed: Option<&Error>) {
+        let unanswered = failed.filter(|e| e.kind() == ErrorKind::TryAgain);
+        if unanswered.is_some() && until.is_over() {
+            return;
+        }
+        let mut all = self.silent();
+        match unanswered.filter(|_| began.elapsed() >= SILENT) {
+            Some(e) => {
                 let silent = Silent {
                     said: e.message().to_string(),
                     until: Instant::now() + SILENT,
                     asked: false,
                 };
-                let mut all = self.silent();
                 all.retain(|_, other| other.asked || other.until.elapsed() < KEPT);
                 all.insert(namespace.into(), silent);
             }
-            Err(_) => {}
+            None => {
+                all.remove(namespace);
+            }
         }
-        taken
     }
 
     fn silent(&self) -> MutexGuard<'_, HashMap<String, Silent>> {
@@ -129,5 +136,68 @@ impl Readers {
         }
         silent.asked = true;
         Ok(Some(Asking(self, namespace)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(f: impl Fn() -> Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync + 'static) -> OpenRealtime {
+        Arc::new(move |_| f())
+    }
+
+    /// Whoever could not even open has waited, too, and the next one does not; any answer ends it, also that there is nothing: then
+    /// of two that ask at once both are answered.
+    #[test]
+    fn an_owner_is_silent_until_it_answers() {
+        let again = || Error::try_again("no answer within 0.3 s");
+        let answers: [fn() -> Result<()>; 3] = [
+            || Ok(()),
+            || Err(Error::invalid("the server refuses")),
+            || Err(Error::try_again("it starts")),
+        ];
+        for answer in answers {
+            let readers = Arc::new(Readers::default());
+            let ask = |open: &OpenRealtime| readers.snapshot("n1", open, &Until::default()).map(|s| s.is_some());
+            let slow = opening(move || {
+                std::thread::sleep(SILENT);
+                Err(again())
+            });
+            assert_eq!(ask(&slow).unwrap_err().message(), again().message());
+            let bug = opening(|| Err(Error::bug("asked")));
+            assert_eq!(ask(&bug).unwrap_err().message(), again().message());
+            std::thread::sleep(SILENT);
+            let quick = opening(move || answer().map(|()| None));
+            assert_eq!(
+                ask(&quick).map_err(|e| e.kind()),
+                answer().map(|()| false).map_err(|e| e.kind())
+            );
+            let inside = readers.clone();
+            let at_once = opening(move || {
+                let none = opening(|| Ok(None));
+                inside.snapshot("n1", &none, &Until::default()).map(|_| None)
+            });
+            assert!(!ask(&at_once).unwrap());
+        }
+    }
+
+    /// Who had less time than it takes to call an owner silent says nothing of it, neither that it is nor that it is not.
+    #[test]
+    fn who_has_no_time_says_nothing_of_the_owner() {
+        let readers = Readers::default();
+        let over = Until::from(Instant::now());
+        let slow = opening(|| {
+            std::thread::sleep(SILENT);
+            Err(Error::try_again("late"))
+        });
+        let none = opening(|| Ok(None));
+        assert!(readers.snapshot("n1", &slow, &over).is_err());
+        assert!(readers.snapshot("n1", &none, &Until::default()).unwrap().is_none());
+        assert!(readers.snapshot("n1", &slow, &Until::default()).is_err());
+        std::thread::sleep(SILENT);
+        let quick = opening(|| Err(Error::try_again("late")));
+        assert!(readers.snapshot("n1", &quick, &over).is_err());
+        assert!(readers.silent().contains_key("n1"));
     }
 }

@@ -38,6 +38,8 @@ pub struct State {
     pub silent: bool,
     /// How long one waits for who is silent.
     pub hangs: std::time::Duration,
+    /// How many snapshots were asked for.
+    pub asked: usize,
     /// The owner answers this many snapshots, but no question about cells.
     pub dies_after_snapshot: bool,
     /// How often snapshots were asked for cells, and at which time of it the owner falls silent.
@@ -256,10 +258,13 @@ struct Reader(World, String);
 impl RealtimeReader for Reader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
         let mut s = self.0.state();
+        s.asked += 1;
         if s.silent {
-            let hangs = s.hangs;
             drop(s);
-            std::thread::sleep(hangs);
+            let began = Instant::now();
+            while began.elapsed() < self.0.state().hangs {
+                std::thread::sleep(Duration::from_millis(5));
+            }
             return Err(Error::try_again("asked for 2.0 s"));
         }
         if std::mem::take(&mut s.deleted) {
