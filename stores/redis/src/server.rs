@@ -53,31 +53,50 @@ impl Server {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection whose answers are waited for as long as that.
-    fn take(&self, patience: Duration) -> Result<Connection> {
-        let connection = self.taken(patience)?;
-        let limit = |connection: &Connection| {
-            connection.set_read_timeout(Some(patience))?;
-            connection.set_write_timeout(Some(patience))
-        };
-        limit(&connection).map_err(|e| self.failed(&format_args!("use {}", self.location), patience, e))?;
+    /// A connection whose next answer is waited for no longer than until then.
+    fn take(&self, what: &dyn Display, until: &Until) -> Result<Connection> {
+        let connection = self.taken(what, until)?;
+        self.limit(&connection, self.patience(what, until)?)?;
         Ok(connection)
     }
 
-    fn taken(&self, patience: Duration) -> Result<Connection> {
+    fn limit(&self, connection: &Connection, patience: Duration) -> Result<()> {
+        connection
+            .set_read_timeout(Some(patience))
+            .and_then(|()| connection.set_write_timeout(Some(patience)))
+            .map_err(|e| self.failed(&format_args!("use {}", self.location), patience, e))
+    }
+
+    fn taken(&self, what: &dyn Display, until: &Until) -> Result<Connection> {
         let idle = self.pool().pop();
         if let Some((mut connection, used)) = idle {
-            // It has the patience of who had it before.
-            let _ = connection.set_read_timeout(Some(patience));
-            if used.elapsed() < FRESH || redis::cmd("PING").exec(&mut connection).is_ok() {
+            if used.elapsed() < FRESH {
                 return Ok(connection);
             }
-            // The others fare no better, and each would be waited for.
-            self.pool().clear();
+            let patience = self.patience(what, until)?;
+            self.limit(&connection, patience)?;
+            match redis::cmd("PING").exec(&mut connection) {
+                Ok(()) => return Ok(connection),
+                Err(e) => {
+                    self.doubt(&e, patience);
+                    if until.left(patience).is_zero() {
+                        return Err(self.failed(what, patience, e));
+                    }
+                }
+            }
         }
-        let wait = self.options.connect_timeout.min(patience);
+        // What is left of the time, whatever the one that rested took of it.
+        let wait = self.options.connect_timeout.min(self.patience(what, until)?);
         let made = self.client.get_connection_with_timeout(wait);
         made.map_err(|e| self.failed(&format_args!("connect to {}", self.location), wait, e))
+    }
+
+    /// When the line of one connection broke, the others fare no better, and each would be waited for. One who had little time and
+    /// got no answer in it says nothing of them.
+    fn doubt(&self, e: &RedisError, waited: Duration) {
+        if e.kind() == ErrorKind::Io && !(is_late(e) && waited < self.options.response_timeout) {
+            self.pool().clear();
+        }
     }
 
     /// How long an answer may take for one who waits until then.
@@ -95,18 +114,24 @@ impl Server {
 
     /// One command, one answer. `what`: "cannot WHAT".
     pub(crate) fn call(&self, what: &dyn Display, cmd: &Cmd) -> Result<Value> {
+        self.call_until(what, cmd, &Until::default())
+    }
+
+    /// The same for one who waits until then.
+    pub(crate) fn call_until(&self, what: &dyn Display, cmd: &Cmd, until: &Until) -> Result<Value> {
         let packed = cmd.get_packed_command();
-        self.exchange(what, &packed, 1)
+        self.exchange(what, &packed, 1, until)
             .and_then(|mut answers| answers.pop().ok_or_else(|| self.odd(what)))
     }
 
     /// What an administrative command answers; `None`: the user may not run it, or there is no such command.
     pub(crate) fn call_if_granted(&self, what: &dyn Display, cmd: &Cmd) -> Result<Option<Value>> {
-        match self.try_exchange(&cmd.get_packed_command(), 1, self.options.response_timeout)? {
+        let (answer, patience) = self.try_exchange(what, &cmd.get_packed_command(), 1, &Until::default())?;
+        match answer {
             Ok(mut answers) => Ok(answers.pop()),
             Err(e) if code(&e) == Some("NOPERM") => Ok(None),
             Err(e) if code(&e) == Some("ERR") && e.detail().is_some_and(|d| d.contains("unknown command")) => Ok(None),
-            Err(e) => Err(self.failed(what, self.options.response_timeout, e)),
+            Err(e) => Err(self.failed(what, patience, e)),
         }
     }
 
@@ -114,7 +139,7 @@ impl Server {
     pub(crate) fn pipeline(&self, what: &dyn Display, cmds: &[Cmd]) -> Result<Vec<Value>> {
         let mut packed = Vec::new();
         cmds.iter().for_each(|cmd| cmd.write_packed_command(&mut packed));
-        self.exchange(what, &packed, cmds.len())
+        self.exchange(what, &packed, cmds.len(), &Until::default())
     }
 
     /// A script with one key, the prefix that all its keys begin with. The server is given its text when it does not know it.
@@ -142,17 +167,16 @@ impl Server {
         args(&mut cmd);
         let packed = cmd.get_packed_command();
         drop(cmd);
-        let mut patience = self.patience(what, until)?;
-        let answers = match self.try_exchange(&packed, 1, patience) {
-            // Nothing of it ran.
-            Ok(Err(e)) if e.kind() == ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
-                self.with(what, patience, |connection| script.load(connection))?;
-                patience = self.patience(what, until)?;
-                self.try_exchange(&packed, 1, patience)
-            }
-            other => other,
-        };
-        let answers = answers?.map_err(|e| self.failed(what, patience, e))?;
+        let mut asked = self.try_exchange(what, &packed, 1, until)?;
+        // Nothing of it ran.
+        if let (Err(e), _) = &asked
+            && e.kind() == ErrorKind::Server(redis::ServerErrorKind::NoScript)
+        {
+            self.load(what, script, until)?;
+            asked = self.try_exchange(what, &packed, 1, until)?;
+        }
+        let (answers, patience) = asked;
+        let answers = answers.map_err(|e| self.failed(what, patience, e))?;
         answers.into_iter().next().ok_or_else(|| self.odd(what))
     }
 
@@ -189,55 +213,53 @@ impl Server {
         Error::bug(format!("cannot {what}: the answer has an unexpected form"))
     }
 
-    fn with<T>(
+    fn load(&self, what: &dyn Display, script: &Script, until: &Until) -> Result<()> {
+        let mut connection = self.take(what, until)?;
+        let patience = self.patience(what, until)?;
+        let done = script.load(&mut connection);
+        self.put_back(connection, done.as_ref().err(), patience);
+        done.map(drop).map_err(|e| self.failed(what, patience, e))
+    }
+
+    fn exchange(&self, what: &dyn Display, packed: &[u8], count: usize, until: &Until) -> Result<Vec<Value>> {
+        let (answers, patience) = self.try_exchange(what, packed, count, until)?;
+        answers.map_err(|e| self.failed(what, patience, e))
+    }
+
+    /// The first error among the answers, if there is one, when all were received; and how long each was waited for.
+    fn try_exchange(
         &self,
         what: &dyn Display,
-        patience: Duration,
-        f: impl FnOnce(&mut Connection) -> redis::RedisResult<T>,
-    ) -> Result<T> {
-        let mut connection = self.take(patience)?;
-        let done = f(&mut connection);
-        self.put_back(connection, done.as_ref().err());
-        done.map_err(|e| self.failed(what, patience, e))
-    }
-
-    fn exchange(&self, what: &dyn Display, packed: &[u8], count: usize) -> Result<Vec<Value>> {
-        self.try_exchange(packed, count, self.options.response_timeout)?
-            .map_err(|e| self.failed(what, self.options.response_timeout, e))
-    }
-
-    /// The first error among the answers, if there is one, when all were received.
-    fn try_exchange(&self, packed: &[u8], count: usize, patience: Duration) -> Result<redis::RedisResult<Vec<Value>>> {
+        packed: &[u8],
+        count: usize,
+        until: &Until,
+    ) -> Result<(redis::RedisResult<Vec<Value>>, Duration)> {
         if count == 0 {
-            return Ok(Ok(Vec::new()));
+            return Ok((Ok(Vec::new()), Duration::ZERO));
         }
-        let mut connection = self.take(patience)?;
+        let mut connection = self.take(what, until)?;
+        let patience = self.patience(what, until)?;
         let done = exchange(&mut connection, packed, count);
-        self.put_back(connection, done.as_ref().err());
-        Ok(done.and_then(|answers| answers.into_iter().map(Value::extract_error).collect()))
+        self.put_back(connection, done.as_ref().err(), patience);
+        let answers = done.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
+        Ok((answers, patience))
     }
 
-    /// After an error of the line nobody knows what the next answer belongs to, and the other connections fare no better.
-    fn put_back(&self, connection: Connection, e: Option<&RedisError>) {
-        let mut pool = self.pool();
+    /// After an error of the line nobody knows what the next answer belongs to.
+    fn put_back(&self, connection: Connection, e: Option<&RedisError>, waited: Duration) {
         match e {
             None => {
+                let mut pool = self.pool();
                 if pool.len() < IDLE {
                     pool.push((connection, Instant::now()));
                 }
             }
-            Some(e) if e.kind() == ErrorKind::Io => pool.clear(),
-            Some(_) => {}
+            Some(e) => self.doubt(e, waited),
         }
     }
 
     fn failed(&self, what: &dyn Display, waited: Duration, e: RedisError) -> Error {
-        if e.is_timeout()
-            || matches!(
-                io_kind(&e),
-                Some(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
-            )
-        {
+        if is_late(&e) {
             let text = format!("cannot {what}: no answer within {waited:?}; whether it was done is not known");
             return Error::try_again(text).caused_by(e);
         }
@@ -299,6 +321,15 @@ impl Server {
 fn exchange(connection: &mut Connection, packed: &[u8], count: usize) -> redis::RedisResult<Vec<Value>> {
     connection.send_packed_command(packed)?;
     (0..count).map(|_| connection.recv_response()).collect()
+}
+
+/// Whether the time was over before an answer came.
+fn is_late(e: &RedisError) -> bool {
+    e.is_timeout()
+        || matches!(
+            io_kind(e),
+            Some(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+        )
 }
 
 fn io_kind(e: &RedisError) -> Option<std::io::ErrorKind> {

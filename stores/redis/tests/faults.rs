@@ -273,6 +273,12 @@ fn a_server_that_hangs_is_left_with_the_deadline() {
     let took = began.elapsed();
     assert!((290..3_000).contains(&took.as_millis()), "a snapshot: {took:?}");
     let began = Instant::now();
+    let (options, url) = (RedisOptions::default(), server.url());
+    let reader = RedisRealtime::reader_until(&url, &options, "bed", "main", "n1", &faces(), &soon());
+    is(&reader.err().unwrap(), ErrorKind::TryAgain, &["no answer within"]);
+    let took = began.elapsed();
+    assert!((290..3_000).contains(&took.as_millis()), "a reader: {took:?}");
+    let began = Instant::now();
     held.set_until(&soon());
     let e = held
         .cells("counts", &[b"a\0".to_vec()], &Frontier::default())
@@ -281,6 +287,18 @@ fn a_server_that_hangs_is_left_with_the_deadline() {
     drop(held);
     let took = began.elapsed();
     assert!((290..3_000).contains(&took.as_millis()), "keys: {took:?}");
+    // A connection that rested is asked whether it lives before it is used, and a new one is made: all that in the same time. Twice
+    // of it is what a patience for each step took.
+    server.resume().unwrap();
+    drop(store.snapshot().unwrap());
+    std::thread::sleep(Duration::from_millis(1_100));
+    server.pause().unwrap();
+    let began = Instant::now();
+    let patience = Duration::from_secs(2);
+    let e = store.snapshot_until(&Until::from(began + patience)).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+    let took = began.elapsed();
+    assert!(took < patience * 3 / 2, "after a rest: {took:?}");
     server.resume().unwrap();
     // Who comes later has the patience of every day again.
     let snapshot = store.snapshot().unwrap();

@@ -165,7 +165,7 @@ impl RedisRealtime {
     /// What was opened is gone. What is there now, if anything, is looked at from then on.
     fn forget(&self) -> Error {
         lock(&self.known).clear();
-        match self.core.look() {
+        match self.core.look(&Until::default()) {
             Ok(_) => self.core.lost(),
             Err(e) => e,
         }

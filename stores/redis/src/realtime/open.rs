@@ -48,8 +48,24 @@ impl RedisRealtime {
         namespace: &str,
         stores: &[StoreFace],
     ) -> Result<Option<Box<dyn RealtimeReader>>> {
+        Self::reader_until(url, options, job, instance, namespace, stores, &Until::default())
+    }
+
+    /// The same for one who waits until then.
+    ///
+    /// # Errors
+    /// As [`reader`](Self::reader).
+    pub fn reader_until(
+        url: &str,
+        options: &RedisOptions,
+        job: &str,
+        instance: &str,
+        namespace: &str,
+        stores: &[StoreFace],
+        until: &Until,
+    ) -> Result<Option<Box<dyn RealtimeReader>>> {
         let core = Core::new(url, options, (job, instance, namespace), stores)?;
-        Ok(match core.look()? {
+        Ok(match core.look(until)? {
             Some(_) => Some(Box::new(Reader(Arc::new(core)))),
             None => None,
         })
@@ -89,10 +105,12 @@ impl Core {
     }
 
     /// What is there now; from then on it is what is written to and read.
-    pub(super) fn look(&self) -> Result<Option<Meta>> {
+    pub(super) fn look(&self, until: &Until) -> Result<Option<Meta>> {
         let mut cmd = redis::cmd("HGETALL");
         cmd.arg(format!("{}meta", self.prefix));
-        let answer = self.server.call(&format_args!("open {}", self.place), &cmd)?;
+        let answer = self
+            .server
+            .call_until(&format_args!("open {}", self.place), &cmd, until)?;
         let meta = Meta::parse(&answer, &self.place)?;
         if let Some(meta) = &meta {
             meta.check(&self.place, &self.namespace, &self.stores, false)?;
