@@ -137,9 +137,14 @@ impl Server {
 
     /// Several commands in one round trip.
     pub(crate) fn pipeline(&self, what: &dyn Display, cmds: &[Cmd]) -> Result<Vec<Value>> {
+        self.pipeline_until(what, cmds, &Until::default())
+    }
+
+    /// The same for one who waits until then.
+    pub(crate) fn pipeline_until(&self, what: &dyn Display, cmds: &[Cmd], until: &Until) -> Result<Vec<Value>> {
         let mut packed = Vec::new();
         cmds.iter().for_each(|cmd| cmd.write_packed_command(&mut packed));
-        self.exchange(what, &packed, cmds.len(), &Until::default())
+        self.exchange(what, &packed, cmds.len(), until)
     }
 
     /// A script with one key, the prefix that all its keys begin with. The server is given its text when it does not know it.

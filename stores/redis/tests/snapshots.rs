@@ -3,12 +3,13 @@
 mod bed;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bed::*;
 use rufous_algebra::{Codec, Max};
 use rufous_core::{BatchId, ChunkMeta, ErrorKind, Frontier, Job, SourcePartition, Store, StoreFace, TextChunk, key};
-use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until};
 use rufous_store_redis::{RedisOptions, RedisRealtime};
 use rufous_test_servers::redis::{RedisServer, RedisSetup};
 
@@ -176,6 +177,30 @@ fn a_lease_ends() {
     );
     assert_eq!(kept_for_snapshots(&server), [""; 0]);
     assert_eq!(total(&*store.snapshot().unwrap(), "a"), 6);
+}
+
+/// A read that is late, or that nobody waits for any more, lets go of its lease where the server is well: writers keep nothing for it.
+#[test]
+fn late_reads_leave_no_lease() {
+    let server = RedisSetup::durable("no").start().unwrap();
+    let store = try_open(&server.url(), &options()).unwrap();
+    let mut row = acquire(&store, &part(0));
+    add(&store, &part(0), &mut row, 1, &["a"]);
+    let over = [
+        Until::from(Instant::now()),
+        Until::default().unless(Some(Arc::new(|| true))),
+    ];
+    for until in over {
+        let mut late = store.snapshot().unwrap();
+        late.set_until(&until);
+        let e = late
+            .cells("counts", &[key::to_bytes("a")], &Frontier::default())
+            .unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+        drop(late);
+        add(&store, &part(0), &mut row, 1, &["a"]);
+        assert_eq!(kept_for_snapshots(&server), [""; 0], "{until:?}");
+    }
 }
 
 /// A thousand keys are one round trip, whatever the number of partitions and batches.

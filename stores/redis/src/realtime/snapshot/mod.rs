@@ -4,9 +4,11 @@ mod pages;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
-use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
+use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, Until};
 
@@ -22,6 +24,8 @@ const KEYS: usize = 4096;
 const HASHES: usize = 4096;
 /// Bytes of values after which a call ends.
 const ENOUGH: usize = 16 << 20;
+/// How long a lease is let go of by one whose own time is over.
+const LET_GO: Duration = Duration::from_millis(250);
 
 pub(super) fn take(core: &Arc<Core>, until: &Until) -> Result<Box<dyn Snapshot>> {
     let what = format!("take a snapshot of {}", core.place);
@@ -60,6 +64,7 @@ pub(super) fn take(core: &Arc<Core>, until: &Until) -> Result<Box<dyn Snapshot>>
         lease,
         rows: Vec::new(),
         until: until.clone(),
+        unanswered: AtomicBool::new(false),
     };
     let all = answer.get(3).and_then(list).unwrap_or_default();
     for (store, fields) in all.iter().enumerate() {
@@ -94,6 +99,8 @@ struct RedisSnapshot {
     rows: Vec<Vec<(SourcePartition, Row)>>,
     /// For how long an answer is waited for.
     until: Until,
+    /// Whether the server did not answer in time.
+    unanswered: AtomicBool,
 }
 
 /// The cells of a batch of a partition.
@@ -131,9 +138,17 @@ impl RedisSnapshot {
             cmd.arg(&self.id).arg(&self.version).arg(&self.lease);
             args(cmd);
         };
+        let patience = self.until.left(core.server.options().response_timeout);
+        let began = Instant::now();
         let answer = core
             .server
-            .script_until(&what, script, &core.prefix, &args, &self.until)?;
+            .script_until(&what, script, &core.prefix, &args, &self.until)
+            .inspect_err(|e| {
+                // One who had no time did not ask.
+                if e.kind() == ErrorKind::TryAgain && !patience.is_zero() && began.elapsed() >= patience {
+                    self.unanswered.store(true, Relaxed);
+                }
+            })?;
         let Value::Array(mut answer) = answer else {
             return Err(core.server.odd(&what));
         };
@@ -246,12 +261,18 @@ impl Snapshot for RedisSnapshot {
 }
 
 impl Drop for RedisSnapshot {
-    /// Lets go of the lease. If that fails, it ends by itself.
+    /// Lets go of the lease, also when the time of the read is over: while it lives, writers keep what they overwrite. If that fails,
+    /// it ends by itself.
     fn drop(&mut self) {
         // A server that did not answer in time is not waited for again.
-        if self.until.is_over() {
+        if self.unanswered.load(Relaxed) {
             return;
         }
+        let soon = Instant::now() + LET_GO;
+        let until = match self.until.may_end() {
+            true => Until::from(self.until.deadline().map_or(soon, |deadline| deadline.max(soon))),
+            false => Until::default(),
+        };
         let of = |key: &str| {
             let mut cmd = redis::cmd("ZREM");
             cmd.arg(format!("{}{key}", self.core.prefix)).arg(&self.id);
@@ -259,7 +280,8 @@ impl Drop for RedisSnapshot {
         };
         let what = format_args!("end a snapshot of {}", self.core.place);
         // What has no lease but is leased would never expire: that one goes first.
-        if let Err(e) = self.core.server.pipeline(&what, &[of("leased"), of("leases")]) {
+        let gone = [of("leased"), of("leases")];
+        if let Err(e) = self.core.server.pipeline_until(&what, &gone, &until) {
             tracing::debug!(error = %e, "a lease ends by itself");
         }
     }
