@@ -85,7 +85,7 @@ fn who_hangs_is_waited_for_by_one() {
     let rest = Duration::from_millis(300);
     w.state().hangs = hangs;
     w.state().silent = true;
-    let asked = || w.state().asked;
+    let asked = || w.state().sought;
     let before = asked();
     let began = Instant::now();
     assert_eq!(counts.get_partial("a").unwrap().so_far, Some(1));

@@ -39,7 +39,7 @@ pub struct State {
     /// How long one waits for who is silent.
     pub hangs: std::time::Duration,
     /// How many snapshots were asked for.
-    pub asked: usize,
+    pub sought: usize,
     /// The owner answers this many snapshots, but no question about cells.
     pub dies_after_snapshot: bool,
     /// How often snapshots were asked for cells, and at which time of it the owner falls silent.
@@ -258,7 +258,7 @@ struct Reader(World, String);
 impl RealtimeReader for Reader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
         let mut s = self.0.state();
-        s.asked += 1;
+        s.sought += 1;
         if s.silent {
             drop(s);
             let began = Instant::now();
