@@ -55,11 +55,14 @@ pub(super) fn look(desk: &Desk, seen: &Arc<Seen>) -> Result<Value> {
     let old = state.last.as_ref().is_none_or(|(at, ..)| at.elapsed() >= EVERY);
     if old && !state.running {
         state.running = true;
+        // A desk that is closed drops the turn at once, and that locks what is locked here.
+        drop(state);
         let turn = Turn(seen.clone());
         desk.send(move |context| {
             let checks = checks(context);
             turn.0.health.lock().last = Some((Instant::now(), now().0, checks));
         })?;
+        state = kept.lock();
     }
     if state.last.is_none() {
         let waits = |state: &mut State| state.last.is_none() && state.running;
@@ -274,6 +277,19 @@ fn metrics(processes: &[Process]) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::app::processes::asked::Note;
+
+    /// A server that is ending refuses a look; it does not wait for itself.
+    #[test]
+    fn a_closed_desk_refuses() {
+        let (said, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let desk = Desk::default();
+            desk.close();
+            said.send(look(&desk, &Arc::default()).map_err(|e| e.to_string()))
+        });
+        let answer = heard.recv_timeout(Duration::from_secs(20)).expect("it waits for itself");
+        assert!(answer.unwrap_err().contains("this server is ending"));
+    }
 
     /// Numbers are those of all processes; what nobody knows is not 0; each verdict follows from its limits.
     #[test]

@@ -52,10 +52,15 @@ pub(in crate::app) fn log(context: &Context<'_>, after: impl Fn(&Note) -> u64, l
 }
 
 fn all(context: &Context<'_>, question: impl Fn(&Note) -> Value) -> Vec<Process> {
-    ask_all(living(&context.layout.processes(context.plan.job())), question)
+    ask_all(
+        living(&context.layout.processes(context.plan.job())),
+        LIMIT,
+        question,
+    )
 }
 
-pub(super) fn ask_all(notes: Vec<Note>, question: impl Fn(&Note) -> Value) -> Vec<Process> {
+/// Each has so long for its answer.
+pub(super) fn ask_all(notes: Vec<Note>, limit: Duration, question: impl Fn(&Note) -> Value) -> Vec<Process> {
     if notes.is_empty() {
         return Vec::new();
     }
@@ -68,7 +73,7 @@ pub(super) fn ask_all(notes: Vec<Note>, question: impl Fn(&Note) -> Value) -> Ve
             for (note, line) in notes.iter().zip(lines) {
                 let socket = note.socket.clone();
                 asked.push(tokio::spawn(async move {
-                    tokio::time::timeout(LIMIT, ask(&socket, &line)).await
+                    tokio::time::timeout(limit, ask(&socket, &line)).await
                 }));
             }
             let mut found = Vec::new();
@@ -76,7 +81,7 @@ pub(super) fn ask_all(notes: Vec<Note>, question: impl Fn(&Note) -> Value) -> Ve
                 found.push(match answer.await {
                     Ok(Ok(Ok(bytes))) => understood(&bytes),
                     Ok(Ok(Err(e))) => Err(format!("it cannot be asked: {e}")),
-                    Ok(Err(_)) => Err(format!("it did not answer within {} ms", LIMIT.as_millis())),
+                    Ok(Err(_)) => Err(format!("it did not answer within {} ms", limit.as_millis())),
                     Err(e) => Err(format!("it cannot be asked: {e}")),
                 });
             }

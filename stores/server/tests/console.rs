@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ const ACTS: &str = "Bearer admin-admin-admin-1";
 #[derive(Default)]
 struct Shown {
     looks: AtomicU64,
+    /// A look at the health ends only when this does.
+    held: AtomicBool,
     done: Mutex<Vec<String>>,
 }
 
@@ -31,6 +33,10 @@ impl Observed for Shown {
             View::Generations => panic!("told to panic"),
             View::Health => {
                 std::thread::sleep(Duration::from_millis(700));
+                let begun = Instant::now();
+                while self.held.load(Relaxed) && begun.elapsed() < Duration::from_secs(30) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
                 Ok(json!({ "checks": [] }))
             }
             view => Ok(json!({ "seen": format!("{view:?}") })),
@@ -139,16 +145,21 @@ fn looks_are_shared() {
 /// A look that takes long, fails or panics is answered, and holds up no answer.
 #[test]
 fn looks_harm_nobody() {
-    let (w, _) = world();
+    let (w, shown) = world();
     let s = w.serve(options());
+    shown.held.store(true, Relaxed);
     std::thread::scope(|scope| {
-        let slow = scope.spawn(|| s.get("/v1/console/health").fine());
-        std::thread::sleep(Duration::from_millis(100));
-        let begun = Instant::now();
-        assert_eq!(s.get("/v1/stores/counts/keys/a").fine()["value"], 1);
-        assert_eq!(s.get("/healthz").status, 200);
-        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
-        slow.join().unwrap();
+        let slow = scope.spawn(|| s.get("/v1/console/health"));
+        while shown.looks.load(Relaxed) == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let value = s.get("/v1/stores/counts/keys/a");
+        let alive = s.get("/healthz");
+        // Both came while the look was under way.
+        assert!(!slow.is_finished());
+        shown.held.store(false, Relaxed);
+        assert_eq!((value.fine()["value"].as_i64(), alive.status), (Some(1), 200));
+        slow.join().unwrap().fine();
     });
     let problem = s.get("/v1/console/drift").problem(503);
     assert!(

@@ -35,8 +35,9 @@ struct Taken {
 }
 
 impl Taken {
-    fn is_due(&self) -> bool {
-        self.samples.len() < KEPT || self.last.is_none_or(|last| last.elapsed() >= BETWEEN)
+    fn is_due(&self, now: Instant) -> bool {
+        let since = |last| now.saturating_duration_since(last);
+        self.samples.len() < KEPT || self.last.is_none_or(|last| since(last) >= BETWEEN)
     }
 }
 
@@ -48,12 +49,22 @@ impl Samples {
     /// Whether another one would be taken now.
     pub(crate) fn is_due(&self) -> bool {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.is_due()
+        taken.is_due(Instant::now())
     }
     /// Takes a record of `records`, unless enough were taken just now.
     pub(crate) fn take(&self, records: &RecordBatch, entry: &Entry, time: Option<Timestamp>, why: &dyn Fn() -> String) {
+        self.take_at(Instant::now(), records, entry, time, why);
+    }
+    fn take_at(
+        &self,
+        now: Instant,
+        records: &RecordBatch,
+        entry: &Entry,
+        time: Option<Timestamp>,
+        why: &dyn Fn() -> String,
+    ) {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !taken.is_due() {
+        if !taken.is_due(now) {
             return;
         }
         let payload = records.value(entry).unwrap_or_default();
@@ -61,7 +72,7 @@ impl Samples {
         if why.len() > TEXT {
             why.truncate(why.floor_char_boundary(TEXT));
         }
-        taken.last = Some(Instant::now());
+        taken.last = Some(now);
         if taken.samples.len() >= KEPT {
             taken.samples.pop_front();
         }
@@ -90,9 +101,11 @@ mod tests {
         let samples = Samples::default();
         let mut records = RecordBatch::default();
         let span = records.push_bytes(&[b'x'; 5_000]);
+        // The clock stands still: however slow the machine is, it is a moment.
+        let begun = Instant::now();
         for offset in 0..1_000 {
             let entry = Entry::plain(offset, span);
-            samples.take(&records, &entry, None, &|| "w".repeat(5_000));
+            samples.take_at(begun, &records, &entry, None, &|| "w".repeat(5_000));
         }
         let newest = samples.newest();
         assert_eq!(newest.len(), KEPT);
@@ -102,10 +115,10 @@ mod tests {
             "a flood within a moment is told by its beginning"
         );
         assert!(newest.iter().all(|s| s.payload.len() == TEXT && s.why.len() == TEXT));
-        std::thread::sleep(2 * BETWEEN);
-        samples.take(&records, &Entry::plain(7_777, span), Some(Timestamp(5)), &|| {
-            "late".into()
-        });
+        for (offset, at) in [(6_666, begun + BETWEEN / 2), (7_777, begun + BETWEEN)] {
+            let entry = Entry::plain(offset, span);
+            samples.take_at(at, &records, &entry, Some(Timestamp(5)), &|| "late".into());
+        }
         let newest = samples.newest();
         assert_eq!((newest.len(), newest[0].offset), (KEPT, 7_777));
         assert_eq!(newest[KEPT - 1].offset, 1);
