@@ -287,7 +287,9 @@ mod tests {
             desk.close();
             said.send(look(&desk, &Arc::default()).map_err(|e| e.to_string()))
         });
-        let answer = heard.recv_timeout(Duration::from_secs(20)).expect("it waits for itself");
+        let answer = heard
+            .recv_timeout(Duration::from_secs(20))
+            .expect("it waits for itself");
         assert!(answer.unwrap_err().contains("this server is ending"));
     }
 

@@ -52,11 +52,7 @@ pub(in crate::app) fn log(context: &Context<'_>, after: impl Fn(&Note) -> u64, l
 }
 
 fn all(context: &Context<'_>, question: impl Fn(&Note) -> Value) -> Vec<Process> {
-    ask_all(
-        living(&context.layout.processes(context.plan.job())),
-        LIMIT,
-        question,
-    )
+    ask_all(living(&context.layout.processes(context.plan.job())), LIMIT, question)
 }
 
 /// Each has so long for its answer.

@@ -14,7 +14,9 @@ use crate::reply::put;
 const MOST: usize = 32;
 
 struct Known {
+    /// When its look began: it is not newer than that.
     at: Instant,
+    done: Instant,
     body: Bytes,
 }
 
@@ -40,17 +42,24 @@ impl Shared {
 
     /// The answer as JSON. It may block.
     pub(crate) fn look(&self, observed: &dyn Observed, view: &View) -> Result<Bytes> {
+        let came = Instant::now();
         let place = self.place(view);
         let mut known = place.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < fresh(view)) {
+        if let Some(known) = known.as_ref().filter(|known| {
+            // Also one that was waited for here: where looks take longer than they are fresh, all who wait would look in turn.
+            known.at.elapsed() < fresh(view) || known.done >= came
+        }) {
             return Ok(known.body.clone());
         }
-        // Before it is looked at: it is not newer than that.
         let at = Instant::now();
         let mut body = Vec::new();
         put(&mut body, &observed.look(view)?)?;
         let body = Bytes::from(body);
-        *known = Some(Known { at, body: body.clone() });
+        *known = Some(Known {
+            at,
+            done: Instant::now(),
+            body: body.clone(),
+        });
         Ok(body)
     }
 
@@ -92,6 +101,10 @@ mod tests {
         fn look(&self, view: &View) -> Result<Value> {
             let n = self.0.fetch_add(1, Relaxed);
             match view {
+                View::Live => {
+                    std::thread::sleep(2 * fresh(view));
+                    Ok(json!({ "n": n }))
+                }
                 View::Drift => Err(Error::try_again("not now")),
                 _ => Ok(json!({ "n": n })),
             }
@@ -102,6 +115,29 @@ mod tests {
         fn act(&self, _: &str) -> std::result::Result<String, Undone> {
             Err(Error::bug("nothing is done here").into())
         }
+    }
+
+    /// A look that takes longer than it is fresh is shared by all who came while it was under way; who comes later has a new one.
+    #[test]
+    fn slow_looks_are_shared() {
+        let (shared, counts) = (Shared::default(), Counts::default());
+        std::thread::scope(|scope| {
+            let look = || shared.look(&counts, &View::Live).unwrap();
+            let first = scope.spawn(look);
+            while counts.0.load(Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+            let others: Vec<_> = (0..8).map(|_| scope.spawn(look)).collect();
+            first.join().unwrap();
+            for other in others {
+                other.join().unwrap();
+            }
+        });
+        let so_far = counts.0.load(Relaxed);
+        // One that the machine began late came after the first.
+        assert!(so_far <= 2, "{so_far} looks for 9 who asked at once");
+        shared.look(&counts, &View::Live).unwrap();
+        assert_eq!(counts.0.load(Relaxed), so_far + 1);
     }
 
     /// Who asks the same within a moment is told the same; errors are not kept; what was done ends it; and questions without end take no
