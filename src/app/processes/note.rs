@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -49,13 +49,14 @@ impl Held {
     pub(super) fn take(dir: &Path, kind: &str) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| Error::io("cannot create", dir, e))?;
         let (pid, started_ms) = (std::process::id(), now().0);
+        let own = owner(dir)?;
         // A process that comes later may have the same number.
         let name = format!("{kind}-{pid}-{}", unique_name());
         let note = Note {
             kind: kind.into(),
             pid,
             started_ms,
-            socket: socket_in(dir, &name)?,
+            socket: socket_in(dir, &name, own)?,
         };
         let begun = dir.join(format!("{BEGUN}{name}"));
         let path = dir.join(format!("{name}.json"));
@@ -94,8 +95,17 @@ fn far(dir: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("rufous-{hash:016x}"))
 }
 
+/// Who this process runs as: the owner of a file that it makes.
+fn owner(dir: &Path) -> Result<u32> {
+    let path = dir.join(format!("{BEGUN}{}", unique_name()));
+    let made = OpenOptions::new().write(true).create_new(true).open(&path);
+    let uid = made.and_then(|file| file.metadata()).map(|m| m.uid());
+    let _ = fs::remove_file(&path);
+    uid.map_err(|e| Error::io("cannot create", &path, e))
+}
+
 /// Beside the note, or where the path is short enough.
-fn socket_in(dir: &Path, name: &str) -> Result<PathBuf> {
+fn socket_in(dir: &Path, name: &str, own: u32) -> Result<PathBuf> {
     let dir = dir.canonicalize().map_err(|e| Error::io("cannot resolve", dir, e))?;
     let name = format!("{name}.sock");
     let near = dir.join(&name);
@@ -105,7 +115,20 @@ fn socket_in(dir: &Path, name: &str) -> Result<PathBuf> {
     let far = far(&dir);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&far);
     made.map_err(|e| Error::io("cannot create", &far, e))?;
+    closed(&far, own)?;
     Ok(far.join(name))
+}
+
+/// The name of that directory can be guessed, and all may write beside it: whoever made it first could answer in our name.
+fn closed(dir: &Path, own: u32) -> Result<()> {
+    let found = fs::symlink_metadata(dir).map_err(|e| Error::io("cannot look at", dir, e))?;
+    if found.is_dir() && found.uid() == own && found.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "`{}` is no directory of this user that is closed to all others: take it away, or set TMPDIR to a directory of your own",
+        dir.display()
+    )))
 }
 
 /// FNV-1a: the name of a directory needs no more, and nothing is compared by it.

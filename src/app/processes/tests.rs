@@ -1,6 +1,8 @@
 //! Those who live are told of and asked; the dead leave nothing; and no file, socket or question harms anybody.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -203,8 +205,22 @@ fn long_paths_have_short_sockets() {
         socket.display()
     );
     assert!(ask(&at, json!({ "ask": "status" })).remove(0).1.is_ok());
+    // Nobody else comes in, and a directory that somebody else may have made is not used.
+    let far = socket.parent().unwrap().to_path_buf();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&socket), mode(&far)), (0o600, 0o700));
     drop(kept);
     assert!(!socket.exists());
+    let refused = || Told::begin(&at, Status::nothing("stream")).err().unwrap().to_string();
+    std::fs::set_permissions(&far, Permissions::from_mode(0o755)).unwrap();
+    assert!(refused().contains("closed to all others"), "{}", refused());
+    std::fs::remove_dir(&far).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::set_permissions(&elsewhere, Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &far).unwrap();
+    assert!(refused().contains("closed to all others"), "{}", refused());
+    std::fs::remove_file(&far).unwrap();
     // Of one that was killed as well.
     let held = Held::take(&at, "stream").unwrap();
     let note = held.note.clone();

@@ -1,6 +1,8 @@
 //! The thread that answers who looks.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -60,6 +62,9 @@ impl Told {
         let held = Held::take(dir, status.kind)?;
         let socket = &held.note.socket;
         let listener = UnixListener::bind(socket).map_err(|e| Error::io("cannot bind", socket, e))?;
+        // Who may connect is not left to the umask.
+        fs::set_permissions(socket, Permissions::from_mode(0o600))
+            .map_err(|e| Error::io("cannot keep others from", socket, e))?;
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, started_ms) = (stop.clone(), held.note.started_ms);
         let thread = std::thread::Builder::new().name("rufous-told".into()).spawn(move || {
