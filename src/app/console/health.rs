@@ -154,13 +154,12 @@ fn metrics(processes: &[Process]) -> Vec<Value> {
     let lost = owned().filter_map(|p| p["holes"].as_f64()).reduce(|a, b| a + b);
     let now = now().0;
     let streams = || known().filter(|p| p["kind"] == "stream");
-    let since_commit = streams().filter_map(|p| p["last_commit_ms"].as_i64());
-    let idle = |p: &Value| p["uncommitted_records"].as_u64() == Some(0);
-    let waits = streams().any(|p| !idle(p));
-    let since_commit = since_commit
+    // One that is idle has no age; after a silence, records wait since nothing was left to commit, and not since the commit before it.
+    let waits = |p: &&Value| p["uncommitted_records"].as_u64() != Some(0);
+    let since = |p: &Value| p["last_commit_ms"].as_i64().max(p["last_settled_ms"].as_i64());
+    let since_commit = { streams().filter(waits).filter_map(since) }
         .map(|at| now.saturating_sub(at) as f64 / 1e3)
-        .reduce(f64::max)
-        .filter(|_| waits);
+        .reduce(f64::max);
     let memory = processes
         .iter()
         .flat_map(|p| p.members("memory"))
@@ -277,6 +276,33 @@ fn metrics(processes: &[Process]) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::app::processes::asked::Note;
+
+    /// Only who has something to commit is late with it, and only since then.
+    #[test]
+    fn silence_is_no_delay() {
+        let process = |waits: u64, committed: i64, settled: i64| Process {
+            note: Note {
+                kind: "stream".into(),
+                pid: 1,
+                started_ms: 1,
+                socket: "s".into(),
+            },
+            found: Ok(json!({
+                "kind": "stream", "uncommitted_records": waits,
+                "last_commit_ms": now().0 - committed, "last_settled_ms": now().0 - settled,
+            })),
+        };
+        let verdict = |all: &[Process]| -> Value {
+            let all = metrics(all);
+            let age = all.iter().find(|m| m["name"] == "commit_age").unwrap();
+            age["verdict"].clone()
+        };
+        let (hour, now) = (3_600_000, 0);
+        assert_eq!(verdict(&[process(1, hour, now)]), "ok", "the first record after an hour");
+        let all = [process(0, hour, hour), process(1, now, now)];
+        assert_eq!(verdict(&all), "ok", "the idle one is not late");
+        assert_eq!(verdict(&[process(1, hour, hour)]), "error");
+    }
 
     /// A server that is ending refuses a look; it does not wait for itself.
     #[test]

@@ -100,6 +100,7 @@ impl Status {
             "failed_commits": metrics.map(|m| m.failed_commits.load(Relaxed)),
             "failing_commits": metrics.map(|m| m.failing.load(Relaxed)),
             "last_commit_ms": metrics.and_then(|m| m.committed.age()).map(ago),
+            "last_settled_ms": metrics.and_then(|m| m.settled.age()).map(ago),
             "uncommitted_records": stream.map(|m| m.uncommitted()),
             "progress": self.progress.as_ref().map(|progress| progress()),
         })
