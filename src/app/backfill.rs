@@ -191,7 +191,7 @@ impl ManifestLog for Begun {
 /// A staged line that can become current.
 pub(super) struct ToSwitch {
     pub(super) line: String,
-    manifests: Manifests,
+    pub(super) manifests: Manifests,
     /// What it has.
     pub(super) newest: Manifest,
 }
@@ -220,9 +220,13 @@ pub(super) fn to_switch(context: &Context<'_>, behind: bool) -> Result<ToSwitch>
     })
 }
 
-/// Makes it current, over what `main` says is.
-pub(super) fn make_current(context: &Context<'_>, staged: &ToSwitch, main: &dyn ManifestLog) -> Result<Manifest> {
-    let m = lines::switch(main, &staged.manifests)?;
+/// Makes the newest of `staged` current, over what `main` says is.
+pub(super) fn make_current(
+    context: &Context<'_>,
+    main: &dyn ManifestLog,
+    staged: &dyn ManifestLog,
+) -> Result<Manifest> {
+    let m = lines::switch(main, staged)?;
     // A gc may have been about to delete what a line that was just begun had replaced.
     files(context, &m).map_err(|e| {
         e.at(format_args!(
@@ -245,7 +249,8 @@ pub(super) fn staged_line(context: &Context<'_>) -> Result<Option<(String, Strin
 
 pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
     let staged = to_switch(context, behind)?;
-    let (m, line) = (make_current(context, &staged, &*context.manifests)?, &staged.line);
+    let m = make_current(context, &*context.manifests, &staged.manifests)?;
+    let line = &staged.line;
     out::say(
         || {
             let (number, until) = (m.number, &m.covered_until);

@@ -4,6 +4,7 @@
 //! A file goes after the last manifest that names it, and a manifest after it left the keep window. So a process that
 //! is killed anywhere leaves what is readable readable, and the next gc finds the rest.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(super) fn lines(context: &Context<'_>) -> Lines {
 }
 
 pub(super) fn gc(context: &Context<'_>, options: &cli::Gc) -> Result<()> {
-    let deleted = collect(context, options.stopped, options.dry_run)?;
+    let deleted = collect(context, options.stopped, options.dry_run, None)?;
     for file in &deleted {
         let what = match file.kind {
             Kind::Manifest => "manifest",
@@ -75,12 +76,19 @@ pub(super) fn summary(deleted: &[Deleted], dry_run: bool) -> String {
 }
 
 /// Deletes what may go, or says what would. `stopped`: no process runs that would write a namespace of a server.
-pub(super) fn collect(context: &Context<'_>, stopped: bool, dry_run: bool) -> Result<Vec<Deleted>> {
+/// `only`: nothing but what is in this list.
+pub(super) fn collect(
+    context: &Context<'_>,
+    stopped: bool,
+    dry_run: bool,
+    only: Option<&BTreeSet<String>>,
+) -> Result<Vec<Deleted>> {
     let (rules, lines) = (rules(context, dry_run), lines(context));
-    let mut deleted = rules.collect(&context.manifests, Some(&lines), &context.generations)?;
+    let may = |name: &str| only.is_none_or(|only| only.contains(name));
+    let mut deleted = rules.collect_of(&context.manifests, Some(&lines), &context.generations, &may)?;
     // Nobody knows whether a process writes a namespace of a server.
     if stopped || !context.state.is_shared() {
-        deleted.extend(namespaces(context, &rules, &lines)?);
+        deleted.extend(namespaces(context, &rules, &lines, &may)?);
     }
     if let Some(lowest) = context.manifests.numbers()?.first().filter(|_| !dry_run) {
         Reports::of(&context.offline).tidy(*lowest, rules.grace)?;
@@ -90,7 +98,7 @@ pub(super) fn collect(context: &Context<'_>, stopped: bool, dry_run: bool) -> Re
 
 /// P26: the state of code that no manifest names that is there, and that no process keeps. It becomes unreachable at
 /// once, and is deleted then. Code that comes back begins anew from the log (P32).
-fn namespaces(context: &Context<'_>, rules: &Gc, lines: &Lines) -> Result<Vec<Deleted>> {
+fn namespaces(context: &Context<'_>, rules: &Gc, lines: &Lines, may: &dyn Fn(&str) -> bool) -> Result<Vec<Deleted>> {
     // First what is there, then who names it: one that begins in between is not in the list.
     let found = context.state.namespaces()?;
     let mut named = rules.namespaces(&context.manifests, Some(lines))?;
@@ -102,6 +110,9 @@ fn namespaces(context: &Context<'_>, rules: &Gc, lines: &Lines) -> Result<Vec<De
         }
         // A rollback may have gone back to it meanwhile.
         if whole && rules.namespaces(&context.manifests, Some(lines))?.contains(&name) {
+            continue;
+        }
+        if !may(&context.state.show(&name)) {
             continue;
         }
         if rules.dry_run || context.state.discard(&name)? {

@@ -39,7 +39,10 @@ pub(super) fn after(context: &Context<'_>, options: &Upkeep, run: &BatchRun<'_>,
     }
     super::views::follow(context);
     if options.gc {
-        let deleted = went(collect(context, false, false), "old generations could not be deleted")?;
+        let deleted = went(
+            collect(context, false, false, None),
+            "old generations could not be deleted",
+        )?;
         if let Some(deleted) = deleted.filter(|all| !all.is_empty()) {
             out::say(
                 || format!("old generations: {}", summary(&deleted, false)),

@@ -1,13 +1,15 @@
 //! What can be done from the console: planned first, and done only while what was planned with stands. The work itself is that of the
 //! commands.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 #[cfg(feature = "parquet")]
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "parquet")]
+use crate::app::backfill::ToSwitch;
 use crate::app::gc;
 use crate::app::generations::{back_to, go_back};
 use crate::app::open::Context;
@@ -57,6 +59,22 @@ enum RestsOn {
     },
 }
 
+/// What an action works with: what the state that it rests on was read from.
+enum Work {
+    #[cfg(feature = "parquet")]
+    Switch {
+        staged: Box<ToSwitch>,
+        base: Option<Manifest>,
+    },
+    Rollback {
+        target: Box<Manifest>,
+        current: Box<Manifest>,
+    },
+    Gc {
+        files: BTreeSet<String>,
+    },
+}
+
 impl Plans {
     fn put(&self, action: Action, rests_on: RestsOn) -> String {
         // It is no secret: who confirms shows a token beside it. It is only never the same.
@@ -85,7 +103,7 @@ impl Plans {
 }
 
 pub(super) fn plan(context: &Context<'_>, plans: &Plans, action: &Action) -> Result<Planned> {
-    let (says, rests_on) = look(context, action)?;
+    let (says, rests_on, _) = look(context, action)?;
     Ok(Planned::new(says, plans.put(action.clone(), rests_on)))
 }
 
@@ -100,7 +118,7 @@ pub(super) fn act(context: &Context<'_>, plans: &Plans, confirm: &str) -> Result
             GOOD_FOR.as_secs() / 60
         )));
     };
-    let (_, now) = look(context, &plan.action)?;
+    let (_, now, work) = look(context, &plan.action)?;
     if now != plan.rests_on {
         return Err(Undone::Moved(format!(
             "nothing was done: {}",
@@ -108,11 +126,13 @@ pub(super) fn act(context: &Context<'_>, plans: &Plans, confirm: &str) -> Result
         )));
     }
     tracing::warn!(action = ?plan.action, "confirmed at the console");
-    match plan.rests_on {
-        RestsOn::Switch { current, .. } => switch(context, &plan.action, current),
-        RestsOn::Rollback { to, .. } => rollback(context, to),
-        RestsOn::Gc { .. } => {
-            let deleted = gc::collect(context, false, false)?;
+    // What was compared is what is done: nothing is read again that could be another one by now.
+    match work {
+        #[cfg(feature = "parquet")]
+        Work::Switch { staged, base } => switch(context, &staged, base),
+        Work::Rollback { target, current } => rollback(context, &target, &current),
+        Work::Gc { files } => {
+            let deleted = gc::collect(context, false, false, Some(&files))?;
             Ok(gc::summary(&deleted, false))
         }
     }
@@ -148,8 +168,8 @@ fn until(m: &Manifest) -> &str {
     }
 }
 
-/// What would happen, and what that rests on.
-fn look(context: &Context<'_>, action: &Action) -> Result<(Vec<String>, RestsOn)> {
+/// What would happen, what that rests on, and what does it.
+fn look(context: &Context<'_>, action: &Action) -> Result<(Vec<String>, RestsOn, Work)> {
     match action {
         Action::Switch { behind } => look_switch(context, *behind),
         Action::Rollback { to } => {
@@ -168,11 +188,15 @@ fn look(context: &Context<'_>, action: &Action) -> Result<(Vec<String>, RestsOn)
                 ),
                 "Answers change with the next read: the live part adds what this generation does not cover. The live part is not stopped.".into(),
             ];
-            let (to, current) = (target.number, current.number);
-            Ok((says, RestsOn::Rollback { to, current }))
+            let rests_on = RestsOn::Rollback {
+                to: target.number,
+                current: current.number,
+            };
+            let (target, current) = (Box::new(target), Box::new(current));
+            Ok((says, rests_on, Work::Rollback { target, current }))
         }
         Action::Gc => {
-            let found = gc::collect(context, false, true)?;
+            let found = gc::collect(context, false, true, None)?;
             let bytes: u64 = found.iter().map(|d| d.bytes).sum();
             let mut says = vec![match found.len() {
                 0 => "Nothing is deleted: there is nothing that nobody can read any more.".into(),
@@ -189,17 +213,21 @@ fn look(context: &Context<'_>, action: &Action) -> Result<(Vec<String>, RestsOn)
             if found.len() > NAMED {
                 says.push(format!("And {} more.", found.len() - NAMED));
             }
+            says.push("Reports on comparisons of generations that are not there any more go as well.".into());
             let current = context.manifests.newest(0)?.map(|m| m.number);
-            let files = found.into_iter().map(|d| d.name).collect();
-            Ok((says, RestsOn::Gc { current, files }))
+            let files: BTreeSet<String> = found.into_iter().map(|d| d.name).collect();
+            let rests_on = RestsOn::Gc {
+                current,
+                files: files.iter().cloned().collect(),
+            };
+            Ok((says, rests_on, Work::Gc { files }))
         }
         _ => Err(Error::bug("the console was asked for an action that it does not know")),
     }
 }
 
-fn rollback(context: &Context<'_>, to: u64) -> Result<String, Undone> {
-    let (target, current) = back_to(context, Some(to))?;
-    let Some(manifest) = go_back(context, &target, &current)? else {
+fn rollback(context: &Context<'_>, target: &Manifest, current: &Manifest) -> Result<String, Undone> {
+    let Some(manifest) = go_back(context, target, current)? else {
         return Err(Undone::Moved(format!(
             "nothing was done: a generation was published after {}",
             current.number
@@ -207,14 +235,15 @@ fn rollback(context: &Context<'_>, to: u64) -> Result<String, Undone> {
     };
     views::follow(context);
     Ok(format!(
-        "generation {} is generation {to} again: covered until {}",
+        "generation {} is generation {} again: covered until {}",
         manifest.number,
+        target.number,
         until(&manifest)
     ))
 }
 
 #[cfg(feature = "parquet")]
-fn look_switch(context: &Context<'_>, behind: bool) -> Result<(Vec<String>, RestsOn)> {
+fn look_switch(context: &Context<'_>, behind: bool) -> Result<(Vec<String>, RestsOn, Work)> {
     let staged = crate::app::backfill::to_switch(context, behind)?;
     let current = context.manifests.newest(0)?;
     let mut says = vec![format!(
@@ -236,27 +265,31 @@ fn look_switch(context: &Context<'_>, behind: bool) -> Result<(Vec<String>, Rest
     }
     says.push("Answers change with the next read. The live part is not stopped.".into());
     let rests_on = RestsOn::Switch {
-        line: staged.line,
+        line: staged.line.clone(),
         staged: Some(staged.newest.number),
-        current: current.map(|m| m.number),
+        current: current.as_ref().map(|m| m.number),
     };
-    Ok((says, rests_on))
+    let work = Work::Switch {
+        staged: Box::new(staged),
+        base: current,
+    };
+    Ok((says, rests_on, work))
 }
 
 #[cfg(feature = "parquet")]
-fn switch(context: &Context<'_>, action: &Action, current: Option<u64>) -> Result<String, Undone> {
-    let behind = matches!(action, Action::Switch { behind: true });
-    let staged = crate::app::backfill::to_switch(context, behind)?;
-    let base = match current {
-        Some(number) => context.manifests.get(number)?,
-        None => None,
-    };
+fn switch(context: &Context<'_>, staged: &ToSwitch, base: Option<Manifest>) -> Result<String, Undone> {
+    let passed = AtomicBool::new(false);
     let over = Over {
         log: &*context.manifests,
         base,
-        passed: AtomicBool::new(false),
+        passed: &passed,
     };
-    match crate::app::backfill::make_current(context, &staged, &over) {
+    let still = Still {
+        log: &staged.manifests,
+        planned: staged.newest.number,
+        passed: &passed,
+    };
+    match crate::app::backfill::make_current(context, &over, &still) {
         Ok(m) => {
             views::follow(context);
             Ok(format!(
@@ -266,21 +299,16 @@ fn switch(context: &Context<'_>, action: &Action, current: Option<u64>) -> Resul
                 until(&m)
             ))
         }
-        Err(e) if over.passed.load(Relaxed) => Err(Undone::Moved(format!("nothing was done: {e}"))),
+        Err(e) if passed.load(Relaxed) => Err(Undone::Moved(format!("nothing was done: {e}"))),
         Err(e) => Err(e.into()),
     }
 }
 
 #[cfg(not(feature = "parquet"))]
-fn look_switch(_: &Context<'_>, _: bool) -> Result<(Vec<String>, RestsOn)> {
+fn look_switch(_: &Context<'_>, _: bool) -> Result<(Vec<String>, RestsOn, Work)> {
     Err(Error::invalid(
         "this binary was built without the feature `parquet`: there are no lines to switch to",
     ))
-}
-
-#[cfg(not(feature = "parquet"))]
-fn switch(_: &Context<'_>, _: &Action, _: Option<u64>) -> Result<String, Undone> {
-    Err(Error::invalid("this binary was built without the feature `parquet`: there are no lines to switch to").into())
 }
 
 /// The job's manifests as they were planned with: whoever publishes over another one is told.
@@ -288,7 +316,7 @@ fn switch(_: &Context<'_>, _: &Action, _: Option<u64>) -> Result<String, Undone>
 struct Over<'a> {
     log: &'a dyn ManifestLog,
     base: Option<Manifest>,
-    passed: AtomicBool,
+    passed: &'a AtomicBool,
 }
 
 #[cfg(feature = "parquet")]
@@ -307,5 +335,32 @@ impl ManifestLog for Over<'_> {
                 Err(Error::try_again("another generation was published meanwhile"))
             }
         }
+    }
+}
+
+/// The manifests of a staged line, while the newest is the one that was planned with: who extended it in between may have let the live
+/// part drop what the older one does not cover.
+#[cfg(feature = "parquet")]
+struct Still<'a> {
+    log: &'a dyn ManifestLog,
+    planned: u64,
+    passed: &'a AtomicBool,
+}
+
+#[cfg(feature = "parquet")]
+impl ManifestLog for Still<'_> {
+    fn get(&self, number: u64) -> Result<Option<Manifest>> {
+        self.log.get(number)
+    }
+    fn newest(&self, at_least: u64) -> Result<Option<Manifest>> {
+        let newest = self.log.newest(at_least)?;
+        if newest.as_ref().map(|m| m.number) == Some(self.planned) {
+            return Ok(newest);
+        }
+        self.passed.store(true, Relaxed);
+        Err(Error::try_again("the staged line was extended meanwhile"))
+    }
+    fn publish(&self, manifest: &Manifest) -> Result<Published> {
+        self.log.publish(manifest)
     }
 }

@@ -115,6 +115,20 @@ impl Gc {
         lines: Option<&Lines>,
         generations: &Generations,
     ) -> Result<Vec<Deleted>> {
+        self.collect_of(manifests, lines, generations, &|_| true)
+    }
+
+    /// The same, of what has names that `may` go, as they were said before.
+    ///
+    /// # Errors
+    /// Those of [`Self::collect`].
+    pub fn collect_of(
+        &self,
+        manifests: &Manifests,
+        lines: Option<&Lines>,
+        generations: &Generations,
+        may: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<Deleted>> {
         let now = SystemTime::now();
         // First the files.
         let files = generations.place.list(&generations.dir)?;
@@ -167,7 +181,7 @@ impl Gc {
         }
         let mut deleted = Vec::new();
         for (log, number, bytes) in gone {
-            if self.dry_run || log.delete(number)? {
+            if may(&log.show(number)) && (self.dry_run || log.delete(number)?) {
                 reach("gc.manifest");
                 deleted.push(Deleted {
                     kind: Kind::Manifest,
@@ -187,7 +201,7 @@ impl Gc {
             };
             let held = writers.since.is_some_and(|since| file.changed >= since) || writers.files.contains(&file.path);
             let aged = aged(file.changed) && (kind != Kind::Temporary || is_left(file.changed, now));
-            if !aged || held || named.contains(&file.path) {
+            if !aged || held || named.contains(&file.path) || !may(&generations.place.show(&file.path)) {
                 continue;
             }
             // A rollback may have come meanwhile, to a generation whose manifest was above: it is asked each time.
@@ -205,7 +219,7 @@ impl Gc {
             }
         }
         for (path, bytes) in manifests.temporary(now, self.grace.max(LIFE))? {
-            if self.dry_run || manifests.place().delete(&path)? {
+            if may(&manifests.place().show(&path)) && (self.dry_run || manifests.place().delete(&path)?) {
                 deleted.push(Deleted {
                     kind: Kind::Temporary,
                     name: manifests.place().show(&path),

@@ -547,6 +547,22 @@ fn lines_that_were_current_go() {
     assert!(w.collect(&NOW).unwrap().is_empty(), "once");
 }
 
+/// What came of age since it was said what would go is not deleted with it.
+#[test]
+fn only_what_was_said_goes() {
+    let mut w = World::new(4);
+    let said: BTreeSet<String> = { w.collect(&Gc { dry_run: true, ..NOW }).unwrap().into_iter() }
+        .map(|d| d.name)
+        .collect();
+    assert_eq!(w.left(), [0, 1, 2, 3]);
+    w.publish();
+    let gone = NOW.collect_of(&w.manifests, None, &w.generations(), &|name| said.contains(name));
+    let gone: BTreeSet<String> = gone.unwrap().into_iter().map(|d| d.name).collect();
+    assert_eq!((gone, w.left()), (said, vec![2, 3, 4]));
+    w.collect(&NOW).unwrap();
+    assert_eq!(w.left(), [3, 4]);
+}
+
 /// Files of sinks go as runs do: what a kept manifest names stays, what none does goes, and what a run is about to name is left alone.
 #[test]
 fn files_of_sinks_go_with_their_generations() {
