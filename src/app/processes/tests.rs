@@ -192,6 +192,32 @@ fn hostile_questions_are_answered() {
     );
 }
 
+/// Who asks byte by byte holds up neither the next one nor the end of the process.
+#[test]
+fn who_dribbles_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = told(dir.path());
+    let socket = living(dir.path()).remove(0).socket;
+    let dribble = || {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.write_all(b"x").unwrap();
+        // Until nobody listens any more.
+        std::thread::spawn(move || {
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        })
+    };
+    let begun = Instant::now();
+    let first = dribble();
+    assert!(ask(dir.path(), json!({ "ask": "status" })).remove(0).1.is_ok());
+    let second = dribble();
+    drop(kept);
+    assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
+    first.join().unwrap();
+    second.join().unwrap();
+}
+
 /// Where the path of a socket would be too long it is elsewhere, found by the note, and taken away with it.
 #[test]
 fn long_paths_have_short_sockets() {

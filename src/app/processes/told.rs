@@ -1,13 +1,13 @@
 //! The thread that answers who looks.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ use crate::core::{Error, Result};
 const MOST_ASKED: u64 = 4 << 10;
 /// How long a question may take to come, and its answer to be taken: one is answered after the other.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// Who waits for a connection looks up so often whether the process ends.
+const LOOK_UP: Duration = Duration::from_millis(50);
 /// Lines of the log, and samples, of one answer.
 const MOST_LINES: usize = 1_000;
 
@@ -73,7 +75,7 @@ impl Told {
                     return;
                 }
                 match stream {
-                    Ok(stream) => serve(stream, &status, started_ms),
+                    Ok(stream) => serve(&stream, &stopped, &status, started_ms),
                     // Out of file handles, for instance: it passes.
                     Err(_) => std::thread::sleep(Duration::from_millis(50)),
                 }
@@ -101,23 +103,64 @@ impl Drop for Told {
     }
 }
 
-fn serve(stream: UnixStream, status: &Status, started_ms: i64) {
-    let limits = [
-        stream.set_read_timeout(Some(PATIENCE)),
-        stream.set_write_timeout(Some(PATIENCE)),
-    ];
-    if limits.iter().any(std::io::Result::is_err) {
-        return;
+/// A connection until its time is over, however it is used, or the process ends.
+struct Patient<'a> {
+    stream: &'a UnixStream,
+    stopped: &'a AtomicBool,
+    end: Instant,
+}
+
+impl<'a> Patient<'a> {
+    fn new(stream: &'a UnixStream, stopped: &'a AtomicBool) -> Self {
+        let end = Instant::now() + PATIENCE;
+        Self { stream, stopped, end }
     }
+
+    fn each(&self, mut of: impl FnMut(&UnixStream, Duration) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            let left = self.end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stopped.load(SeqCst) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match of(self.stream, left.min(LOOK_UP)) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.each(|mut stream, time| {
+            stream.set_read_timeout(Some(time))?;
+            stream.read(room)
+        })
+    }
+}
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.each(|mut stream, time| {
+            stream.set_write_timeout(Some(time))?;
+            stream.write(bytes)
+        })
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn serve(stream: &UnixStream, stopped: &AtomicBool, status: &Status, started_ms: i64) {
     let mut line = Vec::new();
     // Who says nothing, or too much, is told so; who is gone is gone.
-    let read = BufReader::new((&stream).take(MOST_ASKED)).read_until(b'\n', &mut line);
+    let read = BufReader::new(Patient::new(stream, stopped).take(MOST_ASKED)).read_until(b'\n', &mut line);
     let said = match read {
         Ok(_) if line.ends_with(b"\n") => answer(&line, status, started_ms),
         Ok(_) => wrong(&format!("a question ends with a line break within {MOST_ASKED} bytes")),
         Err(e) => wrong(&format!("no question came: {e}")),
     };
-    let _ = (&stream).write_all(said.to_string().as_bytes());
+    let _ = Patient::new(stream, stopped).write_all(said.to_string().as_bytes());
 }
 
 fn wrong(why: &str) -> Value {
