@@ -64,7 +64,7 @@ enum Work {
     #[cfg(feature = "parquet")]
     Switch {
         staged: Box<ToSwitch>,
-        base: Option<Manifest>,
+        base: Box<Option<Manifest>>,
     },
     Rollback {
         target: Box<Manifest>,
@@ -129,7 +129,7 @@ pub(super) fn act(context: &Context<'_>, plans: &Plans, confirm: &str) -> Result
     // What was compared is what is done: nothing is read again that could be another one by now.
     match work {
         #[cfg(feature = "parquet")]
-        Work::Switch { staged, base } => switch(context, &staged, base),
+        Work::Switch { staged, base } => switch(context, &staged, *base),
         Work::Rollback { target, current } => rollback(context, &target, &current),
         Work::Gc { files } => {
             let deleted = gc::collect(context, false, false, Some(&files))?;
@@ -271,7 +271,7 @@ fn look_switch(context: &Context<'_>, behind: bool) -> Result<(Vec<String>, Rest
     };
     let work = Work::Switch {
         staged: Box::new(staged),
-        base: current,
+        base: Box::new(current),
     };
     Ok((says, rests_on, work))
 }

@@ -298,7 +298,11 @@ mod tests {
             age["verdict"].clone()
         };
         let (hour, now) = (3_600_000, 0);
-        assert_eq!(verdict(&[process(1, hour, now)]), "ok", "the first record after an hour");
+        assert_eq!(
+            verdict(&[process(1, hour, now)]),
+            "ok",
+            "the first record after an hour"
+        );
         let all = [process(0, hour, hour), process(1, now, now)];
         assert_eq!(verdict(&all), "ok", "the idle one is not late");
         assert_eq!(verdict(&[process(1, hour, hour)]), "error");

@@ -48,12 +48,23 @@ fn object(process: Process) -> Value {
 }
 
 pub(super) fn samples(context: &Context<'_>, wrong: Wrong, limit: usize) -> Value {
-    let mut found: Vec<Value> = Vec::new();
-    for process in asked::samples(context, wrong == Wrong::Late, limit) {
-        found.extend_from_slice(process.members("samples"));
+    let processes = asked::samples(context, wrong == Wrong::Late, limit);
+    json!({ "samples": in_turn(&processes, limit) })
+}
+
+/// The newest of each source of each process, then the next of each: a source with many hides no other.
+fn in_turn(processes: &[Process], limit: usize) -> Vec<&Value> {
+    let mut found = Vec::new();
+    for process in processes {
+        let mut taken: HashMap<&str, usize> = HashMap::new();
+        for sample in process.members("samples") {
+            let nth = taken.entry(sample["source"].as_str().unwrap_or_default()).or_default();
+            found.push((*nth, sample));
+            *nth += 1;
+        }
     }
-    found.truncate(limit);
-    json!({ "samples": found })
+    found.sort_by_key(|(nth, _)| *nth);
+    found.into_iter().take(limit).map(|(_, sample)| sample).collect()
 }
 
 /// Lines that are kept of all processes together.
@@ -167,6 +178,32 @@ mod tests {
         lines.add((0..2 * MOST as i64).map(|n| line(10 + n)).collect());
         assert_eq!((lines.lines.len(), lines.last), (MOST, 2 * MOST as u64 + 3));
         assert_eq!(lines.after(lines.last, 9), json!({ "next": lines.last, "lines": [] }));
+    }
+
+    /// Of a source with many samples no more are shown than leave room for those of the others.
+    #[test]
+    fn no_source_hides_another() {
+        let note = Note {
+            kind: "stream".into(),
+            pid: 7,
+            started_ms: 5,
+            socket: "s".into(),
+        };
+        let sample = |(source, offset): (&str, u64)| json!({ "source": source, "offset": offset });
+        let told = |all: &[(&str, u64)]| Process {
+            note: note.clone(),
+            found: Ok(json!({ "samples": all.iter().copied().map(sample).collect::<Vec<_>>() })),
+        };
+        let all = [
+            told(&[("a", 9), ("a", 8), ("a", 7), ("b", 5)]),
+            told(&[("a", 3)]),
+            Process {
+                note: note.clone(),
+                found: Err("gone".into()),
+            },
+        ];
+        let seen: Vec<Value> = in_turn(&all, 4).into_iter().cloned().collect();
+        assert_eq!(seen, [("a", 9), ("b", 5), ("a", 3), ("a", 8)].map(sample));
     }
 
     /// A process that does not answer is shown, with why, and with nothing that it did not say; what it says of who it is does not count.
