@@ -80,11 +80,15 @@ pub(super) fn after(after: u64, limit: usize) -> Value {
     ring().after(after, limit)
 }
 
-/// Keeps what is logged.
+/// Keeps what is logged, as far as it is no detail.
 pub(super) struct Keep;
 
 impl<S: Subscriber> Layer<S> for Keep {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        // What is logged in detail would push out what matters.
+        if *event.metadata().level() > Level::INFO {
+            return;
+        }
         let mut line = Line {
             at_ms: now().0,
             level: *event.metadata().level(),

@@ -9,11 +9,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-#[cfg(feature = "server")]
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry};
 
 use super::metrics::View;
 use super::out;
@@ -74,16 +72,18 @@ pub(super) fn log_to_stderr(settings: &LogSettings, command: &str) -> Result<()>
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| Stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
-        LogFormat::Text => lines.with_filter(filter).boxed(),
+    // One filter for all: where each layer had its own, lines came without the span that they were in.
+    let filtered = tracing_subscriber::registry().with(filter);
+    let lines: Box<dyn Layer<_> + Send + Sync> = match settings.format {
+        LogFormat::Text => lines.boxed(),
         LogFormat::Json => {
             JSON.store(true, Relaxed);
-            lines.json().with_filter(filter).boxed()
+            lines.json().boxed()
         }
     };
-    let all = tracing_subscriber::registry().with(lines);
+    let all = filtered.with(lines);
     #[cfg(feature = "server")]
-    let all = all.with((runs || command == "serve").then(|| super::logged::Keep.with_filter(LevelFilter::INFO)));
+    let all = all.with((runs || command == "serve").then_some(super::logged::Keep));
     let done = all.try_init();
     done.map_err(|e| Error::bug(format!("the log was set up twice: {e}")))
 }
