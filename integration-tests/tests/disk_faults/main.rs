@@ -191,8 +191,9 @@ fn a_failing_disk_stops_acknowledging() -> Result<()> {
         .status()?;
     ensure!(built.success(), "cc makes the library that fails");
     let trigger = w.dir.path().join("fails");
-    w.append(2_000)?;
     for kill in [false, true, false] {
+        // Once these are answered this process has opened its store: one that cannot ends with an error, rightly.
+        w.append(2_000)?;
         let mut running = w.start(|c| {
             c.env("LD_PRELOAD", &shim).env("RUFOUS_FAIL_IO", &trigger);
         })?;
