@@ -11,8 +11,8 @@ use anyhow::{Result, ensure};
 use rufous::client::{Comparison, ReconcileOptions};
 use rufous::prelude::*;
 use rufous::store_api::{
-    Archive, ArchivedFile, Cell, Entries, GenerationStore, IndexEntry, ManifestLog, Progress, RealtimeReader, RunFile,
-    RunWriter, Snapshot, StoreGeneration,
+    Archive, ArchivedFile, Cell, Entries, GenerationStore, IndexEntry, ManifestLog, ProgressRows, RealtimeReader,
+    RunFile, RunWriter, Snapshot, StoreGeneration,
 };
 use rufous_algebra::{FloatSum, HeavyHitters, Hll, Quantiles};
 use rufous_core::{BatchId, Batcher, Format, Frontier, Plan, RecordBatch, SourcePartition, StoreFace};
@@ -219,7 +219,7 @@ impl Snapshot for SpoiltSnapshot {
     fn namespace(&self) -> &str {
         self.0.namespace()
     }
-    fn partitions(&self, store: &str) -> rufous::Result<Vec<(SourcePartition, Progress)>> {
+    fn partitions(&self, store: &str) -> rufous::Result<ProgressRows> {
         self.0.partitions(store)
     }
     fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> rufous::Result<Vec<Vec<Cell>>> {

@@ -80,6 +80,7 @@ pub(super) fn backfill(context: &Context<'_>, options: &Backfill) -> Result<()> 
     if options.bulk.dry_run {
         return look(context, options, &line, &staged);
     }
+    super::bulk::come_after_others(options.bulk.nice);
     for face in context.plan.sources() {
         recut::catch_up(context, face, &Arc::default(), &stop)?;
     }

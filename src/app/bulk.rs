@@ -23,6 +23,16 @@ const DRAW: Duration = Duration::from_millis(200);
 /// How often a line is logged where there is no terminal.
 const LOG: Duration = Duration::from_secs(10);
 
+/// Lets others of this machine have the cores first: what this process begins from now on takes what they leave. Where that cannot be had
+/// the run goes on as it is.
+pub(super) fn come_after_others(nice: i32) {
+    if nice > 0
+        && let Err(e) = rustix::process::setpriority_process(None, nice)
+    {
+        tracing::warn!(error = %e, "the run has the cores as others have");
+    }
+}
+
 /// Shows a run until it is dropped: a bar on a terminal, a line of the log now and then elsewhere.
 pub(super) struct Shown {
     stop: Option<Sender<()>>,

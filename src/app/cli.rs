@@ -350,6 +350,14 @@ fn bulk(c: Command) -> Command {
                 .value_parser(value_parser!(usize))
                 .help("Threads; 0: one a core"),
         )
+        .arg(
+            Arg::new("nice")
+                .long("nice")
+                .value_name("N")
+                .default_value("10")
+                .value_parser(value_parser!(i32).range(0..=19))
+                .help("How far others on this machine come first, so that records and reads need not wait; 0: nobody does"),
+        )
         .arg(memory(
             "Memory of the process; sums that outgrow it go to files for a while [default: 1GiB]",
         ))
@@ -565,6 +573,7 @@ impl Live {
 #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only bulk runs ask"))]
 pub(super) struct Bulk {
     pub(super) threads: usize,
+    pub(super) nice: i32,
     pub(super) dry_run: bool,
     pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
@@ -574,6 +583,7 @@ impl Bulk {
     pub(super) fn read(m: &ArgMatches) -> Self {
         Self {
             threads: m.get_one("threads").copied().unwrap_or(0),
+            nice: m.get_one("nice").copied().unwrap_or(0),
             dry_run: m.get_flag("dry-run"),
             // `backfill` has no such flags.
             since: m.try_get_one("since").ok().flatten().copied(),

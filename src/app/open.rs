@@ -414,14 +414,10 @@ impl<'a> Context<'a> {
     }
 
     /// The rows of a store in a namespace; empty when nothing was ever read into it.
-    pub(super) fn rows(
-        &self,
-        namespace: &str,
-        store: &str,
-    ) -> Result<Vec<(crate::core::SourcePartition, crate::store_api::Progress)>> {
+    pub(super) fn rows(&self, namespace: &str, store: &str) -> Result<crate::store_api::ProgressRows> {
         match self.state.read(namespace)? {
             Some(reader) => reader.snapshot()?.partitions(store),
-            None => Ok(Vec::new()),
+            None => Ok(crate::store_api::ProgressRows::default()),
         }
     }
 

@@ -63,7 +63,7 @@ fn rows(context: &Context<'_>) -> Result<BTreeMap<SourcePartition, Progress>> {
     let Some(face) = stores.first() else {
         return Ok(BTreeMap::new());
     };
-    Ok(context.rows(&namespace, face.name)?.into_iter().collect())
+    Ok(context.rows(&namespace, face.name)?.iter().cloned().collect())
 }
 
 /// A partition whose clock is ahead makes all others of its order wait as long.

@@ -393,6 +393,7 @@ pub(super) fn batch(context: &Context<'_>, options: &Bulk, upkeep: &Upkeep) -> R
     let inputs = super::inputs::bulk_inputs(context, current.as_ref())?;
     let (window, until) = super::inputs::span(context, &inputs, options)?;
     let started = std::time::Instant::now();
+    super::bulk::come_after_others(options.nice);
     let stop = stop_on_signal()?;
     let run = crate::platform_parquet::BatchRun {
         plan: context.plan,

@@ -151,7 +151,7 @@ impl Bed {
             return Ok(None);
         };
         let rows = self.state.realtime.snapshot()?.partitions(face.name)?;
-        Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
+        Ok(Some(rows.iter().map(|(p, row)| (p.clone(), row.next)).collect()))
     }
     fn inputs(&self, archives: &Archives) -> BTreeMap<String, BulkInput> {
         let input = |face: &rufous_core::SourceFace| {

@@ -149,7 +149,7 @@ impl Place {
         let dir = self.layout()?.realtime(self.plan.job(), namespace);
         let reader = RocksReader::open(&dir, namespace, self.plan.stores())?;
         let snapshot = reader.context("no realtime state")?.snapshot()?;
-        Ok(snapshot.partitions(self.plan.stores()[0].name)?)
+        Ok(snapshot.partitions(self.plan.stores()[0].name)?.to_vec())
     }
     /// Opens the store as its owner, as the next start does, and closes it: how long the first of it took.
     pub fn reopen(&self) -> Result<Duration> {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rufous_core::{BatchId, Deltas, Error, Frontier, Job, Plan, Result, SourcePartition, Store, ValueFace};
 use rufous_store_api::{
-    AtLeastOnce, Cell, Guarantee, Progress, RealtimeReader, RealtimeStore, Snapshot, SplitStore, realtime::floors,
+    AtLeastOnce, Cell, Guarantee, Progress, ProgressRows, RealtimeReader, RealtimeStore, Snapshot, SplitStore,
+    realtime::floors,
 };
 use support::{Bed, LINES, Rec, count_lines, lists, sums};
 
@@ -139,7 +140,7 @@ impl Snapshot for At {
     fn namespace(&self) -> &str {
         "split"
     }
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+    fn partitions(&self, store: &str) -> Result<ProgressRows> {
         if !self.1.iter().any(|s| s == store) {
             return Err(Error::invalid(format!("no store `{store}`")));
         }
@@ -297,7 +298,7 @@ impl RealtimeReader for Named {
             fn namespace(&self) -> &str {
                 "conformance"
             }
-            fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+            fn partitions(&self, store: &str) -> Result<ProgressRows> {
                 self.0.partitions(store)
             }
             fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>> {

@@ -215,7 +215,7 @@ pub(super) fn live(context: &Context<'_>, namespace: &str) -> Result<BTreeMap<So
     let Some(face) = stores.first() else {
         return Ok(BTreeMap::new());
     };
-    Ok(context.rows(namespace, face.name)?.into_iter().collect())
+    Ok(context.rows(namespace, face.name)?.iter().cloned().collect())
 }
 
 /// The archive of a source; a bounded input has none.

@@ -4,16 +4,16 @@ use super::Checks;
 use crate::app::open::Context;
 use crate::core::{Error, ErrorKind, Result, SourceFace, SourcePartition};
 use crate::realtime::PartitionInfo;
-use crate::store_api::{Manifest, Progress, Snapshot};
+use crate::store_api::{Manifest, Progress, ProgressRows, Snapshot};
 
 /// How far a partition was read.
 pub(super) type Row = (SourcePartition, Progress);
 
 /// The rows of the live part: of any store, for one write commits them all.
-pub(super) fn rows(context: &Context<'_>, manifest: Option<&Manifest>) -> Result<Vec<Row>> {
+pub(super) fn rows(context: &Context<'_>, manifest: Option<&Manifest>) -> Result<ProgressRows> {
     match (context.plan.live_stores().first(), snapshot(context, manifest)?) {
         (Some(face), Some(snapshot)) => snapshot.partitions(face.name),
-        _ => Ok(Vec::new()),
+        _ => Ok(ProgressRows::default()),
     }
 }
 
@@ -129,7 +129,7 @@ pub(super) fn state(context: &Context<'_>, manifest: Option<&Manifest>, checks: 
         };
         let rows = match context.plan.live_stores().first() {
             Some(face) => snapshot.partitions(face.name)?,
-            None => Vec::new(),
+            None => ProgressRows::default(),
         };
         let read: u64 = rows.iter().map(|(_, row)| row.next).sum();
         Ok(format!(

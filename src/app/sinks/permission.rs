@@ -55,7 +55,7 @@ impl Live {
             return Ok(None);
         };
         let rows = reader.snapshot()?.partitions(face.name)?;
-        Ok(Some(rows.into_iter().map(|(p, row)| (p, row.next)).collect()))
+        Ok(Some(rows.iter().map(|(p, row)| (p.clone(), row.next)).collect()))
     }
 
     #[cfg(feature = "parquet")]

@@ -47,7 +47,8 @@ pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, Source
 pub use offline::{Entries, GenerationStore, MergedRuns, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{
-    Advance, Cell, Commit, Committed, Guarantee, KeyRange, RealtimeReader, RealtimeStore, Repair, Snapshot,
+    Advance, Cell, Commit, Committed, First, Guarantee, KeyRange, ProgressRows, RealtimeReader, RealtimeStore, Repair,
+    Snapshot,
 };
 pub use records::{RecordFile, SinkGeneration};
 pub use split::{AtLeastOnce, SplitStore};

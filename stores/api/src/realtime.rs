@@ -1,6 +1,7 @@
 //! The realtime store: cells (key, partition, batch) and progress rows, changed together in one atomic write.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Deltas, Frontier, Result, SourcePartition, Timestamp};
@@ -18,6 +19,20 @@ pub struct Cell {
     pub batch: BatchId,
     /// The value's canonical bytes.
     pub value: Vec<u8>,
+}
+
+/// The progress rows of a store in one snapshot, in its order. Whoever reads the same state again may be given the same ones.
+pub type ProgressRows = Arc<[(SourcePartition, Progress)]>;
+
+/// The question of a read that is known before its snapshot is taken: the progress rows of a store, and the cells of some keys.
+#[derive(Clone, Copy, Debug)]
+pub struct First<'a> {
+    /// The store.
+    pub store: &'a str,
+    /// As [`Snapshot::cells`] takes them.
+    pub keys: &'a [Vec<u8>],
+    /// From where on; when the read turns out to need another one, it asks again.
+    pub from: &'a Frontier,
 }
 
 /// What becomes of a shard when it is acquired (P10a, section 8 of the protocol).
@@ -154,6 +169,15 @@ pub trait RealtimeReader: Send + Sync {
         snapshot.set_until(until);
         Ok(snapshot)
     }
+
+    /// The same for a caller who knows what he will ask first. Who asks somebody else for a snapshot may send this question along with
+    /// it; whether that was done is not seen but in the time that it takes.
+    ///
+    /// # Errors
+    /// As [`snapshot_until`](Self::snapshot_until). What is wrong with the question is told when it is asked.
+    fn snapshot_first(&self, _first: &First<'_>, until: &Until) -> Result<Box<dyn Snapshot>> {
+        self.snapshot_until(until)
+    }
 }
 
 /// Progress rows and cells from one point in time.
@@ -167,7 +191,7 @@ pub trait Snapshot: Send {
     ///
     /// # Errors
     /// The store's own.
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>>;
+    fn partitions(&self, store: &str) -> Result<ProgressRows>;
     /// For each key, in order, its cells with `batch >= from.of(p).batch`, ascending by batch and partition.
     ///
     /// # Errors
@@ -198,17 +222,29 @@ pub trait Snapshot: Send {
         from: &Frontier,
         f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
     ) -> Result<()> {
-        for (place, range) in ranges.iter().enumerate() {
-            self.scan(store, shared_prefix(range), from, &mut |key, cell| {
-                if within(range, key) {
-                    f(place, key, cell)
-                } else {
-                    Ok(())
-                }
-            })?;
-        }
-        Ok(())
+        by_scans(ranges, f, &mut |prefix, f| self.scan(store, prefix, from, f))
     }
+}
+
+/// Shows a cell with its key.
+type Show<'a> = dyn FnMut(&[u8], Cell) -> Result<()> + 'a;
+
+/// [`Snapshot::ranges`] by scans, one a range.
+pub(crate) fn by_scans(
+    ranges: &[KeyRange],
+    f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    scan: &mut dyn FnMut(&[u8], &mut Show<'_>) -> Result<()>,
+) -> Result<()> {
+    for (place, range) in ranges.iter().enumerate() {
+        scan(shared_prefix(range), &mut |key, cell| {
+            if within(range, key) {
+                f(place, key, cell)
+            } else {
+                Ok(())
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// Keys from the first on, below the second.

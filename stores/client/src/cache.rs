@@ -1,6 +1,6 @@
-//! Offline values that were read lately, by generation and key. A generation never changes: what is kept of one stays right for
-//! ever, and another one, after a publish, a switch or a rollback, has other names for its values. Cells are never kept, nor is
-//! anything merged into what is.
+//! Offline values that were read lately, by generation and key, and sums of neighbouring ones that windows need again and again. A
+//! generation never changes: what is kept of one stays right for ever, and another one, after a publish, a switch or a rollback, has
+//! other names for its values. Cells are never kept, nor is anything merged into what is.
 
 use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
@@ -74,6 +74,16 @@ impl Equivalent<Name> for Asked<'_> {
     }
 }
 
+impl GenerationName {
+    /// The name of sums of its values.
+    fn sums(self) -> Self {
+        let mut hash = Xxh3Default::new();
+        hash.update(&self.0.to_le_bytes());
+        hash.update(b"sums");
+        Self(hash.digest128())
+    }
+}
+
 /// An offline value: read now, or kept.
 #[derive(Clone)]
 pub(crate) enum Bytes {
@@ -98,7 +108,7 @@ impl Borrow<[u8]> for Bytes {
 }
 
 /// `None`: surely absent in that generation.
-type Kept = Option<Arc<[u8]>>;
+pub(crate) type Kept = Option<Arc<[u8]>>;
 
 #[derive(Clone)]
 struct Weight;
@@ -126,6 +136,15 @@ impl OfflineCache {
             bytes,
             values: (bytes > 0).then(values),
         }
+    }
+
+    /// Sums of values of a generation; `None`: nothing is kept.
+    pub(crate) fn sums(&self, generation: GenerationName) -> Option<Sums<'_>> {
+        Some(Sums {
+            values: self.values.as_ref()?,
+            bytes: self.bytes,
+            generation: generation.sums().0,
+        })
     }
 
     /// The values of some keys of a generation, in order: those that are not kept are read by `read`, and kept.
@@ -159,13 +178,7 @@ impl OfflineCache {
                 Some(value) => value.map(Bytes::Kept),
                 None => {
                     let value = found.next().flatten();
-                    if weight(key, value.as_deref()).saturating_mul(SHARE) <= self.bytes {
-                        let name = Name {
-                            generation,
-                            key: key.as_slice().into(),
-                        };
-                        values.insert(name, value.as_deref().map(Into::into));
-                    }
+                    put(values, self.bytes, generation, key, value.as_deref());
                     value.map(Bytes::Read)
                 }
             });
@@ -176,6 +189,34 @@ impl OfflineCache {
     #[cfg(test)]
     fn weight(&self) -> u64 {
         self.values.as_ref().map_or(0, Cache::weight)
+    }
+}
+
+/// Keeps a value, unless it is large beside what may be kept.
+fn put(values: &Cache<Name, Kept, Weight>, bytes: usize, generation: u128, key: &[u8], value: Option<&[u8]>) {
+    if weight(key, value).saturating_mul(SHARE) <= bytes {
+        let name = Name {
+            generation,
+            key: key.into(),
+        };
+        values.insert(name, value.map(Into::into));
+    }
+}
+
+/// Sums of neighbouring values of one generation, by the key of the first; always of as many.
+pub(crate) struct Sums<'a> {
+    values: &'a Cache<Name, Kept, Weight>,
+    bytes: usize,
+    generation: u128,
+}
+
+impl Sums<'_> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Kept> {
+        let generation = self.generation;
+        self.values.get(&Asked { generation, key })
+    }
+    pub(crate) fn put(&self, key: &[u8], sum: Option<&[u8]>) {
+        put(self.values, self.bytes, self.generation, key, sum);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rufous_algebra::{Codec, Semigroup};
 use rufous_core::{Error, Key, Result, Store, StoreFace, WindowedStore};
-use rufous_store_api::{GenerationStore, Manifest, ManifestLog, RealtimeReader, Snapshot, Until};
+use rufous_store_api::{First, GenerationStore, Manifest, ManifestLog, RealtimeReader, Snapshot, Until};
 
 use crate::cache::OfflineCache;
 use crate::held::ClientSnapshot;
@@ -166,13 +166,18 @@ impl Client {
         &self.cache
     }
 
-    /// A snapshot of a namespace; `None`: no shard exists.
+    /// A snapshot of a namespace, for a read that asks `first` of it; `None`: no shard exists.
     ///
     /// # Errors
     /// Those of the realtime state.
-    pub(crate) fn realtime(&self, namespace: &str, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
+    pub(crate) fn realtime(
+        &self,
+        namespace: &str,
+        first: Option<&First<'_>>,
+        until: &Until,
+    ) -> Result<Option<Box<dyn Snapshot>>> {
         let shared = &self.shared;
-        shared.readers.snapshot(namespace, &shared.parts.realtime, until)
+        shared.readers.snapshot(namespace, &shared.parts.realtime, first, until)
     }
 
     /// The cached manifest while it is young; else the newest. A bounded input has no realtime part that would move, so

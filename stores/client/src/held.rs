@@ -69,7 +69,7 @@ impl ClientSnapshot {
         let clock = Clock::start(until)?;
         let mut m = client.manifest()?;
         for _ in 0..=RESTARTS {
-            let taken = Taken::take(client, None, m.realtime_namespace.as_deref(), &clock)?;
+            let taken = Taken::take(client, None, None, m.realtime_namespace.as_deref(), &clock)?;
             m = client.newest(m.number)?;
             clock.check("reading the newest manifest")?;
             if m.realtime_namespace == taken.namespace {

@@ -114,6 +114,16 @@ impl RawStoreClient {
     /// Opens a view and lets `body` read it; starts over once when a file of the generation is gone (P25), unless the manifest is
     /// held.
     pub(crate) fn read<T>(&self, partial: bool, body: &mut dyn FnMut(&View) -> Result<T, Fail>) -> Result<(T, View)> {
+        self.read_keys(None, partial, body)
+    }
+
+    /// The same of these keys.
+    fn read_keys<T>(
+        &self,
+        keys: Option<&[Vec<u8>]>,
+        partial: bool,
+        body: &mut dyn FnMut(&View) -> Result<T, Fail>,
+    ) -> Result<(T, View)> {
         let at = |e: Error| e.at(format_args!("store `{}`", self.face.name));
         let clock = self.terms.begin().map_err(at)?;
         let mut manifest = match &self.moment {
@@ -125,7 +135,10 @@ impl RawStoreClient {
             let schema = |m: &Manifest| self.check_schema(m);
             let mut view = match &self.moment {
                 Some(moment) => View::within(&self.client, &self.face, &self.terms, clock.clone(), &schema, moment)?,
-                None => View::open(&self.client, &self.face, &self.terms, clock.clone(), &schema, manifest)?,
+                None => {
+                    let clock = clock.clone();
+                    View::open(&self.client, &self.face, &self.terms, clock, &schema, keys, manifest)?
+                }
             };
             let mut lost = false;
             loop {
@@ -164,7 +177,7 @@ impl RawStoreClient {
     /// As said at [`RawStoreClient`].
     pub fn get(&self, key: &[u8]) -> Result<RawAnswer> {
         let keys = [key.to_vec()];
-        let (found, view) = self.read(false, &mut |v| v.values(&keys))?;
+        let (found, view) = self.read_keys(Some(&keys), false, &mut |v| v.values(&keys))?;
         Ok(view.basis.answer(one(found)?))
     }
 
@@ -173,7 +186,7 @@ impl RawStoreClient {
         if keys.is_empty() {
             return Vec::new();
         }
-        match self.read(false, &mut |v| v.values(keys)) {
+        match self.read_keys(Some(keys), false, &mut |v| v.values(keys)) {
             Ok((found, view)) => found.into_iter().map(|v| Ok(view.basis.answer(v?))).collect(),
             Err(e) => {
                 let mut all: Vec<_> = keys.iter().map(|_| Err(Error::new(e.kind(), e.to_string()))).collect();
@@ -189,7 +202,7 @@ impl RawStoreClient {
     /// `InvalidRequest`, or damaged bytes. What makes a whole read fail is listed in [`Partial::missing`].
     pub fn get_partial(&self, key: &[u8]) -> Result<RawPartial> {
         let keys = [key.to_vec()];
-        let (found, view) = self.read(true, &mut |v| v.values(&keys))?;
+        let (found, view) = self.read_keys(Some(&keys), true, &mut |v| v.values(&keys))?;
         let View { bad, basis, .. } = view;
         Ok(Partial {
             so_far: one(found)?,

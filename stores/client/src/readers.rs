@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rufous_core::{Error, ErrorKind, Result};
-use rufous_store_api::{RealtimeReader, Snapshot, Until};
+use rufous_store_api::{First, RealtimeReader, Snapshot, Until};
 
 use crate::client::OpenRealtime;
 
@@ -64,18 +64,29 @@ impl Readers {
         &self,
         namespace: &str,
         open: &OpenRealtime,
+        first: Option<&First<'_>>,
         until: &Until,
     ) -> Result<Option<Box<dyn Snapshot>>> {
         let _asking = self.may_ask(namespace)?;
         let began = Instant::now();
-        let taken = self.take(namespace, open, until);
+        let taken = self.take(namespace, open, first, until);
         self.note(namespace, began, until, taken.as_ref().err());
         taken
     }
 
-    fn take(&self, namespace: &str, open: &OpenRealtime, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
+    fn take(
+        &self,
+        namespace: &str,
+        open: &OpenRealtime,
+        first: Option<&First<'_>>,
+        until: &Until,
+    ) -> Result<Option<Box<dyn Snapshot>>> {
+        let snapshot = |reader: &dyn RealtimeReader| match first {
+            Some(first) => reader.snapshot_first(first, until),
+            None => reader.snapshot_until(until),
+        };
         if let Some(reader) = self.kept(namespace) {
-            match reader.snapshot_until(until) {
+            match snapshot(&*reader) {
                 Err(e) if e.kind() == ErrorKind::Closed => {
                     self.lock().remove(namespace);
                 }
@@ -91,7 +102,7 @@ impl Readers {
             known.retain(|_, (opened, _)| opened.elapsed() < KEPT);
             known.insert(namespace.into(), (Instant::now(), reader.clone()));
         }
-        reader.snapshot_until(until).map(Some)
+        snapshot(&*reader).map(Some)
     }
 
     /// Keeps in mind that nobody answered, to whoever opened or took a snapshot, until somebody is answered whatever it is. One whose
@@ -159,7 +170,11 @@ mod tests {
         ];
         for answer in answers {
             let readers = Arc::new(Readers::default());
-            let ask = |open: &OpenRealtime| readers.snapshot("n1", open, &Until::default()).map(|s| s.is_some());
+            let ask = |open: &OpenRealtime| {
+                readers
+                    .snapshot("n1", open, None, &Until::default())
+                    .map(|s| s.is_some())
+            };
             let slow = opening(move || {
                 std::thread::sleep(SILENT);
                 Err(again())
@@ -176,7 +191,7 @@ mod tests {
             let inside = readers.clone();
             let at_once = opening(move || {
                 let none = opening(|| Ok(None));
-                inside.snapshot("n1", &none, &Until::default()).map(|_| None)
+                inside.snapshot("n1", &none, None, &Until::default()).map(|_| None)
             });
             assert!(!ask(&at_once).unwrap());
         }
@@ -192,12 +207,17 @@ mod tests {
             Err(Error::try_again("late"))
         });
         let none = opening(|| Ok(None));
-        assert!(readers.snapshot("n1", &slow, &over).is_err());
-        assert!(readers.snapshot("n1", &none, &Until::default()).unwrap().is_none());
-        assert!(readers.snapshot("n1", &slow, &Until::default()).is_err());
+        assert!(readers.snapshot("n1", &slow, None, &over).is_err());
+        assert!(
+            readers
+                .snapshot("n1", &none, None, &Until::default())
+                .unwrap()
+                .is_none()
+        );
+        assert!(readers.snapshot("n1", &slow, None, &Until::default()).is_err());
         std::thread::sleep(SILENT);
         let quick = opening(|| Err(Error::try_again("late")));
-        assert!(readers.snapshot("n1", &quick, &over).is_err());
+        assert!(readers.snapshot("n1", &quick, None, &over).is_err());
         assert!(readers.silent().contains_key("n1"));
     }
 }

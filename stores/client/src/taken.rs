@@ -3,17 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use rufous_core::{ErrorKind, Result, SourcePartition};
-use rufous_store_api::{Progress, Snapshot};
+use rufous_core::{ErrorKind, Result};
+use rufous_store_api::{First, ProgressRows, Snapshot};
 
 use crate::client::Client;
 use crate::terms::Clock;
 
 /// Between two looks whether another read of the same snapshot is done.
 const PAUSE: Duration = Duration::from_micros(200);
-
-/// The progress rows of one snapshot; a cell names its partition by its place in here.
-pub(crate) type Rows = Vec<(SourcePartition, Progress)>;
 
 /// A snapshot that several reads may ask, one after the other. It ends with the last of them.
 #[derive(Clone)]
@@ -53,7 +50,8 @@ impl Held {
 pub(crate) struct Taken {
     pub(crate) namespace: Option<String>,
     pub(crate) snapshot: Option<Held>,
-    pub(crate) rows: Rows,
+    /// A cell names its partition by its place in here.
+    pub(crate) rows: ProgressRows,
     /// Why the owner does not answer, if it does not.
     pub(crate) silent: Option<String>,
 }
@@ -63,23 +61,29 @@ impl Taken {
         Self {
             namespace: namespace.map(Into::into),
             snapshot: None,
-            rows: Rows::new(),
+            rows: ProgressRows::default(),
             silent: None,
         }
     }
 
-    /// A snapshot of a namespace, and the rows of a store in it, if one is named.
+    /// A snapshot of a namespace, and the rows of a store in it, if one is named: for a read that asks `first` of it, where that is known.
     ///
     /// # Errors
     /// What the state returns, but not that its owner is silent: that is part of what was taken.
-    pub(crate) fn take(client: &Client, store: Option<&str>, namespace: Option<&str>, clock: &Clock) -> Result<Self> {
+    pub(crate) fn take(
+        client: &Client,
+        store: Option<&str>,
+        first: Option<&First<'_>>,
+        namespace: Option<&str>,
+        clock: &Clock,
+    ) -> Result<Self> {
         let mut taken = Self::none(namespace);
         let Some(namespace) = namespace else { return Ok(taken) };
-        let read = || -> Result<Option<(Box<dyn Snapshot>, Rows)>> {
-            let Some(snapshot) = client.realtime(namespace, clock.until())? else {
+        let read = || -> Result<Option<(Box<dyn Snapshot>, ProgressRows)>> {
+            let Some(snapshot) = client.realtime(namespace, first, clock.until())? else {
                 return Ok(None);
             };
-            let rows = store.map_or_else(|| Ok(Rows::new()), |store| snapshot.partitions(store))?;
+            let rows = store.map_or_else(|| Ok(ProgressRows::default()), |store| snapshot.partitions(store))?;
             Ok(Some((snapshot, rows)))
         };
         match read() {
@@ -107,7 +111,7 @@ impl Taken {
         let mut taken = Self {
             namespace: self.namespace.clone(),
             snapshot: self.snapshot.clone(),
-            rows: Rows::new(),
+            rows: ProgressRows::default(),
             silent: self.silent.clone(),
         };
         let Some(snapshot) = &self.snapshot else {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rufous_core::{
     Error, ErrorKind, Forgetter, Frontier, HopSize, Reach, Result, SourcePartition, StoreFace, Timestamp,
 };
-use rufous_store_api::{Cell, KeyRange, Manifest, Snapshot, StoreGeneration};
+use rufous_store_api::{Cell, First, KeyRange, Manifest, Snapshot, StoreGeneration};
 
 use crate::answer::{Basis, key_text};
-use crate::cache::GenerationName;
+use crate::cache::{GenerationName, Sums};
 use crate::check::{Checked, check};
 use crate::client::Client;
 use crate::explain::Parts;
@@ -49,6 +49,12 @@ impl Fail {
 /// The sum of one key in canonical bytes; `None`: surely absent.
 pub(crate) type Sum = Result<Option<Vec<u8>>>;
 
+/// A cell in a range of keys: the place of the range, the key, the cell.
+pub(crate) type LiveCell = (usize, Vec<u8>, Cell);
+
+/// What is shown the sums in ranges of keys: the place of the range, the key, the sum.
+pub(crate) type Show<'a> = dyn FnMut(usize, &[u8], Result<&[u8]>) -> Result<()> + 'a;
+
 /// Everything that one read of one store sees.
 pub(crate) struct View {
     client: Client,
@@ -63,7 +69,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Takes the snapshot first, then checks it against `m`, then against the newest manifest, read after the snapshot. The
+    /// `keys`: those that will be asked for, where that is known. Takes the snapshot first, then checks it against `m`, then against the newest manifest, read after the snapshot. The
     /// view may still be bad, or behind what is demanded: then no retry helps (P29).
     ///
     /// # Errors
@@ -75,11 +81,18 @@ impl View {
         terms: &Terms,
         clock: Clock,
         schema: &dyn Fn(&Manifest) -> Result<()>,
+        keys: Option<&[Vec<u8>]>,
         mut m: Arc<Manifest>,
     ) -> Result<Self> {
         let at = |e: Error| e.at(format_args!("store `{}`", face.name));
         for _ in 0..=RESTARTS {
-            let taken = Taken::take(client, Some(face.name), m.realtime_namespace.as_deref(), &clock).map_err(at)?;
+            let first = keys.map(|keys| First {
+                store: face.name,
+                keys,
+                from: &m.frontier,
+            });
+            let namespace = m.realtime_namespace.as_deref();
+            let taken = Taken::take(client, Some(face.name), first.as_ref(), namespace, &clock).map_err(at)?;
             let look = |m: &Manifest| -> Result<Checked> {
                 schema(m)?;
                 Ok(check(m, &taken.rows, taken.silent.as_deref(), terms.accept_holes))
@@ -429,12 +442,13 @@ impl View {
 
     /// Calls `f` with every key that lies in one of `ranges` and its sum, with the place of the range, ascending by key. A key
     /// whose bytes are damaged is an error of its own. The ranges ascend and share no key.
-    pub(crate) fn ranges(
-        &self,
-        ranges: &[KeyRange],
-        f: &mut dyn FnMut(usize, &[u8], Result<&[u8]>) -> Result<()>,
-    ) -> Result<(), Fail> {
-        let mut cells: Vec<(usize, Vec<u8>, Cell)> = Vec::new();
+    pub(crate) fn ranges(&self, ranges: &[KeyRange], f: &mut Show<'_>) -> Result<(), Fail> {
+        self.merged(ranges, self.live(ranges)?, f)
+    }
+
+    /// The cells in these ranges, ascending by range and key, and those of a key in the order in which they are summed.
+    pub(crate) fn live(&self, ranges: &[KeyRange]) -> Result<Vec<LiveCell>, Fail> {
+        let mut cells: Vec<LiveCell> = Vec::new();
         let mut held = self.nothing_held();
         if let Some(s) = self.realtime() {
             let mut collect = |place: usize, key: &[u8], cell: Cell| {
@@ -449,6 +463,17 @@ impl View {
             // Those of one key come by batch: they stay in order.
             cells.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         }
+        Ok(cells)
+    }
+
+    /// Sums of neighbouring values of the generation that are kept; `None`: there is no generation, or none are.
+    pub(crate) fn sums(&self) -> Option<Sums<'_>> {
+        let name = GenerationName::of(self.face.name, self.generation()?);
+        self.client.cache().sums(name)
+    }
+
+    /// As [`ranges`](Self::ranges), of cells that were read before.
+    pub(crate) fn merged(&self, ranges: &[KeyRange], cells: Vec<LiveCell>, f: &mut Show<'_>) -> Result<(), Fail> {
         let mut live = cells.into_iter().peekable();
         let mut parts = Vec::new();
         let mut emit = |place: usize, key: &[u8], offline: Option<&[u8]>, cells: &mut Vec<Cell>| -> Result<()> {

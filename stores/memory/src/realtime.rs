@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rufous_core::rules::{Rule, kept};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition, StoreFace, ValueFace};
 use rufous_store_api::realtime::apply_advances;
-use rufous_store_api::{Cell, Commit, Committed, KeyRange, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{
+    Cell, Commit, Committed, KeyRange, Progress, ProgressRows, RealtimeReader, RealtimeStore, Repair, Snapshot,
+};
 
 type Rows = BTreeMap<SourcePartition, Progress>;
 type CellKey = (BatchId, Vec<u8>, SourcePartition);
@@ -191,7 +193,7 @@ impl Snapshot for MemorySnapshot {
     fn namespace(&self) -> &str {
         &self.namespace
     }
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+    fn partitions(&self, store: &str) -> Result<ProgressRows> {
         let rows = &of(&self.state, &self.namespace, store)?.rows;
         Ok(rows.iter().map(|(p, r)| (p.clone(), r.clone())).collect())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rufous_core::{BatchId, Result, SourcePartition};
 use rufous_store_api::conformance;
 use rufous_store_api::wire::{RemoteReader, serve_connection};
-use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{Commit, Committed, First, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until};
 use rufous_store_memory::MemoryRealtime;
 
 #[test]
@@ -33,6 +33,9 @@ impl ThroughSocket {
 impl RealtimeReader for ThroughSocket {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
         self.1.snapshot()
+    }
+    fn snapshot_first(&self, first: &First<'_>, until: &Until) -> Result<Box<dyn Snapshot>> {
+        self.1.snapshot_first(first, until)
     }
 }
 

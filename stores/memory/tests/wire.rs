@@ -1,15 +1,16 @@
 //! Connections to an owner outlive their snapshots: how often is dialled, when a snapshot ends, what a connection that died or hangs
 //! means, and how builds of different age get on.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rufous_core::{ErrorKind, Result, Store, StoreFace};
+use rufous_core::{Cut, ErrorKind, Frontier, Result, SourcePartition, Store, StoreFace};
 use rufous_store_api::wire::{RemoteReader, Stream, serve_sessions};
-use rufous_store_api::{RealtimeReader, Snapshot, Until};
+use rufous_store_api::{Cell, First, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until};
 use rufous_store_memory::MemoryRealtime;
 
 const COUNTS: Store<String, u64> = Store::new("counts");
@@ -29,7 +30,7 @@ impl Snapshot for Counted {
     fn namespace(&self) -> &str {
         self.0.namespace()
     }
-    fn partitions(&self, store: &str) -> Result<Vec<(rufous_core::SourcePartition, rufous_store_api::Progress)>> {
+    fn partitions(&self, store: &str) -> Result<rufous_store_api::ProgressRows> {
         self.0.partitions(store)
     }
     fn cells(
@@ -192,20 +193,45 @@ fn a_connection_that_died_while_it_rested_is_dialled_again() {
     );
 }
 
-/// An owner of before version 2 says so; it is asked in version 1, a connection a snapshot.
+/// An owner of an older version says so, and is asked in its own: one of before version 2 with a connection a snapshot.
 #[test]
 fn an_older_owner_still_answers() {
-    let owner = Owner::new();
+    for (newest, dialled) in [(1, [3, 4, 5]), (2, [2, 2, 2])] {
+        let owner = Owner::new();
+        let reader = of_version(&owner, newest);
+        for dialled in dialled {
+            let snapshot = reader.snapshot_first(&first(&[]), &Until::default()).unwrap();
+            asks(&*snapshot);
+            let ranges = [b"a".to_vec()..b"b".to_vec(), b"b".to_vec()..b"c".to_vec()];
+            let mut none = |_: usize, _: &[u8], _: Cell| panic!("there is nothing");
+            snapshot.ranges("counts", &ranges, &NOTHING, &mut none).unwrap();
+            drop(snapshot);
+            assert_eq!(owner.dialled(), dialled, "of version {newest}");
+        }
+    }
+}
+
+static NOTHING: Frontier = Frontier(BTreeMap::new());
+
+fn first(keys: &[Vec<u8>]) -> First<'_> {
+    First {
+        store: "counts",
+        keys,
+        from: &NOTHING,
+    }
+}
+
+/// A reader of an owner that knows no newer version than this.
+fn of_version(owner: &Owner, newest: u8) -> RemoteReader {
     let old = owner.clone();
-    let reader = RemoteReader::new("n", "process 17", move |_| {
+    RemoteReader::new("n", "process 17", move |_| {
         let (here, mut proxy) = UnixStream::pair().unwrap();
         let mut there = old.dial();
         std::thread::spawn(move || {
             let mut hello = [0; 4 + 11];
             proxy.read_exact(&mut hello).unwrap();
-            if hello[9] != 1 {
-                let text =
-                    b"the reader speaks version 2 of the protocol, the owner version 1: use the same build for both";
+            if hello[9] > newest {
+                let text = b"the reader speaks a newer version of the protocol: use the same build for both";
                 let mut frame = ((1 + 1 + 4 + text.len()) as u32).to_le_bytes().to_vec();
                 frame.extend([b'E', 2]);
                 frame.extend((text.len() as u32).to_le_bytes());
@@ -222,13 +248,110 @@ fn an_older_owner_still_answers() {
             let _ = std::io::copy(&mut down, &mut proxy);
         });
         Ok(Box::new(here) as Box<dyn Stream>)
-    });
-    for n in 1..4 {
-        let snapshot = reader.snapshot().unwrap();
-        asks(&*snapshot);
-        drop(snapshot);
-        assert_eq!(owner.dialled(), n + 1, "one was refused, then one each");
+    })
+}
+
+/// Says how often its reader waited for the owner, and for how many bytes.
+#[derive(Clone, Default)]
+struct Waits(Arc<AtomicUsize>, Arc<AtomicUsize>);
+
+struct Waiting {
+    line: UnixStream,
+    wrote: bool,
+    waits: Waits,
+}
+
+impl Read for Waiting {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        if std::mem::take(&mut self.wrote) {
+            self.waits.0.fetch_add(1, SeqCst);
+        }
+        let n = self.line.read(bytes)?;
+        self.waits.1.fetch_add(n, SeqCst);
+        Ok(n)
     }
+}
+
+impl Write for Waiting {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.wrote = true;
+        self.line.write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Waiting {
+    fn limit(&self, wait: Duration) -> std::io::Result<()> {
+        self.line.limit(wait)
+    }
+}
+
+/// A read of keys waits for its owner once, and rows that went over the connection before do not go over it again; what was committed
+/// since is seen all the same.
+#[test]
+fn a_read_waits_for_its_owner_once() {
+    let owner = Owner::new();
+    let (dialled, waits) = (owner.clone(), Waits::default());
+    let counted = waits.clone();
+    let reader = RemoteReader::new("n", "process 17", move |_| {
+        let (line, waits) = (dialled.dial(), counted.clone());
+        let waiting = Waiting {
+            line,
+            wrote: false,
+            waits,
+        };
+        Ok(Box::new(waiting) as Box<dyn Stream>)
+    });
+    // The first one dials.
+    asks(&*reader.snapshot().unwrap());
+    let keys = [b"a".to_vec(), b"b".to_vec()];
+    let read = |first: &First<'_>| {
+        let before = (waits.0.load(SeqCst), waits.1.load(SeqCst));
+        let snapshot = reader.snapshot_first(first, &Until::default()).unwrap();
+        let rows = snapshot.partitions(first.store).unwrap();
+        assert_eq!(
+            snapshot.cells(first.store, first.keys, first.from).unwrap().len(),
+            first.keys.len()
+        );
+        let taken = (waits.0.load(SeqCst) - before.0, waits.1.load(SeqCst) - before.1);
+        (rows, taken)
+    };
+    let p = SourcePartition::new("lines", 0);
+    for epoch in 1..4 {
+        let commit = owner.store.acquire("counts", &p, &mut |row| {
+            let new = || Progress::standing_at(Cut::ORIGIN, "t".into(), "c".into(), "f".into());
+            Ok(Repair::Keep(row.cloned().unwrap_or_else(new)))
+        });
+        assert_eq!(commit.unwrap().epoch, epoch);
+        let (rows, (waited, all)) = read(&first(&keys));
+        assert_eq!((rows[0].0.clone(), rows[0].1.epoch, waited), (p.clone(), epoch, 1));
+        for _ in 0..3 {
+            let (again, (waited, same)) = read(&first(&keys));
+            assert_eq!((again, waited), (rows.clone(), 1));
+            assert!(same < 20 && 20 < all, "{same} bytes after {all}");
+        }
+    }
+    assert_eq!(owner.dialled(), 1);
+    // More than is sent along is asked for afterwards, and an error of what was sent along is told to who asks.
+    let many: Vec<Vec<u8>> = (0..1000_u32).map(|n| n.to_le_bytes().repeat(100)).collect();
+    assert!(read(&first(&many)).1.0 > 1);
+    let nowhere = First {
+        store: "nowhere",
+        ..first(&keys)
+    };
+    let snapshot = reader.snapshot_first(&nowhere, &Until::default()).unwrap();
+    for error in [
+        snapshot.partitions("nowhere").err(),
+        snapshot.cells("nowhere", &keys, &NOTHING).err(),
+    ] {
+        assert_eq!(error.unwrap().kind(), ErrorKind::InvalidRequest);
+    }
+    assert_eq!(snapshot.partitions("counts").unwrap().len(), 1);
+    drop(snapshot);
+    assert_eq!(read(&first(&keys)).1.0, 1);
+    assert_eq!(owner.dialled(), 1);
 }
 
 fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -242,7 +365,7 @@ fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
 #[test]
 fn an_older_reader_is_still_served() {
     let owner = Owner::new();
-    for (version, next) in [(1, b'E'), (2, b'O')] {
+    for (version, next) in [(1, b'E'), (2, b'O'), (3, b'O')] {
         let mut line = owner.dial();
         let mut hello = b"RfRd".to_vec();
         hello.extend([version, 1, 0, 0, 0, b'n']);

@@ -23,7 +23,7 @@ struct Model {
 }
 
 fn check(snapshot: &dyn Snapshot, model: &Model, what: &str) {
-    let rows: BTreeMap<_, _> = snapshot.partitions("counts").unwrap().into_iter().collect();
+    let rows: BTreeMap<_, _> = snapshot.partitions("counts").unwrap().iter().cloned().collect();
     assert_eq!(rows, model.rows, "{what}");
     let numbers: Vec<u32> = rows.keys().map(|p| p.partition).collect();
     let mut found = Vec::new();

@@ -156,9 +156,10 @@ impl Database {
             number,
             database: self.clone(),
         };
-        let (db, watch) = (self.get()?, self.clone());
+        let (db, memo) = self.with(|o| (o.db.clone(), o.memo.clone()))?;
+        let watch = self.clone();
         let mine = Arc::downgrade(&db);
-        let session = Session::start(db, &self.namespace, false, move |e| watch.saw(e), (ended, held));
+        let session = Session::start(db, &self.namespace, false, memo, move |e| watch.saw(e), (ended, held));
         if let Some(place) = lock(&self.sessions).get_mut(&number) {
             *place = Some(session.stop());
         }

@@ -11,6 +11,7 @@ use crate::chain;
 use crate::damage::{damaged, failed};
 use crate::meta::{Meta, not_of_the_job};
 use crate::packed;
+use crate::session::Memo;
 
 const MIB: usize = 1 << 20;
 
@@ -51,6 +52,8 @@ pub(crate) struct Opened {
     pub(crate) cache: Cache,
     pub(crate) cache_bytes: usize,
     pub(crate) merges: Arc<Merges>,
+    /// What its snapshots share.
+    pub(crate) memo: Arc<Memo>,
 }
 
 /// The column family of a store. Prefixed, because a store may be called `default`.
@@ -147,6 +150,7 @@ pub(crate) fn open(dir: &Path, namespace: &str, stores: &[StoreFace], memory: us
         cache,
         cache_bytes: memory,
         merges,
+        memo: Arc::default(),
     })
 }
 

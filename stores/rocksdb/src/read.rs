@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use rocksdb::DB;
 use rufous_core::{Error, ErrorKind, Result, StoreFace};
 use rufous_store_api::wire::{RemoteReader, Stream};
-use rufous_store_api::{RealtimeReader, Snapshot, Until};
+use rufous_store_api::{First, RealtimeReader, Snapshot, Until};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::damage::{self, refuse};
 use crate::options;
 use crate::owner::{OwnerNote, Ownership, look};
-use crate::session::Session;
+use crate::session::{Memo, Session};
 
 /// How long an owner may be silent.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ pub struct RocksReader {
     /// The owner that was asked last.
     remote: Mutex<Option<(OwnerNote, Arc<RemoteReader>)>>,
     /// The files as the last owner left them, opened once: its note, and the database.
-    files: Mutex<Option<(Option<OwnerNote>, Arc<DB>)>>,
+    files: Mutex<Option<(Option<OwnerNote>, Arc<DB>, Arc<Memo>)>>,
 }
 
 /// Connects to an owner. One that takes no connections, because it is stopped and many have tried, would be waited for without an
@@ -91,9 +91,9 @@ impl RocksReader {
     }
 
     /// Over a connection that was kept to the owner of before.
-    fn resumed(&self, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
+    fn resumed(&self, first: Option<&First<'_>>, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
         let remote = self.remote.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        remote.map_or(Ok(None), |(_, remote)| remote.resume(until))
+        remote.map_or(Ok(None), |(_, remote)| remote.resume_first(first, until))
     }
 
     fn through_owner(&self, note: OwnerNote, until: &Until) -> Result<Box<dyn Snapshot>> {
@@ -122,7 +122,7 @@ impl RocksReader {
     /// From the files; `None`: an owner came meanwhile, look again.
     fn through_files(&self, note: Option<&OwnerNote>) -> Result<Option<Box<dyn Snapshot>>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if files.as_ref().is_none_or(|(of, _)| of.as_ref() != note) {
+        if files.as_ref().is_none_or(|(of, ..)| of.as_ref() != note) {
             *files = None;
             let opened = options::open_read_only(&self.dir, &self.namespace, &self.stores);
             // What an owner changed while the files were opened is not one state.
@@ -130,15 +130,16 @@ impl RocksReader {
                 return Ok(None);
             }
             let opened = opened.inspect_err(|e| damage::saw(&self.dir, e))?;
-            *files = Some((note.cloned(), Arc::new(opened)));
+            *files = Some((note.cloned(), Arc::new(opened), Arc::default()));
         }
-        let Some((_, db)) = &*files else { return Ok(None) };
+        let Some((_, db, memo)) = &*files else { return Ok(None) };
         let dir = self.dir.clone();
         let saw = move |e: &Error| damage::saw(&dir, e);
         Ok(Some(Box::new(Session::start(
             db.clone(),
             &self.namespace,
             true,
+            memo.clone(),
             saw,
             (),
         ))))
@@ -151,10 +152,20 @@ impl RealtimeReader for RocksReader {
     }
 
     fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+        self.take(None, until)
+    }
+
+    fn snapshot_first(&self, first: &First<'_>, until: &Until) -> Result<Box<dyn Snapshot>> {
+        self.take(Some(first), until)
+    }
+}
+
+impl RocksReader {
+    fn take(&self, first: Option<&First<'_>>, until: &Until) -> Result<Box<dyn Snapshot>> {
         let began = Instant::now();
         let left = || until.left(PATIENCE.saturating_sub(began.elapsed()));
         refuse(&self.dir)?;
-        match self.resumed(until) {
+        match self.resumed(first, until) {
             Ok(Some(snapshot)) => return Ok(snapshot),
             Ok(None) => {}
             Err(e) if e.kind() == ErrorKind::TryAgain && !left().is_zero() => {}

@@ -1,6 +1,8 @@
 //! Snapshots. RocksDB's are bound to a borrowed database, ours own it: database and snapshot are kept in one cell, and whoever
 //! asks reads on its own thread. A snapshot can be ended from outside, so that the database can be closed.
 
+mod known;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -8,18 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use rocksdb::{DB, ReadOptions};
 use rufous_core::{BatchId, Error, Frontier, Result, SourcePartition};
-use rufous_store_api::{Cell, KeyRange, Progress, Snapshot};
+use rufous_store_api::{Cell, KeyRange, ProgressRows, Snapshot};
 use self_cell::self_cell;
 
 use crate::damage::{damaged, failed};
 use crate::layout::{self, CELL_PREFIX, Row};
 use crate::{options, packed};
+pub(crate) use known::Memo;
+use known::{Known, Version};
 
 /// How many rows are asked for in one go.
 const KEYS_AT_ONCE: usize = 4096;
-
-/// Progress rows of a store, in order.
-pub(crate) type Rows = Vec<(SourcePartition, Row)>;
 
 type View<'a> = rocksdb::Snapshot<'a>;
 
@@ -41,7 +42,7 @@ fn reads(view: Option<&View<'_>>) -> ReadOptions {
 }
 
 /// The progress rows of a store, in a snapshot or as they are.
-pub(crate) fn rows(db: &DB, view: Option<&View<'_>>, store: &str) -> Result<Rows> {
+pub(crate) fn rows(db: &DB, view: Option<&View<'_>>, store: &str) -> Result<Vec<(SourcePartition, Row)>> {
     let cf = family(db, store)?;
     let mut o = reads(view);
     o.set_iterate_upper_bound(vec![layout::CELL]);
@@ -68,17 +69,20 @@ struct Lanes {
 }
 
 impl Lanes {
-    fn new(rows: &Rows, from: &Frontier) -> Self {
+    fn new(known: &Known, from: &Frontier) -> Self {
         // Below `retained_from` cells may be left that were dropped: they are nobody's (P26).
-        let floor = |(p, row): &(SourcePartition, Row)| from.of(p).batch.max(row.progress.retained_from);
-        let lanes = rows
+        let floors = known
+            .rows
             .iter()
-            .zip(0..)
-            .map(|(r, place)| (r.1.lane, (place, floor(r))))
-            .collect();
+            .map(|(p, row)| from.of(p).batch.max(row.retained_from));
         Self {
-            lanes,
-            least: rows.iter().map(floor).min(),
+            least: floors.clone().min(),
+            lanes: known
+                .lanes
+                .iter()
+                .zip((0..).zip(floors))
+                .map(|(lane, of)| (*lane, of))
+                .collect(),
         }
     }
 
@@ -128,41 +132,57 @@ pub(crate) fn batches(db: &DB, view: Option<&View<'_>>, store: &str, least: Batc
     Ok(found)
 }
 
-fn cells(
-    db: &DB,
-    view: Option<&View<'_>>,
-    store: &str,
-    rows: &Rows,
-    keys: &[Vec<u8>],
-    from: &Frontier,
-) -> Result<Vec<Vec<Cell>>> {
+/// What a question is asked of: a database, a snapshot of it, and what is known of a store in that.
+struct Asked<'a> {
+    db: &'a DB,
+    view: Option<&'a View<'a>>,
+    store: &'a str,
+    known: &'a Known,
+}
+
+impl Asked<'_> {
+    /// The batches at or above `least` that have rows, ascending.
+    fn batches(&self, least: BatchId) -> Result<&[BatchId]> {
+        let all = self
+            .known
+            .batches(|| batches(self.db, self.view, self.store, BatchId::MIN))?;
+        Ok(&all[all.partition_point(|b| *b < least)..])
+    }
+}
+
+fn cells(asked: &Asked<'_>, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>> {
+    let Asked { db, view, store, .. } = *asked;
     let cf = family(db, store)?;
-    let lanes = Lanes::new(rows, from);
+    let lanes = Lanes::new(asked.known, from);
     let mut answers = vec![Vec::new(); keys.len()];
     let Some(least) = lanes.least.filter(|_| !keys.is_empty()) else {
         return Ok(answers);
     };
-    let mut sorted: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-    sorted.sort_unstable();
-    sorted.dedup();
+    // Places of the keys, ascending by key: those of equal keys are beside each other.
+    let mut places: Vec<usize> = (0..keys.len()).collect();
+    places.sort_unstable_by(|a, b| keys[*a].cmp(&keys[*b]));
+    let mut firsts = places.clone();
+    firsts.dedup_by(|b, a| keys[*a] == keys[*b]);
     let o = reads(view);
-    let mut by_key: Vec<Vec<Cell>> = vec![Vec::new(); sorted.len()];
-    for batch in batches(db, view, store, least)? {
-        for (some, into) in sorted.chunks(KEYS_AT_ONCE).zip(by_key.chunks_mut(KEYS_AT_ONCE)) {
-            let full: Vec<Vec<u8>> = some
-                .iter()
-                .map(|key| {
-                    let mut out = Vec::with_capacity(CELL_PREFIX + key.len());
-                    layout::cell_key(batch, key, &mut out);
+    let batches = asked.batches(least)?;
+    // Each call costs by itself: as many batches at a time as make one large question.
+    for batches in batches.chunks((KEYS_AT_ONCE / firsts.len()).max(1)) {
+        for firsts in firsts.chunks(KEYS_AT_ONCE) {
+            let wanted = || {
+                batches
+                    .iter()
+                    .flat_map(|batch| firsts.iter().map(|place| (*batch, *place)))
+            };
+            let full: Vec<Vec<u8>> = wanted()
+                .map(|(batch, place)| {
+                    let mut out = Vec::with_capacity(CELL_PREFIX + keys[place].len());
+                    layout::cell_key(batch, &keys[place], &mut out);
                     out
                 })
                 .collect();
-            for ((value, key), into) in db
-                .batched_multi_get_cf_opt(cf, &full, true, &o)
-                .into_iter()
-                .zip(some)
-                .zip(into)
-            {
+            let found = db.batched_multi_get_cf_opt(cf, &full, true, &o);
+            for (value, (batch, place)) in found.into_iter().zip(wanted()) {
+                let key = &keys[place];
                 let value = value.map_err(|e| {
                     failed(
                         format_args!("store `{store}`, batch {}, key {}", batch.0, key.escape_ascii()),
@@ -170,35 +190,31 @@ fn cells(
                     )
                 })?;
                 if let Some(value) = value {
-                    lanes.unpack(store, batch, key, &value, &mut |cell| into.push(cell))?;
+                    lanes.unpack(store, batch, key, &value, &mut |cell| answers[place].push(cell))?;
                 }
             }
         }
     }
-    for (key, answer) in keys.iter().zip(&mut answers) {
-        if let Ok(i) = sorted.binary_search(&key.as_slice()) {
-            answer.clone_from(&by_key[i]);
+    // What was asked for twice is answered twice.
+    for pair in places.windows(2) {
+        if let [a, b] = *pair
+            && keys[a] == keys[b]
+        {
+            answers[b] = answers[a].clone();
         }
     }
     Ok(answers)
 }
 
 /// Calls `f` with the cells below `prefix`, until it says that nobody listens any more.
-fn scan(
-    db: &DB,
-    view: Option<&View<'_>>,
-    store: &str,
-    rows: &Rows,
-    prefix: &[u8],
-    from: &Frontier,
-    f: &mut dyn FnMut(&[u8], Cell) -> bool,
-) -> Result<()> {
+fn scan(asked: &Asked<'_>, prefix: &[u8], from: &Frontier, f: &mut dyn FnMut(&[u8], Cell) -> bool) -> Result<()> {
+    let Asked { db, view, store, .. } = *asked;
     let cf = family(db, store)?;
-    let lanes = Lanes::new(rows, from);
+    let lanes = Lanes::new(asked.known, from);
     let Some(least) = lanes.least else { return Ok(()) };
-    for batch in batches(db, view, store, least)? {
+    for batch in asked.batches(least)? {
         let mut start = Vec::new();
-        layout::cell_key(batch, prefix, &mut start);
+        layout::cell_key(*batch, prefix, &mut start);
         let mut o = reads(view);
         if let Some(end) = layout::after(&start) {
             o.set_iterate_upper_bound(end);
@@ -208,7 +224,7 @@ fn scan(
         while let Some((key, value)) = it.item() {
             let user = key.get(CELL_PREFIX..).unwrap_or_default();
             let mut listening = true;
-            lanes.unpack(store, batch, user, value, &mut |cell| {
+            lanes.unpack(store, *batch, user, value, &mut |cell| {
                 listening = listening && f(user, cell)
             })?;
             if !listening {
@@ -225,16 +241,14 @@ fn scan(
 /// Calls `f` with the cells in these ranges, until it says that nobody listens any more. One pass over the batches: from the end
 /// of a range the iterator goes to the start of the next, in the same batch or a later one.
 fn within(
-    db: &DB,
-    view: Option<&View<'_>>,
-    store: &str,
-    rows: &Rows,
+    asked: &Asked<'_>,
     ranges: &[KeyRange],
     from: &Frontier,
     f: &mut dyn FnMut(usize, &[u8], Cell) -> bool,
 ) -> Result<()> {
+    let Asked { db, view, store, .. } = *asked;
     let cf = family(db, store)?;
-    let lanes = Lanes::new(rows, from);
+    let lanes = Lanes::new(asked.known, from);
     let (Some(least), Some(first)) = (lanes.least, ranges.first()) else {
         return Ok(());
     };
@@ -302,18 +316,44 @@ self_cell!(
 struct Open {
     held: Held,
     /// Rows do not change in a snapshot: each store's are read once.
-    known: HashMap<String, Arc<Rows>>,
+    known: HashMap<String, Arc<Known>>,
+    /// What others have read in the same state of the database.
+    memo: Arc<Memo>,
+    version: Option<Version>,
     on_error: Box<dyn Fn(&Error) + Send>,
     _right: Box<dyn Any + Send>,
 }
 
 impl Open {
-    fn rows(&mut self, store: &str) -> Result<Arc<Rows>> {
-        if let Some(rows) = self.known.get(store) {
-            return Ok(rows.clone());
+    fn known(&mut self, store: &str) -> Result<Arc<Known>> {
+        if let Some(known) = self.known.get(store) {
+            return Ok(known.clone());
         }
-        let rows = self.read(|db, view| rows(db, view, store))?;
-        Ok(self.known.entry(store.into()).or_insert(Arc::new(rows)).clone())
+        let shared = self.version.and_then(|version| self.memo.get(version, store));
+        let known = match shared {
+            Some(known) => known,
+            None => {
+                let known = Arc::new(Known::new(self.read(|db, view| rows(db, view, store))?));
+                if let Some(version) = self.version {
+                    self.memo.put(version, store, &known);
+                }
+                known
+            }
+        };
+        Ok(self.known.entry(store.into()).or_insert(known).clone())
+    }
+
+    /// Asks; errors of the database are seen.
+    fn ask<T>(&mut self, store: &str, f: impl FnOnce(&Asked<'_>) -> Result<T>) -> Result<T> {
+        let known = self.known(store)?;
+        self.read(|db, view| {
+            f(&Asked {
+                db,
+                view,
+                store,
+                known: &known,
+            })
+        })
     }
 
     /// Reads; errors of the database are seen.
@@ -361,17 +401,24 @@ pub(crate) struct Session {
 
 impl Session {
     /// Takes a snapshot of `db`. A read-only database is one already, and cannot take any. `on_error` sees every error that
-    /// is answered; `right` is given back when the snapshot is.
+    /// is answered; `right` is given back when the snapshot is. `memo` is that of this database.
     pub(crate) fn start(
         db: Arc<DB>,
         namespace: &str,
         read_only: bool,
+        memo: Arc<Memo>,
         on_error: impl Fn(&Error) + Send + 'static,
         right: impl Send + 'static,
     ) -> Self {
+        let before = Version::of(&db);
+        let held = Held::new(db, |db| Taken((!read_only).then(|| db.snapshot())));
+        // Nothing was written meanwhile: so this is the state that the snapshot shows.
+        let version = Some(before).filter(|before| held.with_dependent(|db, _| Version::of(db)) == *before);
         let open = Open {
-            held: Held::new(db, |db| Taken((!read_only).then(|| db.snapshot()))),
+            held,
             known: HashMap::new(),
+            memo,
+            version,
             on_error: Box::new(on_error),
             _right: Box::new(right),
         };
@@ -408,13 +455,12 @@ impl Session {
         &self,
         store: &str,
         f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
-        walk: impl FnOnce(&DB, Option<&View<'_>>, &Rows, &mut dyn FnMut(usize, &[u8], Cell) -> bool) -> Result<()>,
+        walk: impl FnOnce(&Asked<'_>, &mut dyn FnMut(usize, &[u8], Cell) -> bool) -> Result<()>,
     ) -> Result<()> {
         self.ask(|open| {
-            let rows = open.rows(store)?;
             let mut caller = Ok(());
-            open.read(|db, view| {
-                walk(db, view, &rows, &mut |place, key, cell| {
+            open.ask(store, |asked| {
+                walk(asked, &mut |place, key, cell| {
                     // Without an end the scan is not whole.
                     let shown = if self.inner.stopped.load(SeqCst) {
                         Err(gone())
@@ -446,15 +492,11 @@ impl Snapshot for Session {
     fn namespace(&self) -> &str {
         &self.namespace
     }
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
-        let rows = self.ask(|open| open.rows(store))?;
-        Ok(rows.iter().map(|(p, row)| (p.clone(), row.progress.clone())).collect())
+    fn partitions(&self, store: &str) -> Result<ProgressRows> {
+        self.ask(|open| open.known(store)).map(|known| known.rows.clone())
     }
     fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>> {
-        self.ask(|open| {
-            let rows = open.rows(store)?;
-            open.read(|db, view| cells(db, view, store, &rows, keys, from))
-        })
+        self.ask(|open| open.ask(store, |asked| cells(asked, keys, from)))
     }
     fn scan(
         &self,
@@ -463,8 +505,8 @@ impl Snapshot for Session {
         from: &Frontier,
         f: &mut dyn FnMut(&[u8], Cell) -> Result<()>,
     ) -> Result<()> {
-        self.show(store, &mut |_, key, cell| f(key, cell), |db, view, rows, f| {
-            scan(db, view, store, rows, prefix, from, &mut |key, cell| f(0, key, cell))
+        self.show(store, &mut |_, key, cell| f(key, cell), |asked, f| {
+            scan(asked, prefix, from, &mut |key, cell| f(0, key, cell))
         })
     }
     fn ranges(
@@ -474,8 +516,6 @@ impl Snapshot for Session {
         from: &Frontier,
         f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
     ) -> Result<()> {
-        self.show(store, f, |db, view, rows, f| {
-            within(db, view, store, rows, ranges, from, f)
-        })
+        self.show(store, f, |asked, f| within(asked, ranges, from, f))
     }
 }

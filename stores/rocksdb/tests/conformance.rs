@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use rufous_core::{BatchId, Result, SourcePartition, StoreFace};
 use rufous_store_api::conformance;
-use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{Commit, Committed, First, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until};
 use rufous_store_rocksdb::{RocksOptions, RocksReader, RocksStore};
 use tempfile::TempDir;
 
@@ -49,6 +49,11 @@ impl RealtimeReader for Outside {
         RocksReader::open(self.dir.path(), &self.namespace, &self.stores)?
             .unwrap()
             .snapshot()
+    }
+    fn snapshot_first(&self, first: &First<'_>, until: &Until) -> Result<Box<dyn Snapshot>> {
+        RocksReader::open(self.dir.path(), &self.namespace, &self.stores)?
+            .unwrap()
+            .snapshot_first(first, until)
     }
 }
 

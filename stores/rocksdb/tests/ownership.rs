@@ -4,11 +4,12 @@ mod bed;
 
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bed::*;
-use rufous_core::ErrorKind;
-use rufous_store_api::{RealtimeReader, Until};
+use rufous_core::{BatchId, ErrorKind};
+use rufous_store_api::{RealtimeReader, RealtimeStore, Until};
 use rufous_store_rocksdb::owner::{Owner, Ownership, look};
 use rufous_store_rocksdb::{RocksOptions, RocksReader, RocksStore};
 
@@ -122,6 +123,46 @@ fn readers_see_whole_commits() {
         }
         readers.into_iter().for_each(|r| r.join().unwrap());
     });
+}
+
+/// What snapshots of one state share is of that state: one that is older, or was read after a newer one, shows its own rows and cells.
+#[test]
+fn snapshots_share_what_they_have_in_common() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    acquire(&store, &part(0));
+    let snapshots = || (0..2).map(|_| store.snapshot().unwrap()).collect::<Vec<_>>();
+    let mut held = vec![snapshots()];
+    for batch in 1..6 {
+        add(&store, &part(0), batch, &["x", "y"]);
+        if batch == 3 {
+            store.drop_below(&part(0), BatchId(2)).unwrap();
+        }
+        held.push(snapshots());
+        // A snapshot asks for the first time after others have asked of a newer state.
+        if batch % 2 == 0 {
+            assert_eq!(
+                total(&*held[batch as usize][0], "x"),
+                if batch < 3 { batch } else { batch - 1 } as u64
+            );
+        }
+    }
+    for (n, pair) in held.iter().enumerate().rev() {
+        let rows: Vec<_> = pair.iter().map(|s| s.partitions("counts").unwrap()).collect();
+        assert_eq!(rows[0][0].1.next, 2 * n as u64);
+        assert_eq!(rows[0], rows[1]);
+        let left = if n < 3 { n } else { n - 1 } as u64;
+        for snapshot in pair {
+            assert_eq!(
+                (total(&**snapshot, "x"), total(&**snapshot, "y")),
+                (left, left),
+                "state {n}"
+            );
+        }
+    }
+    let now = snapshots();
+    let [first, second] = [0, 1].map(|i| now[i].partitions("counts").unwrap());
+    assert!(Arc::ptr_eq(&first, &second), "the rows of one state are read once");
 }
 
 #[test]

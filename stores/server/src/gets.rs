@@ -1,7 +1,7 @@
 //! Questions about single keys, answered many at a time.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rufous_client::RawStoreClient;
 use tokio::sync::oneshot;
@@ -15,6 +15,32 @@ use crate::reply::{Reply, Rests, put_pair};
 pub(crate) struct Question {
     pub(crate) key: Vec<u8>,
     pub(crate) reply: oneshot::Sender<Result<Reply, Problem>>,
+}
+
+/// What a read on the thread that asks may take: for so long at most it does not see that its client has gone.
+const SOON: Duration = Duration::from_millis(20);
+
+/// Answers one on the thread that asks; one that cannot be answered soon comes back, and is then read anew.
+pub(crate) fn answer_here(raw: &RawStoreClient, get: Get<Question>, metrics: &Metrics) -> Option<Get<Question>> {
+    let soon = Instant::now() + SOON;
+    if get.deadline <= soon {
+        return Some(get);
+    }
+    let raw = raw.clone().until(soon);
+    let keys = [get.question.key.clone()];
+    let found = caught(&metrics.panics, || Ok(read(&raw, &keys).pop()));
+    let reply = match found {
+        Ok(Some(reply)) => reply,
+        Ok(None) => Err(Problem::bug("a key was asked and not answered")),
+        Err(problem) => Err(problem),
+    };
+    if reply.is_err() && Instant::now() >= soon {
+        return Some(get);
+    }
+    metrics.read_together(1);
+    // Who asked may be gone.
+    let _ = get.question.reply.send(reply);
+    None
 }
 
 /// Answers them by one read, which ends when all who asked have gone; what is late or was given up before is left out.

@@ -2,12 +2,16 @@
 //!
 //! A thread takes all waiting questions about single keys of one store and answers them by one read: one snapshot, one
 //! manifest, one check of coverage, one text of the token. So the more wait, the less each one costs.
+//!
+//! A question that finds no read under way is answered where it was asked, as long as reads are quick: on a machine that has little to do,
+//! most of what a get costs is that one thread waits until another one has woken up. Such a read cannot see that its client has gone, so
+//! it has little time; what is not answered by then is handed over as any other.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use rufous_core::{Error, Result};
@@ -18,6 +22,8 @@ use crate::problem::Problem;
 
 /// Questions about single keys that one read answers at most.
 pub(crate) const AT_ONCE: usize = 512;
+/// A read that takes no longer may keep the thread that has the connections.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// A question about one key that waits.
 pub(crate) struct Get<T> {
@@ -85,12 +91,54 @@ struct Queue<T> {
     depth: AtomicUsize,
     /// Threads that wait for work.
     idle: AtomicUsize,
+    /// Reads under way for those who wait in lanes.
+    reads: AtomicUsize,
+    /// The last of them was.
+    quick: AtomicBool,
+}
+
+/// Answers a question on the thread that asks; what it cannot answer soon comes back.
+type Here<T> = Box<dyn Fn(usize, Get<T>) -> Option<Get<T>> + Send + Sync>;
+
+/// A read under way, for those who wait in a lane.
+struct Reading<'a, T> {
+    of: &'a Queue<T>,
+    began: Instant,
+}
+
+impl<T> Drop for Reading<'_, T> {
+    fn drop(&mut self) {
+        self.of.quick.store(self.began.elapsed() <= QUICK, Ordering::Relaxed);
+        self.of.reads.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<T> Queue<T> {
     /// What is changed under the lock cannot fail half-way, so a poisoned one guards a whole state.
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Begins a read.
+    fn read(&self) -> Reading<'_, T> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Reading {
+            of: self,
+            began: Instant::now(),
+        }
+    }
+    /// Begins one on a thread of the runtime, if none is under way, none waits, they are quick, and the runtime has other threads: one that
+    /// proves slow after all holds up nobody else.
+    fn read_here(&self) -> Option<Reading<'_, T>> {
+        let alone = self.quick.load(Ordering::Relaxed) && self.depth.load(Ordering::Relaxed) == 0;
+        let others = || tokio::runtime::Handle::try_current().is_ok_and(|runtime| runtime.metrics().num_workers() > 1);
+        if !alone || !others() {
+            return None;
+        }
+        let first = self.reads.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
+        first.ok().map(|_| Reading {
+            of: self,
+            began: Instant::now(),
+        })
     }
     fn enter(&self) -> Result<(), Problem> {
         if self.depth.fetch_add(1, Ordering::Relaxed) < self.most {
@@ -119,6 +167,7 @@ impl<T> Queue<T> {
 /// Threads with a queue. Dropping it waits for the reads under way.
 pub(crate) struct Pool<T: Send + 'static> {
     queue: Arc<Queue<T>>,
+    here: Option<Here<T>>,
     threads: Vec<JoinHandle<()>>,
     panics: Counter,
     /// What one client has of the queue.
@@ -145,9 +194,12 @@ impl<T: Send + 'static> Pool<T> {
             most,
             depth: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            quick: AtomicBool::new(false),
         });
         let mut pool = Self {
             queue,
+            here: None,
             threads: Vec::new(),
             panics: panics.clone(),
             share: None,
@@ -169,8 +221,24 @@ impl<T: Send + 'static> Pool<T> {
         self
     }
 
-    /// Hands a question about one key over.
-    pub(crate) fn ask(&self, lane: usize, get: Get<T>) -> Result<(), Problem> {
+    /// The same, which answers questions on the threads that ask while reads are quick, one at a time.
+    pub(crate) fn here(mut self, answer: impl Fn(usize, Get<T>) -> Option<Get<T>> + Send + Sync + 'static) -> Self {
+        self.here = Some(Box::new(answer));
+        self
+    }
+
+    /// Hands a question about one key over, or answers it at once.
+    pub(crate) fn ask(&self, lane: usize, mut get: Get<T>) -> Result<(), Problem> {
+        if let Some(here) = &self.here
+            && let Some(reading) = self.queue.read_here()
+        {
+            let left = here(lane, get);
+            drop(reading);
+            match left {
+                None => return Ok(()),
+                Some(left) => get = left,
+            }
+        }
         self.queue.put(|waiting| {
             let Some(of_lane) = waiting.lanes.get_mut(lane) else {
                 return;
@@ -294,7 +362,10 @@ fn work<T>(queue: &Queue<T>, answer: &dyn Fn(usize, Vec<Get<T>>)) {
                 if more {
                     queue.wake.notify_one();
                 }
-                answer(lane, taken);
+                {
+                    let _reading = queue.read();
+                    answer(lane, taken);
+                }
                 waiting = queue.lock();
             }
             Some(Turn::Task(task)) => {
@@ -377,6 +448,85 @@ mod tests {
         assert_eq!(taken.recv().unwrap(), (1, vec![2, 4]));
         assert_eq!(taken.recv().unwrap(), (0, vec![3, 5]));
         assert_eq!(pool.depth(), 0);
+    }
+
+    /// Once reads are quick a question that finds none under way is answered where it was asked, on a runtime that has other threads. What
+    /// is not answered there soon is handed over.
+    #[test]
+    fn quick_reads_are_done_where_they_are_asked() {
+        for (workers, expected) in [(1, [false; 5]), (2, [false, true, true, false, true])] {
+            let (seen, answered) = mpsc::channel();
+            let there = seen.clone();
+            let pool = Pool::new(
+                "test",
+                1,
+                100,
+                1,
+                &Counter::default(),
+                move |_, _: Vec<Get<Duration>>| {
+                    there.send(false).unwrap();
+                },
+            );
+            let pool = Arc::new(pool.unwrap().here(move |_, get| {
+                std::thread::sleep(get.question);
+                if get.question.is_zero() {
+                    seen.send(true).unwrap();
+                    return None;
+                }
+                Some(get)
+            }));
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(workers)
+                .build()
+                .unwrap();
+            let mut here = Vec::new();
+            for question in [0, 0, 0, 20, 0].map(Duration::from_millis) {
+                let asking = pool.clone();
+                let deadline = later();
+                let ask = async move { asking.ask(0, Get { question, deadline }) };
+                runtime.block_on(runtime.spawn(ask)).unwrap().unwrap();
+                here.push(answered.recv().unwrap());
+                // The thread of the pool says how long it took after it has answered.
+                while pool.queue.reads.load(Ordering::Relaxed) > 0 {
+                    std::thread::yield_now();
+                }
+            }
+            assert_eq!(here, expected, "{workers} threads");
+        }
+    }
+
+    /// While a read is under way, here or there, the next question waits in the queue.
+    #[test]
+    fn one_read_at_a_time_is_done_where_it_is_asked() {
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let (there, taken) = mpsc::channel();
+        let pool = Pool::new("test", 1, 100, 1, &Counter::default(), move |_, _: Vec<Get<()>>| {
+            there.send(()).unwrap();
+        });
+        let pool = pool.unwrap().here(move |_, _| {
+            let _ = gate.lock().unwrap().recv();
+            None
+        });
+        pool.queue.quick.store(true, Ordering::Relaxed);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .unwrap();
+        let ask = || {
+            let _runtime = runtime.enter();
+            let deadline = later();
+            pool.ask(0, Get { question: (), deadline }).unwrap();
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(ask);
+            while pool.queue.reads.load(Ordering::Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+            ask();
+            taken.recv().unwrap();
+            drop(go);
+        });
     }
 
     /// A full queue refuses at once, and what was refused takes no place.

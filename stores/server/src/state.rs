@@ -113,7 +113,7 @@ impl State {
             .iter()
             .flat_map(|s| [s.lane_of(false), s.lane_of(true)])
             .collect();
-        let count = lanes.len();
+        let (count, here) = (lanes.len(), lanes.clone());
         let metrics = Arc::new(Metrics::default());
         let counted = metrics.clone();
         let answer = move |lane: usize, gets| {
@@ -121,13 +121,19 @@ impl State {
                 gets::answer(raw, gets, &counted);
             }
         };
+        let counted = metrics.clone();
+        let answer_here = move |lane: usize, get| match here.get(lane) {
+            Some(raw) => gets::answer_here(raw, get, &counted),
+            None => Some(get),
+        };
+        let gets = Pool::new("get", options.readers, options.queue, count, &metrics.panics, answer)?;
         Ok(Self {
             job,
             instance,
             client,
             observed,
             shared: Shared::default(),
-            gets: Pool::new("get", options.readers, options.queue, count, &metrics.panics, answer)?,
+            gets: gets.here(answer_here),
             bulk: Pool::new(
                 "bulk",
                 options.bulk_readers,

@@ -10,7 +10,8 @@ use rufous_core::{
 
 use super::Make;
 use crate::progress::Progress;
-use crate::realtime::{Advance, Commit, Committed, KeyRange, RealtimeStore, Repair, Snapshot};
+use crate::realtime::{Advance, Commit, Committed, First, KeyRange, RealtimeStore, Repair, Snapshot};
+use crate::until::Until;
 
 pub(super) const NAMESPACE: &str = "conformance";
 const LEFT: Source<str> = Source::new("left");
@@ -225,18 +226,48 @@ impl Bed {
     pub(super) fn compare(&self, from: &Frontier) {
         let snapshot = self.store.snapshot().expect("snapshot");
         self.compare_with(&*snapshot, from);
+        self.compare_first(from);
+    }
+
+    /// A snapshot that knows what is asked first answers as any other, and what is asked then as well.
+    fn compare_first(&self, from: &Frontier) {
+        let keys: Vec<Vec<u8>> = self.cells.keys().rev().step_by(3).map(|k| k.1.clone()).collect();
+        for store in self.stores() {
+            let first = First {
+                store,
+                keys: &keys,
+                from,
+            };
+            let snapshot = self.store.snapshot_first(&first, &Until::default()).expect("snapshot");
+            for _ in 0..2 {
+                let found = snapshot.cells(store, &keys, from).expect("cells");
+                for (key, cells) in keys.iter().zip(found) {
+                    let cells = cells
+                        .into_iter()
+                        .map(|c| (c.batch.0, key.clone(), c.partition, c.value));
+                    let expected = self.expected(store, from, |k| k == key);
+                    assert_eq!(
+                        cells.collect::<Vec<_>>(),
+                        expected,
+                        "cells that were asked first in {store}"
+                    );
+                }
+            }
+            self.compare_with(&*snapshot, from);
+            self.compare_with(&*snapshot, &Frontier::default());
+        }
     }
 
     pub(super) fn compare_with(&self, snapshot: &dyn Snapshot, from: &Frontier) {
         assert_eq!(snapshot.namespace(), NAMESPACE);
         for store in self.stores() {
-            let rows: BTreeMap<_, _> = snapshot.partitions(store).expect("rows").into_iter().collect();
+            let rows: BTreeMap<_, _> = snapshot.partitions(store).expect("rows").iter().cloned().collect();
             assert_eq!(rows, self.rows, "progress rows of {store}");
             let order: Vec<_> = snapshot
                 .partitions(store)
                 .expect("rows")
-                .into_iter()
-                .map(|(p, _)| p)
+                .iter()
+                .map(|(p, _)| p.clone())
                 .collect();
             assert!(order.iter().eq(self.rows.keys()), "rows come in a fixed order");
             assert_eq!(

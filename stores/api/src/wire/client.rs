@@ -3,18 +3,20 @@
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
+use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result};
 
 use super::frame::*;
 use super::line::{Line, Stream};
-use crate::progress::Progress;
-use crate::realtime::{Cell, RealtimeReader, Snapshot};
+use crate::realtime::{Cell, First, KeyRange, ProgressRows, RealtimeReader, Snapshot, by_scans};
 use crate::until::Until;
 
 /// Connections that are kept while no snapshot needs them.
 const IDLE: usize = 4;
-/// Keys of one question for cells.
+/// Keys of one question for cells, ranges of one for ranges: not so many that one waits for their first value for longer than an owner may
+/// be silent, for it sends when it has read all of a question.
 const KEYS_A_QUESTION: usize = 256;
+/// A question that is sent before the owner has answered the one before it is no longer than what a connection surely takes meanwhile.
+const MAX_FIRST: usize = 32 << 10;
 
 /// Opens a connection while somebody waits for it.
 type Dial = Box<dyn Fn(&Until) -> Result<Box<dyn Stream>> + Send + Sync>;
@@ -69,17 +71,38 @@ impl RemoteReader {
     /// # Errors
     /// `TryAgain` when the owner does not answer in time; what it says.
     pub fn resume(&self, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
+        self.resume_first(None, until)
+    }
+
+    /// The same, and sends a question along.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub fn resume_first(&self, first: Option<&First<'_>>, until: &Until) -> Result<Option<Box<dyn Snapshot>>> {
         let Some(mut line) = self.0.idle().pop() else {
             return Ok(None);
         };
-        line.until = until.clone();
+        line.set_until(until);
+        // What is sent along is answered whatever became of the snapshot.
+        let short = |keys: &[Vec<u8>]| {
+            keys.len() <= KEYS_A_QUESTION && keys.iter().map(|key| key.len() + 4).sum::<usize>() <= MAX_FIRST
+        };
+        let first = first.filter(|first| short(first.keys));
         let said = Out::new(NEXT)
             .send(&mut line, MAX_REQUEST)
+            .and_then(|()| first.map_or(Ok(()), |first| ask_first(first, &mut line)))
             .and_then(|()| receive(&mut line));
-        match said.map_err(Failed::Broke).and_then(Said::done) {
-            Ok(()) => Ok(Some(self.0.snapshot(line))),
+        let answered = said.map_err(Failed::Broke).and_then(Said::done).and_then(|()| {
+            let known = first.map(|first| Known::receive(first, &mut line)).transpose();
+            known.map_err(Failed::Broke)
+        });
+        match answered {
+            Ok(known) => Ok(Some(self.0.snapshot(line, known.flatten()))),
             Err(Failed::Said(e)) => {
-                self.0.keep(line);
+                // Behind it come answers to what was sent along.
+                if first.is_none() {
+                    self.0.keep(line);
+                }
                 Err(e.at(&self.0.owner))
             }
             Err(Failed::Broke(e)) if is_late(&e) => Err(e.at(&self.0.owner)),
@@ -97,7 +120,7 @@ impl RemoteReader {
     /// As [`connect`](Self::connect).
     pub fn fresh(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
         let line = self.0.open(until).map_err(|e| e.into_error().at(&self.0.owner))?;
-        Ok(self.0.snapshot(line))
+        Ok(self.0.snapshot(line, None))
     }
 }
 
@@ -111,6 +134,12 @@ impl RealtimeReader for RemoteReader {
             None => self.fresh(until),
         }
     }
+    fn snapshot_first(&self, first: &First<'_>, until: &Until) -> Result<Box<dyn Snapshot>> {
+        match self.resume_first(Some(first), until)? {
+            Some(snapshot) => Ok(snapshot),
+            None => self.fresh(until),
+        }
+    }
 }
 
 impl Remote {
@@ -120,14 +149,16 @@ impl Remote {
 
     /// A new connection, on which a snapshot was taken. An owner of an older build refuses the version, and is asked in its own.
     fn open(&self, until: &Until) -> Result<Line, Failed> {
-        let version = self.version.load(Relaxed);
-        match self.hello(version, until) {
-            Err(Failed::Said(e)) if version != OLDEST && e.kind() == ErrorKind::InvalidRequest => {
-                let line = self.hello(OLDEST, until)?;
-                self.version.store(OLDEST, Relaxed);
-                Ok(line)
+        let mut version = self.version.load(Relaxed);
+        loop {
+            match self.hello(version, until) {
+                Err(Failed::Said(e)) if version > OLDEST && e.kind() == ErrorKind::InvalidRequest => version -= 1,
+                Ok(line) => {
+                    self.version.store(version, Relaxed);
+                    return Ok(line);
+                }
+                failed => return failed,
             }
-            opened => opened,
         }
     }
 
@@ -142,19 +173,49 @@ impl Remote {
         Ok(line)
     }
 
-    fn snapshot(self: &Arc<Self>, line: Line) -> Box<dyn Snapshot> {
+    fn snapshot(self: &Arc<Self>, line: Line, known: Option<Known>) -> Box<dyn Snapshot> {
         Box::new(RemoteSnapshot {
             remote: self.clone(),
             stream: Mutex::new(Some(line)),
+            known: Mutex::new(known),
         })
     }
 
     /// Keeps a connection that holds no snapshot.
     fn keep(&self, line: Line) {
         let mut idle = self.idle();
-        if line.version > OLDEST && idle.len() < IDLE {
+        if line.version >= KEPT && idle.len() < IDLE {
             idle.push(line);
         }
+    }
+}
+
+/// What came with a snapshot.
+struct Known {
+    store: String,
+    rows: ProgressRows,
+    keys: Vec<Vec<u8>>,
+    from: Frontier,
+    /// Until they are asked for.
+    cells: Option<Vec<Vec<Cell>>>,
+}
+
+impl Known {
+    /// The answers to what was sent along; `None`: an error was, which is told when it is asked again.
+    fn receive(first: &First<'_>, line: &mut Line) -> Result<Option<Self>> {
+        let rows = receive_rows(first.store, line)?;
+        let mut cells = vec![Vec::new(); first.keys.len()];
+        let answered = receive_cells(line, &mut cells)?;
+        let (Ok(rows), Ok(())) = (rows, answered) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            store: first.store.into(),
+            rows,
+            keys: first.keys.to_vec(),
+            from: first.from.clone(),
+            cells: Some(cells),
+        }))
     }
 }
 
@@ -163,15 +224,19 @@ struct RemoteSnapshot {
     remote: Arc<Remote>,
     /// `None` once an answer was not read to its end: what comes next on the stream is no answer to the next question.
     stream: Mutex<Option<Line>>,
+    known: Mutex<Option<Known>>,
 }
 
 impl Drop for RemoteSnapshot {
     fn drop(&mut self) {
         let line = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // What is not kept is closed, which ends the snapshot as well.
-        if let Some(mut line) = line.filter(|line| line.version > OLDEST) {
-            line.until = Until::default();
-            if Out::new(END).send(&mut line, MAX_REQUEST).is_ok() {
+        if let Some(mut line) = line.filter(|line| line.version >= KEPT) {
+            line.set_until(&Until::default());
+            let ended = Out::new(END)
+                .send(&mut line, MAX_REQUEST)
+                .and_then(|()| flush(&mut line));
+            if ended.is_ok() {
                 self.remote.keep(line);
             }
         }
@@ -240,61 +305,145 @@ fn cell(frame: &mut In) -> Result<Cell> {
     })
 }
 
+/// A question about a store: what follows is the caller's.
+fn question(kind: u8, store: &str) -> Result<Out> {
+    let mut question = Out::new(kind);
+    question.bytes(store.as_bytes())?;
+    Ok(question)
+}
+
+/// The frontier of a question: one that was sent last is not sent again.
+fn put_frontier(question: &mut Out, from: &Frontier, line: &mut Line) -> Result<()> {
+    if line.version >= REMEMBERS && line.from.as_ref() == Some(from) {
+        return question.bytes(&[]);
+    }
+    line.from = Some(from.clone());
+    question.json(from)
+}
+
+fn ask_rows(store: &str, line: &mut Line) -> Result<()> {
+    question(PARTITIONS, store)?.send(line, MAX_REQUEST)
+}
+
+fn ask_cells(store: &str, keys: &[Vec<u8>], from: &Frontier, line: &mut Line) -> Result<()> {
+    let mut question = question(CELLS, store)?;
+    put_frontier(&mut question, from, line)?;
+    for key in keys {
+        question.bytes(key)?;
+    }
+    question.send(line, MAX_REQUEST)
+}
+
+/// What a read asks at first, sent along with the question for a snapshot.
+fn ask_first(first: &First<'_>, line: &mut Line) -> Result<()> {
+    ask_rows(first.store, line)?;
+    ask_cells(first.store, first.keys, first.from, line)
+}
+
+fn receive_rows(store: &str, line: &mut Line) -> Result<Result<ProgressRows>> {
+    let mut frame = match receive(line)? {
+        Said::Error(e) => return Ok(Err(e)),
+        Said::Frame(frame) => frame,
+    };
+    match frame.kind {
+        ROWS => {
+            let rows: Vec<_> = frame.json()?;
+            let rows = ProgressRows::from(rows);
+            line.rows.insert(store.into(), rows.clone());
+            frame.end()?;
+            Ok(Ok(rows))
+        }
+        SAME => {
+            frame.end()?;
+            let before = line.rows.get(store).cloned();
+            Ok(Ok(before.ok_or_else(|| {
+                Error::corrupt("the rows before, and there were none")
+            })?))
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Shows the parts of an answer to `part`.
+fn receive_values(line: &mut Line, part: &mut dyn FnMut(In) -> Result<(), Part>) -> Result<Result<()>, Part> {
+    loop {
+        match receive(line)? {
+            Said::Error(e) => return Ok(Err(e)),
+            Said::Frame(frame) => match frame.kind {
+                DONE => return Ok(Ok(frame.end()?)),
+                VALUES => part(frame)?,
+                other => return Err(unexpected(other).into()),
+            },
+        }
+    }
+}
+
+/// Why an answer was not read to its end.
+enum Part {
+    Broke(Error),
+    /// Who was shown it wants no more.
+    Caller(Error),
+}
+
+impl From<Error> for Part {
+    fn from(e: Error) -> Self {
+        Self::Broke(e)
+    }
+}
+
+fn receive_cells(line: &mut Line, cells: &mut [Vec<Cell>]) -> Result<Result<()>> {
+    let received = receive_values(line, &mut |mut frame| {
+        while !frame.at_end() {
+            let of_key = cells.get_mut(frame.u32()? as usize);
+            of_key
+                .ok_or_else(|| Error::corrupt("an answer to a key that was not asked"))?
+                .push(cell(&mut frame)?);
+        }
+        Ok(())
+    });
+    received.map_err(|(Part::Broke(e) | Part::Caller(e))| e)
+}
+
+/// How many of these fit into a question: not more than so many, nor more than half of a message, for the frontier needs room, too.
+fn some_of(sizes: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0;
+    let fit = sizes.take(KEYS_A_QUESTION).take_while(|size| {
+        bytes += size + 8;
+        bytes <= MAX_REQUEST / 2
+    });
+    fit.count().max(1)
+}
+
 impl RemoteSnapshot {
-    /// Sends a question and gives the parts of its answer to `part` until one says that it was the last.
-    fn ask(&self, question: &mut Out, part: &mut dyn FnMut(In) -> Result<bool>) -> Result<()> {
+    /// Sends a question and reads its answer.
+    fn ask<T>(
+        &self,
+        send: impl FnOnce(&mut Line) -> Result<()>,
+        read: impl FnOnce(&mut Line) -> Result<Result<T>, Part>,
+    ) -> Result<T> {
         let at = |e: Error| e.at(&self.remote.owner);
         let mut held = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken out: any error on the way loses the connection, so that a late answer is never taken for another one.
         let mut line = held
             .take()
             .ok_or_else(|| at(Error::try_again("the connection broke before: take a new snapshot")))?;
-        question.send(&mut line, MAX_REQUEST).map_err(at)?;
-        loop {
-            match receive(&mut line).map_err(at)? {
-                Said::Error(e) => {
-                    *held = Some(line);
-                    return Err(at(e));
-                }
-                Said::Frame(frame) => {
-                    if part(frame)? {
-                        *held = Some(line);
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        send(&mut line).map_err(at)?;
+        let answer = read(&mut line).map_err(|e| match e {
+            Part::Broke(e) => at(e),
+            Part::Caller(e) => e,
+        })?;
+        *held = Some(line);
+        answer.map_err(at)
     }
 
-    fn cells_of(
-        &self,
-        store: &str,
-        keys: &[Vec<u8>],
-        from: &Frontier,
-        first: usize,
-        cells: &mut [Vec<Cell>],
-    ) -> Result<()> {
-        let mut question = Out::new(CELLS);
-        question.bytes(store.as_bytes())?;
-        question.json(from)?;
-        for key in keys {
-            question.bytes(key)?;
-        }
-        self.ask(&mut question, &mut |mut frame| {
-            match frame.kind {
-                DONE => return frame.end().map(|()| true),
-                VALUES => {}
-                other => return Err(unexpected(other)),
-            }
-            while !frame.at_end() {
-                let i = frame.u32()? as usize;
-                let cells = cells.get_mut(first + i).filter(|_| i < keys.len());
-                cells
-                    .ok_or_else(|| Error::corrupt("an answer to a key that was not asked"))?
-                    .push(cell(&mut frame)?);
-            }
-            Ok(false)
-        })
+    fn known<T>(&self, f: impl FnOnce(&mut Known) -> Option<T>) -> Option<T> {
+        f(self.known.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?)
+    }
+
+    /// Whether the owner speaks this version; one that is lost is asked nothing.
+    fn speaks(&self, version: u8) -> bool {
+        let held = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().is_none_or(|line| line.version >= version)
     }
 }
 
@@ -306,38 +455,35 @@ impl Snapshot for RemoteSnapshot {
     fn set_until(&mut self, until: &Until) {
         let line = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = line {
-            line.until = until.clone();
+            line.set_until(until);
         }
     }
 
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
-        let mut question = Out::new(PARTITIONS);
-        question.bytes(store.as_bytes())?;
-        let mut rows = Vec::new();
-        self.ask(&mut question, &mut |mut frame| {
-            if frame.kind != ROWS {
-                return Err(unexpected(frame.kind));
-            }
-            rows = frame.json()?;
-            frame.end().map(|()| true)
-        })?;
-        Ok(rows)
+    fn partitions(&self, store: &str) -> Result<ProgressRows> {
+        if let Some(rows) = self.known(|known| (known.store == store).then(|| known.rows.clone())) {
+            return Ok(rows);
+        }
+        self.ask(|line| ask_rows(store, line), |line| Ok(receive_rows(store, line)?))
     }
 
     fn cells(&self, store: &str, keys: &[Vec<u8>], from: &Frontier) -> Result<Vec<Vec<Cell>>> {
+        let came = self.known(|known| {
+            let asked = known.store == store && known.keys == keys && known.from == *from;
+            known.cells.take_if(|_| asked)
+        });
+        if let Some(cells) = came {
+            return Ok(cells);
+        }
         let mut cells = vec![Vec::new(); keys.len()];
         let mut first = 0;
         // Once for no keys, too: a store that is not there is an error all the same.
         loop {
-            // As many as fit into half of a message: the frontier needs room, too. And not so many that one waits for their first value
-            // for longer than an owner may be silent: it sends when it has read all of a question.
-            let mut bytes = 0;
-            let fit = keys[first..].iter().take(KEYS_A_QUESTION).take_while(|k| {
-                bytes += k.len() + 4;
-                bytes <= MAX_REQUEST / 2
-            });
-            let n = fit.count().max(1).min(keys.len() - first);
-            self.cells_of(store, &keys[first..first + n], from, first, &mut cells)?;
+            let n = some_of(keys[first..].iter().map(Vec::len)).min(keys.len() - first);
+            let some = first..first + n;
+            self.ask(
+                |line| ask_cells(store, &keys[some.clone()], from, line),
+                |line| Ok(receive_cells(line, &mut cells[some.clone()])?),
+            )?;
             first += n;
             if first == keys.len() {
                 return Ok(cells);
@@ -352,21 +498,61 @@ impl Snapshot for RemoteSnapshot {
         from: &Frontier,
         f: &mut dyn FnMut(&[u8], Cell) -> Result<()>,
     ) -> Result<()> {
-        let mut question = Out::new(SCAN);
-        question.bytes(store.as_bytes())?;
-        question.bytes(prefix)?;
-        question.json(from)?;
-        self.ask(&mut question, &mut |mut frame| {
-            match frame.kind {
-                DONE => return frame.end().map(|()| true),
-                VALUES => {}
-                other => return Err(unexpected(other)),
-            }
-            while !frame.at_end() {
-                let key = frame.bytes()?;
-                f(&key, cell(&mut frame)?)?;
-            }
-            Ok(false)
+        let send = |line: &mut Line| {
+            let mut question = question(SCAN, store)?;
+            question.bytes(prefix)?;
+            put_frontier(&mut question, from, line)?;
+            question.send(line, MAX_REQUEST)
+        };
+        self.ask(send, |line| {
+            receive_values(line, &mut |mut frame| {
+                while !frame.at_end() {
+                    let key = frame.bytes()?;
+                    f(&key, cell(&mut frame)?).map_err(Part::Caller)?;
+                }
+                Ok(())
+            })
         })
+    }
+
+    fn ranges(
+        &self,
+        store: &str,
+        ranges: &[KeyRange],
+        from: &Frontier,
+        f: &mut dyn FnMut(usize, &[u8], Cell) -> Result<()>,
+    ) -> Result<()> {
+        if !self.speaks(REMEMBERS) {
+            return by_scans(ranges, f, &mut |prefix, f| self.scan(store, prefix, from, f));
+        }
+        let mut first = 0;
+        while first < ranges.len() {
+            let rest = &ranges[first..];
+            let n = some_of(rest.iter().map(|range| range.start.len() + range.end.len())).min(rest.len());
+            let send = |line: &mut Line| {
+                let mut question = question(RANGES, store)?;
+                put_frontier(&mut question, from, line)?;
+                for range in &rest[..n] {
+                    question.bytes(&range.start)?;
+                    question.bytes(&range.end)?;
+                }
+                question.send(line, MAX_REQUEST)
+            };
+            self.ask(send, |line| {
+                receive_values(line, &mut |mut frame| {
+                    while !frame.at_end() {
+                        let place = frame.u32()? as usize;
+                        let key = frame.bytes()?;
+                        if place >= n {
+                            return Err(Error::corrupt("an answer to a range that was not asked").into());
+                        }
+                        f(first + place, &key, cell(&mut frame)?).map_err(Part::Caller)?;
+                    }
+                    Ok(())
+                })
+            })?;
+            first += n;
+        }
+        Ok(())
     }
 }

@@ -6,8 +6,13 @@ use rufous_core::{Error, ErrorKind, Result};
 
 /// What every connection begins with.
 pub(super) const MAGIC: [u8; 4] = *b"RfRd";
-/// The version of the protocol. Since 2 a connection outlives its snapshot.
-pub(super) const VERSION: u8 = 2;
+/// The version of the protocol. Since 2 a connection outlives its snapshot; since 3 both ends remember what was said on it last, and ranges
+/// are one question.
+pub(super) const VERSION: u8 = 3;
+/// The first version whose connections may be kept.
+pub(super) const KEPT: u8 = 2;
+/// The first version whose ends remember.
+pub(super) const REMEMBERS: u8 = 3;
 /// The oldest that is spoken still, by either side.
 pub(super) const OLDEST: u8 = 1;
 /// The longest frame that an owner takes from a client. Longer lists of keys are sent in pieces.
@@ -23,8 +28,10 @@ pub(super) const END: u8 = b'F';
 pub(super) const PARTITIONS: u8 = b'P';
 pub(super) const CELLS: u8 = b'C';
 pub(super) const SCAN: u8 = b'S';
+pub(super) const RANGES: u8 = b'G';
 pub(super) const DONE: u8 = b'O';
 pub(super) const ROWS: u8 = b'R';
+pub(super) const SAME: u8 = b'K';
 pub(super) const VALUES: u8 = b'V';
 pub(super) const ERROR: u8 = b'E';
 
@@ -64,7 +71,7 @@ impl Out {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
-    pub(super) fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
+    pub(super) fn json(&mut self, value: &(impl serde::Serialize + ?Sized)) -> Result<()> {
         let text =
             serde_json::to_vec(value).map_err(|e| Error::bug("a message cannot be written as JSON").caused_by(e))?;
         self.bytes(&text)
@@ -77,10 +84,7 @@ impl Out {
             )));
         }
         self.0[..4].copy_from_slice(&(n as u32).to_le_bytes());
-        stream
-            .write_all(&self.0)
-            .and_then(|()| stream.flush())
-            .map_err(|e| broken("sending", e))
+        stream.write_all(&self.0).map_err(|e| broken("sending", e))
     }
 }
 
@@ -161,6 +165,15 @@ impl In {
         let n = self.u32()? as usize;
         Ok(self.take(n)?.to_vec())
     }
+    /// Passes a byte string that is empty; else nothing.
+    pub(super) fn skips_empty(&mut self) -> Result<bool> {
+        let before = self.at;
+        let empty = self.u32()? == 0;
+        if !empty {
+            self.at = before;
+        }
+        Ok(empty)
+    }
     pub(super) fn text(&mut self) -> Result<String> {
         String::from_utf8(self.bytes()?)
             .map_err(|e| Error::corrupt("a message holds text that is not UTF-8").caused_by(e))
@@ -183,6 +196,11 @@ impl In {
             )))
         }
     }
+}
+
+/// Sends what was collected.
+pub(super) fn flush(stream: &mut impl Write) -> Result<()> {
+    stream.flush().map_err(|e| broken("sending", e))
 }
 
 fn broken(what: &str, e: io::Error) -> Error {

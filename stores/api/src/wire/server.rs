@@ -1,12 +1,15 @@
 //! The owner's side.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rufous_core::{Error, Frontier, Result};
 
+use super::buffered::Buffered;
 use super::frame::*;
-use crate::realtime::{Cell, RealtimeReader, Snapshot};
+use crate::realtime::{Cell, KeyRange, ProgressRows, RealtimeReader, Snapshot};
 
 /// How long a client waits for a frame at most while a scan finds something: parts are sent when they are this old.
 const PART_AGE: Duration = Duration::from_millis(250);
@@ -24,7 +27,8 @@ pub fn serve_connection(stream: impl Read + Write, reader: &dyn RealtimeReader) 
 ///
 /// # Errors
 /// As [`serve_connection`].
-pub fn serve_sessions(mut stream: impl Read + Write, reader: &dyn RealtimeReader, rests: &dyn Fn(bool)) -> Result<()> {
+pub fn serve_sessions(stream: impl Read + Write, reader: &dyn RealtimeReader, rests: &dyn Fn(bool)) -> Result<()> {
+    let mut stream = Buffered::new(stream);
     let Some(hello) = In::receive(&mut stream, MAX_REQUEST)? else {
         return Ok(());
     };
@@ -32,19 +36,25 @@ pub fn serve_sessions(mut stream: impl Read + Write, reader: &dyn RealtimeReader
         Ok((snapshot, version, namespace)) => (Some(snapshot), version, namespace),
         Err(e) => {
             error_out(&e).send(&mut stream, MAX_ANSWER)?;
+            flush(&mut stream)?;
             return Err(e);
         }
     };
     Out::new(DONE).send(&mut stream, MAX_ANSWER)?;
+    let mut said = Said {
+        version,
+        rows: HashMap::new(),
+        from: None,
+    };
     while let Some(request) = In::receive(&mut stream, MAX_REQUEST)? {
         let answered = match (request.kind, &snapshot) {
-            (END, _) if version > OLDEST => {
+            (END, _) if version >= KEPT => {
                 request.end()?;
                 snapshot = None;
                 rests(true);
                 continue;
             }
-            (NEXT, _) if version > OLDEST => {
+            (NEXT, _) if version >= KEPT => {
                 request.end()?;
                 rests(false);
                 // The old one first: what it keeps may be needed.
@@ -57,7 +67,7 @@ pub fn serve_sessions(mut stream: impl Read + Write, reader: &dyn RealtimeReader
                     Err(e) => Err(Failed::Request(e)),
                 }
             }
-            (_, Some(snapshot)) => answer(request, &**snapshot, &mut stream),
+            (_, Some(snapshot)) => answer(request, &**snapshot, &mut said, &mut stream),
             (_, None) => Err(Failed::Request(Error::invalid("no snapshot is held: begin with one"))),
         };
         match answered {
@@ -74,7 +84,8 @@ pub fn serve_sessions(mut stream: impl Read + Write, reader: &dyn RealtimeReader
 /// # Errors
 /// When the connection breaks.
 pub fn refuse_connection(mut stream: impl Write, e: &Error) -> Result<()> {
-    error_out(e).send(&mut stream, MAX_ANSWER)
+    error_out(e).send(&mut stream, MAX_ANSWER)?;
+    flush(&mut stream)
 }
 
 /// The first snapshot, the version that the reader speaks, and the namespace that it asks for.
@@ -104,6 +115,37 @@ fn take(reader: &dyn RealtimeReader, wanted: &str) -> Result<Box<dyn Snapshot>> 
         )));
     }
     Ok(snapshot)
+}
+
+/// What was said on a connection, so that it need not be said again.
+struct Said {
+    version: u8,
+    /// By store.
+    rows: HashMap<String, ProgressRows>,
+    from: Option<Frontier>,
+}
+
+impl Said {
+    /// The frontier of a question: an empty one is the one before.
+    fn frontier(&mut self, request: &mut In) -> Result<&Frontier> {
+        if self.version >= REMEMBERS && request.skips_empty()? {
+            return (self.from.as_ref())
+                .ok_or_else(|| Error::corrupt("a question begins at the frontier before, and there was none"));
+        }
+        Ok(self.from.insert(request.json()?))
+    }
+
+    /// The rows of a store, unless they are those that were sent before.
+    fn rows(&mut self, store: String, rows: ProgressRows) -> Result<Out> {
+        let before = self.rows.get(&store).filter(|_| self.version >= REMEMBERS);
+        if before.is_some_and(|before| Arc::ptr_eq(before, &rows) || *before == rows) {
+            return Ok(Out::new(SAME));
+        }
+        let mut out = Out::new(ROWS);
+        out.json(&*rows)?;
+        self.rows.insert(store, rows);
+        Ok(out)
+    }
 }
 
 enum Failed {
@@ -147,30 +189,38 @@ impl<'a, W: Write> Parts<'a, W> {
     }
     fn flush_when_due(&mut self) -> Result<(), Error> {
         if self.out.len() >= PART || self.since.elapsed() >= PART_AGE {
-            self.flush()
+            self.flush()?;
+            flush(self.stream)
         } else {
             Ok(())
         }
     }
+    /// The last of the answer.
+    fn done(mut self) -> Result<(), Failed> {
+        self.flush()
+            .and_then(|()| Out::new(DONE).send(self.stream, MAX_ANSWER))
+            .map_err(Failed::Connection)
+    }
 }
 
-fn answer(mut request: In, snapshot: &dyn Snapshot, stream: &mut impl Write) -> Result<(), Failed> {
+fn answer(mut request: In, snapshot: &dyn Snapshot, said: &mut Said, stream: &mut impl Write) -> Result<(), Failed> {
     match request.kind {
         PARTITIONS => {
             let store = request.text()?;
             request.end()?;
-            let mut rows = Out::new(ROWS);
-            rows.json(&snapshot.partitions(&store)?)?;
-            rows.send(stream, MAX_ANSWER).map_err(Failed::Connection)
+            let rows = snapshot.partitions(&store)?;
+            said.rows(store, rows)?
+                .send(stream, MAX_ANSWER)
+                .map_err(Failed::Connection)
         }
         CELLS => {
             let store = request.text()?;
-            let from: Frontier = request.json()?;
+            let from = said.frontier(&mut request)?;
             let mut keys = Vec::new();
             while !request.at_end() {
                 keys.push(request.bytes()?);
             }
-            let cells = snapshot.cells(&store, &keys, &from)?;
+            let cells = snapshot.cells(&store, &keys, from)?;
             let mut parts = Parts::new(stream);
             for (i, cell) in cells
                 .iter()
@@ -181,31 +231,57 @@ fn answer(mut request: In, snapshot: &dyn Snapshot, stream: &mut impl Write) -> 
                 parts.cell(cell)?;
                 parts.flush_when_due().map_err(Failed::Connection)?;
             }
-            parts.flush().map_err(Failed::Connection)?;
-            Out::new(DONE).send(stream, MAX_ANSWER).map_err(Failed::Connection)
+            parts.done()
         }
         SCAN => {
             let store = request.text()?;
             let prefix = request.bytes()?;
-            let from: Frontier = request.json()?;
+            let from = said.frontier(&mut request)?;
             request.end()?;
-            let mut parts = Parts::new(stream);
-            let mut lost = false;
-            let outcome = snapshot.scan(&store, &prefix, &from, &mut |key, cell| {
-                parts.out.bytes(key)?;
-                parts.cell(&cell)?;
-                parts.flush_when_due().inspect_err(|_| lost = true)
-            });
-            match outcome {
-                Err(e) if lost => return Err(Failed::Connection(e)),
-                Err(e) => return Err(Failed::Request(e)),
-                Ok(()) => parts.flush().map_err(Failed::Connection)?,
+            walk(Parts::new(stream), |parts, lost| {
+                snapshot.scan(&store, &prefix, from, &mut |key, cell| {
+                    parts.out.bytes(key)?;
+                    parts.cell(&cell)?;
+                    parts.flush_when_due().inspect_err(|_| *lost = true)
+                })
+            })
+        }
+        RANGES if said.version >= REMEMBERS => {
+            let store = request.text()?;
+            let from = said.frontier(&mut request)?;
+            let mut ranges: Vec<KeyRange> = Vec::new();
+            while !request.at_end() {
+                ranges.push(request.bytes()?..request.bytes()?);
             }
-            Out::new(DONE).send(stream, MAX_ANSWER).map_err(Failed::Connection)
+            // What reads them relies on it.
+            if ranges.iter().any(|r| r.start > r.end) || ranges.windows(2).any(|w| w[0].end > w[1].start) {
+                return Err(Error::invalid("ranges of keys that do not ascend").into());
+            }
+            walk(Parts::new(stream), |parts, lost| {
+                snapshot.ranges(&store, &ranges, from, &mut |place, key, cell| {
+                    parts.out.u32(place as u32);
+                    parts.out.bytes(key)?;
+                    parts.cell(&cell)?;
+                    parts.flush_when_due().inspect_err(|_| *lost = true)
+                })
+            })
         }
         other => Err(Failed::Request(Error::invalid(format!(
             "a message of unknown type {}",
             other.escape_ascii()
         )))),
+    }
+}
+
+/// Sends what a walk over cells finds; it says when the connection was lost under it.
+fn walk<'a, W: Write>(
+    mut parts: Parts<'a, W>,
+    read: impl FnOnce(&mut Parts<'a, W>, &mut bool) -> Result<()>,
+) -> Result<(), Failed> {
+    let mut lost = false;
+    match read(&mut parts, &mut lost) {
+        Err(e) if lost => Err(Failed::Connection(e)),
+        Err(e) => Err(Failed::Request(e)),
+        Ok(()) => parts.done(),
     }
 }

@@ -2,9 +2,8 @@
 
 use super::frame::*;
 use super::*;
-use crate::progress::Progress;
-use crate::realtime::{Cell, RealtimeReader, Snapshot};
-use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
+use crate::realtime::{Cell, ProgressRows, RealtimeReader, Snapshot};
+use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result};
 use std::io::{Cursor, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -113,8 +112,8 @@ impl Snapshot for Slow {
     fn namespace(&self) -> &str {
         "n"
     }
-    fn partitions(&self, _: &str) -> Result<Vec<(SourcePartition, Progress)>> {
-        Ok(Vec::new())
+    fn partitions(&self, _: &str) -> Result<ProgressRows> {
+        Ok(ProgressRows::default())
     }
     fn cells(&self, _: &str, keys: &[Vec<u8>], _: &Frontier) -> Result<Vec<Vec<Cell>>> {
         std::thread::sleep(Duration::from_millis(keys.len() as u64));

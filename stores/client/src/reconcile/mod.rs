@@ -295,7 +295,7 @@ impl Client {
     fn compare(&self, face: &StoreFace, run: &Run, options: &ReconcileOptions) -> Result<Result<Comparison, Why>> {
         let (base, m) = (&run.base, &run.m);
         let namespace = m.realtime_namespace.as_deref().unwrap_or_default();
-        let Some(snapshot) = self.realtime(namespace, &Until::default())? else {
+        let Some(snapshot) = self.realtime(namespace, None, &Until::default())? else {
             return Ok(Err((Obstacle::NoState, "there is no realtime state".into())));
         };
         if snapshot.namespace() != namespace {

@@ -304,17 +304,15 @@ impl RawWindowClient {
         for some in hops.chunks(AT_ONCE) {
             let mut sorted = some.to_vec();
             sorted.sort_unstable();
-            let table = Table::read(view, keys, &sorted)?;
+            let table = Table::read_sums(view, keys, &sorted, &|parts| self.raw.add_parts(parts))?;
             for (sum, key) in sums.iter_mut().zip(keys) {
                 view.on_time("a sum of a window")?;
                 let Ok(before) = &*sum else { continue };
                 let mut parts: Vec<&[u8]> = Vec::with_capacity(some.len() + 1);
                 parts.extend(before.as_deref());
-                let found = some.iter().try_for_each(|hop| {
-                    parts.extend(table.get(key, *hop)?);
-                    Ok(())
-                });
-                *sum = found.and_then(|()| self.raw.add_parts(&parts));
+                *sum = table
+                    .parts(key, some, &mut parts)
+                    .and_then(|()| self.raw.add_parts(&parts));
             }
         }
         Ok(sums)

@@ -11,8 +11,8 @@ use rufous_client::{Client, ClientParts};
 use rufous_core::key::to_bytes;
 use rufous_core::{BatchId, Cut, Error, Frontier, Result, SourcePartition, Store, StoreFace, Timestamp};
 use rufous_store_api::{
-    Cell, Entries, GenerationStore, Hole, Manifest, ManifestLog, Progress, Published, RealtimeReader, RunFile,
-    RunWriter, Snapshot, SourceHole, StoreGeneration, Until,
+    Cell, Entries, GenerationStore, Hole, KeyRange, Manifest, ManifestLog, Progress, ProgressRows, Published,
+    RealtimeReader, RunFile, RunWriter, Snapshot, SourceHole, StoreGeneration, Until,
 };
 
 pub const COUNTS: Store<String, u64> = Store::new("counts");
@@ -48,6 +48,8 @@ pub struct State {
     pub snapshots: usize,
     /// Keys that the generation was asked for, one by one.
     pub keys_read: usize,
+    /// Values that the generation showed in ranges.
+    pub values_read: usize,
     /// How often the realtime state was opened.
     pub opened: usize,
     /// The next one who reads is told that the namespace was deleted.
@@ -239,6 +241,22 @@ impl GenerationStore for World {
             .filter(|(k, _)| k.starts_with(prefix))
             .try_for_each(|(k, v)| f(k, v))
     }
+    fn ranges(
+        &self,
+        _: &StoreFace,
+        g: &StoreGeneration,
+        ranges: &[KeyRange],
+        f: &mut dyn FnMut(usize, &[u8], &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let file = self.file(g)?;
+        for (place, range) in ranges.iter().enumerate() {
+            for (key, value) in file.range(range.clone()) {
+                self.state().values_read += 1;
+                f(place, key, value)?;
+            }
+        }
+        Ok(())
+    }
     fn verify(&self, _: &StoreFace, _: &StoreGeneration) -> Result<()> {
         Ok(())
     }
@@ -341,7 +359,7 @@ impl Snapshot for Taken {
     fn set_until(&mut self, until: &Until) {
         self.deadline = until.deadline();
     }
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+    fn partitions(&self, store: &str) -> Result<ProgressRows> {
         let of_store = self.shards.iter().filter(|((s, _), _)| s == store);
         Ok(of_store.map(|((_, p), shard)| (p.clone(), shard.row.clone())).collect())
     }

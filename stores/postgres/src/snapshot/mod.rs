@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 use rufous_store_api::realtime::{floors, within};
-use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, StoreStats, Until};
+use rufous_store_api::{Cell, KeyRange, Progress, ProgressRows, Snapshot, StoreStats, Until};
 use tokio_postgres::types::Type;
 
 use crate::cells::names;
@@ -189,9 +189,9 @@ impl Snapshot for PostgresSnapshot {
         self.until = until.clone();
     }
 
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+    fn partitions(&self, store: &str) -> Result<ProgressRows> {
         let Some(store) = self.store(store)? else {
-            return Ok(Vec::new());
+            return Ok(ProgressRows::default());
         };
         Ok(self
             .rows_of(store)

@@ -50,10 +50,11 @@ pub fn row(store: &dyn RealtimeReader, p: &SourcePartition) -> Progress {
         .unwrap()
         .partitions("counts")
         .unwrap()
-        .into_iter()
+        .iter()
         .find(|(q, _)| q == p)
         .unwrap()
         .1
+        .clone()
 }
 
 /// One record a word, one offset a word.

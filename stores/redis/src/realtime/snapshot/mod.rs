@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value};
 use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result, SourcePartition};
 use rufous_store_api::exclusive::unique_name;
-use rufous_store_api::{Cell, KeyRange, Progress, Snapshot, Until};
+use rufous_store_api::{Cell, KeyRange, ProgressRows, Snapshot, Until};
 
 use super::layout::{self, Row};
 use super::scripts;
@@ -177,7 +177,7 @@ impl Snapshot for RedisSnapshot {
         self.until = until.clone();
     }
 
-    fn partitions(&self, store: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+    fn partitions(&self, store: &str) -> Result<ProgressRows> {
         let rows = self.of(store)?.iter();
         Ok(rows.map(|(p, row)| (p.clone(), row.progress.clone())).collect())
     }
