@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rufous::client::{Client, ClientParts};
+use rufous::client::{Client, ClientParts, OpenRealtime};
 use rufous::core::{BatchId, Format, Frontier, Plan, RecordBatch};
 use rufous::realtime::{
     Archiver, ArchiverOptions, BoundLog, Log, Metrics, PartitionInfo, Polled, Stream, StreamOptions, StreamReport,
 };
-use rufous::store_api::{Archive, GenerationStore, ManifestLog, RealtimeReader, RealtimeStore};
+use rufous::store_api::{Archive, GenerationStore, ManifestLog, RealtimeReader, RealtimeStore, Until};
 use rufous_platform_local::{LocalLog, LocalOptions, Place};
 use rufous_platform_parquet::{BatchOptions, BatchReport, BatchRun, BulkInput};
 use rufous_store_archive::ParquetArchive;
@@ -74,7 +74,7 @@ impl State {
             job: plan.job().to_string(),
             manifests: self.manifests.clone(),
             generations: self.generations.clone(),
-            realtime: Arc::new(move |_: &str| Ok(Some(realtime.clone() as Arc<dyn RealtimeReader>))),
+            realtime: Arc::new(move |_: &str, _: &Until| Ok(Some(realtime.clone() as Arc<dyn RealtimeReader>))),
         })
     }
     /// I6, P36: where the layers can be compared over the newest run they agree, in every store. Returns whether they
@@ -303,18 +303,15 @@ pub fn count_on_disk(plan: &Plan, data: &Path, prefixes: impl Iterator<Item = u8
 pub fn client_on_disk(plan: &Plan, data: &Path) -> Result<Client> {
     let layout = rufous::store_api::Layout::new(data, "main")?;
     let (job, stores) = (plan.job(), plan.stores().to_vec());
-    let realtime = move |namespace: &str| {
+    let realtime = move |namespace: &str, _: &Until| {
         let dir = layout.realtime(job, namespace);
         Ok(rufous_store_rocksdb::RocksReader::open(&dir, namespace, &stores)?.map(Arc::from))
     };
     client_of(plan, data, Arc::new(realtime))
 }
 
-/// Opens the realtime state of a namespace for reading.
-pub type OpenReader = Arc<dyn Fn(&str) -> rufous::Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync>;
-
 /// A client of a job whose generations are below `data`.
-pub fn client_of(plan: &Plan, data: &Path, realtime: OpenReader) -> Result<Client> {
+pub fn client_of(plan: &Plan, data: &Path, realtime: OpenRealtime) -> Result<Client> {
     let layout = rufous::store_api::Layout::new(data, "main")?;
     Ok(Client::new(ClientParts {
         job: plan.job().to_string(),

@@ -12,7 +12,7 @@ use rufous::client::{Comparison, ReconcileOptions};
 use rufous::prelude::*;
 use rufous::store_api::{
     Archive, ArchivedFile, Cell, Entries, GenerationStore, IndexEntry, ManifestLog, ProgressRows, RealtimeReader,
-    RunFile, RunWriter, Snapshot, StoreGeneration,
+    RunFile, RunWriter, Snapshot, StoreGeneration, Until,
 };
 use rufous_algebra::{FloatSum, HeavyHitters, Hll, Quantiles};
 use rufous_core::{BatchId, Batcher, Format, Frontier, Plan, RecordBatch, SourcePartition, StoreFace};
@@ -271,7 +271,7 @@ fn with(bug: Bug) -> Result<()> {
         job: plan.job().to_string(),
         manifests: state.manifests.clone() as Arc<dyn ManifestLog>,
         generations: state.generations.clone(),
-        realtime: Arc::new(move |_: &str| Ok(Some(realtime.clone()))),
+        realtime: Arc::new(move |_: &str, _: &Until| Ok(Some(realtime.clone()))),
     };
     let client = rufous::client::Client::new(parts);
     // What the covered part of the files has of the word, by plain counting.

@@ -16,7 +16,7 @@ use crate::client::reconcile::obstacle::Obstacle;
 use crate::client::reconcile::report::Report;
 use crate::client::{Client, ClientParts, Comparison, ReconcileOptions, Reconciled};
 use crate::core::{ErrorKind, Result, Timestamp};
-use crate::store_api::{GenerationStore, RealtimeReader, RealtimeStore};
+use crate::store_api::{GenerationStore, RealtimeReader, RealtimeStore, Until};
 
 /// How often it looks.
 const POLL: Duration = Duration::from_secs(5);
@@ -102,7 +102,7 @@ impl<'a> Follower<'a> {
             job: context.plan.job().to_string(),
             manifests: context.manifests.clone(),
             generations: context.generations.clone() as Arc<dyn GenerationStore>,
-            realtime: Arc::new(move |_: &str| Ok(Some(store.clone() as Arc<dyn RealtimeReader>))),
+            realtime: Arc::new(move |_: &str, _: &Until| Ok(Some(store.clone() as Arc<dyn RealtimeReader>))),
         };
         Self {
             context,

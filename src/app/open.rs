@@ -17,7 +17,7 @@ use crate::core::{Error, Format, Plan, Result, Sinks, SourceFace, nearest};
 use crate::platform_local::{LocalLog, LocalOptions};
 use crate::realtime::Log;
 use crate::realtime::budget::{Budget, Shares, Users};
-use crate::store_api::{GenerationStore, Layout, Manifest, ManifestLog};
+use crate::store_api::{GenerationStore, Layout, Manifest, ManifestLog, Until};
 use rufous_store_offline::{Generations, Manifests, PinFiles};
 
 /// Who reads a log.
@@ -415,8 +415,9 @@ impl<'a> Context<'a> {
 
     /// The rows of a store in a namespace; empty when nothing was ever read into it.
     pub(super) fn rows(&self, namespace: &str, store: &str) -> Result<crate::store_api::ProgressRows> {
-        match self.state.read(namespace)? {
-            Some(reader) => reader.snapshot()?.partitions(store),
+        let until = self.deadline().into();
+        match self.state.read(namespace, &until)? {
+            Some(reader) => reader.snapshot_until(&until)?.partitions(store),
             None => Ok(crate::store_api::ProgressRows::default()),
         }
     }
@@ -466,7 +467,7 @@ impl<'a> Context<'a> {
             job: self.plan.job().to_string(),
             manifests: self.manifests.clone(),
             generations: self.generations.clone() as Arc<dyn GenerationStore>,
-            realtime: Arc::new(move |namespace: &str| state.read(namespace)),
+            realtime: Arc::new(move |namespace: &str, until: &Until| state.read(namespace, until)),
         })
     }
 }

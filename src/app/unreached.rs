@@ -9,7 +9,7 @@ use rufous_place::{Encode, Listed, Open, Pending, Place, Steps};
 
 use super::state::{Found, Memory, Opened, StatePlace};
 use crate::core::{Error, ErrorKind, Result};
-use crate::store_api::{RealtimeReader, TableReader, TableStore};
+use crate::store_api::{RealtimeReader, TableReader, TableStore, Until};
 
 /// The error that opening ended with.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl StatePlace for Unreached {
     fn open(&self, _: &str, _: Memory) -> Result<Opened> {
         self.why()
     }
-    fn read(&self, _: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
+    fn read(&self, _: &str, _: &Until) -> Result<Option<Arc<dyn RealtimeReader>>> {
         self.why()
     }
     fn rebuild(&self, _: &str, _: bool) -> Result<Option<String>> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rufous::Result as Outcome;
+use rufous::client::OpenRealtime;
 use rufous::core::Plan;
 use rufous::prelude::Codec;
 
 use super::*;
-use crate::run::{Bytes, OpenReader, answers_on_disk, client_of};
+use crate::run::{Bytes, answers_on_disk, client_of};
 
 /// Settings of a consumer whose death is noticed soon.
 pub const SOON_DEAD: [(&str, &str); 3] = [
@@ -111,7 +112,7 @@ pub struct SharedState {
     /// Where it is.
     pub url: String,
     /// How it is read.
-    pub reader: OpenReader,
+    pub reader: OpenRealtime,
 }
 
 impl Live {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use rufous::client::{Client, ClientParts};
 use rufous::core::{COUNTERS, Key, Plan, PrefixOf};
-use rufous::store_api::{Layout, ManifestLog};
+use rufous::store_api::{Layout, ManifestLog, Until};
 use rufous::{Codec, Hll, Semigroup, Store};
 use rufous_examples::retail::BY_COUNTRY_DAY;
 use rufous_examples::shoppers::{BASKETS, BY_DAY, NO_CUSTOMER};
@@ -64,7 +64,7 @@ impl Program {
             generations: Arc::new(Generations::new(layout.offline(&job))),
             realtime: Arc::new({
                 let job = job.clone();
-                move |namespace: &str| {
+                move |namespace: &str, _: &Until| {
                     let dir = realtime.realtime(&job, namespace);
                     Ok(rufous_store_rocksdb::RocksReader::open(&dir, namespace, &stores)?.map(Arc::from))
                 }

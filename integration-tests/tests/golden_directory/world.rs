@@ -10,7 +10,9 @@ use anyhow::{Context, Result, ensure};
 use rufous::client::{Client, ClientParts};
 use rufous::core::{Format, Plan, SourcePartition};
 use rufous::prelude::*;
-use rufous::store_api::{GenerationStore, Layout, Manifest, ManifestLog, Published, RealtimeReader, StoreGeneration};
+use rufous::store_api::{
+    GenerationStore, Layout, Manifest, ManifestLog, Published, RealtimeReader, StoreGeneration, Until,
+};
 use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput, backfill};
 use rufous_realtime::{Archiver, ArchiverOptions, BoundLog, Metrics, Stream, StreamOptions};
 use rufous_store_archive::ParquetArchive;
@@ -193,7 +195,7 @@ impl World {
             job: self.plan.job().into(),
             manifests: Arc::new(Manifests::new(self.layout.manifests(self.plan.job()))),
             generations: Arc::new(Generations::new(self.layout.offline(self.plan.job()))),
-            realtime: Arc::new(move |_: &str| Ok(Some(store.clone() as Arc<dyn RealtimeReader>))),
+            realtime: Arc::new(move |_: &str, _: &Until| Ok(Some(store.clone() as Arc<dyn RealtimeReader>))),
         }))
     }
     /// Every merged answer, the lost range accepted.

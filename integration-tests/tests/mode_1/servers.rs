@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use rufous::core::{Plan, StoreFace};
-use rufous::store_api::RealtimeReader;
+use rufous::core::Plan;
+use rufous::store_api::{NamespaceOf, RealtimeReader, Until};
 use rufous_integration_tests::kafka::Broker;
 use rufous_integration_tests::kafka::job::{Live, SOON_DEAD, SharedState, Words};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime};
@@ -69,11 +69,14 @@ impl Server {
         let is_postgres = matches!(self, Self::Postgres(_));
         let open = {
             let url = url.clone();
-            move |namespace: &str| -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
+            move |namespace: &str, until: &Until| -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
+                let of = NamespaceOf::new(&job, "main", namespace);
                 if is_postgres {
-                    postgres(&url, &job, namespace, &stores)
+                    let reader = PostgresRealtime::reader(&url, &PostgresOptions::default(), of, &stores, until)?;
+                    Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
                 } else {
-                    redis(&url, &job, namespace, &stores)
+                    let reader = RedisRealtime::reader(&url, &RedisOptions::default(), of, &stores, until)?;
+                    Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
                 }
             }
         };
@@ -82,26 +85,6 @@ impl Server {
             reader: Arc::new(open),
         }
     }
-}
-
-fn postgres(
-    url: &str,
-    job: &str,
-    namespace: &str,
-    stores: &[StoreFace],
-) -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
-    let reader = PostgresRealtime::reader(url, &PostgresOptions::default(), job, "main", namespace, stores)?;
-    Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
-}
-
-fn redis(
-    url: &str,
-    job: &str,
-    namespace: &str,
-    stores: &[StoreFace],
-) -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
-    let reader = RedisRealtime::reader(url, &RedisOptions::default(), job, "main", namespace, stores)?;
-    Ok(reader.map(Arc::from))
 }
 
 /// The first process of the job on a server; others are beside it.

@@ -13,7 +13,9 @@ use rufous::core::producer::Buffer;
 use rufous::core::{BatchId, Batcher, ErrorKind, Format, Frontier, Plan, RecordBatch};
 use rufous::prelude::*;
 use rufous::realtime::{BoundLog, Log, PartitionInfo, Polled, Stream, StreamOptions};
-use rufous::store_api::{Archive, Manifest, ManifestLog, Progress, Published, RealtimeReader, RealtimeStore, Repair};
+use rufous::store_api::{
+    Archive, Manifest, ManifestLog, Progress, Published, RealtimeReader, RealtimeStore, Repair, Until,
+};
 use rufous_integration_tests::run::Random;
 use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput};
 use rufous_store_archive::ParquetArchive;
@@ -443,7 +445,7 @@ impl Joint {
 
     fn client(&self) -> Client {
         let store = self.shown.clone();
-        let realtime = move |_: &str| -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
+        let realtime = move |_: &str, _: &Until| -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
             let store = store.lock().unwrap_or_else(PoisonError::into_inner);
             Ok(Some(Arc::new(store.clone())))
         };

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use rufous::client::{Client, ClientParts};
 use rufous::core::{Plan, key};
 use rufous::prelude::*;
-use rufous::store_api::Layout;
+use rufous::store_api::{Layout, Until};
 use rufous_integration_tests::kafka::{self, Broker};
 use rufous_integration_tests::run::{self, Random};
 use rufous_integration_tests::two_sources::{BALANCES, Line, SEEN, fold, one_order, two_sources};
@@ -222,7 +222,7 @@ impl World {
             job: job.to_string(),
             manifests: Arc::new(Manifests::new(layout.manifests(job))),
             generations: Arc::new(Generations::new(layout.offline(job))),
-            realtime: Arc::new(move |namespace: &str| {
+            realtime: Arc::new(move |namespace: &str, _: &Until| {
                 let reader = RocksReader::open(&realtime.realtime(job, namespace), namespace, &stores)?;
                 Ok(reader.map(Arc::from))
             }),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rufous::client::{Client, ClientParts};
 use rufous::core::{Plan, key};
 use rufous::prelude::*;
-use rufous::store_api::Layout;
+use rufous::store_api::{Layout, Until};
 use rufous_integration_tests::run::{self, Random};
 use rufous_integration_tests::running::{ACCOUNTS, BALANCES, Folded, SEEN, fold, running};
 use rufous_store_offline::{Generations, Manifests};
@@ -106,7 +106,7 @@ impl World {
             job: job.to_string(),
             manifests: std::sync::Arc::new(Manifests::new(layout.manifests(job))),
             generations: std::sync::Arc::new(Generations::new(layout.offline(job))),
-            realtime: std::sync::Arc::new(move |namespace: &str| {
+            realtime: std::sync::Arc::new(move |namespace: &str, _: &Until| {
                 let reader = RocksReader::open(&realtime.realtime(job, namespace), namespace, &stores)?;
                 Ok(reader.map(std::sync::Arc::from))
             }),

@@ -12,7 +12,7 @@ use rufous::core::producer::LastSeen;
 use rufous::core::{BatchId, ErrorKind, Format, Frontier, Plan};
 use rufous::prelude::*;
 use rufous::realtime::{BoundLog, Stream, StreamOptions};
-use rufous::store_api::{Archive, Manifest, ManifestLog, Published, RealtimeReader};
+use rufous::store_api::{Archive, Manifest, ManifestLog, Published, RealtimeReader, Until};
 use rufous_integration_tests::run::Random;
 use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput};
 use rufous_store_archive::ParquetArchive;
@@ -414,7 +414,7 @@ impl World {
 
     fn client(&self) -> Client {
         let store = self.shown.clone();
-        let realtime = move |_: &str| -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
+        let realtime = move |_: &str, _: &Until| -> rufous::Result<Option<Arc<dyn RealtimeReader>>> {
             Ok(Some(Arc::new(
                 store.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             )))

@@ -12,7 +12,7 @@ use rufous::core::{BatchId, ErrorKind, Format, Plan, SourcePartition};
 use rufous::prelude::*;
 use rufous::realtime::{BoundLog, OnBadRecord, Stream, StreamOptions};
 use rufous::store_api::{
-    Archive, Committed, Manifest, ManifestLog, Published, RealtimeReader, RealtimeStore, Snapshot,
+    Archive, Committed, Manifest, ManifestLog, Published, RealtimeReader, RealtimeStore, Snapshot, Until,
 };
 use rufous_integration_tests::run::Random;
 use rufous_platform_parquet::{BatchOptions, BatchRun, BulkInput};
@@ -591,7 +591,7 @@ fn client(
         job: plan.job().to_string(),
         manifests: Arc::new(manifests.clone()),
         generations: Arc::new(generations.clone()),
-        realtime: Arc::new(move |_: &str| Ok(Some(shown.clone()))),
+        realtime: Arc::new(move |_: &str, _: &Until| Ok(Some(shown.clone()))),
     })
 }
 

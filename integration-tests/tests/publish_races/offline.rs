@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use rufous::client::{Client, ClientParts, OpenRealtime};
 use rufous::core::Plan;
-use rufous::store_api::{Layout, RealtimeReader};
+use rufous::store_api::{Layout, RealtimeReader, Until};
 use rufous_store_offline::{Generations, Manifests};
 use rufous_store_rocksdb::{RocksReader, RocksStore};
 
@@ -48,13 +48,13 @@ impl Offline {
     }
     pub(crate) fn in_process(&self, store: &Arc<RocksStore>) -> Client {
         let store = store.clone();
-        self.client(Arc::new(move |_: &str| {
+        self.client(Arc::new(move |_: &str, _: &Until| {
             Ok(Some(store.clone() as Arc<dyn RealtimeReader>))
         }))
     }
     pub(crate) fn outside(&self, plan: &Plan) -> Result<Client> {
         let (layout, stores) = (self.layout.clone(), plan.stores().to_vec());
-        Ok(self.client(Arc::new(move |namespace: &str| {
+        Ok(self.client(Arc::new(move |namespace: &str, _: &Until| {
             let found = RocksReader::open(&layout.realtime(JOB, namespace), namespace, &stores)?;
             Ok(found.map(Arc::from))
         })))

@@ -20,10 +20,9 @@ pub(super) fn rows(context: &Context<'_>, manifest: Option<&Manifest>) -> Result
 /// The state as it is now; `None`: it was not begun.
 fn snapshot(context: &Context<'_>, manifest: Option<&Manifest>) -> Result<Option<Box<dyn Snapshot>>> {
     let namespace = context.namespace_of(manifest);
-    let reader = context.state.read(&namespace)?;
-    reader
-        .map(|reader| reader.snapshot_until(&context.deadline().into()))
-        .transpose()
+    let until = context.deadline().into();
+    let reader = context.state.read(&namespace, &until)?;
+    reader.map(|reader| reader.snapshot_until(&until)).transpose()
 }
 
 /// Where a reader stands in what the log keeps.

@@ -16,7 +16,7 @@ use crate::core::{Result, SourcePartition, StoreFace};
 use crate::platform_parquet::WrittenTo;
 #[cfg(feature = "parquet")]
 use crate::store_api::Manifest;
-use crate::store_api::ManifestLog;
+use crate::store_api::{ManifestLog, Until};
 
 type Positions = BTreeMap<SourcePartition, u64>;
 
@@ -51,7 +51,7 @@ impl Live {
         let Some(namespace) = self.manifests.newest(0)?.and_then(|m| m.realtime_namespace) else {
             return Ok(None);
         };
-        let Some(reader) = self.state.read(&namespace)? else {
+        let Some(reader) = self.state.read(&namespace, &Until::default())? else {
             return Ok(None);
         };
         let rows = reader.snapshot()?.partitions(face.name)?;

@@ -8,6 +8,8 @@ mod postgres;
 mod redis;
 #[cfg(feature = "rocksdb")]
 mod rocks;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server;
 mod url;
 #[cfg(not(feature = "rocksdb"))]
 mod without;
@@ -19,7 +21,7 @@ use rufous_place::Place;
 
 use super::settings::RealtimeSettings;
 use crate::core::{Error, Result, StoreFace, Timestamp};
-use crate::store_api::{Layout, RealtimeReader, RealtimeStore, TableReader, TableStore};
+use crate::store_api::{Layout, RealtimeReader, RealtimeStore, TableReader, TableStore, Until};
 use url::StateUrl;
 
 /// Whose state it is.
@@ -79,8 +81,8 @@ pub(super) trait StatePlace: Send + Sync {
     fn is_shared(&self) -> bool;
     /// For the process that reads the logs.
     fn open(&self, namespace: &str, memory: Memory) -> Result<Opened>;
-    /// For readers; `None`: that namespace was never made.
-    fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>>;
+    /// For readers, opened by then; `None`: that namespace was never made.
+    fn read(&self, namespace: &str, until: &Until) -> Result<Option<Arc<dyn RealtimeReader>>>;
     /// Shuts out whoever would write, where one process has the state alone. `None`: there is no such namespace, or nobody can be shut
     /// out.
     ///
@@ -147,7 +149,9 @@ fn local(whose: Whose) -> Arc<dyn StatePlace> {
 
 #[cfg(feature = "postgres")]
 fn postgres(whose: Whose, url: &str, settings: &RealtimeSettings) -> Result<Arc<dyn StatePlace>> {
-    Ok(Arc::new(postgres::Postgres::new(whose, url, settings)?))
+    Ok(Arc::new(server::InServer::<postgres::Postgres>::new(
+        whose, url, settings,
+    )?))
 }
 
 #[cfg(not(feature = "postgres"))]
@@ -157,7 +161,7 @@ fn postgres(_: Whose, _: &str, _: &RealtimeSettings) -> Result<Arc<dyn StatePlac
 
 #[cfg(feature = "redis")]
 fn redis(whose: Whose, url: &str, settings: &RealtimeSettings) -> Result<Arc<dyn StatePlace>> {
-    Ok(Arc::new(redis::Redis::new(whose, url, settings)?))
+    Ok(Arc::new(server::InServer::<redis::Redis>::new(whose, url, settings)?))
 }
 
 #[cfg(not(feature = "redis"))]
@@ -170,13 +174,5 @@ fn lacks(feature: &str) -> Error {
     Error::invalid(format!(
         "the realtime state is to be in {feature}, and this binary was built without the feature `{feature}`: build it with \
          `rufous = {{ .., features = [\"{feature}\"] }}`"
-    ))
-}
-
-/// A server renames nothing aside.
-#[cfg(any(feature = "postgres", feature = "redis"))]
-fn nothing_aside(what: &str) -> Error {
-    Error::invalid(format!(
-        "{what} cannot be set aside, only deleted: add --delete; the next `stream` makes it again from the log"
     ))
 }

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Found, Memory, Opened, StatePlace, Whose, nothing_aside};
+use super::server::Kind;
+use super::{Found, Whose};
 use crate::app::settings::RealtimeSettings;
 use crate::core::{Result, Timestamp};
-use crate::store_api::{RealtimeReader, TableReader, TableStore};
+use crate::store_api::{NamespaceOf, RealtimeReader, RealtimeStore, TableReader, TableStore, Until};
 use crate::store_redis::{RedisOptions, RedisRealtime, RedisTables};
 
 pub(super) struct Redis {
-    whose: Whose,
     url: String,
-    /// Without the password.
-    location: String,
     options: RedisOptions,
 }
 
-impl Redis {
-    pub(super) fn new(whose: Whose, url: &str, settings: &RealtimeSettings) -> Result<Self> {
+impl Kind for Redis {
+    fn new(url: &str, settings: &RealtimeSettings) -> Result<(Self, String)> {
         let said = [
             ("schema", settings.schema.is_some()),
             ("connections", settings.connections.is_some()),
@@ -36,49 +34,23 @@ impl Redis {
             root_certificates: settings.root_certificates.clone(),
             ..default
         };
-        Ok(Self {
-            location: crate::store_redis::shown(url, &options)?,
-            whose,
-            url: url.into(),
-            options,
-        })
+        let location = crate::store_redis::shown(url, &options)?;
+        let url = url.into();
+        Ok((Self { url, options }, location))
     }
-}
-
-impl StatePlace for Redis {
-    fn show(&self, namespace: &str) -> String {
-        format!("namespace {namespace} of job `{}` in {}", self.whose.job, self.location)
+    fn clock(&self) -> Result<Timestamp> {
+        crate::store_redis::clock(&self.url, &self.options)
     }
-    fn clock(&self) -> Result<Option<Timestamp>> {
-        crate::store_redis::clock(&self.url, &self.options).map(Some)
+    fn open(&self, of: NamespaceOf<'_>, whose: &Whose) -> Result<Arc<dyn RealtimeStore>> {
+        let store = RedisRealtime::open(&self.url, &self.options, of, &whose.stores)?;
+        Ok(Arc::new(store))
     }
-    fn is_shared(&self) -> bool {
-        true
+    fn read(&self, of: NamespaceOf<'_>, whose: &Whose, until: &Until) -> Result<Option<Arc<dyn RealtimeReader>>> {
+        let reader = RedisRealtime::reader(&self.url, &self.options, of, &whose.stores, until)?;
+        Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
     }
-    fn open(&self, namespace: &str, _: Memory) -> Result<Opened> {
-        let Whose { job, layout, stores } = &self.whose;
-        let store = RedisRealtime::open(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
-        Ok(Opened {
-            store: Arc::new(store),
-            // Whoever reads asks the server.
-            serve: Box::new(|| Ok(())),
-        })
-    }
-    fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
-        let Whose { job, layout, stores } = &self.whose;
-        let reader = RedisRealtime::reader(&self.url, &self.options, job, layout.instance(), namespace, stores)?;
-        Ok(reader.map(Arc::from))
-    }
-    fn rebuild(&self, namespace: &str, delete: bool) -> Result<Option<String>> {
-        if !delete {
-            return Err(nothing_aside(&self.show(namespace)));
-        }
-        let deleted = self.discard(namespace)?;
-        Ok(deleted.then(|| format!("deleted the realtime state, {}", self.show(namespace))))
-    }
-    fn namespaces(&self) -> Result<Vec<Found>> {
-        let Whose { job, layout, .. } = &self.whose;
-        let found = RedisRealtime::namespaces(&self.url, &self.options, job, layout.instance())?;
+    fn namespaces(&self, whose: &Whose) -> Result<Vec<Found>> {
+        let found = RedisRealtime::namespaces(&self.url, &self.options, &whose.job, whose.layout.instance())?;
         // Redis does not say what keys take without looking at each.
         let whole = |name| Found {
             name,
@@ -87,21 +59,14 @@ impl StatePlace for Redis {
         };
         Ok(found.into_iter().map(whole).collect())
     }
-    fn discard(&self, name: &str) -> Result<bool> {
-        let Whose { job, layout, .. } = &self.whose;
-        RedisRealtime::delete(&self.url, &self.options, job, layout.instance(), name)
+    fn discard(&self, of: NamespaceOf<'_>) -> Result<bool> {
+        RedisRealtime::delete(&self.url, &self.options, of)
     }
-    fn tables(&self, _: &[&str], _: Memory) -> Result<Arc<dyn TableStore>> {
-        let Whose { job, layout, .. } = &self.whose;
-        Ok(Arc::new(RedisTables::open(
-            &self.url,
-            &self.options,
-            job,
-            layout.instance(),
-        )?))
+    fn tables(&self, whose: &Whose) -> Result<Arc<dyn TableStore>> {
+        let tables = RedisTables::open(&self.url, &self.options, &whose.job, whose.layout.instance())?;
+        Ok(Arc::new(tables))
     }
-    fn read_tables(&self) -> Result<Option<Box<dyn TableReader>>> {
-        let Whose { job, layout, .. } = &self.whose;
-        RedisTables::open_reader(&self.url, &self.options, job, layout.instance()).map(Some)
+    fn read_tables(&self, whose: &Whose) -> Result<Option<Box<dyn TableReader>>> {
+        RedisTables::open_reader(&self.url, &self.options, &whose.job, whose.layout.instance()).map(Some)
     }
 }

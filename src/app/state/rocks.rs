@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Alone, Found, Memory, Opened, StatePlace, Whose};
 use crate::core::{Error, Result};
-use crate::store_api::{RealtimeReader, TableReader, TableStore};
+use crate::store_api::{RealtimeReader, TableReader, TableStore, Until};
 use crate::store_rocksdb::damage::{set_aside, suspect};
 use crate::store_rocksdb::discard::{discard, discarded};
 use crate::store_rocksdb::owner::Owner;
@@ -46,7 +46,8 @@ impl StatePlace for Rocks {
             serve: Box::new(move || store.serve()),
         })
     }
-    fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
+    fn read(&self, namespace: &str, _: &Until) -> Result<Option<Arc<dyn RealtimeReader>>> {
+        // Nobody is waited for until a snapshot is taken.
         let reader = RocksReader::find(&self.dir(namespace), namespace, &self.0.stores)?;
         Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
     }

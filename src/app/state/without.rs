@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Found, Memory, Opened, StatePlace, Whose};
 use crate::core::{Error, Result};
-use crate::store_api::{RealtimeReader, TableReader, TableStore};
+use crate::store_api::{RealtimeReader, TableReader, TableStore, Until};
 
 pub(super) struct Without(pub(super) Whose);
 
@@ -35,7 +35,7 @@ impl StatePlace for Without {
     fn open(&self, _: &str, _: Memory) -> Result<Opened> {
         Err(lacks("there is no store for the realtime state"))
     }
-    fn read(&self, namespace: &str) -> Result<Option<Arc<dyn RealtimeReader>>> {
+    fn read(&self, namespace: &str, _: &Until) -> Result<Option<Arc<dyn RealtimeReader>>> {
         absent(&self.0.layout.realtime(&self.0.job, namespace))?;
         Ok(None)
     }

@@ -10,7 +10,7 @@
 //! - [`archive`]: the archive's files and index; [`table`]: tables of written records, by [`id`];
 //! - [`kit`]: plain key-value stores, and what composes them; [`guide`]: how to write a store of your own;
 //! - [`asked`]: operators ask for state over a channel;
-//! - [`layout`]: the data directory; [`exclusive`]: files that are created once;
+//! - [`layout`]: the data directory; [`namespace`]: which state of a server is meant; [`exclusive`]: files that are created once;
 //! - [`points`]: where a test may end the process;
 //! - [`wire`]: reading a shard through its owner's socket; [`conformance`]: what every realtime store, every place of tables and
 //!   every plain store must pass.
@@ -27,6 +27,7 @@ pub mod kit;
 pub mod layout;
 pub mod lines;
 pub mod manifest;
+pub mod namespace;
 pub mod offline;
 pub mod points;
 pub mod progress;
@@ -44,6 +45,7 @@ pub use id::WrittenId;
 pub use kit::{BoxStore, FullStore, MapStore, MergeableStore, ReadWriteStore, ReadableStore, StoreExt, WritableStore};
 pub use layout::Layout;
 pub use manifest::{InputRange, Manifest, ManifestLog, Published, RunFile, SourceHole, StoreGeneration};
+pub use namespace::NamespaceOf;
 pub use offline::{Entries, GenerationStore, MergedRuns, RunWriter, merge_runs};
 pub use progress::{Hole, Misalignment, Progress};
 pub use realtime::{

@@ -14,11 +14,11 @@ use crate::readers::Readers;
 use crate::typed::StoreClient;
 use crate::window::{RawWindowClient, WindowClient};
 
-/// Opens the realtime state of a namespace for reading. `None`: no shard exists, nothing was ever read into it. `TryAgain`
-/// when it exists but its owner does not answer; that may be told by the first snapshot as well. What is opened is kept for some
+/// Opens the realtime state of a namespace for reading, by then. `None`: no shard exists, nothing was ever read into it. `TryAgain`
+/// when it exists but its owner does not answer by then; that may be told by the first snapshot as well. What is opened is kept for some
 /// seconds and asked for a snapshot at every read, so it must see what is there by then; it says `Closed` when its namespace was
 /// deleted.
-pub type OpenRealtime = Arc<dyn Fn(&str) -> Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync>;
+pub type OpenRealtime = Arc<dyn Fn(&str, &Until) -> Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync>;
 
 /// Where a job's state is, as traits: the client knows no concrete store.
 #[derive(Clone)]

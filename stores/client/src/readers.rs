@@ -94,7 +94,7 @@ impl Readers {
             }
         }
         // Without the lock: nobody else waits for a server that does not answer.
-        let Some(reader) = open(namespace)? else {
+        let Some(reader) = open(namespace, until)? else {
             return Ok(None);
         };
         {
@@ -154,8 +154,42 @@ impl Readers {
 mod tests {
     use super::*;
 
+    /// A read waits for the opening of a reader no longer than for anything else: for the first, and when the one that was kept grew old.
+    #[test]
+    fn a_reader_is_opened_within_the_time_of_the_read() {
+        struct Silent;
+        impl RealtimeReader for Silent {
+            fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
+                Err(Error::bug("asked without a time"))
+            }
+            fn snapshot_until(&self, until: &Until) -> Result<Box<dyn Snapshot>> {
+                assert!(until.deadline().is_some());
+                Err(Error::try_again("silent"))
+            }
+        }
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let open: OpenRealtime = Arc::new({
+            let told = told.clone();
+            move |_, until: &Until| {
+                told.lock().unwrap().push(until.deadline());
+                Ok(Some(Arc::new(Silent) as Arc<dyn RealtimeReader>))
+            }
+        });
+        let readers = Readers::default();
+        let ask = || readers.snapshot("n1", &open, &Until::from(deadline)).map(|_| ());
+        assert_eq!(ask().unwrap_err().message(), "silent");
+        assert_eq!(*told.lock().unwrap(), [Some(deadline)]);
+        ask().unwrap_err();
+        assert_eq!(told.lock().unwrap().len(), 1, "it is kept");
+        let old = Instant::now().checked_sub(KEPT).unwrap();
+        readers.lock().get_mut("n1").unwrap().0 = old;
+        ask().unwrap_err();
+        assert_eq!(*told.lock().unwrap(), [Some(deadline), Some(deadline)]);
+    }
+
     fn opening(f: impl Fn() -> Result<Option<Arc<dyn RealtimeReader>>> + Send + Sync + 'static) -> OpenRealtime {
-        Arc::new(move |_| f())
+        Arc::new(move |_, _| f())
     }
 
     /// Whoever could not even open has waited, too, and the next one does not; any answer ends it, also that there is nothing: then

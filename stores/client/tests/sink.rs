@@ -82,7 +82,7 @@ impl World {
             job: "alerts".into(),
             manifests: Arc::new(self.manifests.clone()),
             generations: Arc::new(self.generations.clone()) as Arc<dyn GenerationStore>,
-            realtime: Arc::new(|_| Ok(None)),
+            realtime: Arc::new(|_, _| Ok(None)),
         })
     }
 }

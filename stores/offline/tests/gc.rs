@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use rufous_client::{Client, ClientParts};
 use rufous_core::{ErrorKind, Frontier, Timestamp};
 use rufous_place::Local;
-use rufous_store_api::{Manifest, ManifestLog, Published, RunFile, StoreGeneration};
+use rufous_store_api::{Manifest, ManifestLog, Published, RunFile, StoreGeneration, Until};
 use rufous_store_offline::gc::{Deleted, Kind, Lines};
 use rufous_store_offline::{Gc, Generations, Manifests};
 use support::{COUNTS, Pairs, face, key, write};
@@ -397,7 +397,7 @@ fn reads_race_publishes_and_gc() {
                     job: "j".into(),
                     manifests: Arc::new(w.manifests.clone()),
                     generations: Arc::new(w.generations()),
-                    realtime: Arc::new(|_: &str| Ok(None)),
+                    realtime: Arc::new(|_: &str, _: &Until| Ok(None)),
                 });
                 let (counts, raw) = (client.store(COUNTS).unwrap(), client.raw(face()));
                 while !done.load(SeqCst) {

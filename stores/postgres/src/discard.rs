@@ -1,6 +1,7 @@
 //! What goes: cells that were dropped, and whole namespaces.
 
 use rufous_core::{Error, Result};
+use rufous_store_api::NamespaceOf;
 
 use crate::db::{Db, For, Session};
 use crate::failure::Step;
@@ -60,7 +61,7 @@ pub(crate) async fn sweep(session: &Session, schema: &str, stores: &[i32]) -> St
 /// When the database cannot be asked.
 pub fn namespaces(url: &str, options: &PostgresOptions, job: &str, instance: &str) -> Result<Vec<(String, u64)>> {
     let db = Db::new(url, options)?;
-    let of = Identity::new(job, instance, "")?;
+    let of = Identity::of_job(job, instance)?;
     let (session, db_name) = (db.session(For::Reading), db.location.to_string());
     let (name, schema) = (db.schema_name().to_string(), db.schema().to_string());
     db.wait(format!("listing the namespaces of job `{job}`"), async move {
@@ -86,12 +87,13 @@ pub fn namespaces(url: &str, options: &PostgresOptions, job: &str, instance: &st
 ///
 /// # Errors
 /// When it cannot be deleted: nothing is, then.
-pub fn discard(url: &str, options: &PostgresOptions, job: &str, instance: &str, namespace: &str) -> Result<bool> {
+pub fn discard(url: &str, options: &PostgresOptions, of: NamespaceOf<'_>) -> Result<bool> {
     let db = Db::new(url, options)?;
-    let of = Identity::new(job, instance, namespace)?;
+    let of = Identity::of(of)?;
     let (session, db_name) = (db.session(For::Writing), db.location.to_string());
     let (name, schema) = (db.schema_name().to_string(), db.schema().to_string());
-    db.wait(format!("deleting namespace {namespace} of job `{job}`"), async move {
+    let what = format!("deleting namespace {} of job `{}`", of.namespace, of.job);
+    db.wait(what, async move {
         let session = session.await?;
         if !schema::is_made(&session, &db_name, &name).await? {
             return Ok(false);

@@ -9,7 +9,8 @@ use rufous_core::{BatchId, Error, Result, SourcePartition, StoreFace};
 use rufous_store_api::points::reach;
 use rufous_store_api::realtime::apply_advances;
 use rufous_store_api::{
-    Advance, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats, Until,
+    Advance, Commit, Committed, NamespaceOf, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, StoreStats,
+    Until,
 };
 use tokio_postgres::types::Type;
 
@@ -64,15 +65,8 @@ impl PostgresRealtime {
     /// # Errors
     /// `InvalidRequest` when the location, the rights or what is there do not fit, with the repair; `TryAgain` when there is no
     /// answer within the bounds of `options`.
-    pub fn open(
-        url: &str,
-        options: &PostgresOptions,
-        job: &str,
-        instance: &str,
-        namespace: &str,
-        stores: &[StoreFace],
-    ) -> Result<Self> {
-        let core = Core::open(url, options, Identity::new(job, instance, namespace)?, stores, true)?;
+    pub fn open(url: &str, options: &PostgresOptions, of: NamespaceOf<'_>, stores: &[StoreFace]) -> Result<Self> {
+        let core = Core::open(url, options, Identity::of(of)?, stores, true, &Until::default())?;
         let core = core.ok_or_else(|| Error::bug("a namespace that was opened to write is not there"))?;
         let core = Arc::new(core);
         // What a crash left.
@@ -80,19 +74,18 @@ impl PostgresRealtime {
         Ok(Self { core })
     }
 
-    /// A namespace to read; `None`: it was never made.
+    /// A namespace to read, opened by then; `None`: it was never made.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), and `TryAgain` when it is not open by then.
     pub fn reader(
         url: &str,
         options: &PostgresOptions,
-        job: &str,
-        instance: &str,
-        namespace: &str,
+        of: NamespaceOf<'_>,
         stores: &[StoreFace],
+        until: &Until,
     ) -> Result<Option<PostgresReader>> {
-        let core = Core::open(url, options, Identity::new(job, instance, namespace)?, stores, false)?;
+        let core = Core::open(url, options, Identity::of(of)?, stores, false, until)?;
         Ok(core.map(|core| PostgresReader { core: Arc::new(core) }))
     }
 
@@ -116,9 +109,10 @@ impl Core {
         of: Identity,
         faces: &[StoreFace],
         write: bool,
+        until: &Until,
     ) -> Result<Option<Self>> {
         let db = Db::new(url, options)?;
-        let namespace = schema::open(&db, &of, faces, write)?;
+        let namespace = schema::open(&db, &of, faces, write, until)?;
         Ok(namespace.map(|namespace| Self {
             db,
             namespace,

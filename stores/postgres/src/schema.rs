@@ -2,6 +2,7 @@
 //! processes may open at once.
 
 use rufous_core::{Error, Result, StoreFace};
+use rufous_store_api::{NamespaceOf, Until};
 
 use crate::db::{Db, For, Session};
 use crate::failure::Step;
@@ -26,7 +27,18 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(job: &str, instance: &str, namespace: &str) -> Result<Self> {
+    /// What several namespaces of a job share.
+    pub(crate) fn of_job(job: &str, instance: &str) -> Result<Self> {
+        Self::of(NamespaceOf::new(job, instance, ""))
+    }
+
+    pub(crate) fn of(
+        NamespaceOf {
+            job,
+            instance,
+            namespace,
+        }: NamespaceOf<'_>,
+    ) -> Result<Self> {
         for (what, name) in [("job", job), ("instance", instance), ("namespace", namespace)] {
             check_name(what, name)?;
         }
@@ -230,8 +242,14 @@ async fn make_namespace(session: &Session, schema: &str, of: &Identity, faces: &
     session.commit().await
 }
 
-/// Opens a namespace; `make`: what is missing is made. `None`: it was never made.
-pub(crate) fn open(db: &Db, of: &Identity, faces: &[StoreFace], write: bool) -> Result<Option<Namespace>> {
+/// Opens a namespace by then; `write`: what is missing is made. `None`: it was never made.
+pub(crate) fn open(
+    db: &Db,
+    of: &Identity,
+    faces: &[StoreFace],
+    write: bool,
+    until: &Until,
+) -> Result<Option<Namespace>> {
     for face in faces {
         check_name("store", face.name)?;
     }
@@ -248,7 +266,7 @@ pub(crate) fn open(db: &Db, of: &Identity, faces: &[StoreFace], write: bool) -> 
     let to = if write { For::Writing } else { For::Reading };
     let (session, wanted) = (db.session(to), all.clone());
     let what = format!("opening namespace {} of job `{}`", of.namespace, of.job);
-    let found = db.wait(&what, async move {
+    let found = db.wait_until(&what, until, async move {
         let session = session.await?;
         if write {
             make(&session, &db_name, &name).await?;

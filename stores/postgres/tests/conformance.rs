@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use rufous_store_api::conformance;
 use rufous_store_api::conformance::kit::{self, Samples};
+use rufous_store_api::{NamespaceOf, conformance};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime, PostgresStore, PostgresTables};
 use rufous_test_servers::postgres;
 
@@ -16,7 +16,15 @@ fn namespaces_conform() {
         // Another instance each time: the same name, and nothing in it.
         let instance = format!("instance-{}", number.fetch_add(1, Relaxed));
         let options = PostgresOptions::default();
-        Arc::new(PostgresRealtime::open(&url, &options, "conformance", &instance, namespace, stores).unwrap())
+        Arc::new(
+            PostgresRealtime::open(
+                &url,
+                &options,
+                NamespaceOf::new("conformance", &instance, namespace),
+                stores,
+            )
+            .unwrap(),
+        )
     });
 }
 

@@ -22,7 +22,7 @@ fn quick() -> PostgresOptions {
 }
 
 fn open_quick(url: &str) -> rufous_core::Result<PostgresRealtime> {
-    PostgresRealtime::open(url, &quick(), "job", "main", "n1", &counts())
+    PostgresRealtime::open(url, &quick(), bed::N1, &counts())
 }
 
 /// The error, in all the forms in which it is shown; no password is in any.
@@ -101,7 +101,7 @@ fn missing_rights_are_named() {
         &["user `guest`", "CREATE on schema `rufous`"],
     );
     assert!(
-        PostgresRealtime::reader(&guest, &quick(), "job", "main", "n1", &counts())
+        PostgresRealtime::reader(&guest, &quick(), bed::N1, &counts(), &Until::default())
             .unwrap()
             .is_none()
     );
@@ -120,7 +120,7 @@ fn missing_rights_are_named() {
     );
     let grant = "GRANT USAGE ON SCHEMA rufous TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA rufous TO guest";
     server.sql_at(&url, grant).unwrap();
-    let reader = PostgresRealtime::reader(&guest, &quick(), "job", "main", "n1", &counts())
+    let reader = PostgresRealtime::reader(&guest, &quick(), bed::N1, &counts(), &Until::default())
         .unwrap()
         .unwrap();
     assert_eq!(totals(&reader)["k"], 7);
@@ -159,7 +159,7 @@ fn what_does_not_fit_is_refused() {
         ErrorKind::InvalidRequest,
         &["format 2, this build reads 1", "another schema"],
     );
-    let reader = PostgresRealtime::reader(&url, &quick(), "job", "main", "n1", &counts());
+    let reader = PostgresRealtime::reader(&url, &quick(), bed::N1, &counts(), &Until::default());
     refused(reader.map(drop), ErrorKind::InvalidRequest, &["format 2"]);
     server.sql_at(&url, "DELETE FROM rufous.meta").unwrap();
     refused(open(&url, &counts()), ErrorKind::CorruptData, &["`meta` without a row"]);
@@ -212,8 +212,8 @@ fn spoiled_rows_are_noticed() {
     refused(store.snapshot().map(drop), ErrorKind::CorruptData, &["-1"]);
 }
 
-/// A server that hangs, with the patience of every day: who has 300 ms, or goes away after as long, is told then, before a snapshot and
-/// in the middle of one; what he waited for is closed, so that later reads find connections.
+/// A server that hangs, with the patience of every day: who has 300 ms, or goes away after as long, is told then, before a reader is open, before a snapshot
+/// and in the middle of one; what he waited for is closed, so that later reads find connections.
 #[test]
 fn a_server_that_hangs_is_left_with_the_deadline() {
     let server = Server::start(&[("fsync", "off")]).unwrap();
@@ -236,6 +236,10 @@ fn a_server_that_hangs_is_left_with_the_deadline() {
         };
     server.pause().unwrap();
     for (limit, held) in limits.into_iter().zip([&mut first, &mut second]) {
+        let began = Instant::now();
+        told_in_time("a reader", &limit(began), began, &mut |until| {
+            PostgresRealtime::reader(&url, &PostgresOptions::default(), bed::N1, &counts(), until).map(drop)
+        });
         let began = Instant::now();
         told_in_time("a snapshot", &limit(began), began, &mut |until| {
             store.snapshot_until(until).map(drop)
@@ -330,7 +334,7 @@ fn snapshots_are_bounded() {
         snapshot_timeout: Duration::from_millis(400),
         ..quick()
     };
-    let store = PostgresRealtime::open(&url, &options, "job", "main", "n1", &counts()).unwrap();
+    let store = PostgresRealtime::open(&url, &options, bed::N1, &counts()).unwrap();
     acquire(&store, &["counts"], &part(0));
     let mut held = vec![store.snapshot().unwrap(), store.snapshot().unwrap()];
     refused(

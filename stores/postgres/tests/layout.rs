@@ -6,7 +6,7 @@ mod bed;
 use bed::{List, acquire, after, commit, open, part, scanned, step, stores};
 use rufous_algebra::{Codec, Count, Max, Saturating, Semigroup};
 use rufous_core::{BatchId, ErrorKind, Frontier, Store, StoreFace, TimeBucket, Timestamp, key};
-use rufous_store_api::{Cell, RealtimeReader, RealtimeStore};
+use rufous_store_api::{Cell, NamespaceOf, RealtimeReader, RealtimeStore, Until};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime};
 use rufous_test_servers::postgres;
 
@@ -233,7 +233,8 @@ fn hostile_names_are_data() {
         ..PostgresOptions::default()
     };
     let faces = [face];
-    let store = PostgresRealtime::open(&url, &options, name, name, name, &faces).unwrap();
+    let of = NamespaceOf::new(name, name, name);
+    let store = PostgresRealtime::open(&url, &options, of, &faces).unwrap();
     let p = rufous_core::SourcePartition::new(name, u32::MAX);
     let row = acquire(&store, &[face.name], &p);
     let list = List(vec![(0, u32::MAX, 5, key::to_bytes(name), 3u64.to_bytes())]);
@@ -244,7 +245,7 @@ fn hostile_names_are_data() {
     });
     done.unwrap();
     store.drop_below(&p, BatchId(4)).unwrap();
-    let reader = PostgresRealtime::reader(&url, &options, name, name, name, &faces)
+    let reader = PostgresRealtime::reader(&url, &options, of, &faces, &Until::default())
         .unwrap()
         .unwrap();
     let snapshot = reader.snapshot().unwrap();
@@ -260,9 +261,9 @@ fn hostile_names_are_data() {
         "1"
     );
     drop(snapshot);
-    assert!(rufous_store_postgres::discard::discard(&url, &options, name, name, name).unwrap());
+    assert!(rufous_store_postgres::discard::discard(&url, &options, of).unwrap());
     for bad in ["zero\0byte", &"x".repeat(600)] {
-        let e = PostgresRealtime::open(&url, &options, bad, "main", "n", &faces).unwrap_err();
+        let e = PostgresRealtime::open(&url, &options, NamespaceOf::new(bad, "main", "n"), &faces).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::InvalidRequest);
         assert!(e.to_string().contains("job `"), "{e}");
         let options = PostgresOptions {
@@ -270,7 +271,7 @@ fn hostile_names_are_data() {
             ..PostgresOptions::default()
         };
         assert_eq!(
-            PostgresRealtime::open(&url, &options, "j", "i", "n", &faces)
+            PostgresRealtime::open(&url, &options, NamespaceOf::new("j", "i", "n"), &faces)
                 .unwrap_err()
                 .kind(),
             ErrorKind::InvalidRequest

@@ -8,7 +8,7 @@ use std::thread;
 
 use bed::{List, acquire, after, commit, counts, open, part, step, stores, totals};
 use rufous_core::Error;
-use rufous_store_api::{Committed, Progress, RealtimeReader, RealtimeStore, Repair};
+use rufous_store_api::{Committed, NamespaceOf, Progress, RealtimeReader, RealtimeStore, Repair, Until};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime, discard};
 use rufous_test_servers::postgres;
 
@@ -183,7 +183,7 @@ fn a_process_that_stops_lets_go() {
         statement_timeout: std::time::Duration::from_secs(2),
         ..PostgresOptions::default()
     };
-    let open = || PostgresRealtime::open(&url, &options, "job", "main", "n1", &faces).unwrap();
+    let open = || PostgresRealtime::open(&url, &options, bed::N1, &faces).unwrap();
     let (stopped, next) = (open(), open());
     acquire(&stopped, &["counts"], &p);
     let at = Barrier::new(2);
@@ -234,7 +234,7 @@ fn namespaces_are_deleted_whole() {
     let options = PostgresOptions::default();
     let (faces, p) = (counts(), part(0));
     let store = open(&url, &faces).unwrap();
-    let other = PostgresRealtime::open(&url, &options, "job", "main", "n2", &faces).unwrap();
+    let other = PostgresRealtime::open(&url, &options, NamespaceOf::new("job", "main", "n2"), &faces).unwrap();
     let (row, kept) = (acquire(&store, &["counts"], &p), acquire(&other, &["counts"], &p));
     let list = List::of(&[(0, 5, "k", 1u64)]);
     for (store, row) in [(&store, &row), (&other, &kept)] {
@@ -246,13 +246,13 @@ fn namespaces_are_deleted_whole() {
         "{all:?}"
     );
     assert!(discard::namespaces(&url, &options, "job", "other").unwrap().is_empty());
-    assert!(discard::discard(&url, &options, "job", "main", "n1").unwrap());
-    assert!(!discard::discard(&url, &options, "job", "main", "n1").unwrap());
+    assert!(discard::discard(&url, &options, bed::N1).unwrap());
+    assert!(!discard::discard(&url, &options, bed::N1).unwrap());
     let late = commit(&store, &[step(&p, &row, 1, 5)], &[("counts", &list)]);
     assert!(!matches!(late, Ok(Committed::Done)), "{late:?}");
     assert_eq!(totals(&other)["k"], 1);
     assert!(
-        PostgresRealtime::reader(&url, &options, "job", "main", "n1", &faces)
+        PostgresRealtime::reader(&url, &options, bed::N1, &faces, &Until::default())
             .unwrap()
             .is_none()
     );

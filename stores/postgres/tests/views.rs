@@ -13,8 +13,8 @@ use rufous_core::{
     BatchId, Cut, ErrorKind, Frontier, Hop, HopSize, Store, StoreFace, TimeBucket, Timestamp, WindowedStore, key,
 };
 use rufous_store_api::{
-    GenerationStore, Hole, Manifest, ManifestLog, Progress, RealtimeReader, RealtimeStore, SourceHole, StoreGeneration,
-    Window,
+    GenerationStore, Hole, Manifest, ManifestLog, NamespaceOf, Progress, RealtimeReader, RealtimeStore, SourceHole,
+    StoreGeneration, Until, Window,
 };
 use rufous_store_memory::{MemoryGenerations, MemoryManifests};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime, PostgresViews};
@@ -207,9 +207,10 @@ impl Bed {
             job: "job".into(),
             manifests: Arc::new(self.manifests.clone()),
             generations: Arc::new(self.generations.clone()),
-            realtime: Arc::new(move |namespace| {
+            realtime: Arc::new(move |namespace, until| {
                 let options = PostgresOptions::default();
-                let reader = PostgresRealtime::reader(&url, &options, "job", "main", namespace, &faces())?;
+                let of = NamespaceOf::new("job", "main", namespace);
+                let reader = PostgresRealtime::reader(&url, &options, of, &faces(), until)?;
                 Ok(reader.map(|r| Arc::new(r) as Arc<dyn RealtimeReader>))
             }),
         })
@@ -681,9 +682,10 @@ fn a_namespace_is_deleted_and_made_again() {
     bed.compare();
     let (options, namespace) = (PostgresOptions::default(), bed.manifests.newest(0).unwrap().unwrap());
     let namespace = namespace.realtime_namespace.unwrap();
-    let open_reader = || PostgresRealtime::reader(&bed.url, &options, "job", "main", &namespace, &faces()).unwrap();
+    let of = NamespaceOf::new("job", "main", &namespace);
+    let open_reader = || PostgresRealtime::reader(&bed.url, &options, of, &faces(), &Until::default()).unwrap();
     let old = open_reader().unwrap();
-    assert!(rufous_store_postgres::discard::discard(&bed.url, &options, "job", "main", &namespace).unwrap());
+    assert!(rufous_store_postgres::discard::discard(&bed.url, &options, of).unwrap());
     assert!(open_reader().is_none());
     let again = open(&bed.url, &faces()).unwrap();
     for reader in [&old as &dyn RealtimeReader, &bed.live] {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rufous_core::{
     BatchId, ChunkMeta, Cut, Deltas, Frontier, Job, Source, SourcePartition, Store, StoreFace, TextChunk, key,
 };
-use rufous_store_api::{Advance, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair};
+use rufous_store_api::{Advance, Commit, Committed, NamespaceOf, Progress, RealtimeReader, RealtimeStore, Repair};
 use rufous_store_redis::{RedisOptions, RedisRealtime};
 use rufous_test_servers::redis::RedisSetup;
 
@@ -38,7 +38,13 @@ fn deltas(partition: u32, batch: i64, words: impl Iterator<Item = usize>) -> Box
 impl Bed {
     fn new(url: &str, instance: &str, partition: u32) -> Self {
         let stores = [StoreFace::of(COUNTS)];
-        let store = RedisRealtime::open(url, &RedisOptions::default(), "bench", instance, "n", &stores).unwrap();
+        let store = RedisRealtime::open(
+            url,
+            &RedisOptions::default(),
+            NamespaceOf::new("bench", instance, "n"),
+            &stores,
+        )
+        .unwrap();
         let partition = SourcePartition::new("lines", partition);
         let start = Progress::standing_at(Cut::ORIGIN, "t".into(), "c".into(), "f".into());
         let mut repair = |_: Option<&Progress>| Ok(Repair::Keep(start.clone()));

@@ -21,5 +21,5 @@ mod tables;
 pub use clock::clock;
 pub use kit::RedisStore;
 pub use options::{RedisOptions, shown};
-pub use realtime::RedisRealtime;
+pub use realtime::{RedisReader, RedisRealtime};
 pub use tables::RedisTables;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rufous_core::{BatchId, Result, SourcePartition};
-use rufous_store_api::conformance;
 use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
-use rufous_store_redis::{RedisOptions, RedisRealtime};
+use rufous_store_api::{NamespaceOf, Until, conformance};
+use rufous_store_redis::{RedisOptions, RedisReader, RedisRealtime};
 use rufous_test_servers::redis::RedisSetup;
 
 fn fresh() -> String {
@@ -21,14 +21,22 @@ fn redis_conforms() {
     let server = RedisSetup::durable("everysec").start().unwrap();
     conformance::realtime(&|namespace, stores| {
         let options = RedisOptions::default();
-        Arc::new(RedisRealtime::open(&server.url(), &options, "conformance", &fresh(), namespace, stores).unwrap())
+        Arc::new(
+            RedisRealtime::open(
+                &server.url(),
+                &options,
+                NamespaceOf::new("conformance", &fresh(), namespace),
+                stores,
+            )
+            .unwrap(),
+        )
     });
 }
 
 /// Every call through another handle: the one that writes knows nothing of what was written before.
 struct Strangers {
     handles: [RedisRealtime; 3],
-    reader: Box<dyn RealtimeReader>,
+    reader: RedisReader,
     turn: AtomicU32,
 }
 
@@ -66,9 +74,10 @@ fn several_handles_conform_as_one() {
     let server = RedisSetup::durable("no").start().unwrap();
     conformance::realtime(&|namespace, stores| {
         let (url, options, instance) = (server.url(), RedisOptions::default(), fresh());
-        let open = || RedisRealtime::open(&url, &options, "conformance", &instance, namespace, stores).unwrap();
+        let of = NamespaceOf::new("conformance", &instance, namespace);
+        let open = || RedisRealtime::open(&url, &options, of, stores).unwrap();
         let handles = [open(), open(), open()];
-        let reader = RedisRealtime::reader(&url, &options, "conformance", &instance, namespace, stores);
+        let reader = RedisRealtime::reader(&url, &options, of, stores, &Until::default());
         Arc::new(Strangers {
             handles,
             reader: reader.unwrap().expect("it was made"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bed::*;
 use redis::Value;
 use rufous_core::{BatchId, Error, ErrorKind, Frontier, SourcePartition, Store, StoreFace, key};
-use rufous_store_api::{Progress, RealtimeReader, RealtimeStore, Repair};
+use rufous_store_api::{NamespaceOf, Progress, RealtimeReader, RealtimeStore, Repair, Until};
 use rufous_store_redis::{RedisOptions, RedisRealtime};
 use rufous_test_servers::redis::{RedisServer, RedisSetup};
 
@@ -264,9 +264,7 @@ fn what_was_written_for_something_else_is_refused() {
     let (url, options) = (server.url(), RedisOptions::default());
     drop(open(&server));
     let of = |faces: &[StoreFace]| {
-        let e = RedisRealtime::open(&url, &options, "bed", "main", "n1", faces)
-            .err()
-            .unwrap();
+        let e = RedisRealtime::open(&url, &options, bed::N1, faces).err().unwrap();
         (e.kind(), e.to_string())
     };
     let (kind, e) = of(&[StoreFace::of(TEXTS)]);
@@ -276,21 +274,13 @@ fn what_was_written_for_something_else_is_refused() {
     );
     let (_, e) = of(&[StoreFace::of(OTHER)]);
     assert!(e.contains("holds store `counts`, which this job does not have"), "{e}");
-    let read = RedisRealtime::reader(&url, &options, "bed", "main", "n1", &[StoreFace::of(TEXTS)]);
+    let read = RedisRealtime::reader(&url, &options, bed::N1, &[StoreFace::of(TEXTS)], &Until::default());
     assert!(read.err().unwrap().to_string().contains("was written as"));
     // A store that came later.
-    RedisRealtime::open(
-        &url,
-        &options,
-        "bed",
-        "main",
-        "n1",
-        &[StoreFace::of(COUNTS), StoreFace::of(OTHER)],
-    )
-    .unwrap();
+    RedisRealtime::open(&url, &options, bed::N1, &[StoreFace::of(COUNTS), StoreFace::of(OTHER)]).unwrap();
     set(&server, &["HSET", "P:meta", "format", "2"]);
     for e in [of(&faces()).1, {
-        let read = RedisRealtime::reader(&url, &options, "bed", "main", "n1", &faces());
+        let read = RedisRealtime::reader(&url, &options, bed::N1, &faces(), &Until::default());
         read.err().unwrap().to_string()
     }] {
         assert!(e.contains("has format 2, this build reads 1"), "{e}");
@@ -330,7 +320,7 @@ fn hostile_names_never_meet() {
         "a}:x",
     ];
     let (url, options) = (server.url(), RedisOptions::default());
-    let open = |name: &str| RedisRealtime::open(&url, &options, name, name, name, &faces()).unwrap();
+    let open = |name: &str| RedisRealtime::open(&url, &options, NamespaceOf::new(name, name, name), &faces()).unwrap();
     for (n, name) in names.iter().enumerate() {
         let store = open(name);
         let p = SourcePartition::new(*name, 0);
@@ -358,8 +348,9 @@ fn hostile_names_never_meet() {
     }
     // Deleting one leaves the others.
     for (n, name) in names.iter().enumerate() {
-        assert!(RedisRealtime::delete(&url, &options, name, name, name).unwrap());
-        assert!(!RedisRealtime::delete(&url, &options, name, name, name).unwrap());
+        let of = NamespaceOf::new(name, name, name);
+        assert!(RedisRealtime::delete(&url, &options, of).unwrap());
+        assert!(!RedisRealtime::delete(&url, &options, of).unwrap());
         assert_eq!(RedisRealtime::namespaces(&url, &options, name, name).unwrap(), [""; 0]);
         if let Some(next) = names.get(n + 1) {
             assert_eq!(total(&*open(next).snapshot().unwrap(), "k"), n as u64 + 2);
@@ -377,7 +368,7 @@ fn a_deleted_namespace_begins_anew() {
     let mut row = acquire(&store, &part(0));
     add(&store, &part(0), &mut row, 1, &["a"]);
     let held = store.snapshot().unwrap();
-    assert!(RedisRealtime::delete(&url, &options, "bed", "main", "n1").unwrap());
+    assert!(RedisRealtime::delete(&url, &options, bed::N1).unwrap());
     assert_eq!(keys(&server), [""; 0]);
     let e = try_add(&store, &part(0), &mut row, 1, &["a"]).unwrap_err();
     assert!(
@@ -390,7 +381,7 @@ fn a_deleted_namespace_begins_anew() {
     assert_eq!(old.kind(), ErrorKind::TryAgain, "{old}");
     assert_eq!(reading.snapshot().err().unwrap().kind(), ErrorKind::TryAgain);
     assert!(
-        RedisRealtime::reader(&url, &options, "bed", "main", "n1", &faces())
+        RedisRealtime::reader(&url, &options, bed::N1, &faces(), &Until::default())
             .unwrap()
             .is_none()
     );

@@ -173,7 +173,7 @@ fn storm(fsync: &'static str, records: u64, kills: u32) {
                 scope.spawn(move || process(url, seed, records, refused))
             })
             .collect();
-        scope.spawn(|| watch(&*reader, &ended));
+        scope.spawn(|| watch(&reader, &ended));
         let _end = End(&ended);
         for turn in 0..kills {
             std::thread::sleep(Duration::from_millis(50 + u64::from(turn * 37 % 60)));

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use bed::*;
 use rufous_algebra::{Codec, Max};
 use rufous_core::{BatchId, ChunkMeta, ErrorKind, Frontier, Job, SourcePartition, Store, StoreFace, TextChunk, key};
-use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until};
+use rufous_store_api::{
+    Commit, Committed, NamespaceOf, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until,
+};
 use rufous_store_redis::{RedisOptions, RedisRealtime};
 use rufous_test_servers::redis::{RedisServer, RedisSetup};
 
@@ -244,7 +246,13 @@ fn large_values_come_in_several_calls() {
     );
     let plan = job.plan().unwrap();
     let faces = [StoreFace::of(TEXTS)];
-    let store = RedisRealtime::open(&server.url(), &options(), "texts", "main", "n1", &faces).unwrap();
+    let store = RedisRealtime::open(
+        &server.url(),
+        &options(),
+        NamespaceOf::new("texts", "main", "n1"),
+        &faces,
+    )
+    .unwrap();
     let words: Vec<String> = (0..12).map(|i| format!("{i:04}")).collect();
     for n in 0..3 {
         let p = part(n);

@@ -23,7 +23,7 @@ use rufous_core::{
 use rufous_store_api::manifest::MANIFEST_FORMAT;
 use rufous_store_api::{
     Advance, Commit, Committed, GenerationStore, Manifest, ManifestLog, Progress, RealtimeReader, RealtimeStore,
-    Repair, StoreGeneration,
+    Repair, StoreGeneration, Until,
 };
 use rufous_store_offline::{Generations, Manifests};
 use rufous_store_rocksdb::{RocksOptions, RocksReader, RocksStore};
@@ -242,7 +242,7 @@ fn main() {
             job: "reads".into(),
             manifests: manifests.clone(),
             generations: generations.clone(),
-            realtime: Arc::new(move |_: &str| Ok(Some(reader.clone()))),
+            realtime: Arc::new(move |_: &str, _: &Until| Ok(Some(reader.clone()))),
         })
     };
     let remote: Arc<dyn RealtimeReader> = Arc::new(RocksReader::find(&state, "n1", &faces()).unwrap().unwrap());

@@ -143,7 +143,7 @@ impl World {
             job: "words".into(),
             manifests: Arc::new(self.clone()),
             generations: Arc::new(world),
-            realtime: Arc::new(move |namespace| {
+            realtime: Arc::new(move |namespace, _| {
                 let mut s = opened.state();
                 s.opened += 1;
                 if !s.shards.contains_key(namespace) && !s.silent {

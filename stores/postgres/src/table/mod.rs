@@ -45,7 +45,7 @@ impl PostgresTables {
     pub fn open(url: &str, options: &PostgresOptions, job: &str, instance: &str) -> Result<Self> {
         let reader = PostgresTablesReader {
             db: Db::new(url, options)?,
-            of: Identity::new(job, instance, "")?,
+            of: Identity::of_job(job, instance)?,
         };
         let (session, db_name) = (reader.db.session(For::Writing), reader.db.location.to_string());
         let name = reader.db.schema_name().to_string();
@@ -72,7 +72,7 @@ impl PostgresTables {
     ) -> Result<Option<PostgresTablesReader>> {
         let reader = PostgresTablesReader {
             db: Db::new(url, options)?,
-            of: Identity::new(job, instance, "")?,
+            of: Identity::of_job(job, instance)?,
         };
         let (session, db_name) = (reader.db.session(For::Reading), reader.db.location.to_string());
         let name = reader.db.schema_name().to_string();

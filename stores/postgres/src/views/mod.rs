@@ -50,7 +50,7 @@ impl PostgresViews {
     /// As [`PostgresRealtime::open`](crate::PostgresRealtime::open).
     pub fn open(url: &str, options: &PostgresOptions, job: &str, instance: &str) -> Result<Self> {
         let db = Db::new(url, options)?;
-        let of = Identity::new(job, instance, "")?;
+        let of = Identity::of_job(job, instance)?;
         let (session, db_name, name) = (
             db.session(For::Writing),
             db.location.to_string(),

@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 
 use rufous_algebra::{Codec, Max};
 use rufous_core::{BatchId, Cut, Delta, Deltas, Frontier, Result, SourcePartition, Store, StoreFace, TimeBucket, key};
-use rufous_store_api::{Advance, Cell, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
+use rufous_store_api::{
+    Advance, Cell, Commit, Committed, NamespaceOf, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot,
+};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime};
 
 pub(crate) const COUNTS: Store<String, u64> = Store::new("counts");
 pub(crate) const CENTS: Store<(String, TimeBucket), i64> = Store::new("cents");
 pub(crate) const GREATEST: Store<u32, Max<String>> = Store::new("greatest");
+
+/// The namespace of most tests.
+pub(crate) const N1: NamespaceOf<'static> = NamespaceOf::new("job", "main", "n1");
 
 pub(crate) fn counts() -> [StoreFace; 1] {
     [StoreFace::of(COUNTS)]
@@ -22,7 +27,7 @@ pub(crate) fn stores() -> [StoreFace; 3] {
 }
 
 pub(crate) fn open(url: &str, stores: &[StoreFace]) -> Result<PostgresRealtime> {
-    PostgresRealtime::open(url, &PostgresOptions::default(), "job", "main", "n1", stores)
+    PostgresRealtime::open(url, &PostgresOptions::default(), N1, stores)
 }
 
 pub(crate) fn part(partition: u32) -> SourcePartition {

@@ -23,6 +23,7 @@ use rufous_store_api::points::reach;
 use rufous_store_api::{Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot, Until};
 
 use layout::Row;
+pub use open::RedisReader;
 use shared::{Applied, Change, Core, Stored, lock};
 
 /// How often a write is tried again that met another one: only drops and acquisitions of the same partition are in its way.

@@ -2,6 +2,7 @@
 
 use redis::Value;
 use rufous_core::Result;
+use rufous_store_api::NamespaceOf;
 
 use super::shared::Core;
 use super::{RedisRealtime, scripts};
@@ -41,8 +42,8 @@ impl RedisRealtime {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn delete(url: &str, options: &RedisOptions, job: &str, instance: &str, namespace: &str) -> Result<bool> {
-        let core = Core::new(url, options, (job, instance, namespace), &[])?;
+    pub fn delete(url: &str, options: &RedisOptions, of: NamespaceOf<'_>) -> Result<bool> {
+        let core = Core::new(url, options, of, &[])?;
         let what = format!("delete {}", core.place);
         let answer = core.server.script(&what, &scripts::DELETE, &core.prefix, &|_| {})?;
         let answer = list(&answer).ok_or_else(|| core.server.odd(&what))?;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use rufous_core::{Error, Result, StoreFace};
 use rufous_store_api::exclusive::unique_name;
-use rufous_store_api::{RealtimeReader, Snapshot, Until};
+use rufous_store_api::{NamespaceOf, RealtimeReader, Snapshot, Until};
 
 use super::meta::Meta;
 use super::shared::{Core, lock};
@@ -19,15 +19,8 @@ impl RedisRealtime {
     /// # Errors
     /// `InvalidRequest` when the URL is none, the server refuses the user, may lose or evict what it holds, or the namespace holds
     /// stores whose keys and values mean something else; `TryAgain` when the server does not answer in time.
-    pub fn open(
-        url: &str,
-        options: &RedisOptions,
-        job: &str,
-        instance: &str,
-        namespace: &str,
-        stores: &[StoreFace],
-    ) -> Result<Self> {
-        let core = Core::new(url, options, (job, instance, namespace), stores)?;
+    pub fn open(url: &str, options: &RedisOptions, of: NamespaceOf<'_>, stores: &[StoreFace]) -> Result<Self> {
+        let core = Core::new(url, options, of, stores)?;
         core.server.promises()?;
         core.create()?;
         Ok(Self {
@@ -36,45 +29,26 @@ impl RedisRealtime {
         })
     }
 
-    /// A reader of a namespace; `None`: it was never made.
+    /// A namespace to read, opened by then; `None`: it was never made.
     ///
     /// # Errors
-    /// As [`open`](Self::open); the stores may be some of those that it holds.
+    /// As [`open`](Self::open), and `TryAgain` when it is not open by then; the stores may be some of those that it holds.
     pub fn reader(
         url: &str,
         options: &RedisOptions,
-        job: &str,
-        instance: &str,
-        namespace: &str,
-        stores: &[StoreFace],
-    ) -> Result<Option<Box<dyn RealtimeReader>>> {
-        Self::reader_until(url, options, job, instance, namespace, stores, &Until::default())
-    }
-
-    /// The same for one who waits until then.
-    ///
-    /// # Errors
-    /// As [`reader`](Self::reader).
-    pub fn reader_until(
-        url: &str,
-        options: &RedisOptions,
-        job: &str,
-        instance: &str,
-        namespace: &str,
+        of: NamespaceOf<'_>,
         stores: &[StoreFace],
         until: &Until,
-    ) -> Result<Option<Box<dyn RealtimeReader>>> {
-        let core = Core::new(url, options, (job, instance, namespace), stores)?;
-        Ok(match core.look(until)? {
-            Some(_) => Some(Box::new(Reader(Arc::new(core)))),
-            None => None,
-        })
+    ) -> Result<Option<RedisReader>> {
+        let core = Core::new(url, options, of, stores)?;
+        Ok(core.look(until)?.map(|_| RedisReader(Arc::new(core))))
     }
 }
 
-struct Reader(Arc<Core>);
+/// A namespace that is only read.
+pub struct RedisReader(Arc<Core>);
 
-impl RealtimeReader for Reader {
+impl RealtimeReader for RedisReader {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
         self.snapshot_until(&Until::default())
     }
@@ -87,7 +61,11 @@ impl Core {
     pub(super) fn new(
         url: &str,
         options: &RedisOptions,
-        (job, instance, namespace): (&str, &str, &str),
+        NamespaceOf {
+            job,
+            instance,
+            namespace,
+        }: NamespaceOf<'_>,
         stores: &[StoreFace],
     ) -> Result<Self> {
         let server = Server::new(url, options)?;

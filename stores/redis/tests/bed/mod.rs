@@ -7,12 +7,15 @@ use rufous_core::{
     BatchId, ChunkMeta, Cut, Deltas, Frontier, Job, Plan, Result, Source, SourcePartition, Store, StoreFace, TextChunk,
     key,
 };
-use rufous_store_api::{Advance, Commit, Committed, Progress, RealtimeReader, RealtimeStore, Repair, Snapshot};
-use rufous_store_redis::{RedisOptions, RedisRealtime};
+use rufous_store_api::{Advance, Commit, Committed, NamespaceOf, Progress, RealtimeStore, Repair, Snapshot, Until};
+use rufous_store_redis::{RedisOptions, RedisReader, RedisRealtime};
 use rufous_test_servers::redis::RedisServer;
 
 pub const LINES: Source<str> = Source::new("lines");
 pub const COUNTS: Store<String, u64> = Store::new("counts");
+
+/// The namespace of most tests.
+pub const N1: NamespaceOf<'static> = NamespaceOf::new("bed", "main", "n1");
 
 pub fn plan() -> Plan {
     Job::new("bed", LINES.read().keyed(|l, out| out.emit(l, 1)).sum_by_key(COUNTS))
@@ -38,15 +41,15 @@ pub fn options() -> RedisOptions {
 }
 
 pub fn try_open(url: &str, options: &RedisOptions) -> Result<RedisRealtime> {
-    RedisRealtime::open(url, options, "bed", "main", "n1", &faces())
+    RedisRealtime::open(url, options, N1, &faces())
 }
 
 pub fn open(server: &RedisServer) -> RedisRealtime {
     try_open(&server.url(), &options()).unwrap()
 }
 
-pub fn reader(server: &RedisServer) -> Box<dyn RealtimeReader> {
-    RedisRealtime::reader(&server.url(), &options(), "bed", "main", "n1", &faces())
+pub fn reader(server: &RedisServer) -> RedisReader {
+    RedisRealtime::reader(&server.url(), &options(), N1, &faces(), &Until::default())
         .unwrap()
         .expect("it was made")
 }

@@ -296,7 +296,7 @@ impl World {
             job: "words".into(),
             manifests: Arc::new(self.manifests.clone()),
             generations: Arc::new(self.generations.clone()),
-            realtime: Arc::new(move |_| Ok(Some(reader.clone()))),
+            realtime: Arc::new(move |_, _| Ok(Some(reader.clone()))),
         })
         .refresh_after(Duration::ZERO)
     }

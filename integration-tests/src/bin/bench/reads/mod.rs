@@ -16,7 +16,7 @@ use clap::Parser;
 use hdrhistogram::Histogram;
 use rufous::client::{Client, Window};
 use rufous::prelude::*;
-use rufous::store_api::{Layout, ManifestLog, RealtimeReader};
+use rufous::store_api::{Layout, ManifestLog, RealtimeReader, Until};
 use rufous_integration_tests::hourly::{COUNTS, HOT, HOUR, Log, PARTITIONS, START, TOTALS, VISITORS, hourly};
 use rufous_integration_tests::run::{Random, client_of, client_on_disk};
 use rufous_store_offline::Manifests;
@@ -171,7 +171,7 @@ fn owner(place: &Place) -> Result<Client> {
         &plan.live_stores(),
         RocksOptions::default(),
     )?);
-    let open = move |_: &str| Ok(Some(store.clone() as Arc<dyn RealtimeReader>));
+    let open = move |_: &str, _: &Until| Ok(Some(store.clone() as Arc<dyn RealtimeReader>));
     client_of(&plan, &place.data(), Arc::new(open))
 }
 

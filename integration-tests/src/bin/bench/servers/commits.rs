@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use rufous::core::{BatchId, ChunkMeta, Cut, Frontier, Plan, SourcePartition, TextChunk, key};
-use rufous::store_api::{Advance, Commit, Committed, Progress, RealtimeStore, Repair};
+use rufous::store_api::{Advance, Commit, Committed, NamespaceOf, Progress, RealtimeStore, Repair};
 use rufous_algebra::Codec;
 use rufous_examples::word_count::{Args, word_count};
 use rufous_store_postgres::{PostgresOptions, PostgresRealtime};
@@ -122,7 +122,8 @@ pub(super) fn table(options: &Options) -> Result<()> {
         "commits of {} distinct cells, {} of new ones and {} of the same again; {KEYS} keys a read",
         options.cells, options.commits, options.commits
     );
-    let (job, namespace, stores) = (plan.job(), plan.fingerprint(), plan.live_stores());
+    let (namespace, stores) = (plan.fingerprint(), plan.live_stores());
+    let of = NamespaceOf::new(plan.job(), "main", namespace);
     for _ in 0..options.runs {
         let dir = tempfile::tempdir()?;
         let rocks = RocksStore::open(&dir.path().join("db"), namespace, &stores, RocksOptions::default())?;
@@ -130,12 +131,12 @@ pub(super) fn table(options: &Options) -> Result<()> {
 
         let server = Postgres::start(&[])?;
         let url = server.url("postgres");
-        let store = PostgresRealtime::open(&url, &PostgresOptions::default(), job, "main", namespace, &stores)?;
+        let store = PostgresRealtime::open(&url, &PostgresOptions::default(), of, &stores)?;
         let limit = limit::postgres(&url, options)?;
         measure("postgres", options, &plan, Arc::new(store), Some(limit))?;
 
         let server = RedisSetup::durable("everysec").start()?;
-        let store = RedisRealtime::open(&server.url(), &RedisOptions::default(), job, "main", namespace, &stores)?;
+        let store = RedisRealtime::open(&server.url(), &RedisOptions::default(), of, &stores)?;
         let limit = limit::redis(&server.url(), options)?;
         measure("redis", options, &plan, Arc::new(store), Some(limit))?;
     }

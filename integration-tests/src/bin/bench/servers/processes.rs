@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cpu_time::ProcessTime;
 use rufous::core::Format;
 use rufous::realtime::{BoundLog, Metrics, Stream, StreamOptions};
-use rufous::store_api::RealtimeReader;
+use rufous::store_api::{NamespaceOf, RealtimeReader, Until};
 use rufous_examples::word_count::{Args, COUNTS, word_count};
 use rufous_integration_tests::kafka::{Broker, unique_name};
 use rufous_integration_tests::run::{Random, client_of};
@@ -102,8 +102,9 @@ fn read(broker: &Broker, topic: &str, processes: usize, counts: &BTreeMap<String
     let plan = word_count(&Args { min_len: 1 }).plan()?;
     let stores = plan.live_stores();
     let (job, at) = (plan.job(), url.clone());
-    let open = move |namespace: &str| {
-        let reader = PostgresRealtime::reader(&at, &PostgresOptions::default(), job, "main", namespace, &stores)?;
+    let open = move |namespace: &str, until: &Until| {
+        let of = NamespaceOf::new(job, "main", namespace);
+        let reader = PostgresRealtime::reader(&at, &PostgresOptions::default(), of, &stores, until)?;
         Ok(reader.map(|reader| Arc::new(reader) as Arc<dyn RealtimeReader>))
     };
     let client = client_of(&plan, dir.path(), Arc::new(open))?;
@@ -167,14 +168,8 @@ pub(crate) fn subject(args: &[String]) -> Result<()> {
     let plan = word_count(&Args { min_len: 1 }).plan()?;
     let layout = rufous::store_api::Layout::new(data.as_ref(), "main")?;
     let manifests = Manifests::new(layout.manifests(plan.job()));
-    let store = PostgresRealtime::open(
-        url,
-        &PostgresOptions::default(),
-        plan.job(),
-        "main",
-        plan.fingerprint(),
-        &plan.live_stores(),
-    )?;
+    let of = NamespaceOf::new(plan.job(), "main", plan.fingerprint());
+    let store = PostgresRealtime::open(url, &PostgresOptions::default(), of, &plan.live_stores())?;
     let log = KafkaLog::open(
         brokers,
         topic,
