@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,13 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, R
 use futures_util::SinkExt;
 use rufous_core::{Error, Result};
 use rufous_store_api::Until;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{CopyInSink, NoTls, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::ended::end;
 use crate::failure::{Failure, Step, told};
 use crate::name::quoted;
 use crate::options::{Location, PostgresOptions, parse};
@@ -35,6 +37,7 @@ pub(crate) struct Db {
     runtime: Own,
     readers: Pool,
     writers: Pool,
+    tls: Option<MakeRustlsConnect>,
     pub(crate) location: Location,
     /// As named; [`schema`](Self::schema) is quoted.
     name: String,
@@ -102,6 +105,7 @@ impl Db {
             name: options.schema.clone(),
             schema: quoted(&options.schema),
             limit: options.statement_timeout + GRACE,
+            tls,
             location,
         })
     }
@@ -125,8 +129,7 @@ impl Db {
         self.wait_until(what, &Until::default(), f)
     }
 
-    /// The same as long as somebody waits for the answer. A connection whose answer nobody takes is closed: the server ends what it does
-    /// there.
+    /// The same as long as somebody waits for the answer. What nobody waits for is ended at the server, too: see [`end`].
     pub(crate) fn wait_until<T: Send + 'static>(
         &self,
         what: impl fmt::Display,
@@ -182,12 +185,15 @@ impl Db {
             For::Reading => self.readers.clone(),
             For::Writing => self.writers.clone(),
         };
-        let limit = self.limit;
+        let (limit, tls) = (self.limit, self.tls.clone());
         async move {
             let object = pool.get().await.map_err(|e| Failure::Pool(e, pool.status().max_size))?;
             Ok(Session {
                 object: Some(object),
                 unfinished: AtomicBool::new(false),
+                asked: AtomicUsize::new(0),
+                silent: AtomicBool::new(false),
+                tls,
                 limit,
             })
         }
@@ -198,17 +204,30 @@ impl Db {
 /// the server undoes it.
 pub(crate) struct Session {
     object: Option<Object>,
-    /// Whether it is closed in place of being given back: a transaction is open, or an answer is still to come.
+    /// Whether it is closed in place of being given back: a transaction is open.
     unfinished: AtomicBool,
+    /// Answers that are still to come: with any of them it is not given back, either.
+    asked: AtomicUsize,
+    /// Whether one did not come when it should have.
+    silent: AtomicBool,
+    tls: Option<MakeRustlsConnect>,
     limit: Duration,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.unfinished.load(Relaxed)
-            && let Some(object) = self.object.take()
-        {
-            drop(Object::take(object));
+        let asked = self.asked.load(Relaxed) > 0;
+        if !asked && !self.unfinished.load(Relaxed) {
+            return;
+        }
+        let Some(object) = self.object.take() else { return };
+        match Handle::try_current() {
+            Ok(runtime) if asked => {
+                // Whose time was over at the server, too, has ended there, or will not for long.
+                let patience = if self.silent.load(Relaxed) { GRACE } else { self.limit };
+                runtime.spawn(end(object, self.tls.take(), patience));
+            }
+            _ => drop(Object::take(object)),
         }
     }
 }
@@ -221,10 +240,15 @@ impl Session {
     }
 
     async fn bounded<T>(&self, f: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Step<T> {
+        // Who is dropped before the answer leaves it counted.
+        self.asked.fetch_add(1, Relaxed);
         match tokio::time::timeout(self.limit, f).await {
-            Ok(answer) => Ok(answer?),
+            Ok(answer) => {
+                self.asked.fetch_sub(1, Relaxed);
+                Ok(answer?)
+            }
             Err(_) => {
-                self.unfinished.store(true, Relaxed);
+                self.silent.store(true, Relaxed);
                 Err(Failure::Silent(self.limit.as_millis()))
             }
         }

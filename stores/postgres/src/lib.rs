@@ -8,7 +8,7 @@
 //! what it waited for.
 //!
 //! Modules in reading order:
-//! - [`options`]: where and how; `tls`: encryption where it is asked for; `db`: connections and bounded waits; `failure`: what an error of the server means to the caller;
+//! - [`options`]: where and how; `tls`: encryption where it is asked for; `db`: connections and bounded waits; `ended`: statements that nobody waits for; `failure`: what an error of the server means to the caller;
 //! - `column`, `decimal`: values on their way to the server and back; `name`: identifiers; `shape`: how keys and values become columns;
 //! - `schema`: tables, and what is checked at open; `rows`: progress rows; `cells`: deltas on their way into cells;
 //! - [`realtime`]: acquire, commit, drop; `snapshot`: reads of one point in time; [`discard`]: namespaces that go; [`clock`]: the time there;
@@ -22,6 +22,7 @@ mod column;
 mod db;
 mod decimal;
 pub mod discard;
+mod ended;
 mod failure;
 pub mod kit;
 mod load;

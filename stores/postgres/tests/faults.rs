@@ -258,6 +258,88 @@ fn a_server_that_hangs_is_left_with_the_deadline() {
     assert!(all.iter().all(|s| s.partitions("counts").is_ok()));
 }
 
+/// Lets backends go on that were stopped, whatever becomes of the test.
+struct Stopped(String);
+
+impl Stopped {
+    fn signal(pid: &str, signal: &str) {
+        let done = std::process::Command::new("kill").args([signal, pid]).status();
+        assert!(done.unwrap().success());
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        Self::signal(&self.0, "-CONT");
+    }
+}
+
+/// A read that nobody waits for ends at the server, too, which does not notice by itself that its client has gone. Until then it has its
+/// place, so that reads that are given up one after the other do not have all connections of the server.
+#[test]
+fn what_nobody_waits_for_ends_at_the_server() {
+    let server = Server::start(&[("fsync", "off")]).unwrap();
+    let url = server.database("left").unwrap();
+    acquire(&open(&url, &counts()).unwrap(), &["counts"], &part(0));
+    let options = PostgresOptions {
+        connections: 1,
+        ..PostgresOptions::default()
+    };
+    let reader = PostgresRealtime::reader(&url, &options, bed::N1, &counts(), &Until::default());
+    let reader = reader.unwrap().unwrap();
+    let ask = |sql: &str| server.sql_at(&url, sql).unwrap().trim().to_string();
+    let waiting = || ask("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+    // Reads that cannot be answered, each for as long.
+    let give_up = |ms| {
+        let began = Instant::now();
+        let e = reader.snapshot_until(&Until::from(began + Duration::from_millis(ms)));
+        assert_eq!(e.err().unwrap().kind(), ErrorKind::TryAgain);
+    };
+    let in_time = |what: &str, is_so: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_secs(15), "{what}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    thread::scope(|scope| {
+        let hold = "BEGIN; LOCK TABLE rufous.progress IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(120); COMMIT";
+        // It is ended below.
+        scope.spawn(|| server.sql_at(&url, hold));
+        let free = || ask("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            in_time("the table is locked", &|| {
+                ask(
+                    "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'rufous.progress'::regclass",
+                ) == "1"
+            });
+            for _ in 0..3 {
+                give_up(300);
+                in_time("nobody waits for what was given up", &|| waiting().is_empty());
+            }
+            // One that does not hear keeps its place, and the next read waits for that, not beside it.
+            let read = scope.spawn(|| give_up(1_000));
+            in_time("a read waits", &|| !waiting().is_empty());
+            let pid = waiting();
+            Stopped::signal(&pid, "-STOP");
+            let stopped = Stopped(pid.clone());
+            read.join().unwrap();
+            let read = scope.spawn(|| give_up(1_500));
+            while !read.is_finished() {
+                assert_eq!(waiting(), pid, "one statement has the one place");
+            }
+            read.join().unwrap();
+            drop(stopped);
+            in_time("what goes on hears that it is to end", &|| waiting().is_empty());
+        }));
+        free();
+        if let Err(why) = done {
+            std::panic::resume_unwind(why);
+        }
+    });
+    assert!(reader.snapshot().is_ok());
+}
+
 /// The time of a server is its own.
 #[test]
 fn the_time_is_told() {
