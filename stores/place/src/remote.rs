@@ -38,7 +38,7 @@ pub struct Remote {
     spool: PathBuf,
     /// Set once the store was seen to refuse a second creation.
     exclusive: OnceLock<()>,
-    /// The time that the store told with its last answer.
+    /// The time that the store told with its last answer, once.
     date: Box<dyn Fn() -> Option<SystemTime> + Send + Sync>,
 }
 
@@ -378,9 +378,14 @@ impl Place for Remote {
     }
 
     fn clock(&self) -> Result<Option<SystemTime>> {
-        // Any answer has the time, also one that there is no such object.
-        self.shared.size("clock")?;
-        Ok((self.date)())
+        // Told with answers of before.
+        let _ = (self.date)();
+        let asked = self.shared.size("clock");
+        // Any answer has the time: that there is no such object, and a refusal, too, which may be for the time that the request had.
+        match (self.date)() {
+            Some(date) => Ok(Some(date)),
+            None => asked.map(|_| None),
+        }
     }
 
     /// A store that ignores the condition would take the second creation, too.

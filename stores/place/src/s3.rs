@@ -73,5 +73,5 @@ pub fn open(url: &str, options: &BTreeMap<String, String>, section: &str) -> Res
         .build()
         .map_err(|e| Error::invalid(format!("{section} `{url}` cannot be opened: {e}")).caused_by(e))?;
     let remote = Remote::new(Arc::new(store), &format!("s3://{bucket}"), prefix)?;
-    Ok(remote.dated_by(move || dates.last()))
+    Ok(remote.dated_by(move || dates.take()))
 }

@@ -13,7 +13,7 @@ use object_store::client::{
 /// Nothing was said yet.
 const UNSAID: i64 = i64::MIN;
 
-/// The newest date that was answered, in seconds.
+/// The newest date that was answered and not taken yet, in seconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Dates(Arc<AtomicI64>);
 
@@ -21,9 +21,9 @@ impl Dates {
     pub(crate) fn new() -> Self {
         Self(Arc::new(AtomicI64::new(UNSAID)))
     }
-    /// In the middle of the second that was said.
-    pub(crate) fn last(&self) -> Option<SystemTime> {
-        let seconds = u64::try_from(self.0.load(Relaxed)).ok()?;
+    /// What was said since this was last asked: the middle of that second.
+    pub(crate) fn take(&self) -> Option<SystemTime> {
+        let seconds = u64::try_from(self.0.swap(UNSAID, Relaxed)).ok()?;
         UNIX_EPOCH.checked_add(Duration::from_secs(seconds) + Duration::from_millis(500))
     }
     fn note(&self, header: &[u8]) {
@@ -64,24 +64,28 @@ impl HttpService for Noted {
 mod tests {
     use super::*;
 
-    /// The example of RFC 9110; what is no date says nothing, and takes nothing back.
+    /// The example of RFC 9110; what is no date says nothing, and takes nothing back; what was told once is not told again.
     #[test]
     fn dates_are_read() {
         let dates = Dates::new();
-        for (header, wanted) in [
-            ("soon", None),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
-            ("\u{0}", Some(784_111_777)),
-            ("Sun, 06 Nov 1994 08:49:38 GMT", Some(784_111_778)),
-        ] {
-            dates.note(header.as_bytes());
+        let told: [(&[&str], Option<u128>); 5] = [
+            (&["soon"], None),
+            (&["Sun, 06 Nov 1994 08:49:37 GMT"], Some(784_111_777)),
+            (&["Sun, 06 Nov 1994 08:49:37 GMT", "\u{0}"], Some(784_111_777)),
+            (
+                &["Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT"],
+                Some(784_111_778),
+            ),
+            (&[], None),
+        ];
+        for (headers, wanted) in told {
+            headers.iter().for_each(|header| dates.note(header.as_bytes()));
             let said = dates
-                .last()
+                .take()
                 .map(|at| at.duration_since(UNIX_EPOCH).unwrap().as_millis());
-            assert_eq!(said, wanted.map(|s: u128| s * 1_000 + 500), "{header}");
+            assert_eq!(said, wanted.map(|s| s * 1_000 + 500), "{headers:?}");
         }
-        let bytes = Dates::new();
-        bytes.note(b"\xff");
-        assert_eq!(bytes.last(), None);
+        dates.note(b"\xff");
+        assert_eq!(dates.take(), None);
     }
 }
