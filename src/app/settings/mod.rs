@@ -168,6 +168,8 @@ pub(super) struct RealtimeSettings {
     /// How long a server may take to let this process in, and to answer.
     pub(super) connect_timeout_ms: Option<u64>,
     pub(super) answer_timeout_ms: Option<u64>,
+    /// No longer than that in any case.
+    at_most: Option<Duration>,
     /// Of Redis: though it may forget what it acknowledged.
     pub(super) accept_volatile: bool,
     /// Of Redis over TLS: the authority of its certificate, in place of the system's.
@@ -214,9 +216,47 @@ impl Options {
         };
         self.0.iter().map(one).collect()
     }
+
+    /// Lowers the time-outs of a store of objects, which may be said under two names or by a variable. One that cannot be read stays:
+    /// it is refused when the store is opened.
+    fn wait_at_most(&mut self, patience: Duration, variable: impl Fn(&str) -> Option<String>) {
+        let ms = patience.as_millis().max(1);
+        for (name, usual) in OBJECT_TIMEOUTS {
+            // The store takes them in this order, and the last one counts.
+            let said = match self.0.get(name).or_else(|| self.0.get(&format!("aws_{name}"))) {
+                Some(said) => said.clone().ok(),
+                None => variable(&format!("AWS_{}", name.to_uppercase())).or_else(|| Some(usual.into())),
+            };
+            let said = said.and_then(|text| humantime::parse_duration(&text).ok());
+            if said.is_some_and(|said| said > patience) {
+                self.0.insert(name.into(), Ok(format!("{ms}ms")));
+            }
+        }
+    }
 }
 
+/// How long a store of objects is waited for where nobody says so.
+const OBJECT_TIMEOUTS: [(&str, &str); 2] = [("timeout", "30s"), ("connect_timeout", "5s")];
+
 impl RealtimeSettings {
+    /// How long a server may take to let this process in.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    pub(super) fn connect_timeout(&self, default: Duration) -> Duration {
+        self.lowered(self.connect_timeout_ms, default)
+    }
+
+    /// How long a server may take to answer.
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    pub(super) fn answer_timeout(&self, default: Duration) -> Duration {
+        self.lowered(self.answer_timeout_ms, default)
+    }
+
+    #[cfg(any(feature = "postgres", feature = "redis", test))]
+    fn lowered(&self, said: Option<u64>, default: Duration) -> Duration {
+        let said = said.map_or(default, Duration::from_millis);
+        self.at_most.map_or(said, |at_most| said.min(at_most))
+    }
+
     /// Without a server there is nothing to say of it.
     ///
     /// # Errors
@@ -379,6 +419,7 @@ impl Settings {
                 connections: read.number(&["realtime", "connections"]),
                 connect_timeout_ms: read.number(&["realtime", "connect_timeout_ms"]),
                 answer_timeout_ms: read.number(&["realtime", "answer_timeout_ms"]),
+                at_most: None,
                 accept_volatile: read.switch(&["realtime", "accept_volatile"]),
                 root_certificates: read.text(&["realtime", "root_certificates"]).map(Into::into),
             },
@@ -413,22 +454,12 @@ impl Settings {
     pub(super) fn apply(&self, plan: &mut Plan) -> Result<()> {
         self.layers.apply(plan)
     }
-    /// Servers and stores of objects are waited for as long at most, whatever was said: for one who only looks.
+    /// Servers and stores of objects are waited for as long at most, and no longer than was said or is usual: for one who only looks.
     pub(super) fn wait_at_most(&mut self, patience: Duration) {
-        let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX).max(1);
-        if self.realtime.location.is_some() {
-            for limit in [
-                &mut self.realtime.connect_timeout_ms,
-                &mut self.realtime.answer_timeout_ms,
-            ] {
-                *limit = Some(limit.map_or(ms, |said| said.min(ms)));
-            }
-        }
+        self.realtime.at_most = Some(patience);
         let of_sources = self.sources.values_mut().map(|source| &mut source.options);
         for options in of_sources.chain([&mut self.archive.options, &mut self.offline.options]) {
-            for name in ["timeout", "connect_timeout"] {
-                options.0.insert(name.into(), Ok(format!("{ms}ms")));
-            }
+            options.wait_at_most(patience, |name| std::env::var(name).ok());
         }
     }
     /// Puts sinks where the settings say.

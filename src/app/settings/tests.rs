@@ -617,6 +617,73 @@ fn memory_is_given_by_name() {
     assert!(!text.contains("shares"), "{text}");
 }
 
+/// Who only looks waits no longer than he says, and no longer than was said or is usual: a patience lengthens nothing.
+#[test]
+fn a_patience_only_lowers() {
+    let ms = Duration::from_millis;
+    let text = "[realtime]\nlocation = 'redis://h:1/0'\nconnect_timeout_ms = 300\n[offline.options]\naws_timeout = '2s'\n\
+                [archive.options]\nconnect_timeout = '1m'\ntimeout = 'soon'\n";
+    for (patience, connect, answer, offline, archive) in [
+        (
+            ms(100),
+            (ms(100), ms(100)),
+            (ms(100), ms(100)),
+            [
+                ("aws_timeout", "2s"),
+                ("connect_timeout", "100ms"),
+                ("timeout", "100ms"),
+            ]
+            .as_slice(),
+            ("100ms", "soon"),
+        ),
+        (
+            ms(2_500),
+            (ms(300), ms(2_500)),
+            (ms(900), ms(2_500)),
+            [("aws_timeout", "2s"), ("connect_timeout", "2500ms")].as_slice(),
+            ("2500ms", "soon"),
+        ),
+        (
+            ms(90_000),
+            (ms(300), ms(10_000)),
+            (ms(900), ms(10_000)),
+            [("aws_timeout", "2s")].as_slice(),
+            ("1m", "soon"),
+        ),
+    ] {
+        let mut settings = Settings::of(World::new(text).load().unwrap());
+        settings.wait_at_most(patience);
+        let realtime = &settings.realtime;
+        let lowered = |said, usual| realtime.lowered(said, usual);
+        assert_eq!(
+            (
+                lowered(realtime.connect_timeout_ms, ms(10_000)),
+                lowered(None, ms(10_000))
+            ),
+            connect
+        );
+        assert_eq!((lowered(Some(900), ms(10_000)), lowered(None, ms(10_000))), answer);
+        let offline: BTreeMap<String, String> = offline
+            .iter()
+            .map(|(n, v)| ((*n).to_string(), (*v).to_string()))
+            .collect();
+        assert_eq!(settings.offline.options.all().unwrap(), offline, "{patience:?}");
+        let found = settings.archive.options.all().unwrap();
+        assert_eq!(
+            (found["connect_timeout"].as_str(), found["timeout"].as_str()),
+            archive,
+            "{patience:?}"
+        );
+    }
+    // By a variable, which an option would stand above.
+    let mut options = Options::default();
+    options.wait_at_most(ms(3_000), |name| (name == "AWS_TIMEOUT").then(|| "1s".into()));
+    assert_eq!(
+        options.all().unwrap(),
+        BTreeMap::from([("connect_timeout".into(), "3000ms".into())])
+    );
+}
+
 /// What `config --all` shows as defaults is what the code does.
 #[test]
 fn shown_defaults_are_those_of_the_code() {

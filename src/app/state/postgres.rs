@@ -1,7 +1,6 @@
 //! PostgreSQL: rows per key, partition and batch, which several processes write.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::server::Kind;
 use super::{Found, Whose};
@@ -28,12 +27,8 @@ impl Kind for Postgres {
             connections: settings
                 .connections
                 .map_or(default.connections, |n| usize::try_from(n).unwrap_or(usize::MAX)),
-            connect_timeout: settings
-                .connect_timeout_ms
-                .map_or(default.connect_timeout, Duration::from_millis),
-            statement_timeout: settings
-                .answer_timeout_ms
-                .map_or(default.statement_timeout, Duration::from_millis),
+            connect_timeout: settings.connect_timeout(default.connect_timeout),
+            statement_timeout: settings.answer_timeout(default.statement_timeout),
             ..default
         };
         let location = options::shown(url, &options)?;

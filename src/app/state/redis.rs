@@ -1,7 +1,6 @@
 //! Redis: the owner of a partition merges, one script checks and writes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::server::Kind;
 use super::{Found, Whose};
@@ -24,12 +23,8 @@ impl Kind for Redis {
         settings.check_unsaid("Redis", &said)?;
         let default = RedisOptions::default();
         let options = RedisOptions {
-            connect_timeout: settings
-                .connect_timeout_ms
-                .map_or(default.connect_timeout, Duration::from_millis),
-            response_timeout: settings
-                .answer_timeout_ms
-                .map_or(default.response_timeout, Duration::from_millis),
+            connect_timeout: settings.connect_timeout(default.connect_timeout),
+            response_timeout: settings.answer_timeout(default.response_timeout),
             accept_volatile: settings.accept_volatile,
             root_certificates: settings.root_certificates.clone(),
             ..default
