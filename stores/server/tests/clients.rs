@@ -15,6 +15,7 @@ use support::*;
 const POLITE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const GREEDY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const KEY: &str = "/v1/stores/counts/keys/a";
+const EVENTS: &[(&str, &str)] = &[("accept", "text/event-stream")];
 
 /// A connection from this address.
 fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
@@ -113,25 +114,43 @@ fn a_flood_with_one_token_keeps_no_other_out() {
 /// A stream of this client: its status, and what keeps it open.
 fn stream(s: &Running, from: Ipv4Addr, path: &str) -> (u16, BufReader<TcpStream>) {
     let mut stream = BufReader::new(connect(from, s.address));
-    let request = http::request("GET", path, &[("accept", "text/event-stream")], b"");
+    let request = http::request("GET", path, EVENTS, b"");
     stream.get_mut().write_all(&request).unwrap();
     (http::head(&mut stream).unwrap().status, stream)
 }
 
-/// What one question on a connection of its own gets.
-fn one(s: &Running, from: Ipv4Addr, path: &str, headers: &[(&str, &str)]) -> http::Answer {
+/// One question on a connection of its own: the head of the answer, and what brings the rest.
+fn begin(s: &Running, from: Ipv4Addr, path: &str, headers: &[(&str, &str)]) -> (http::Answer, BufReader<TcpStream>) {
     let mut stream = BufReader::new(connect(from, s.address));
     let request = http::request("GET", path, headers, b"");
     // A connection that is refused may be closed already.
     let _ = stream.get_mut().write_all(&request);
-    http::read(&mut stream).unwrap()
+    (http::head(&mut stream).unwrap(), stream)
+}
+
+/// What one question on a connection of its own gets.
+fn one(s: &Running, from: Ipv4Addr, path: &str, headers: &[(&str, &str)]) -> http::Answer {
+    let (head, mut stream) = begin(s, from, path, headers);
+    http::body(head, &mut stream).unwrap()
+}
+
+/// That one is refused, with this status. A stream that is not refused has no end that could be waited for.
+#[track_caller]
+fn problem(s: &Running, from: Ipv4Addr, path: &str, headers: &[(&str, &str)], status: u16) -> http::Answer {
+    let (head, mut stream) = begin(s, from, path, headers);
+    assert_eq!(head.status, status, "{path}: {:?}", head.headers);
+    let answer = http::body(head, &mut stream).unwrap();
+    answer.problem(status);
+    answer
 }
 
 /// That one has too much of what this option limits.
-fn refused(answer: &http::Answer, option: &str) {
-    let problem = answer.problem(429);
-    let repair = problem["repair"].as_str().unwrap();
-    assert!(repair.contains(&format!("of the option `{option}`")), "{problem}");
+#[track_caller]
+fn refused(s: &Running, from: Ipv4Addr, path: &str, headers: &[(&str, &str)], option: &str) {
+    let answer = problem(s, from, path, headers, 429);
+    let said = answer.json();
+    let repair = said["repair"].as_str().unwrap();
+    assert!(repair.contains(&format!("of the option `{option}`")), "{said}");
     assert_eq!(answer.header("retry-after"), Some("1"));
 }
 
@@ -154,14 +173,14 @@ fn streams_have_a_count_of_their_own() {
     let s = w.serve(options);
     let mut open: Vec<_> = (0..4).map(|_| stream(&s, GREEDY, KEY)).collect();
     assert!(open.iter().all(|(status, _)| *status == 200));
-    refused(&one(&s, GREEDY, KEY, &[("accept", "text/event-stream")]), "streams");
+    refused(&s, GREEDY, KEY, EVENTS, "streams");
     for path in [KEY, "/readyz", "/metrics"] {
         assert_eq!(one(&s, GREEDY, path, &[]).status, 200, "{path}");
     }
     open.extend((0..4).map(|_| stream(&s, POLITE, KEY)));
     assert!(open.iter().all(|(status, _)| *status == 200));
     // Of all that there may be.
-    one(&s, Ipv4Addr::new(127, 0, 0, 3), KEY, &[("accept", "text/event-stream")]).problem(503);
+    problem(&s, Ipv4Addr::new(127, 0, 0, 3), KEY, EVENTS, 503);
     open.remove(0);
     in_time("the place of a stream that was closed is free", || {
         stream(&s, GREEDY, KEY).0 == 200
@@ -172,10 +191,12 @@ fn streams_have_a_count_of_their_own() {
 #[test]
 fn who_asks_too_much_is_still_watched_over() {
     let w = world();
-    let s = w.serve(small());
+    let mut options = ServerOptions::default();
+    (options.requests, options.requests_per_client) = (16, 8);
+    let s = w.serve(options);
     w.slow.store(1500, Relaxed);
     let request = http::request("GET", KEY, &[], b"");
-    let waiting: Vec<_> = (0..4)
+    let waiting: Vec<_> = (0..8)
         .map(|_| {
             let mut stream = connect(GREEDY, s.address);
             stream.write_all(&request).unwrap();
@@ -183,7 +204,7 @@ fn who_asks_too_much_is_still_watched_over() {
         })
         .collect();
     std::thread::sleep(Duration::from_millis(200));
-    one(&s, GREEDY, KEY, &[]).problem(429);
+    problem(&s, GREEDY, KEY, &[], 429);
     for path in ["/metrics", "/readyz"] {
         assert_eq!(one(&s, GREEDY, path, &[]).status, 200, "{path}");
     }
@@ -216,7 +237,7 @@ fn one_client_leaves_room_in_the_queues() {
             })
             .collect();
         std::thread::sleep(Duration::from_millis(100));
-        refused(&one(&s, GREEDY, path, headers), option);
+        refused(&s, GREEDY, path, headers, option);
         assert_eq!(one(&s, POLITE, path, headers).status, 200, "{path}");
         let answered = asked
             .drain(..)
@@ -240,10 +261,7 @@ fn one_client_leaves_room_for_watched_windows() {
     let s = w.serve(options);
     let path = |day: u32| format!("/v1/stores/views/windows/home?since=1970-01-01&end=1970-01-0{day}");
     let mut open: Vec<_> = [2, 3, 2, 3].map(|day| stream(&s, GREEDY, &path(day))).into();
-    refused(
-        &one(&s, GREEDY, &path(4), &[("accept", "text/event-stream")]),
-        "watched_windows",
-    );
+    refused(&s, GREEDY, &path(4), EVENTS, "watched_windows");
     open.push(stream(&s, POLITE, &path(4)));
     open.push(stream(&s, GREEDY, &path(4)));
     assert!(open.iter().all(|(status, _)| *status == 200));
@@ -261,7 +279,7 @@ fn one_address_leaves_connections_to_others() {
     options.connections = 8;
     let s = w.serve(options);
     let idle: Vec<_> = (0..4).map(|_| connect(GREEDY, s.address)).collect();
-    refused(&one(&s, GREEDY, KEY, &[]), "connections");
+    refused(&s, GREEDY, KEY, &[], "connections");
     assert_eq!(one(&s, POLITE, KEY, &[]).status, 200);
     drop(idle);
     in_time("the places of connections that were closed are free", || {

@@ -95,7 +95,12 @@ pub fn head(from: &mut impl BufRead) -> Option<Answer> {
 }
 
 pub fn read(from: &mut impl BufRead) -> Option<Answer> {
-    let mut answer = head(from)?;
+    let answer = head(from)?;
+    body(answer, from)
+}
+
+/// The rest of an answer whose head was read.
+pub fn body(mut answer: Answer, from: &mut impl BufRead) -> Option<Answer> {
     if answer.header("transfer-encoding") == Some("chunked") {
         answer.whole = loop {
             match chunk(from) {
