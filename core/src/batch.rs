@@ -16,6 +16,15 @@ impl BatchId {
     pub const MIN: Self = Self(i64::MIN);
     /// After every batch: the end of a bounded input.
     pub const MAX: Self = Self(i64::MAX);
+
+    /// A batch in a sentence for people, where it is not known what times it has: see [`Batcher::show`].
+    pub fn show(self) -> String {
+        match self {
+            Self::MIN => "the beginning".into(),
+            Self::MAX => "the end of the input".into(),
+            Self(n) => format!("batch {n}"),
+        }
+    }
 }
 
 /// Maps time to batches; or offsets to batches, for logs without any time (P8a).
@@ -73,14 +82,11 @@ impl Batcher {
     }
     /// A batch for people: its first instant, or its number.
     pub fn show(&self, b: BatchId) -> String {
-        match (b, self.start_of(b)) {
-            (BatchId::MIN, _) => "the beginning".into(),
-            (BatchId::MAX, _) => "the end of the input".into(),
-            (_, Some(t)) => t.to_string(),
-            (_, None) => match self.0 {
-                Rule::Offsets(n) => format!("offset {}", i128::from(b.0) * i128::from(n)),
-                _ => format!("batch {}", b.0),
-            },
+        match (b, self.start_of(b), self.0) {
+            (BatchId::MIN | BatchId::MAX, ..) => b.show(),
+            (_, Some(t), _) => t.to_string(),
+            (_, None, Rule::Offsets(n)) => format!("offset {}", i128::from(b.0) * i128::from(n)),
+            _ => b.show(),
         }
     }
     /// Reads what `Display` prints.
@@ -236,6 +242,25 @@ mod tests {
         assert_eq!(got, [5, 5, 5, 6, 9, 9, 9]);
         assert!(RunningBatch::at(BatchId(0)).advance(&spec, hour(4), 0).1);
         assert_eq!(RunningBatch::at(BatchId::MIN).advance(&spec, None, 0).0, BatchId::MIN);
+    }
+
+    /// What stands for no batch is shown by no number.
+    #[test]
+    fn batches_are_shown_to_people() {
+        let batchers = [Batcher::of_hours(1), Batcher::of_offsets(10), Batcher::all_in_one()];
+        for (b, alone, shown) in [
+            (BatchId::MIN, "the beginning", ["the beginning"; 3]),
+            (BatchId::MAX, "the end of the input", ["the end of the input"; 3]),
+            (BatchId(2), "batch 2", ["1970-01-01T02:00:00Z", "offset 20", "batch 2"]),
+            (
+                BatchId(-1),
+                "batch -1",
+                ["1969-12-31T23:00:00Z", "offset -10", "batch -1"],
+            ),
+        ] {
+            assert_eq!(b.show(), alone);
+            assert_eq!(batchers.map(|batcher| batcher.show(b)), shown);
+        }
     }
 
     /// The persisted text names its batcher.

@@ -192,7 +192,7 @@ fn reach(cut: &Cut) -> String {
         BatchId::MIN => format!("nothing yet, from offset {} on", cut.cut),
         // A bounded input: rows of a Parquet file, bytes of a file of lines.
         BatchId::MAX => format!("whole, {} rows or bytes", cut.cut),
-        batch => format!("below batch {}, offset {}", batch.0, cut.cut),
+        batch => format!("below {}, offset {}", batch.show(), cut.cut),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::location::Place;
 use super::open::{Context, Reads};
-use crate::core::{Clock, Joint, Result, SourcePartition};
+use crate::core::{BatchId, Clock, Joint, Result, SourcePartition};
 use crate::realtime::Log;
 use crate::store_api::Progress;
 
@@ -44,8 +44,11 @@ pub(super) fn warnings(context: &Context<'_>) -> Result<Vec<String>> {
                     next: row.map_or(info.start, |row| row.next),
                     end: info.end,
                     stands: row.map_or_else(
-                        || "the beginning".into(),
-                        |row| format!("batch {}", face.batcher().show(row.batch)),
+                        || BatchId::MIN.show(),
+                        |row| match row.batch {
+                            BatchId::MIN => row.batch.show(),
+                            batch => format!("batch {}", face.batcher().show(batch)),
+                        },
                     ),
                     p,
                 });

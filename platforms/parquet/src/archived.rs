@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rufous_core::{Cut, CutSpec, Error, Frontier, OperatorFace, Result, SourceFace, SourcePartition, StoreFace};
+use rufous_core::{
+    BatchId, Cut, CutSpec, Error, Frontier, OperatorFace, Result, SourceFace, SourcePartition, StoreFace,
+};
 use rufous_store_api::{Archive, InputRange};
 
 use crate::history;
@@ -265,6 +267,7 @@ impl BatchRun<'_> {
                 format!("offset {}", cut.cut)
             }
             (Some(face), _) => face.batcher().show(cut.batch),
+            (None, _) if matches!(cut.batch, BatchId::MIN | BatchId::MAX) => cut.batch.show(),
             (None, _) => cut.batch.0.to_string(),
         }
     }

@@ -69,9 +69,10 @@ impl Levels {
                     .filter(|(_, batch)| *batch != from.batch && kept(Rule::LevelFrontier))
                 {
                     return Err(Error::corrupt(format!(
-                        "the generation ends at batch {} of {other} and at batch {} of {p}, which have one order together and end at \
+                        "the generation ends at {} of {other} and at {} of {p}, which have one order together and end at \
                          one batch: it was not written by this job",
-                        batch.0, from.batch.0
+                        batch.show(),
+                        from.batch.show()
                     )));
                 }
                 let index = archive.index(n, archive.find(n, from.cut)?)?;

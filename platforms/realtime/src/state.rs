@@ -155,9 +155,10 @@ fn lost(shards: &[&(SourcePartition, Progress)]) -> Error {
         (Some((p, hole)), _) => lost_range(&p, hole.from, hole.to),
         (None, None) => Error::bug("no shard needs a state"),
         (None, Some((p, row))) => Error::invalid(format!(
-            "no generation that is left holds the state of {p} where its live part stands (offset {}, cells from batch {} on): \
+            "no generation that is left holds the state of {p} where its live part stands (offset {}, cells from {} on): \
              `rebuild` makes the live part anew from where a generation ends",
-            row.next, row.retained_from.0
+            row.next,
+            row.retained_from.show()
         )),
     }
 }

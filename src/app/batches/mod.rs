@@ -255,7 +255,7 @@ fn text(p: &SourcePartition, line: &Line, batcher: Option<Batcher>) -> String {
     let name = match (span(line, batcher), line.batch) {
         (Some((since, until)), _) => format!("{since}..{until}"),
         (None, BatchId::MAX) => "the whole input".into(),
-        (None, batch) => format!("batch {}", batch.0),
+        (None, batch) => batch.show(),
     };
     let records = line.records.map_or_else(String::new, |n| format!("  {n} records"));
     let droppable = if line.droppable && line.state != State::Dropped {
@@ -274,6 +274,7 @@ fn text(p: &SourcePartition, line: &Line, batcher: Option<Batcher>) -> String {
 fn object(p: &SourcePartition, line: &Line, batcher: Option<Batcher>) -> Value {
     let (since, until) = span(line, batcher).unzip();
     let batch = match line.batch {
+        BatchId::MIN => Value::Null,
         BatchId::MAX => json!("end"),
         batch => json!(batch.0),
     };

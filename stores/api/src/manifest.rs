@@ -195,8 +195,9 @@ impl Manifest {
                 .iter()
                 .map(|(p, to, dropped)| {
                     format!(
-                        "partition {p} would go back to batch {} though cells below batch {} may be dropped already",
-                        to.0, dropped.0
+                        "partition {p} would go back to {} though cells below {} may be dropped already",
+                        to.show(),
+                        dropped.show()
                     )
                 })
                 .collect();
@@ -359,6 +360,25 @@ mod tests {
             not_repeatable: Vec::new(),
             sinks: BTreeMap::new(),
         }
+    }
+
+    /// What a rollback is refused for is said in words: a partition that it would have nothing of has no number for that.
+    #[test]
+    fn a_rollback_to_the_beginning_is_refused_in_words() {
+        let mut base = manifest(&[7, 7], 0);
+        let mut permission = manifest(&[5, 5], 0).frontier;
+        base.drop_before.insert("n".into(), permission.clone());
+        let mut next = manifest(&[4], 0);
+        next.number = 1;
+        assert_eq!(
+            next.check_follows(&base).unwrap_err(),
+            "partition s/0 would go back to batch 4 though cells below batch 5 may be dropped already; \
+             partition s/1 would go back to the beginning though cells below batch 5 may be dropped already"
+        );
+        permission.0.retain(|p, _| p.partition == 0);
+        base.drop_before.insert("n".into(), permission);
+        (next.frontier, next.drop_before) = (manifest(&[5], 0).frontier, base.drop_before.clone());
+        assert_eq!(next.check_follows(&base), Ok(()));
     }
 
     fn dropped(m: &Manifest) -> Vec<(String, i64)> {

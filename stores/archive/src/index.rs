@@ -61,8 +61,11 @@ pub(crate) fn check(e: &IndexEntry) -> Result<(), String> {
     for (b, o) in &e.cuts {
         if *b <= batch || offset.is_some_and(|last| *o <= last) || !(e.from..e.to).contains(o) {
             return Err(format!(
-                "batch {} cannot begin at offset {o} of offsets {}..{}, after batch {}",
-                b.0, e.from, e.to, batch.0
+                "{} cannot begin at offset {o} of offsets {}..{}, after {}",
+                b.show(),
+                e.from,
+                e.to,
+                batch.show()
             ));
         }
         (batch, offset) = (*b, Some(*o));
@@ -83,8 +86,10 @@ pub(crate) fn check(e: &IndexEntry) -> Result<(), String> {
         if f.batch != batch || e.cuts.get(inside).is_some_and(|(_, o)| *o < f.to) {
             let (from, to) = (f.from, f.to);
             return Err(format!(
-                "file {} holds batch {}, but offsets {from}..{to} begin in batch {} or cross a cut",
-                f.path, f.batch.0, batch.0
+                "file {} holds {}, but offsets {from}..{to} begin in {} or cross a cut",
+                f.path,
+                f.batch.show(),
+                batch.show()
             ));
         }
         if f.rows > f.to - f.from {
@@ -110,8 +115,9 @@ pub(crate) fn follows(before: &IndexEntry, entry: &IndexEntry) -> Result<(), Str
     if entry.batch_before != running {
         let at = entry.from;
         return Err(format!(
-            "it continues batch {} at offset {at}, but the entry before it ends in batch {}",
-            entry.batch_before.0, running.0
+            "it continues {} at offset {at}, but the entry before it ends in {}",
+            entry.batch_before.show(),
+            running.show()
         ));
     }
     Ok(())

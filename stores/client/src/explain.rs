@@ -7,7 +7,7 @@ use rufous_store_api::StoreGeneration;
 use serde_json::{Value, json};
 
 use crate::answer::{RawAnswer, key_text};
-use crate::missing::{batch_text, batch_value};
+use crate::missing::batch_value;
 use crate::view::{Fail, View};
 
 /// Where a value lies.
@@ -161,7 +161,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Offline { manifest, run } => write!(f, "offline, manifest {manifest}, run {run}"),
-            Self::Realtime { partition, batch } => write!(f, "realtime, {partition}, {}", batch_text(*batch)),
+            Self::Realtime { partition, batch } => write!(f, "realtime, {partition}, {}", batch.show()),
         }
     }
 }
@@ -199,7 +199,7 @@ impl LeftOut {
     fn why(&self) -> String {
         format!(
             "below the frontier, {} at offset {}: the offline part has it",
-            batch_text(self.frontier.batch),
+            self.frontier.batch.show(),
             self.frontier.cut
         )
     }

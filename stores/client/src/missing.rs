@@ -75,15 +75,6 @@ pub(crate) fn batch_value(batch: BatchId) -> serde_json::Value {
     }
 }
 
-/// A batch in a sentence.
-pub(crate) fn batch_text(batch: BatchId) -> String {
-    match batch {
-        BatchId::MIN => "the beginning".into(),
-        BatchId::MAX => "the end".into(),
-        BatchId(n) => format!("batch {n}"),
-    }
-}
-
 /// A partition in a sentence.
 pub(crate) fn place(p: &SourcePartition) -> String {
     format!("partition {} of `{}`", p.partition, p.source)
@@ -160,7 +151,7 @@ impl fmt::Display for Missing {
                 write!(f, "the realtime state has no owner at present ({reason})")
             }
             Self::Gap { partition, from, to } => {
-                let (p, from, to) = (place(partition), batch_text(*from), batch_text(*to));
+                let (p, from, to) = (place(partition), from.show(), to.show());
                 write!(
                     f,
                     "{p} lacks what lies between {from}, up to where the offline part reaches, and {to}, where "
@@ -174,7 +165,7 @@ impl fmt::Display for Missing {
                 realtime_cut,
                 next,
             } => {
-                let (p, batch) = (place(partition), batch_text(*batch));
+                let (p, batch) = (place(partition), batch.show());
                 write!(
                     f,
                     "{p} is divided in two places: {batch} begins at offset {offline_cut} offline and "

@@ -317,7 +317,7 @@ impl RealtimeStore for PostgresRealtime {
             core.namespace.ids(),
         );
         let of = p.clone();
-        let what = format!("dropping cells of partition {p} below batch {}", batch.0);
+        let what = format!("dropping cells of partition {p} below {}", batch.show());
         let raise = async move {
             let session = session.await?;
             session.begin("").await?;

@@ -109,8 +109,9 @@ fn unstable_partition(
         return Some((
             Obstacle::Dropped,
             format!(
-                "cells of {p} below batch {} are dropped, the run begins at {}",
-                row.retained_from.0, from.batch.0
+                "cells of {p} below {} are dropped, the run begins at {}",
+                row.retained_from.show(),
+                from.batch.show()
             ),
         ));
     }
@@ -119,8 +120,10 @@ fn unstable_partition(
             return Some((
                 Obstacle::Misaligned,
                 format!(
-                    "{p} is divided at offset {} offline and {:?} live, at batch {}",
-                    found.offline_cut, found.realtime_cut, found.batch.0
+                    "{p} is divided at offset {} offline and {:?} live, at {}",
+                    found.offline_cut,
+                    found.realtime_cut,
+                    found.batch.show()
                 ),
             ));
         }

@@ -133,8 +133,10 @@ fn merged(
         };
         if a.batch < row.progress.retained_from {
             return Err(Error::bug(format!(
-                "store `{name}`: a delta of partition {} in batch {}, below {}, which was dropped",
-                a.partition, a.batch.0, row.progress.retained_from.0
+                "store `{name}`: a delta of partition {} in {}, below {}, which was dropped",
+                a.partition,
+                a.batch.show(),
+                row.progress.retained_from.show()
             )));
         }
         let known = !row.note(a.batch);

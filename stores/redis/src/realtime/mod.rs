@@ -129,7 +129,7 @@ impl RealtimeStore for RedisRealtime {
             if change.rows.is_empty() {
                 return Ok(());
             }
-            match core.apply(&format!("drop cells of {p} below batch {} in", batch.0), change)? {
+            match core.apply(&format!("drop cells of {p} below {} in", batch.show()), change)? {
                 Applied::Done(written) => {
                     reach("drop.written");
                     self.learn(written);
