@@ -264,7 +264,7 @@ fn a_server_that_hangs_is_left_with_the_deadline() {
     let store = try_open(&server.url(), &RedisOptions::default()).unwrap();
     let mut row = acquire(&store, &part(0));
     add(&store, &part(0), &mut row, 1, &["a"]);
-    let mut held = store.snapshot().unwrap();
+    let mut held = [(); 3].map(|()| store.snapshot().unwrap());
     server.pause().unwrap();
     let soon = || Until::from(Instant::now() + Duration::from_millis(300));
     let began = Instant::now();
@@ -278,15 +278,23 @@ fn a_server_that_hangs_is_left_with_the_deadline() {
     is(&reader.err().unwrap(), ErrorKind::TryAgain, &["no answer within"]);
     let took = began.elapsed();
     assert!((290..3_000).contains(&took.as_millis()), "a reader: {took:?}");
-    let began = Instant::now();
-    held.set_until(&soon());
-    let e = held
-        .cells("counts", &[b"a\0".to_vec()], &Frontier::default())
-        .unwrap_err();
-    assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
-    drop(held);
-    let took = began.elapsed();
-    assert!((290..3_000).contains(&took.as_millis()), "keys: {took:?}");
+    for held in &mut held {
+        let began = Instant::now();
+        held.set_until(&soon());
+        let e = held
+            .cells("counts", &[b"a\0".to_vec()], &Frontier::default())
+            .unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::TryAgain, "{e}");
+        let took = began.elapsed();
+        assert!((290..3_000).contains(&took.as_millis()), "keys: {took:?}");
+    }
+    // The least of them: a machine may be busy once.
+    let dropped = held.map(|held| {
+        let began = Instant::now();
+        drop(held);
+        began.elapsed()
+    });
+    assert!(dropped.iter().any(|took| took.as_millis() < 200), "{dropped:?}");
     // A connection that rested is asked whether it lives before it is used, and a new one is made: all that in the same time. Twice
     // of it is what a patience for each step took.
     server.resume().unwrap();
