@@ -44,7 +44,7 @@ impl Runs {
 
 /// `serve` on a port of its own.
 struct Serves {
-    _program: Runs,
+    program: Runs,
     address: String,
 }
 
@@ -63,14 +63,17 @@ impl Serves {
             .unwrap_or_else(|| panic!("{said}"));
         Self {
             address: address.into(),
-            _program: Runs(child),
+            program: Runs(child),
         }
     }
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        self.ask_as(ADMIN, method, path, body)
+    }
+    fn ask_as(&self, token: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let head = format!(
-            "{method} /v1/console/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {ADMIN}\r\n\
+            "{method} /v1/console/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -301,6 +304,65 @@ fn a_stopped_process_holds_up_nobody() {
     assert_eq!((&silent["value"], &silent["verdict"]), (&json!(1.0), &json!("error")));
     signal("-CONT");
     serves.until("live", |live| live["processes"][0]["reachable"] == true);
+}
+
+/// While the owner of the realtime state hangs the hand-over goes on: what is archived and published is of now, the rest as it was, and which
+/// part is silent is said. The server ends all the same, and soon.
+#[test]
+fn a_silent_owner_does_not_hide_the_rest() {
+    let bed = Bed::new();
+    let all = lines();
+    std::fs::write(bed.path("lines.txt"), all[..20].concat()).unwrap();
+    assert_eq!(bed.says(&["stream", "--until-end"]).code, Some(0));
+    std::fs::write(bed.path("lines.txt"), all.concat()).unwrap();
+    let stream = Runs::begin(&bed, &["stream", "--commit-ms", "100"]);
+    let bytes: usize = all.iter().map(String::len).sum();
+    let serves = Serves::begin(&bed, &[]);
+    let whole = serves.until("handover", |found| {
+        let p = &found["sources"][0]["partitions"][0];
+        p["applied"] == bytes && p["archived"].as_u64() > Some(0)
+    });
+    assert!(whole["silent"].is_null(), "{whole}");
+    let signal = |name: &str| {
+        let pid = stream.0.id().to_string();
+        let sent = std::process::Command::new("kill").args([name, &pid]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    let begun = Instant::now();
+    let found = serves.until("handover", |found| !found["silent"].is_null());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let silent = &found["silent"];
+    assert_eq!(silent["part"], "realtime state");
+    assert!(silent["as_of_ms"].as_i64() <= found["now_ms"].as_i64(), "{found}");
+    let (before, now) = (
+        &whole["sources"][0]["partitions"][0],
+        &found["sources"][0]["partitions"][0],
+    );
+    for member in ["applied", "archived", "runs", "running"] {
+        assert_eq!(now[member], before[member], "{member}: {found}");
+    }
+    // One that never heard of it shows what lies in files.
+    let other = Serves::begin(&bed, &[]);
+    let found = other.look("handover");
+    assert!(
+        found["silent"]["as_of_ms"].is_null() && found["silent"]["why"].is_string(),
+        "{found}"
+    );
+    let p = &found["sources"][0]["partitions"][0];
+    assert_eq!(
+        (&p["archived"], &p["applied"]),
+        (&before["archived"], &Value::Null),
+        "{found}"
+    );
+    // Its checks are under way, and end with it.
+    other.look("health");
+    let begun = Instant::now();
+    other.program.stop();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    signal("-CONT");
+    let found = serves.until("handover", |found| found["silent"].is_null());
+    assert_eq!(found["sources"][0]["partitions"][0]["applied"], bytes);
 }
 
 /// Bad records are counted, and some are shown, with where and why.

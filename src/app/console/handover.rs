@@ -1,94 +1,54 @@
 //! The hand-over of batches from the live part to generations, on one line a partition.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::Seen;
+use crate::app::batches::batcher;
 use crate::app::batches::runs::{Ends, Run, overlay, runs};
-use crate::app::batches::{archive, batcher, live};
 use crate::app::generations::now;
 use crate::app::open::Context;
 use crate::app::processes::asked;
 use crate::core::{BatchId, Batcher, Cut, Result, SourceFace, SourcePartition};
-use crate::store_api::{Archive, Hole, IndexEntry, Manifest, ManifestLog, Progress};
+use crate::store_api::{Hole, IndexEntry, Manifest, ManifestLog, Progress};
+use rufous_store_offline::Manifests;
 
 /// Lost ranges of a partition that are listed; the rest is counted.
 const HOLES: usize = 32;
 
-/// The ends of the indexes of archives: the first entry never changes, and the last one is looked for from where it was.
+/// The current manifest: it never changes, so one that is known is read once.
 #[derive(Default)]
-pub(super) struct Archives(Mutex<HashMap<(String, String), Arc<Known>>>);
+pub(super) struct Current(Mutex<Option<Arc<Manifest>>>);
 
-struct Known {
-    archive: Arc<dyn Archive>,
-    ends: Mutex<HashMap<u32, (IndexEntry, u64)>>,
-}
-
-impl Archives {
-    /// The archive of a source, as it is cut now.
-    fn of(&self, context: &Context<'_>, face: &SourceFace, manifest: Option<&Manifest>) -> Result<Option<Arc<Known>>> {
-        let spec = manifest
-            .and_then(|m| m.cut_specs.get(face.name))
-            .cloned()
-            .unwrap_or_default();
-        let key = (face.name.to_string(), spec.clone());
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(&key) {
-            return Ok(Some(known.clone()));
+impl Current {
+    fn of(&self, manifests: &Manifests) -> Result<Option<Arc<Manifest>>> {
+        let newest = manifests.numbers()?.last().copied();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().map(|m| m.number) != newest || newest.is_none() {
+            *known = manifests.newest(0)?.map(Arc::new);
         }
-        let Some(archive) = archive(context, face, manifest)? else {
-            return Ok(None);
-        };
-        let known = Arc::new(Known {
-            archive,
-            ends: Mutex::default(),
-        });
-        // Before the first manifest the spec may change any moment.
-        if !spec.is_empty() {
-            all.retain(|(source, _), _| source != face.name);
-            all.insert(key, known.clone());
-        }
-        Ok(Some(known))
-    }
-}
-
-impl Known {
-    fn ends(&self, partition: u32) -> Result<Option<(IndexEntry, IndexEntry)>> {
-        let known = { self.ends.lock().unwrap_or_else(PoisonError::into_inner) }
-            .get(&partition)
-            .cloned();
-        let (first, from) = match known {
-            Some(known) => known,
-            None => match self.archive.entry(partition, 0)? {
-                Some(first) => (first, 0),
-                None => return Ok(None),
-            },
-        };
-        let Some((number, last)) = self.archive.last(partition, from)? else {
-            return Ok(None);
-        };
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        ends.insert(partition, (first.clone(), number));
-        Ok(Some((first, last)))
+        Ok(known.clone())
     }
 }
 
 pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to: Option<i64>) -> Result<Value> {
-    let manifest = context.manifests.newest(0)?;
-    let manifest = manifest.as_ref();
-    let namespace = context.namespace(&*context.manifests)?;
-    let rows = live(context, &namespace)?;
+    let manifest = seen.current.of(&context.manifests)?;
+    let manifest = manifest.as_deref();
+    let namespace = context.namespace_of(manifest);
+    let heard = seen.rows.of(context, &namespace)?;
+    let rows = &heard.rows;
     let log_ends = log_ends(context);
     let mut sources = Vec::new();
     let mut behind: Option<(i64, SourcePartition)> = None;
     for face in context.plan.sources() {
         let archive = seen.archives.of(context, face, manifest)?;
-        let mut partitions: Vec<u32> = match &archive {
-            Some(known) => known.archive.partitions()?,
-            None => Vec::new(),
+        let archived = match &archive {
+            Some(known) => known.ends()?,
+            None => BTreeMap::new(),
         };
+        let mut partitions: Vec<u32> = archived.keys().copied().collect();
         let of_rows = rows.keys().filter(|p| p.source == face.name);
         let frontier = manifest.iter().flat_map(|m| m.frontier.0.keys());
         let of_frontier = frontier.filter(|p| p.source == face.name);
@@ -98,15 +58,12 @@ pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to
         let mut of_source = OfSource::default();
         for partition in partitions {
             let p = SourcePartition::new(face.name, partition);
-            let ends = match &archive {
-                Some(known) => known.ends(partition)?,
-                None => None,
-            };
+            let ends = archived.get(&partition);
             let allowed = manifest.and_then(|m| m.drop_before.get(&namespace));
             let known = Partition {
                 row: rows.get(&p),
-                first: ends.as_ref().map(|(first, _)| first),
-                last: ends.as_ref().map(|(_, last)| last),
+                first: ends.map(|ends| &ends.first),
+                last: ends.map(|ends| &ends.last),
                 frontier: manifest.and_then(|m| m.frontier.0.get(&p)).copied(),
                 drop_before: allowed.and_then(|f| f.0.get(&p)).copied(),
                 lost: { manifest.iter() }
@@ -134,6 +91,7 @@ pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to
     });
     Ok(json!({
         "now_ms": now().0, "manifest": manifest.map(|m| m.number), "covered_until": covered, "sources": sources,
+        "silent": heard.silent(),
     }))
 }
 

@@ -2,11 +2,12 @@
 //!
 //! - `desk`: the threads that look, for what is looked at belongs to the command and not to the server;
 //! - `job`: the graph, sources and stores; `handover`, `generations`, `drift`: what lies in the places of the job, by the code of the
-//!   commands `batches`, `generations` and `reconcile`;
+//!   commands `batches`, `generations` and `reconcile`; `archives` and `rows` keep what a hand-over need not ask for again;
 //! - `live`: the processes of the job ([`processes`](super::processes)), with what they count, their samples and their log;
 //! - `health`: the checks of `doctor`, and the numbers that matter; `actions`: what can be done.
 
 mod actions;
+mod archives;
 mod desk;
 mod drift;
 mod generations;
@@ -14,6 +15,7 @@ mod handover;
 mod health;
 mod job;
 mod live;
+mod rows;
 
 use std::sync::Arc;
 
@@ -36,7 +38,9 @@ pub(super) struct Console {
 /// What several looks share.
 #[derive(Default)]
 struct Seen {
-    archives: handover::Archives,
+    archives: archives::Archives,
+    current: handover::Current,
+    rows: rows::Rows,
     health: health::Kept,
     log: live::Merged,
     plans: actions::Plans,

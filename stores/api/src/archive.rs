@@ -77,6 +77,10 @@ pub trait Archive: Send + Sync {
     fn check(&self) -> Result<()> {
         Ok(())
     }
+    /// Whether each question costs a round trip: who looks often keeps what he was told.
+    fn is_far(&self) -> bool {
+        false
+    }
     /// The partitions that have an index.
     ///
     /// # Errors

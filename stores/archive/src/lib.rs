@@ -179,6 +179,10 @@ impl Archive for ParquetArchive {
             .map_err(|e| e.at(format_args!("archive of source `{}`", self.source)))
     }
 
+    fn is_far(&self) -> bool {
+        self.place.is_far()
+    }
+
     fn partitions(&self) -> Result<Vec<u32>> {
         entries::partitions(self)
     }

@@ -66,7 +66,8 @@ function timelineCard(job, params, signal) {
   }
   const forms = choice("Shown as", [["line", "Time line"], ["table", "Table"]], as, (value) => { as = value; note("handover", { source: chosen, as: as === "table" ? as : null }); form(); last && show(last); });
   form();
-  const node = card("Batches", { wide: true, name: "batches", aside: [which, buttons, forms] }, drawn.node, grid.node, legend, other);
+  const silent = h("p", { class: "silent", role: "status", hidden: true });
+  const node = card("Batches", { wide: true, name: "batches", aside: [which, buttons, forms] }, silent, drawn.node, grid.node, legend, other);
 
   function show(seen) {
     last = seen;
@@ -77,6 +78,8 @@ function timelineCard(job, params, signal) {
       which.dataset.names = names.join();
       put(which, names.map((name) => h("option", { value: name, selected: name === source?.source }, name)));
     }
+    silent.hidden = !seen.silent;
+    if (seen.silent) say(silent, `The ${seen.silent.part} does not answer: what is archived and published is of now, what is live ${seen.silent.as_of_ms ? `as it was at ${time(seen.silent.as_of_ms)}` : "is not known"}. ${seen.silent.why}`);
     const none = !source || !source.partitions.length;
     legend.hidden = none;
     if (none) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch yet", "Nothing of this job has been read here. A live run begins it:", `${job.job} stream`)); return; }
