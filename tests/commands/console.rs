@@ -577,7 +577,19 @@ fn health_is_what_the_doctor_says() {
         };
         said.iter().map(one).collect()
     };
+    // Who looks writes nothing: a file that was made and taken away would be seen by its directory.
+    let root = bed.path("data/main");
+    let changed = || std::fs::metadata(&root).unwrap().modified().unwrap();
+    let before = changed();
     let health = serves.until("health", |health| health["checked_ms"].is_u64());
+    assert_eq!(changed(), before);
+    let said = |name: &str| -> String {
+        let all = array(&health, "checks");
+        let one = all.iter().find(|c| c["name"] == name).unwrap();
+        one["said"].as_str().unwrap().into()
+    };
+    let permissions = said("permissions of data");
+    assert!(permissions.contains("not tried here"), "{permissions}");
     let checks: Vec<(String, String)> = { array(&health, "checks").iter() }
         .map(|c| {
             (

@@ -45,6 +45,11 @@ impl Desk {
         }
     }
 
+    /// Whether it was closed: what takes long ends then.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Ends the work when what is under way is done. Who waits is told.
     pub(in crate::app) fn close(&self) {
         let mut waiting = self.lock();

@@ -15,6 +15,8 @@ use crate::core::Result;
 
 /// Checks are made anew when they are so old and somebody looks.
 const EVERY: Duration = Duration::from_secs(30);
+/// No answer of a server or a broker is waited for longer.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Who looks first waits so long for them.
 const FIRST: Duration = Duration::from_secs(2);
 
@@ -49,7 +51,7 @@ impl Drop for Turn {
 }
 
 /// Checks that are a moment old, and numbers that are not.
-pub(super) fn look(desk: &Desk, seen: &Arc<Seen>) -> Result<Value> {
+pub(super) fn look(desk: &Arc<Desk>, seen: &Arc<Seen>) -> Result<Value> {
     let kept = &seen.health;
     let mut state = kept.lock();
     let old = state.last.as_ref().is_none_or(|(at, ..)| at.elapsed() >= EVERY);
@@ -57,9 +59,9 @@ pub(super) fn look(desk: &Desk, seen: &Arc<Seen>) -> Result<Value> {
         state.running = true;
         // A desk that is closed drops the turn at once, and that locks what is locked here.
         drop(state);
-        let turn = Turn(seen.clone());
+        let (turn, ends) = (Turn(seen.clone()), desk.clone());
         desk.send(move |context| {
-            let checks = checks(context);
+            let checks = checks(context, &|| ends.is_closed());
             turn.0.health.lock().last = Some((Instant::now(), now().0, checks));
         })?;
         state = kept.lock();
@@ -84,13 +86,18 @@ pub(super) fn look(desk: &Desk, seen: &Arc<Seen>) -> Result<Value> {
     Ok(json!({ "checked_ms": checked_ms, "checks": checks, "metrics": metrics, "note": note }))
 }
 
-fn checks(context: &Context<'_>) -> Vec<Value> {
+/// As `doctor` makes them, with two differences: who looks writes nothing, and waits for no answer longer than a moment. They end early when
+/// the server does.
+fn checks(context: &Context<'_>, ends: &dyn Fn() -> bool) -> Vec<Value> {
     let options = Options {
         verbose: false,
         min_free: None,
         checksums: false,
-        patience: None,
+        patience: Some(PATIENCE),
+        probes: false,
     };
+    let mut settings = context.settings.clone();
+    settings.wait_at_most(PATIENCE);
     let mut all = Vec::new();
     let mut keep = |found: Found| {
         let name = match found.check.as_str() {
@@ -99,7 +106,15 @@ fn checks(context: &Context<'_>) -> Vec<Value> {
         };
         all.push(json!({ "name": name, "verdict": word(found.verdict), "said": found.said, "repair": found.repair }));
     };
-    run(context, &options, &mut Checks::new(&mut keep));
+    let mut checks = Checks::new(&mut keep).until(ends);
+    match Context::as_far_as_it_goes(context.plan, &settings, options.patience, &mut checks) {
+        Ok(mut own) => {
+            own.sinks = context.sinks.clone();
+            own.refused_writes = context.refused_writes.clone();
+            run(&own, &options, &mut checks);
+        }
+        Err(e) => checks.fail("instance", e),
+    }
     all
 }
 
@@ -276,6 +291,7 @@ fn metrics(processes: &[Process]) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::app::processes::asked::Note;
+    use crate::app::settings::Settings;
 
     /// Only who has something to commit is late with it, and only since then.
     #[test]
@@ -308,12 +324,37 @@ mod tests {
         assert_eq!(verdict(&[process(1, hour, hour)]), "error");
     }
 
+    /// Checks write nothing, not even what is taken away at once, and are not begun when the server ends.
+    #[test]
+    fn checks_write_nothing_and_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let source: crate::core::Source<str> = crate::core::Source::new("lines");
+        let counts: crate::core::Store<String, u64> = crate::core::Store::new("counts");
+        let job = source
+            .read()
+            .keyed(|line: &str, out| out.emit(line, 1))
+            .sum_by_key(counts);
+        let plan = crate::core::Job::new("j", job).plan().unwrap();
+        let settings = Settings {
+            data: dir.path().into(),
+            instance: "main".into(),
+            ..Settings::default()
+        };
+        let context = Context::new(&plan, &settings, "serve", false).unwrap();
+        let changed = || std::fs::metadata(dir.path()).unwrap().modified().unwrap();
+        let before = changed();
+        let made = checks(&context, &|| false);
+        assert!(made.iter().any(|c| c["name"] == "permissions of data"), "{made:?}");
+        assert_eq!(changed(), before);
+        assert_eq!(checks(&context, &|| true), Vec::<Value>::new());
+    }
+
     /// A server that is ending refuses a look; it does not wait for itself.
     #[test]
     fn a_closed_desk_refuses() {
         let (said, heard) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let desk = Desk::default();
+            let desk = Arc::new(Desk::default());
             desk.close();
             said.send(look(&desk, &Arc::default()).map_err(|e| e.to_string()))
         });

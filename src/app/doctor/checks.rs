@@ -75,6 +75,8 @@ impl Found {
 pub(in crate::app) struct Checks<'t> {
     tell: &'t mut dyn FnMut(Found),
     worst: Option<Error>,
+    /// Whether nobody wants to know any more.
+    over: &'t dyn Fn() -> bool,
 }
 
 /// The worse comes later.
@@ -91,7 +93,20 @@ fn rank(kind: ErrorKind) -> u8 {
 
 impl<'t> Checks<'t> {
     pub(in crate::app) fn new(tell: &'t mut dyn FnMut(Found)) -> Self {
-        Self { tell, worst: None }
+        Self {
+            tell,
+            worst: None,
+            over: &|| false,
+        }
+    }
+    /// The same for who may have to end before all of them are made: what is under way is ended.
+    #[cfg(feature = "server")]
+    pub(in crate::app) fn until(self, over: &'t dyn Fn() -> bool) -> Self {
+        Self { over, ..self }
+    }
+    /// Looked at before each one that may take long.
+    pub(super) fn are_over(&self) -> bool {
+        (self.over)()
     }
     fn say(&mut self, verdict: Verdict, what: &str, said: &str) {
         (self.tell)(Found {

@@ -33,10 +33,15 @@ pub(super) struct Options {
     pub(super) checksums: bool,
     /// How long each answer of a broker or a server is waited for.
     pub(super) patience: Option<Duration>,
+    /// Directories are written to, to see whether they can be, and what their clocks say.
+    pub(super) probes: bool,
 }
 
 /// All that can be looked at, in an order in which what comes later may need what came before.
 pub(super) fn run(context: &Context<'_>, options: &Options, checks: &mut Checks<'_>) {
+    if checks.are_over() {
+        return;
+    }
     let manifest = context.manifests.newest(0);
     let rows = match &manifest {
         Ok(manifest) => reach::rows(context, manifest.as_ref()),
@@ -45,6 +50,9 @@ pub(super) fn run(context: &Context<'_>, options: &Options, checks: &mut Checks<
     let rows = rows.as_deref().map_err(|_| ROWS);
     let clocks = Clocks::default();
     for face in context.plan.sources() {
+        if checks.are_over() {
+            return;
+        }
         source(context, face, rows, &clocks, checks);
     }
     match (super::order::warnings(context), rows) {
@@ -79,6 +87,9 @@ pub(super) fn run(context: &Context<'_>, options: &Options, checks: &mut Checks<
         Err(why) => checks.skip("realtime state", why),
     }
     reach::archives(context, known.ok().and_then(Option::as_ref), checks);
+    if checks.are_over() {
+        return;
+    }
     match known {
         Ok(Some(m)) => fits(context, m, options.checksums, checks),
         Ok(None) => {}
@@ -89,10 +100,16 @@ pub(super) fn run(context: &Context<'_>, options: &Options, checks: &mut Checks<
         }
     }
     let manifest = known.ok().and_then(Option::as_ref);
-    surroundings::directories(context, checks);
+    if checks.are_over() {
+        return;
+    }
+    surroundings::directories(context, options.probes, checks);
     surroundings::disk(context, manifest, options.min_free, checks);
-    clocks.check(context, manifest, rows, checks);
+    clocks.check(context, manifest, rows, options.probes, checks);
     for face in context.plan.stores() {
+        if checks.are_over() {
+            return;
+        }
         let what = format!("answers of {}", face.name);
         match known {
             Ok(None) => {}

@@ -16,6 +16,7 @@ impl Options {
             min_free: m.get_one("min-free").copied(),
             checksums: m.get_flag("checksums"),
             patience: m.get_one("timeout-ms").copied().map(std::time::Duration::from_millis),
+            probes: true,
         }
     }
 }

@@ -150,6 +150,9 @@ pub(super) fn archives(context: &Context<'_>, manifest: Option<&Manifest>, check
         if matches!(place, None | Some(Place::Parquet(_) | Place::Bulk(_))) {
             continue;
         }
+        if checks.are_over() {
+            return;
+        }
         let what = format!("archive of {}", face.name);
         let asked = || -> Result<(u64, Vec<(u32, u64)>)> {
             let spec = match manifest.and_then(|m| m.cut_specs.get(face.name)) {

@@ -35,7 +35,7 @@ pub(super) use value::{Origin, Value};
 use crate::core::{Error, Plan, Result, Sinks};
 
 /// What was said, by what it is for. What nobody said is `None`: the default is where it is used.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     /// Who said what.
     pub(super) layers: Layers,
@@ -64,7 +64,7 @@ pub(super) struct Settings {
 }
 
 /// How the reads are served over HTTP.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ServeSettings {
     pub(super) listen: Option<String>,
     pub(super) token_file: Option<PathBuf>,
@@ -81,7 +81,7 @@ pub(super) struct ServeSettings {
 }
 
 /// How the log on standard error is written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LogSettings {
     pub(super) level: Option<String>,
     pub(super) format: LogFormat,
@@ -95,7 +95,7 @@ pub(super) enum LogFormat {
 }
 
 /// Where a running job can be seen, and what counts as too long.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct MonitorSettings {
     pub(super) address: Option<String>,
     /// A loop that did not come round for so long makes `/healthz` fail.
@@ -104,7 +104,7 @@ pub(super) struct MonitorSettings {
     pub(super) silent_after_ms: Option<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SourceSettings {
     pub(super) location: Option<String>,
     pub(super) on_bad_record: Option<OnBad>,
@@ -119,7 +119,7 @@ pub(super) struct SourceSettings {
 }
 
 /// Where a sink is instead of where the binary says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SinkSettings {
     /// `kafka://HOST:PORT/TOPIC` of a topic, a directory of files; the program's own word is none.
     pub(super) location: Option<String>,
@@ -135,7 +135,7 @@ pub(super) enum OnBad {
 }
 
 /// Where the archives of all sources are, or the generations of the job.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PlaceSettings {
     /// A directory, or `s3://BUCKET/PREFIX`. Below the data directory, if it is not given.
     pub(super) location: Option<String>,
@@ -144,7 +144,7 @@ pub(super) struct PlaceSettings {
 }
 
 /// Where generations are tables as well.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ViewSettings {
     /// `postgres://..`. May hold a password; what stands in the way of one that is kept elsewhere.
     pub(super) location: Option<Result<Hidden, String>>,
@@ -157,7 +157,7 @@ pub(super) struct ViewSettings {
 }
 
 /// Where the realtime state of the job is, if not below the data directory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RealtimeSettings {
     /// May hold a password; what stands in the way of one that is kept elsewhere.
     pub(super) location: Option<Result<Hidden, String>>,
