@@ -1,12 +1,14 @@
 //! What comparing the layers found: the reports that `batch`, `reconcile` and the live part keep.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use crate::app::open::Context;
 use crate::app::reports::Reports;
 use crate::client::reconcile::report::Report;
 use crate::client::{Comparison, Reconciled};
-use crate::core::{BatchId, CutSpec, Result, StoreFace};
+use crate::core::{BatchId, Batcher, CutSpec, Result, StoreFace};
 use crate::store_api::ManifestLog;
 
 /// Reports that are shown, the newest.
@@ -63,8 +65,8 @@ fn object(context: &Context<'_>, report: &Report) -> Result<Value> {
     }
     let (first, last) = span(&report.stores);
     let manifest = context.manifests.get(report.manifest)?;
-    let spec = manifest.as_ref().and_then(|m| m.cut_specs.values().next());
-    let batcher = spec.and_then(|spec| CutSpec::batcher_of(spec));
+    let specs = manifest.as_ref().map(|m| &m.cut_specs);
+    let batcher = specs.and_then(|specs| batcher(&report.stores, specs));
     let start = batcher.and_then(|b| b.start_of(BatchId(last?))).map(|t| t.0);
     Ok(json!({
         "batch": last, "first": first, "start_ms": start, "batches": report.batches, "generation": report.manifest,
@@ -81,6 +83,17 @@ fn differs(face: &StoreFace, one: &crate::client::reconcile::Drift, ahead: f64) 
     })
 }
 
+/// How the batches that a run moved were cut, where all its sources cut them alike: a number is another time by another clock.
+fn batcher(stores: &[Reconciled], specs: &BTreeMap<String, String>) -> Option<Batcher> {
+    let moved = stores.iter().flat_map(Reconciled::moved);
+    let sources: BTreeSet<&str> = moved.map(|(p, ..)| p.source.as_str()).collect();
+    let mut found = sources
+        .into_iter()
+        .map(|source| CutSpec::batcher_of(specs.get(source)?));
+    let first = found.next()??;
+    found.all(|other| other == Some(first)).then_some(first)
+}
+
 /// The first batch of a run and the last, over all partitions that it moved.
 fn span(stores: &[Reconciled]) -> (Option<i64>, Option<i64>) {
     let moved = stores.iter().flat_map(Reconciled::moved);
@@ -89,4 +102,40 @@ fn span(stores: &[Reconciled]) -> (Option<i64>, Option<i64>) {
     let first = ends.iter().map(|(from, _)| *from).filter(is_one).min();
     let last = ends.iter().map(|(_, to)| *to).filter(is_one).max();
     (first.map(|b| b.0), last.map(|b| b.0 - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{Clock, Cut, Frontier, SourcePartition};
+
+    fn spec(hours: u32) -> String {
+        CutSpec::new(Clock::Log, Batcher::of_hours(hours)).text()
+    }
+
+    /// A run's batches have a time where all sources that it moved are cut alike: those of a source that stood still do not count, and of two
+    /// clocks none is taken for the other.
+    #[test]
+    fn batches_have_the_time_of_their_own_source() {
+        let cut = |batch: i64| Cut {
+            batch: BatchId(batch),
+            cut: batch.unsigned_abs() * 10,
+            batch_before: BatchId(batch - 1),
+        };
+        let moved = |sources: &[(&str, i64, i64)]| -> Vec<Reconciled> {
+            let at = |(source, batch): (&str, i64)| (SourcePartition::new(source, 0), cut(batch));
+            let from = Frontier(sources.iter().map(|(source, from, _)| at((source, *from))).collect());
+            let to = Frontier(sources.iter().map(|(source, _, to)| at((source, *to))).collect());
+            let report = json!([{ "store": "counts", "manifest": 3, "from": from, "to": to,
+                "outcome": { "compared": { "keys": 1, "within": 0, "drifted": 0, "first": [] } } }]);
+            serde_json::from_value(report.clone()).unwrap_or_else(|e| panic!("{e}: {report}"))
+        };
+        let specs = BTreeMap::from([("a".into(), spec(1)), ("b".into(), spec(24)), ("c".into(), spec(1))]);
+        let by = |sources: &[(&str, i64, i64)]| batcher(&moved(sources), &specs);
+        assert_eq!(by(&[("b", 4, 6), ("a", 9, 9)]), Some(Batcher::of_hours(24)));
+        assert_eq!(by(&[("a", 4, 6), ("c", 7, 9)]), Some(Batcher::of_hours(1)));
+        assert_eq!(by(&[("a", 4, 6), ("b", 7, 9)]), None);
+        assert_eq!(by(&[("a", 4, 4)]), None, "nothing was moved");
+        assert_eq!(by(&[("a", 4, 6), ("unknown", 1, 2)]), None);
+    }
 }
