@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 
 use super::VERSION;
 pub(in crate::app) use super::note::Note;
-use super::note::living;
+use super::note::{living, trusted};
 use crate::app::open::Context;
 
 /// How long an answer may take.
@@ -52,11 +52,28 @@ pub(in crate::app) fn log(context: &Context<'_>, after: impl Fn(&Note) -> u64, l
 }
 
 fn all(context: &Context<'_>, question: impl Fn(&Note) -> Value) -> Vec<Process> {
-    ask_all(living(&context.layout.processes(context.plan.job())), LIMIT, question)
+    ask_in(&context.layout.processes(context.plan.job()), LIMIT, question)
+}
+
+/// Those that live, by their notes in `dir`. One whose socket may be somebody else's is told of, and not asked.
+pub(super) fn ask_in(dir: &Path, limit: Duration, question: impl Fn(&Note) -> Value) -> Vec<Process> {
+    let (mut asked, mut refused) = (Vec::new(), Vec::new());
+    for note in living(dir) {
+        match trusted(dir, &note) {
+            Ok(()) => asked.push(note),
+            Err(e) => refused.push(Process {
+                note,
+                found: Err(format!("it is not asked: {e}")),
+            }),
+        }
+    }
+    let mut all = ask_all(asked, limit, question);
+    all.extend(refused);
+    all
 }
 
 /// Each has so long for its answer.
-pub(super) fn ask_all(notes: Vec<Note>, limit: Duration, question: impl Fn(&Note) -> Value) -> Vec<Process> {
+fn ask_all(notes: Vec<Note>, limit: Duration, question: impl Fn(&Note) -> Value) -> Vec<Process> {
     if notes.is_empty() {
         return Vec::new();
     }

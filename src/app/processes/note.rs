@@ -126,9 +126,31 @@ fn closed(dir: &Path, own: u32) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "`{}` is no directory of this user that is closed to all others: take it away, or set TMPDIR to a directory of your own",
+        "`{}` is no directory of this job's user that is closed to all others: take it away, or set TMPDIR to a directory of your own",
         dir.display()
     )))
+}
+
+/// Whether what answers at the socket of a note can be trusted to be the process: in the directory of the notes, or in the one for long
+/// paths, which must belong to whom the notes belong to, and to nobody else.
+///
+/// # Errors
+/// Why it is not asked.
+pub(super) fn trusted(dir: &Path, note: &Note) -> Result<()> {
+    let dir = dir.canonicalize().map_err(|e| Error::io("cannot resolve", dir, e))?;
+    let at = note.socket.parent();
+    if at == Some(dir.as_path()) {
+        return Ok(());
+    }
+    let far = far(&dir);
+    if at != Some(far.as_path()) {
+        return Err(Error::invalid(format!(
+            "its note names the socket `{}`, which is not where sockets of this job are",
+            note.socket.display()
+        )));
+    }
+    let owner = fs::metadata(&dir).map_err(|e| Error::io("cannot look at", &dir, e))?;
+    closed(&far, owner.uid())
 }
 
 /// FNV-1a: the name of a directory needs no more, and nothing is compared by it.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::asked::ask_all;
+use super::asked::ask_in;
 use super::note::{Held, living};
 use super::status::Status;
 use super::told::Told;
@@ -22,7 +22,7 @@ fn ask(dir: &Path, question: Value) -> Vec<(u32, Result<Value, String>)> {
 }
 
 fn ask_within(limit: Duration, dir: &Path, question: Value) -> Vec<(u32, Result<Value, String>)> {
-    let asked = ask_all(living(dir), limit, |_| question.clone());
+    let asked = ask_in(dir, limit, |_| question.clone());
     asked.into_iter().map(|p| (p.note.pid, p.found)).collect()
 }
 
@@ -70,6 +70,32 @@ fn the_dead_are_cleaned_up() {
     assert!(!note.socket.exists());
     assert!(precious.exists(), "what is not of this directory is nobody's to delete");
     assert_eq!(std::fs::read_dir(&at).unwrap().count(), 0);
+}
+
+/// A note that names a socket elsewhere is told of: whoever listens there is not asked.
+#[test]
+fn a_socket_elsewhere_is_not_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("processes");
+    let _kept = told(&at);
+    let elsewhere = dir.path().join("elsewhere.sock");
+    let listener = UnixListener::bind(&elsewhere).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let note = json!({ "kind": "stream", "pid": 1, "started_ms": 0, "socket": elsewhere });
+    std::fs::write(at.join("stream-1-x.json"), note.to_string()).unwrap();
+    let held = std::fs::File::open(at.join("stream-1-x.json")).unwrap();
+    held.lock().unwrap();
+    let found = ask(&at, json!({ "ask": "status" }));
+    assert_eq!(found.iter().filter(|(_, found)| found.is_ok()).count(), 1, "{found:?}");
+    let (_, refused) = found.iter().find(|(pid, _)| *pid == 1).unwrap();
+    assert!(
+        refused
+            .as_ref()
+            .unwrap_err()
+            .contains("not where sockets of this job are"),
+        "{found:?}"
+    );
+    assert!(listener.accept().is_err(), "somebody came");
 }
 
 /// Files that are no notes are no processes, whatever is in them.
@@ -235,6 +261,15 @@ fn long_paths_have_short_sockets() {
     let far = socket.parent().unwrap().to_path_buf();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&socket), mode(&far)), (0o600, 0o700));
+    // Nor is anybody asked there who may be somebody else.
+    std::fs::set_permissions(&far, Permissions::from_mode(0o711)).unwrap();
+    let found = ask(&at, json!({ "ask": "status" })).remove(0).1.unwrap_err();
+    assert!(
+        found.contains("not asked") && found.contains("closed to all others"),
+        "{found}"
+    );
+    std::fs::set_permissions(&far, Permissions::from_mode(0o700)).unwrap();
+    assert!(ask(&at, json!({ "ask": "status" })).remove(0).1.is_ok());
     drop(kept);
     assert!(!socket.exists());
     let refused = || Told::begin(&at, Status::nothing("stream")).err().unwrap().to_string();
