@@ -1,5 +1,6 @@
 //! `backfill` and `switch`: history computed anew beside the live job, and one publish that makes it current.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,9 +13,9 @@ use super::open::Context;
 use super::out;
 use super::recut;
 use super::write::stop_on_signal;
-use crate::core::{Error, ErrorKind, Result};
+use crate::core::{Error, ErrorKind, Result, SourcePartition};
 use crate::platform_parquet::{BatchRun, backfill};
-use crate::store_api::{Manifest, ManifestLog, Published, lines};
+use crate::store_api::{Manifest, ManifestLog, Progress, Published, lines};
 use rufous_store_offline::Manifests;
 
 /// Where the lines are, below the place of the job's generations.
@@ -263,34 +264,47 @@ pub(super) fn switch(context: &Context<'_>, behind: bool) -> Result<()> {
     Ok(())
 }
 
-/// P40: other code takes over when it has read as far as the code before it, or answers would go back in time.
-fn caught_up(context: &Context<'_>, staged: &Manifests) -> Result<()> {
+/// A partition in which the new code has read less than the one before it.
+pub(super) struct Behind {
+    pub(super) p: SourcePartition,
+    /// Up to where it has.
+    pub(super) reached: u64,
+    /// And that one.
+    pub(super) applied: u64,
+}
+
+/// Where answers would go back in time when the newest of `staged` became current, and of how many partitions.
+pub(super) fn behind(context: &Context<'_>, staged: &Manifests) -> Result<(Vec<Behind>, usize)> {
     let (Some(new), Some(old)) = (staged.newest(0)?, context.manifests.newest(0)?) else {
-        return Ok(());
+        return Ok((Vec::new(), 0));
     };
     let (Some(theirs), Some(ours)) = (&old.realtime_namespace, &new.realtime_namespace) else {
-        return Ok(());
+        return Ok((Vec::new(), 0));
     };
     if theirs == ours {
-        return Ok(());
+        return Ok((Vec::new(), 0));
     }
     let stores = context.plan.live_stores();
     let store = stores.first().map_or("", |s| s.name);
     let theirs = context.rows(theirs, store)?;
-    let ours = context.rows(ours, store)?;
-    for (p, row) in theirs {
+    let ours: BTreeMap<SourcePartition, Progress> = context.rows(ours, store)?.into_iter().collect();
+    let all = theirs.len();
+    let place = |(p, row): (SourcePartition, Progress)| {
         let applied = row.next.max(old.frontier.of(&p).cut);
-        let next = ours
-            .iter()
-            .find(|(known, _)| *known == p)
-            .map_or(0, |(_, row)| row.next);
+        let next = ours.get(&p).map_or(0, |row| row.next);
         let reached = next.max(new.frontier.of(&p).cut);
-        if reached < applied {
-            return Err(Error::try_again(format!(
-                "the new code has read {p} up to offset {reached}, the current one up to {applied}: answers would go back in time; \
-                 start `stream` of the new code and try again when it has caught up, or add `--behind`"
-            )));
-        }
+        (reached < applied).then_some(Behind { p, reached, applied })
+    };
+    Ok((theirs.into_iter().filter_map(place).collect(), all))
+}
+
+/// P40: other code takes over when it has read as far as the code before it, or answers would go back in time.
+fn caught_up(context: &Context<'_>, staged: &Manifests) -> Result<()> {
+    match behind(context, staged)?.0.first() {
+        None => Ok(()),
+        Some(Behind { p, reached, applied }) => Err(Error::try_again(format!(
+            "the new code has read {p} up to offset {reached}, the current one up to {applied}: answers would go back in time; \
+             start `stream` of the new code and try again when it has caught up, or add `--behind`"
+        ))),
     }
-    Ok(())
 }

@@ -2,14 +2,14 @@
 //! commands.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 #[cfg(feature = "parquet")]
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "parquet")]
-use crate::app::backfill::ToSwitch;
+use crate::app::backfill::{Behind, ToSwitch};
 use crate::app::gc;
 use crate::app::generations::{back_to, go_back};
 use crate::app::open::Context;
@@ -22,8 +22,8 @@ use crate::store_api::{Manifest, ManifestLog};
 
 /// How long a plan may be confirmed.
 const GOOD_FOR: Duration = Duration::from_secs(600);
-/// Plans that wait for a confirmation.
-const MOST: usize = 64;
+/// Plans of one who may act that wait for a confirmation.
+const MOST: usize = 8;
 /// Files that a plan names.
 const NAMED: usize = 8;
 
@@ -33,6 +33,8 @@ pub(super) struct Plans(Mutex<HashMap<String, Waiting>>);
 
 struct Waiting {
     at: Instant,
+    /// The number of his token.
+    whose: usize,
     action: Action,
     rests_on: RestsOn,
 }
@@ -53,9 +55,11 @@ enum RestsOn {
         to: u64,
         current: u64,
     },
+    /// Of the files their number and a hash: there may be very many.
     Gc {
         current: Option<u64>,
-        files: Vec<String>,
+        files: usize,
+        names: u64,
     },
 }
 
@@ -76,22 +80,27 @@ enum Work {
 }
 
 impl Plans {
-    fn put(&self, action: Action, rests_on: RestsOn) -> String {
+    fn put(&self, action: Action, rests_on: RestsOn, whose: usize) -> String {
         // It is no secret: who confirms shows a token beside it. It is only never the same.
         let random = || RandomState::new().hash_one(Instant::now());
         let confirm = format!("{:016x}{:016x}", random(), random());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, plan| plan.at.elapsed() < GOOD_FOR);
-        if all.len() >= MOST
-            && let Some(oldest) = all
-                .iter()
+        let own = || all.iter().filter(|(_, plan)| plan.whose == whose);
+        if own().count() >= MOST
+            && let Some(oldest) = own()
                 .min_by_key(|(_, plan)| plan.at)
                 .map(|(confirm, _)| confirm.clone())
         {
             all.remove(&oldest);
         }
-        let at = Instant::now();
-        all.insert(confirm.clone(), Waiting { at, action, rests_on });
+        let waiting = Waiting {
+            at: Instant::now(),
+            whose,
+            action,
+            rests_on,
+        };
+        all.insert(confirm.clone(), waiting);
         confirm
     }
 
@@ -102,9 +111,9 @@ impl Plans {
     }
 }
 
-pub(super) fn plan(context: &Context<'_>, plans: &Plans, action: &Action) -> Result<Planned> {
+pub(super) fn plan(context: &Context<'_>, plans: &Plans, action: &Action, whose: usize) -> Result<Planned> {
     let (says, rests_on, _) = look(context, action)?;
-    Ok(Planned::new(says, plans.put(action.clone(), rests_on)))
+    Ok(Planned::new(says, plans.put(action.clone(), rests_on, whose)))
 }
 
 /// Does what was planned.
@@ -148,11 +157,9 @@ fn moved(then: &RestsOn, now: &RestsOn) -> String {
             )
         }
         RestsOn::Rollback { to, current } => format!("generation {current} current, {to} before it"),
-        RestsOn::Gc { current, files } => format!(
-            "{} files to delete, generation {} current",
-            files.len(),
-            number(*current)
-        ),
+        RestsOn::Gc { current, files, .. } => {
+            format!("{files} files to delete, generation {} current", number(*current))
+        }
     };
     format!("it was planned with {}, and now there is {}", at(then), at(now))
 }
@@ -218,7 +225,8 @@ fn look(context: &Context<'_>, action: &Action) -> Result<(Vec<String>, RestsOn,
             let files: BTreeSet<String> = found.into_iter().map(|d| d.name).collect();
             let rests_on = RestsOn::Gc {
                 current,
-                files: files.iter().cloned().collect(),
+                files: files.len(),
+                names: BuildHasherDefault::<DefaultHasher>::new().hash_one(&files),
             };
             Ok((says, rests_on, Work::Gc { files }))
         }
@@ -261,7 +269,7 @@ fn look_switch(context: &Context<'_>, behind: bool) -> Result<(Vec<String>, Rest
         ));
     }
     if behind {
-        says.push("The new code may have read less than the one before it: answers may go back in time until it has caught up.".into());
+        says.push(back_in_time(&crate::app::backfill::behind(context, &staged.manifests)?));
     }
     says.push("Answers change with the next read. The live part is not stopped.".into());
     let rests_on = RestsOn::Switch {
@@ -274,6 +282,25 @@ fn look_switch(context: &Context<'_>, behind: bool) -> Result<(Vec<String>, Rest
         base: Box::new(current),
     };
     Ok((says, rests_on, work))
+}
+
+/// How far the new code is behind the one before it.
+#[cfg(feature = "parquet")]
+fn back_in_time((behind, all): &(Vec<Behind>, usize)) -> String {
+    let Some(most) = behind.iter().max_by_key(|b| b.applied.saturating_sub(b.reached)) else {
+        return "The new code has read as far as the one before it: no answer goes back in time.".into();
+    };
+    let sum = behind
+        .iter()
+        .fold(0, |sum: u64, b| sum.saturating_add(b.applied.saturating_sub(b.reached)));
+    format!(
+        "The new code has read less than the one before it in {} of {all} partitions, {sum} offsets in all; most in {}, up to offset {} of \
+         {}. Answers go back in time by that until it has caught up.",
+        behind.len(),
+        most.p,
+        most.reached,
+        most.applied
+    )
 }
 
 #[cfg(feature = "parquet")]
@@ -364,3 +391,6 @@ impl ManifestLog for Still<'_> {
         self.log.publish(manifest)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,10 +48,10 @@ struct Seen {
 
 impl Console {
     /// Over a desk whose threads are at work.
-    pub(super) fn new(desk: Arc<Desk>, acts: bool) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, rights: Rights) -> Self {
         Self {
             desk,
-            acts,
+            rights,
             seen: Arc::default(),
         }
     }
@@ -81,9 +81,9 @@ impl Observed for Console {
             )),
         })?
     }
-    fn plan(&self, action: &Action) -> Result<Planned> {
+    fn plan(&self, action: &Action, whose: usize) -> Result<Planned> {
         let action = action.clone();
-        self.at_desk(move |context, seen| actions::plan(context, &seen.plans, &action))?
+        self.at_desk(move |context, seen| actions::plan(context, &seen.plans, &action, whose))?
     }
     fn act(&self, confirm: &str) -> Result<String, Undone> {
         let confirm = confirm.to_string();

@@ -30,6 +30,19 @@ export function remember(text) {
 }
 export const hasToken = () => token !== null;
 
+const ADMIN = "rufous.admin";
+let admin = kept(ADMIN);
+/** The token of those who may change something: it is sent with what needs it, and with nothing else. */
+export const adminToken = () => admin;
+export function rememberAdmin(text) {
+  admin = text || null;
+  try {
+    if (admin) sessionStorage.setItem(ADMIN, admin);
+    else sessionStorage.removeItem(ADMIN);
+  } catch { /* Kept as long as the page is. */ }
+  tell("admin");
+}
+
 function answered() {
   const news = link.up !== true;
   Object.assign(link, { up: true, tries: 0, until: 0, last: performance.now() });

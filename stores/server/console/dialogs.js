@@ -1,6 +1,6 @@
 // What stands over a view until somebody says something: the token, and what an action will do.
 
-import { Refused, post } from "./api.js";
+import { adminToken, post, rememberAdmin } from "./api.js";
 import { announce, h, id, put } from "./dom.js";
 
 function dialog(...children) {
@@ -18,75 +18,87 @@ function tokenField(about) {
 }
 
 let asking = null;
-/** Asks for the token of reads. */
-export function askToken({ title, text, done }) {
+/** Asks for a token. Without `leave` there is no way around it. */
+export function askToken({ title, text, label = "Token", leave = false, done }) {
   if (asking) return;
   const heading = id("asked");
-  const [input, field] = tokenField("Token");
+  const [input, field] = tokenField(label);
+  const over = () => { asking.close(); asking = null; };
   const form = h("form", { onsubmit: (e) => {
     e.preventDefault();
     const given = input.value.trim();
     if (!given) return;
-    asking.close();
-    asking = null;
+    over();
     done(given);
-  } }, h("h2", { id: heading }, title), h("p", {}, text), field, h("div", { class: "buttons" }, h("button", { class: "main" }, "Use it")));
+  } }, h("h2", { id: heading }, title), h("p", {}, text), field,
+    h("div", { class: "buttons" }, leave && h("button", { type: "button", class: "plain", onclick: over }, "Leave it"), h("button", { class: "main" }, "Use it")));
   asking = dialog(form);
   asking.setAttribute("aria-labelledby", heading);
   // Nothing can be shown without it.
-  asking.addEventListener("cancel", (e) => e.preventDefault());
+  asking.addEventListener("cancel", (e) => { if (leave) asking = null; else e.preventDefault(); });
   input.focus();
 }
 
-const ADMIN = "rufous.admin";
-const stored = () => { try { return sessionStorage.getItem(ADMIN) ?? ""; } catch { return ""; } };
-const store = (text) => { try { sessionStorage.setItem(ADMIN, text); } catch { /* Asked for again. */ } };
+const ASKS = "Show what would happen";
 
-/** Says what an action would do, and does it when that is confirmed. `then` is told once it is done. */
+/** Says what an action would do, to who may do it, and does it when that is confirmed. `then` is told once it is done. */
 export async function act(name, title, args, then) {
   const heading = id("act");
-  const body = h("div", { class: "plan", "aria-live": "polite" }, h("p", { class: "quiet" }, "Asking what it would do \u2026"));
+  const body = h("div", { class: "plan", "aria-live": "polite" }, h("p", {}, "Give a token of those who may change something."), h("p", { class: "quiet" }, "Nothing is done yet: first you are told what would happen."));
   const [input, field] = tokenField("Admin token");
-  input.value = stored();
-  const go = h("button", { class: "main danger", disabled: true }, title);
+  input.value = adminToken() ?? "";
+  const go = h("button", { class: "main" }, ASKS);
   const close = h("button", { type: "button", class: "plain", onclick: () => over.close() }, "Leave it");
   let confirm = null;
   const failed = (e) => {
-    put(body, h("p", { class: "refused" }, h("strong", {}, e.title ?? "Not done"), h("br"), e.message), e.repair && h("p", { class: "quiet" }, e.repair));
-    go.disabled = true;
+    confirm = null;
+    const unknown = [401, 403].includes(e.status);
+    if (unknown && adminToken()) rememberAdmin(null);
+    put(body, h("p", { class: "refused" }, h("strong", {}, unknown ? "This token may not change anything" : (e.title ?? "Not done")), h("br"), e.message), e.repair && h("p", { class: "quiet" }, e.repair));
+    // Who insists may go back in time for a while: the plan says by how much.
+    if (name === "switch" && !args.behind && e.kind === "try_again" && e.status !== 409) {
+      body.append(h("p", {}, h("button", { type: "button", onclick: () => { args = { ...args, behind: true }; plan(); } }, "Show what would happen though it is behind")));
+    }
+    field.hidden = !unknown;
+    go.textContent = unknown ? ASKS : "Ask again what would happen";
+    go.classList.remove("danger");
+    go.disabled = false;
+    (unknown ? input : close).focus();
   };
-  const plan = async () => {
+  async function plan() {
+    const bearer = input.value.trim();
+    go.disabled = true;
+    put(body, h("p", { class: "quiet" }, "Asking what it would do \u2026"));
     try {
-      const plan = await post("/v1/console/plan", { action: name, ...args });
+      const plan = await post("/v1/console/plan", { action: name, ...args }, { bearer });
+      rememberAdmin(bearer);
       confirm = plan.confirm;
       put(body, h("p", {}, "This will happen:"), h("ol", {}, plan.says.map((line) => h("li", {}, line))));
+      field.hidden = true;
+      go.textContent = title;
+      go.classList.add("danger");
       go.disabled = false;
+      close.focus();
     } catch (e) { failed(e); }
-  };
+  }
   const form = h("form", { onsubmit: async (e) => {
     e.preventDefault();
-    if (!confirm) return;
+    if (!confirm) { await plan(); return; }
     go.disabled = true;
-    store(input.value.trim());
     try {
       const answer = await post("/v1/console/act", { confirm }, { bearer: input.value.trim() });
       put(body, h("p", { class: "done" }, h("span", { class: "sign good", "aria-hidden": "true" }), answer.done));
       announce(answer.done);
-      field.hidden = go.hidden = true;
+      go.hidden = true;
       close.textContent = "Close";
       close.focus();
       then?.();
-    } catch (error) {
-      failed(error);
-      input.focus();
-      if (error instanceof Refused && error.status === 409) body.append(h("p", {}, h("button", { type: "button", onclick: plan }, "Ask again what it would do")));
-      else go.disabled = !(error instanceof Refused && [401, 403].includes(error.status));
-    }
+    } catch (error) { failed(error); }
   } }, h("h2", { id: heading }, title), body, field, h("div", { class: "buttons" }, close, go));
   const over = dialog(form);
   over.setAttribute("aria-labelledby", heading);
-  close.focus();
-  await plan();
+  if (input.value) await plan();
+  else input.focus();
 }
 
 /** A button for an action; without an admin token of the server it says what is missing. */

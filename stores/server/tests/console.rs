@@ -15,6 +15,7 @@ use support::*;
 
 const READS: &str = "Bearer reader-reader-reader";
 const ACTS: &str = "Bearer admin-admin-admin-1";
+const ACTS_TOO: &str = "Bearer admin-admin-admin-2";
 
 /// Says what it was asked.
 #[derive(Default)]
@@ -23,6 +24,8 @@ struct Shown {
     /// A look at the health ends only when this does.
     held: AtomicBool,
     done: Mutex<Vec<String>>,
+    /// Whose plans were asked for.
+    planned: Mutex<Vec<usize>>,
 }
 
 impl Observed for Shown {
@@ -42,7 +45,8 @@ impl Observed for Shown {
             view => Ok(json!({ "seen": format!("{view:?}") })),
         }
     }
-    fn plan(&self, action: &Action) -> Result<Planned> {
+    fn plan(&self, action: &Action, whose: usize) -> Result<Planned> {
+        self.planned.lock().unwrap().push(whose);
         if matches!(action, Action::Rollback { to: Some(99) }) {
             return Err(Error::invalid("there is no generation 99: the newest is 3"));
         }
@@ -67,9 +71,9 @@ fn options() -> ServerOptions {
 }
 
 fn guarded() -> ServerOptions {
-    let tokens = |text: &str| Some(Tokens::parse(&text["Bearer ".len()..], "t").unwrap());
+    let tokens = |all: &[&str]| Some(Tokens::parse(&all.join("\n").replace("Bearer ", ""), "t").unwrap());
     let mut options = options();
-    (options.tokens, options.admin) = (tokens(READS), tokens(ACTS));
+    (options.tokens, options.admin) = (tokens(&[READS]), tokens(&[ACTS, ACTS_TOO]));
     options
 }
 
@@ -203,7 +207,7 @@ fn hostile_questions_are_refused() {
     assert_eq!(shown.looks.load(Relaxed), 0);
 }
 
-/// Whoever may read may look and plan; only who may change something may confirm, and he may read as well.
+/// Whoever may read may look; only who may change something may plan and confirm, and he may read as well. Who plans is told apart.
 #[test]
 fn actions_need_a_token_of_their_own() {
     let (w, shown) = world();
@@ -213,11 +217,20 @@ fn actions_need_a_token_of_their_own() {
     for token in [READS, ACTS] {
         let answer = http::ask(s.address, "GET", "/v1/console/job", &[("authorization", token)], b"");
         assert_eq!(answer.status, 200, "{token}");
+    }
+    let problem = post(&s, "/v1/console/plan", Some(READS), r#"{"action":"gc"}"#).problem(403);
+    assert!(
+        problem["repair"].as_str().unwrap().contains("--admin-token-file"),
+        "{problem}"
+    );
+    assert_eq!(*shown.planned.lock().unwrap(), [0_usize; 0], "nothing was looked at");
+    for token in [ACTS, ACTS_TOO] {
         let planned = post(&s, "/v1/console/plan", Some(token), r#"{"action":"rollback","to":2}"#).fine();
         assert_eq!(planned["action"], "rollback");
         assert_eq!(planned["says"], json!(["Rollback { to: Some(2) } is done."]));
         assert_eq!(planned["confirm"], "c0ffee");
     }
+    assert_eq!(*shown.planned.lock().unwrap(), [0, 1]);
     let confirm = r#"{"confirm":"c0ffee"}"#;
     let problem = post(&s, "/v1/console/act", Some(READS), confirm).problem(403);
     assert!(
@@ -236,7 +249,7 @@ fn actions_need_a_token_of_their_own() {
         "{problem}"
     );
     post(&s, "/v1/console/act", Some(ACTS), r#"{"confirm":"broken"}"#).problem(500);
-    let problem = post(&s, "/v1/console/plan", Some(READS), r#"{"action":"rollback","to":99}"#).problem(400);
+    let problem = post(&s, "/v1/console/plan", Some(ACTS), r#"{"action":"rollback","to":99}"#).problem(400);
     assert!(
         problem["detail"].as_str().unwrap().contains("no generation 99"),
         "{problem}"
@@ -286,7 +299,7 @@ fn hostile_actions_are_refused() {
         ("{\"action\":\"switch\",\"behind\":\"yes\"}", 400),
         (&large, 413),
     ] {
-        post(&s, "/v1/console/plan", Some(READS), body).problem(status);
+        post(&s, "/v1/console/plan", Some(ACTS), body).problem(status);
     }
     for body in [
         "{}",

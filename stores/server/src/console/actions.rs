@@ -60,7 +60,7 @@ pub(crate) struct Done {
     done: String,
 }
 
-/// Says what an action would do, and does nothing
+/// Says what an action would do, and does nothing; it needs a token of those who may
 ///
 /// Actions: `switch` (`behind`), `rollback` (`to`), `gc`.
 #[utoipa::path(
@@ -71,7 +71,7 @@ pub(crate) struct Done {
     )
 )]
 pub(crate) async fn plan(Of(state): Of<Arc<State>>, headers: HeaderMap, body: Body) -> Result<Json<Plan>, Problem> {
-    can_act(&state)?;
+    let whose = may_act(&state, &headers)?;
     let asked: Asked = read_body(&headers, body, &state).await?;
     let (word, action) = match asked {
         Asked::Switch { behind } => ("switch", Action::Switch { behind }),
@@ -82,7 +82,7 @@ pub(crate) async fn plan(Of(state): Of<Arc<State>>, headers: HeaderMap, body: Bo
     let seen = state.clone();
     let read = move || {
         let observed = seen.observed.as_deref().ok_or_else(Problem::unobserved)?;
-        Ok(observed.plan(&action)?)
+        Ok(observed.plan(&action, whose)?)
     };
     let Planned { says, confirm } = state.long.run(how.deadline, &how.cancel, read).await?;
     Ok(Json(Plan {
@@ -101,12 +101,7 @@ pub(crate) async fn plan(Of(state): Of<Arc<State>>, headers: HeaderMap, body: Bo
     )
 )]
 pub(crate) async fn act(Of(state): Of<Arc<State>>, headers: HeaderMap, body: Body) -> Result<Json<Done>, Problem> {
-    if can_act(&state)?.open(&headers).is_none() {
-        return Err(Problem::forbidden(
-            "the request has no token of those who may change something",
-            "send `Authorization: Bearer TOKEN` with a token of `--admin-token-file`, or of RUFOUS_SERVE_ADMIN_TOKENS",
-        ));
-    }
+    may_act(&state, &headers)?;
     let Confirmed { confirm } = read_body(&headers, body, &state).await?;
     let how = state.how(false, None)?;
     let seen = state.clone();
@@ -125,15 +120,22 @@ pub(crate) async fn act(Of(state): Of<Arc<State>>, headers: HeaderMap, body: Bod
     Ok(Json(state.long.run(how.deadline, &how.cancel, work).await?))
 }
 
-/// The tokens of those who may.
-fn can_act(state: &State) -> Result<&crate::Tokens, Problem> {
+/// Who asks to change something: the number of his token. What would change is told to nobody else, either: it takes as long as the
+/// action, and it is remembered.
+fn may_act(state: &State, headers: &HeaderMap) -> Result<usize, Problem> {
     if state.observed.is_none() {
         return Err(Problem::unobserved());
     }
-    state.options.admin.as_ref().ok_or_else(|| {
-        Problem::forbidden(
+    let Some(admin) = &state.options.admin else {
+        return Err(Problem::forbidden(
             "nobody may change anything here: this server has no tokens of those who may",
             "start `serve` with `--admin-token-file FILE`, a token a line, or with RUFOUS_SERVE_ADMIN_TOKENS",
+        ));
+    };
+    admin.open(headers).ok_or_else(|| {
+        Problem::forbidden(
+            "the request has no token of those who may change something",
+            "send `Authorization: Bearer TOKEN` with a token of `--admin-token-file`, or of RUFOUS_SERVE_ADMIN_TOKENS",
         )
     })
 }

@@ -124,11 +124,12 @@ pub trait Observed: Send + Sync {
     /// # Errors
     /// Those of what is looked at.
     fn look(&self, view: &View) -> Result<Value>;
-    /// Says what an action would do, and does nothing.
+    /// Says what an action would do, and does nothing. `whose` tells those apart who may act: plans of one of them push out none of
+    /// another.
     ///
     /// # Errors
     /// When it cannot be done, with what repairs that.
-    fn plan(&self, action: &Action) -> Result<Planned>;
+    fn plan(&self, action: &Action, whose: usize) -> Result<Planned>;
     /// Does what was planned under this confirmation, if nothing has moved since. A sentence says what was done.
     ///
     /// # Errors

@@ -109,7 +109,7 @@ mod tests {
                 _ => Ok(json!({ "n": n })),
             }
         }
-        fn plan(&self, _: &Action) -> Result<Planned> {
+        fn plan(&self, _: &Action, _: usize) -> Result<Planned> {
             Err(Error::bug("nothing is planned here"))
         }
         fn act(&self, _: &str) -> std::result::Result<String, Undone> {
