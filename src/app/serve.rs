@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::console::{Console, Desk};
+use super::console::{Console, Desk, Rights};
 use super::open::Context;
 use super::out;
 use super::settings::{Hidden, ServeSettings};
 use super::write::stop_on_signal;
 use crate::core::{Error, Result};
-use crate::server::{Served, Server, ServerOptions, TlsFiles, Tokens};
+use crate::server::{Records, Served, Server, ServerOptions, TlsFiles, Tokens};
 
 /// Where it is served when nobody says.
 const USUAL: &str = "127.0.0.1:8080";
@@ -47,6 +47,7 @@ fn options(settings: &ServeSettings) -> Result<ServerOptions> {
         ("admin_token_file", &settings.admin_token_file),
         ("admin_tokens", &settings.admin_tokens),
     )?;
+    options.records = settings.records.as_deref().map(records).transpose()?;
     options.insecure = settings.insecure;
     options.tls = match (&settings.tls_certificate, &settings.tls_key) {
         (Some(certificate), Some(key)) => Some(TlsFiles {
@@ -65,6 +66,16 @@ fn options(settings: &ServeSettings) -> Result<ServerOptions> {
         limit(&mut options, name, *value)?;
     }
     Ok(options)
+}
+
+/// One of the words of `serve.records`.
+fn records(word: &str) -> Result<Records> {
+    match word {
+        "all" => Ok(Records::All),
+        "admin" => Ok(Records::Admin),
+        "none" => Ok(Records::None),
+        _ => Err(Error::bug(format!("setting `serve.records` is `{word}`"))),
+    }
 }
 
 /// Says one of the limits; they are settings of the same names.
@@ -121,12 +132,16 @@ pub(super) fn serve(context: &Context<'_>) -> Result<()> {
     let settings = &context.settings.serve;
     let options = options(settings)?;
     let desk = Arc::new(Desk::default());
+    let rights = Rights {
+        acts: options.admin.is_some(),
+        records: options.shows_records(),
+    };
     let served = Served {
         job: context.plan.job().to_string(),
         instance: context.layout.instance().to_string(),
         client: context.client(),
         stores: context.plan.stores().to_vec(),
-        observed: Some(Arc::new(Console::new(desk.clone(), options.admin.is_some()))),
+        observed: Some(Arc::new(Console::new(desk.clone(), rights))),
     };
     let listen = settings.listen.as_deref().unwrap_or(USUAL);
     let bound = Server::new(served, options)?.bind(listen)?;
@@ -167,8 +182,17 @@ mod tests {
         let named = NAMES
             .iter()
             .filter(|n| n.path.first() == Some(&"serve") && n.default.parse::<u64>().is_ok());
-        // Tokens of both kinds, TLS and `insecure` are no limits.
-        assert_eq!(named.count(), limits - 4, "{shown}");
+        // Tokens of both kinds, who is shown records, TLS and `insecure` are no limits.
+        assert_eq!(named.count(), limits - 5, "{shown}");
+    }
+
+    /// Every word that can be said is one, and the server does as it was told.
+    #[test]
+    fn who_is_shown_records_can_be_said() {
+        for word in super::super::settings::RECORDS {
+            let shown = format!("{:?}", records(word).unwrap()).to_lowercase();
+            assert_eq!(shown, word);
+        }
     }
 
     /// A limit that can be said is one, and what is said to be usual is.

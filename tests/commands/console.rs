@@ -384,6 +384,33 @@ fn bad_records_are_shown() {
     assert_eq!(serves.look("samples?kind=late")["samples"], json!([]));
 }
 
+/// Records and the log are shown to those who may act, unless it is said otherwise; and the page is told.
+#[test]
+fn who_sees_records_can_be_said() {
+    let bed = Bed::new();
+    std::fs::write(bed.path("lines.txt"), b"\xff\n").unwrap();
+    let _stream = Runs::begin(&bed, &["stream", "--commit-ms", "100", "--on-bad-record", "skip"]);
+    let serves = Serves::begin(&bed, &[]);
+    assert_eq!(serves.look("job")["records"], "admin");
+    serves.until("samples", |found| !array(found, "samples").is_empty());
+    for view in ["samples", "log"] {
+        let (status, problem) = serves.ask_as("nobody-in-particular", "GET", view, "");
+        assert_eq!(status, 403, "{problem}");
+        assert!(
+            problem["repair"].as_str().unwrap().contains("serve.records"),
+            "{problem}"
+        );
+    }
+    assert_eq!(serves.ask_as("nobody-in-particular", "GET", "live", "").0, 200);
+    for (word, wanted) in [("all", 200), ("none", 403)] {
+        bed.settings(&format!("[serve]\nrecords = \"{word}\"\n"));
+        let serves = Serves::begin(&bed, &[]);
+        assert_eq!(serves.look("job")["records"], word);
+        let (status, said) = serves.ask_as("nobody-in-particular", "GET", "log", "");
+        assert_eq!(status, wanted, "{said}");
+    }
+}
+
 /// The state of every batch is the one that `batches` prints, through all states, and so are the marks of each partition.
 #[test]
 fn the_hand_over_is_that_of_batches() {

@@ -310,23 +310,38 @@ async function guarded(page, { read, admin, address }) {
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.querySelectorAll('.scroll[aria-label="Generations"] tbody tr:not(.none)').length > 0);
   const before = await rows(page, "Generations");
+  // Who may only read is told why he sees no record.
+  const to = (view) => page.evaluate((hash) => { location.hash = hash; }, `#/${view}`);
+  await to("job");
+  await page.getByText("Only with an admin token").waitFor();
+  const locked = { shown: await page.locator(".samples li").count(), said: await page.locator(".nothing", { hasText: "admin token" }).innerText() };
+  await shot(page, "locked");
+  await to("handover");
   await page.getByRole("button", { name: "Roll back" }).first().click();
-  await page.waitForSelector("dialog ol li");
-  const plan = await texts(page, "dialog ol li");
-  await accessible(page, "plan");
-  await shot(page, "plan");
   const field = page.locator("dialog input");
   await field.fill(read);
   await field.press("Enter");
   await page.waitForSelector("dialog .refused");
   const refused = await page.locator("dialog .refused").innerText();
+  const planned = await page.locator("dialog ol li").count();
   await field.fill(admin);
   await field.press("Enter");
+  await page.waitForSelector("dialog ol li");
+  const plan = await texts(page, "dialog ol li");
+  await accessible(page, "plan");
+  await shot(page, "plan");
+  const same = await rows(page, "Generations");
+  await page.locator("dialog").getByRole("button", { name: "Roll back" }).click();
   await page.waitForSelector("dialog .done");
   const done = await page.locator("dialog .done").innerText();
   await page.keyboard.press("Escape");
   await page.waitForTimeout(1000);
-  return { asked, before, plan, refused, done, after: await rows(page, "Generations") };
+  const after = await rows(page, "Generations");
+  // The token that was given once opens the records as well.
+  await to("job");
+  await page.waitForSelector(".samples li");
+  const opened = await page.locator(".samples li").count();
+  return { asked, before, locked, plan, planned, refused, same, done, after, opened };
 }
 
 try {

@@ -288,13 +288,25 @@ pub(crate) fn gone(seen: &Value) {
     assert_ne!(seen["tiles"]["Records"][0], "\u{2013}");
 }
 
-/// Nothing without a token, and nothing done without the other one and a plan that was read.
+/// Nothing without a token, and no record, no plan and nothing done without the other one.
 pub(crate) fn guarded(seen: &Value) {
     assert!(text(&seen["asked"]).contains("asks for a token"), "{seen}");
     assert!(text(&seen["before"][0][0]).ends_with("current"), "{seen}");
     let plan = list(&seen["plan"]);
     assert!(!plan.is_empty(), "{seen}");
-    assert!(!text(&seen["refused"]).is_empty());
+    assert!(text(&seen["refused"]).contains("may not change anything"), "{seen}");
+    assert_eq!(seen["planned"], 0, "who may not act is told no plan");
+    assert_eq!(
+        seen["same"].as_array().map(Vec::len),
+        seen["before"].as_array().map(Vec::len),
+        "a plan does nothing"
+    );
+    assert_eq!(seen["locked"]["shown"], 0);
+    assert!(
+        text(&seen["locked"]["said"]).contains("who may change something"),
+        "{seen}"
+    );
+    assert_eq!(seen["opened"], 1);
     assert!(!text(&seen["done"]).is_empty());
     let number = |row: &Value| text(&row[0]).trim_end_matches("current").to_string();
     let (before, after) = (list(&seen["before"]), list(&seen["after"]));

@@ -6,8 +6,23 @@ use crate::app::location::Place;
 use crate::app::open::Context;
 use crate::app::settings::secret;
 use crate::core::{Drawn, SourceFace, StoreFace};
+use crate::server::Records;
 
-pub(super) fn job(context: &Context<'_>, acts: bool) -> Value {
+/// Whom a server lets do and see what.
+#[derive(Clone, Copy)]
+pub(in crate::app) struct Rights {
+    /// It has tokens of those who may change something.
+    pub(in crate::app) acts: bool,
+    /// Who is shown records and the log.
+    pub(in crate::app) records: Records,
+}
+
+pub(super) fn job(context: &Context<'_>, rights: Rights) -> Value {
+    let records = match rights.records {
+        Records::All => "all",
+        Records::Admin => "admin",
+        Records::None => "none",
+    };
     let plan = context.plan;
     let nodes: Vec<Value> = { plan.drawn().iter().enumerate() }
         .map(|(place, drawn)| node(context, place, drawn))
@@ -17,7 +32,7 @@ pub(super) fn job(context: &Context<'_>, acts: bool) -> Value {
         .collect();
     json!({
         "job": plan.job(), "instance": context.layout.instance(), "fingerprint": plan.fingerprint(),
-        "version": env!("CARGO_PKG_VERSION"), "actions": acts,
+        "version": env!("CARGO_PKG_VERSION"), "actions": rights.acts, "records": records,
         "graph": { "nodes": nodes, "edges": edges },
         "sources": plan.sources().iter().map(|face| source(context, face)).collect::<Vec<_>>(),
         "stores": plan.stores().iter().map(store).collect::<Vec<_>>(),

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub(super) use desk::Desk;
+pub(super) use job::Rights;
 
 use super::open::Context;
 use crate::core::Result;
@@ -30,8 +31,7 @@ use crate::server::console::{Action, Observed, Planned, Undone, View};
 /// What is known from one look to the next.
 pub(super) struct Console {
     desk: Arc<Desk>,
-    /// Whether the server has tokens of those who may change something.
-    acts: bool,
+    rights: Rights,
     seen: Arc<Seen>,
 }
 
@@ -64,12 +64,12 @@ impl Console {
 
 impl Observed for Console {
     fn look(&self, view: &View) -> Result<Value> {
-        let (acts, view) = (self.acts, view.clone());
+        let (rights, view) = (self.rights, view.clone());
         if let View::Health = view {
             return health::look(&self.desk, &self.seen);
         }
         self.at_desk(move |context, seen| match view {
-            View::Job => Ok(job::job(context, acts)),
+            View::Job => Ok(job::job(context, rights)),
             View::Live => Ok(live::live(context)),
             View::Samples { kind, limit } => Ok(live::samples(context, kind, limit)),
             View::Log { after, limit } => Ok(live::log(context, seen, after, limit)),

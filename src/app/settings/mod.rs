@@ -29,6 +29,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) use layers::{Around, Flagged, Layers, Ports, no_port, unheard};
+#[cfg(all(test, feature = "server"))]
+pub(super) use names::RECORDS;
 pub(super) use names::{LOG_FORMATS, NAMES, ON_BAD, PORT};
 pub(super) use value::{Origin, Value};
 
@@ -73,6 +75,8 @@ pub(super) struct ServeSettings {
     pub(super) admin_token_file: Option<PathBuf>,
     /// The same of those who may change something.
     pub(super) admin_tokens: Option<Result<Hidden, String>>,
+    /// Who is shown records and the log.
+    pub(super) records: Option<String>,
     pub(super) insecure: bool,
     pub(super) tls_certificate: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
@@ -438,6 +442,7 @@ impl Settings {
                 tokens: read.hidden(&["serve", "tokens"]),
                 admin_token_file: read.text(&["serve", "admin_token_file"]).map(PathBuf::from),
                 admin_tokens: read.hidden(&["serve", "admin_tokens"]),
+                records: read.text(&["serve", "records"]),
                 insecure: read.switch(&["serve", "insecure"]),
                 tls_certificate: read.text(&["serve", "tls_certificate"]).map(PathBuf::from),
                 tls_key: read.text(&["serve", "tls_key"]).map(PathBuf::from),

@@ -98,6 +98,7 @@ pub(in crate::app) fn variable(path: &[String]) -> String {
 }
 
 pub(in crate::app) const ON_BAD: [&str; 3] = ["fail", "skip", "dead-letter"];
+pub(in crate::app) const RECORDS: [&str; 3] = ["all", "admin", "none"];
 pub(in crate::app) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 
 use Kind::{Choice, Named, Number, Switch, Text, Texts, Url};
@@ -232,6 +233,12 @@ pub(in crate::app) static NAMES: &[Name] = &[
         "The tokens themselves, one a line",
     )
     .variable("RUFOUS_SERVE_ADMIN_TOKENS"),
+    name(
+        &["serve", "records"],
+        Choice(&RECORDS),
+        "",
+        "Who is shown bad and late records and the log: `admin` where there are such tokens, else `all`",
+    ),
     name(
         &["serve", "insecure"],
         Switch,

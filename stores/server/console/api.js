@@ -127,16 +127,17 @@ export const post = (path, body, options) => get(path, { method: "POST", body, .
 
 /**
  * Asks again and again while `signal` lasts and the page is seen: `show(answer)` or `fail(error)` each time. Between two stands `every`,
- * or what is left until the next try when nobody answers. Resolves when the first answer was shown, or was none.
+ * or what is left until the next try when nobody answers. Resolves when the first answer was shown, or was none. `bearer()` is another
+ * token than the usual one.
  */
-export function poll(path, every, signal, show, fail) {
+export function poll(path, every, signal, show, fail, bearer) {
   return new Promise((first) => {
     (async () => {
       while (!signal.aborted) {
         if (document.hidden) await once(document, "visibilitychange", signal);
         else {
           try {
-            const answer = await get(typeof path === "function" ? path() : path, { signal });
+            const answer = await get(typeof path === "function" ? path() : path, { signal, bearer: bearer?.() });
             if (!signal.aborted) show(answer);
           } catch (error) {
             if (signal.aborted) break;

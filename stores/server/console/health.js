@@ -4,6 +4,7 @@ import { poll } from "./api.js";
 import { each, h, id, put, say, set } from "./dom.js";
 import { ago, bytes, clock, num, span } from "./format.js";
 import { card, choice, meter, nothing, refusal, sign } from "./parts.js";
+import { pollRecords } from "./records.js";
 
 const ORDER = { error: 0, warn: 1, ok: 2 };
 const SAID = { ok: "good", warn: "look at it", error: "wrong" };
@@ -12,7 +13,7 @@ const KEPT = 1000;
 export function mountHealth(root, { job, signal }) {
   const checks = checkCard();
   const metrics = metricCard();
-  const log = logCard(signal);
+  const log = logCard(job, signal);
   put(root, h("h1", { class: "unseen" }, "Health"), checks.node, metrics.node, log.node);
   if (job.unobserved) { checks.nothing(); return undefined; }
   const first = poll("/v1/console/health", 5000, signal, (seen) => { checks.show(seen); metrics.show(seen); }, (error) => checks.fail(error));
@@ -98,7 +99,7 @@ function metricCard() {
 }
 
 const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
-function logCard(signal) {
+function logCard(job, signal) {
   const list = h("div", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Lines of the log" });
   const none = h("div");
   const field = id("filter");
@@ -128,14 +129,17 @@ function logCard(signal) {
     node,
     start() {
       const where = () => `/v1/console/log?after=${next}&limit=200`;
-      return poll(where, 2000, signal, (answer) => {
+      return pollRecords(job, where, 2000, signal, (answer) => {
         // Who began anew counts from the beginning.
         if (answer.next < next) put(list);
         next = answer.next;
         add(answer.lines);
         put(none, !list.children.length && nothing("No line yet", "Running processes keep their last lines for this view."));
         set(list, "hidden", list.children.length ? null : true);
-      }, (error) => error.status && put(none, refusal(error)));
+      }, (node) => {
+        put(none, node);
+        list.hidden = node !== null || !list.children.length;
+      });
     },
   };
 }

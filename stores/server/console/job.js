@@ -6,6 +6,7 @@ import { ago, bytes, num, rate, short, span, time } from "./format.js";
 import { graph, kindName, titleOf } from "./graph.js";
 import { card, choice, meter, nothing, refusal, row, sign, table, tile } from "./parts.js";
 import { Rates, Trail } from "./rates.js";
+import { pollRecords } from "./records.js";
 import { place } from "./where.js";
 
 const add = (a, b) => (b === null || b === undefined ? a : (a ?? 0) + Number(b));
@@ -22,7 +23,7 @@ export function mountJob(root, { job, signal }) {
   const processes = processCard();
   const sources = sourceCard(rates);
   const memory = memoryCard();
-  const samples = sampleCard(signal);
+  const samples = sampleCard(job, signal);
   put(root,
     h("h1", { class: "unseen" }, `Job ${job.job}`),
     h("dl", { class: "tiles" }, Object.values(tiles).map((t) => t.node)),
@@ -213,7 +214,7 @@ function memoryCard() {
   };
 }
 
-function sampleCard(signal) {
+function sampleCard(job, signal) {
   let kind = "bad";
   const list = h("ol", { class: "samples", tabindex: 0, "aria-label": "Samples" });
   const none = h("div");
@@ -224,10 +225,14 @@ function sampleCard(signal) {
     }));
     put(none, !answer.samples.length && nothing(kind === "bad" ? "No bad record" : "No late record", kind === "bad" ? "Records that cannot be read are shown here with the reason." : "Events behind the running batch are counted, and shown here."));
   };
+  const instead = (node) => {
+    put(none, node);
+    list.hidden = node !== null;
+  };
   const ask = () => {
     const asked = new AbortController();
     signal.addEventListener("abort", () => asked.abort(), { signal: asked.signal });
-    asked.first = poll(`/v1/console/samples?kind=${kind}&limit=20`, 5000, asked.signal, load, (error) => error.status && put(none, refusal(error)));
+    asked.first = pollRecords(job, `/v1/console/samples?kind=${kind}&limit=20`, 5000, asked.signal, load, instead);
     return asked;
   };
   let asked = ask();

@@ -157,5 +157,5 @@ mod watch;
 
 pub use auth::Tokens;
 pub use console::Observed;
-pub use options::{ServerOptions, TlsFiles};
+pub use options::{Records, ServerOptions, TlsFiles};
 pub use server::{Bound, Served, Server};

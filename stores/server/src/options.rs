@@ -13,6 +13,8 @@ pub struct ServerOptions {
     pub tokens: Option<Tokens>,
     /// Who may change something by the console; none: nobody. Who may, may read as well.
     pub admin: Option<Tokens>,
+    /// Who is shown the beginnings of records and the log; none: as soon as somebody may change something, those who may alone, else all.
+    pub records: Option<Records>,
     /// That the address is reached by others than this machine, and nobody is asked for a token, by whatever name he asks.
     pub insecure: bool,
     /// Certificate and key, as PEM files; none: plain HTTP.
@@ -78,6 +80,17 @@ pub struct ServerOptions {
     pub last_answers: Duration,
 }
 
+/// Who is shown the beginnings of bad and late records, and the log, by the console: whatever stands in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// Whoever may read.
+    All,
+    /// Who may change something.
+    Admin,
+    /// Nobody.
+    None,
+}
+
 /// A certificate and its key.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
@@ -87,11 +100,22 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+impl ServerOptions {
+    /// Who is shown records and the log, as it was said or as it follows from the rest.
+    pub fn shows_records(&self) -> Records {
+        self.records.unwrap_or(match self.admin {
+            Some(_) => Records::Admin,
+            None => Records::All,
+        })
+    }
+}
+
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             tokens: None,
             admin: None,
+            records: None,
             insecure: false,
             tls: None,
             workers: 2,

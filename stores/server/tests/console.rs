@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rufous_core::{Error, Result};
 use rufous_server::console::{Action, Planned, Undone, View};
-use rufous_server::{Observed, ServerOptions, Tokens};
+use rufous_server::{Observed, Records, ServerOptions, Tokens};
 use serde_json::{Value, json};
 use support::*;
 
@@ -254,6 +254,64 @@ fn actions_need_a_token_of_their_own() {
         problem["detail"].as_str().unwrap().contains("no generation 99"),
         "{problem}"
     );
+}
+
+/// Who is shown records and the log is said by a setting; without one it is whoever may read, until somebody may do more than read.
+#[test]
+fn records_are_not_for_everybody() {
+    let (w, shown) = world();
+    let seen = |options: ServerOptions, token: Option<&str>| -> [u16; 3] {
+        let s = w.serve(options);
+        ["samples", "log", "live"].map(|view| {
+            let headers: Vec<_> = token.map(|t| ("authorization", t)).into_iter().collect();
+            let answer = http::ask(s.address, "GET", &format!("/v1/console/{view}"), &headers, b"");
+            if answer.status == 403 {
+                let problem = answer.problem(403);
+                let repair = problem["repair"].as_str().unwrap();
+                assert!(repair.contains("serve.records"), "{problem}");
+                return 403;
+            }
+            answer.status
+        })
+    };
+    let with = |records: Option<Records>, base: fn() -> ServerOptions| {
+        let mut options = base();
+        options.records = records;
+        options
+    };
+    let (all, mine, nobody) = (Some(Records::All), Some(Records::Admin), Some(Records::None));
+    for (records, base, token, wanted) in [
+        (None, options as fn() -> ServerOptions, None, [200, 200, 200]),
+        (all, options, None, [200, 200, 200]),
+        (mine, options, None, [403, 403, 200]),
+        (nobody, options, None, [403, 403, 200]),
+        (None, guarded, Some(READS), [403, 403, 200]),
+        (None, guarded, Some(ACTS), [200, 200, 200]),
+        (mine, guarded, Some(READS), [403, 403, 200]),
+        (all, guarded, Some(READS), [200, 200, 200]),
+        (nobody, guarded, Some(ACTS), [403, 403, 200]),
+    ] {
+        let before = shown.looks.load(Relaxed);
+        assert_eq!(seen(with(records, base), token), wanted, "{records:?} {token:?}");
+        let looks = wanted.iter().filter(|status| **status == 200).count();
+        assert_eq!(
+            shown.looks.load(Relaxed) - before,
+            looks as u64,
+            "who may not see it is not looked for"
+        );
+    }
+    // What was answered to one who may is not told to one who may not.
+    let s = w.serve(guarded());
+    let ask = |token: &str| {
+        http::ask(
+            s.address,
+            "GET",
+            "/v1/console/samples",
+            &[("authorization", token)],
+            b"",
+        )
+    };
+    assert_eq!([ask(ACTS).status, ask(READS).status], [200, 403]);
 }
 
 /// Without such tokens nobody acts, not even where everybody may read; and a server with nothing to show says so.

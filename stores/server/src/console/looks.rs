@@ -10,12 +10,33 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{View, Wrong};
 use crate::ask::Asked;
+use crate::options::Records;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::state::State;
 
 /// Samples, and lines of the log, that are given at most.
 const MOST_LINES: usize = 1_000;
+
+/// Records and lines of a log may hold anything: not all who may ask for sums may see them.
+fn may_see_records(state: &State, headers: &HeaderMap) -> Result<(), Problem> {
+    match state.options.shows_records() {
+        _ if state.observed.is_none() => Ok(()),
+        Records::All => Ok(()),
+        Records::Admin => match state.options.admin.as_ref().and_then(|tokens| tokens.open(headers)) {
+            Some(_) => Ok(()),
+            None => Err(Problem::forbidden(
+                "records and the log are shown to those alone who may change something",
+                "send `Authorization: Bearer TOKEN` with a token of `--admin-token-file`, or of RUFOUS_SERVE_ADMIN_TOKENS; \
+                 `serve.records = \"all\"` shows them to all who may read",
+            )),
+        },
+        Records::None => Err(Problem::forbidden(
+            "this server shows no records and no log",
+            "look at the log of the process itself, or start `serve` with another `serve.records` (`admin`, `all`)",
+        )),
+    }
+}
 
 /// Has it looked at by a reader that may block.
 async fn look(state: &Arc<State>, view: View, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -88,12 +109,12 @@ pub(crate) struct WhichSamples {
     pub(crate) limit: Option<usize>,
 }
 
-/// Some of the records that something was wrong with, newest first
+/// Some of the records that something was wrong with, newest first; not all who may read may see them
 ///
 /// `samples`, each with `source`, `partition`, `offset`, `time_ms`, `why` and the beginning of its `text`.
 #[utoipa::path(
     get, path = "/v1/console/samples", tag = "console", params(WhichSamples),
-    responses((status = 200, body = Value), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem))
+    responses((status = 200, body = Value), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem))
 )]
 pub(crate) async fn samples(
     Of(state): Of<Arc<State>>,
@@ -105,6 +126,7 @@ pub(crate) async fn samples(
         KindOfSample::Late => Wrong::Late,
     };
     let limit = which.limit.unwrap_or(20).min(MOST_LINES);
+    may_see_records(&state, &headers)?;
     look(&state, View::Samples { kind, limit }, &headers).await
 }
 
@@ -193,12 +215,12 @@ pub(crate) struct WhichLines {
     pub(crate) limit: Option<usize>,
 }
 
-/// What the processes of the job logged lately
+/// What the processes of the job logged lately; not all who may read may see it
 ///
 /// `next` is what to ask `after` the next time; `lines`, oldest first.
 #[utoipa::path(
     get, path = "/v1/console/log", tag = "console", params(WhichLines),
-    responses((status = 200, body = Value), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem))
+    responses((status = 200, body = Value), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem))
 )]
 pub(crate) async fn log(
     Of(state): Of<Arc<State>>,
@@ -206,6 +228,7 @@ pub(crate) async fn log(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let limit = which.limit.unwrap_or(200).min(MOST_LINES);
+    may_see_records(&state, &headers)?;
     let after = which.after;
     look(&state, View::Log { after, limit }, &headers).await
 }
