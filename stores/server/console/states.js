@@ -1,7 +1,7 @@
 // The states of a batch: order, words, colours and patterns, and how they add up over partitions.
 
 /** From the first to the furthest, then what is lost. */
-export const STATES = ["open", "sealed", "archived", "published", "dropped", "hole", "expired"];
+export const STATES = ["open", "sealed", "archived", "published", "dropped", "hole"];
 export const SAYS = {
   open: "live; the frontier has not passed it",
   sealed: "over: no record can come to it",
@@ -9,7 +9,6 @@ export const SAYS = {
   published: "in the current generation",
   dropped: "published, and its live cells are let go",
   hole: "a range of it was lost",
-  expired: "the log no longer has it",
 };
 
 /** The state of a batch in sorted runs, and the run. */
@@ -75,7 +74,6 @@ export function fills(context, scale) {
       open: pattern("open", lines([0, 6, 6, 0], [-3, 3, 3, -3], [3, 9, 9, 3])),
       sealed: pattern("sealed", (c) => { c.globalAlpha = 0.75; c.fillRect(1, 1, 1.5, 1.5); c.fillRect(4, 4, 1.5, 1.5); }),
       hole: pattern("hole", lines([0, 0, 6, 6], [0, 6, 6, 0])),
-      expired: pattern("expired", lines([1.5, 0, 1.5, 6], [4.5, 0, 4.5, 6])),
     },
     text: colour("text"), soft: colour("soft"), line: colour("line"), panel: colour("panel"), sunk: colour("sunk"), focus: colour("focus"), accent: colour("accent"),
   };
