@@ -177,6 +177,9 @@ pub trait ManifestLog: Send + Sync {
     fn publish(&self, manifest: &Manifest) -> Result<Published>;
 }
 
+/// Partitions that a refusal names.
+const MOST_NAMED: usize = 8;
+
 impl Manifest {
     /// P22: whether this manifest may follow `base`.
     ///
@@ -191,8 +194,7 @@ impl Manifest {
         }
         let below = self.below_drop(base);
         if !below.is_empty() {
-            let all: Vec<_> = below
-                .iter()
+            let mut all: Vec<_> = { below.iter().take(MOST_NAMED) }
                 .map(|(p, to, dropped)| {
                     format!(
                         "partition {p} would go back to {} though cells below {} may be dropped already",
@@ -201,6 +203,9 @@ impl Manifest {
                     )
                 })
                 .collect();
+            if below.len() > MOST_NAMED {
+                all.push(format!("and so would {} more", below.len() - MOST_NAMED));
+            }
             return Err(all.join("; "));
         }
         // A rollback goes back, to runs that have them.
@@ -379,6 +384,33 @@ mod tests {
         base.drop_before.insert("n".into(), permission);
         (next.frontier, next.drop_before) = (manifest(&[5], 0).frontier, base.drop_before.clone());
         assert_eq!(next.check_follows(&base), Ok(()));
+    }
+
+    /// A refusal names the first partitions that would go back, says of nothing that it is batch -9223372036854775808, and stays short.
+    #[test]
+    fn a_refusal_is_for_people() {
+        let base = |partitions: usize| {
+            let mut base = manifest(&vec![7; partitions], 1);
+            base.drop_before = BTreeMap::from([("n".into(), base.frontier.clone())]);
+            base
+        };
+        let refused = |batches: &[i64]| {
+            let base = base(batches.len());
+            let to = manifest(batches, 0).rolled_back(&base, Timestamp(2));
+            to.check_follows(&base).unwrap_err()
+        };
+        let said = refused(&[3, i64::MIN, 7]);
+        assert!(
+            said.contains("partition s/0 would go back to batch 3 though cells below batch 7"),
+            "{said}"
+        );
+        assert!(said.contains("partition s/1 would go back to the beginning"), "{said}");
+        assert!(!said.contains("s/2") && !said.contains("more"), "{said}");
+        let said = refused(&[3; 256]);
+        assert!(
+            said.contains("s/7 ") && said.contains("and so would 248 more") && said.len() < 1_000,
+            "{said}"
+        );
     }
 
     fn dropped(m: &Manifest) -> Vec<(String, i64)> {
