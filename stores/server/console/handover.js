@@ -33,7 +33,7 @@ export function mountHandover(root, { job, params, signal }) {
     tiles.covered.show(until?.batch === null || until?.batch === undefined ? "the beginning" : source?.batch_ms ? named(until.batch, source.batch_ms, offsetOf(source)) : (until.text ?? String(until.batch)), until?.why_behind ?? (until ? "every partition" : "nothing is published"));
     tiles.manifest.show(seen.manifest === null ? "none" : num(seen.manifest), seen.manifest === null ? "nothing is published" : "current");
     tiles.lag.show(worst ? short(worst.lag) : "\u2013", worst ? `${worst.source.source}/${worst.partition}` : "");
-    tiles.held.show(short(live), "of all partitions");
+    tiles.held.show(short(live), "not published yet");
   }, (error) => lines.fail(error));
   const made = poll("/v1/console/generations", 5000, signal, showGenerations, (e) => generations.fail(e));
   const compared = poll("/v1/console/drift", 5000, signal, (seen) => drift.show(seen), (e) => drift.fail(e));
@@ -50,8 +50,10 @@ export function mountHandover(root, { job, params, signal }) {
 function timelineCard(job, params, signal) {
   const drawn = timeline();
   signal.addEventListener("abort", drawn.stop);
-  const legend = h("ul", { class: "legend", "aria-label": "States of a batch" }, STATES.map((state) => h("li", { title: SAYS[state] }, h("span", { class: `swatch ${state}`, "aria-hidden": "true" }), state)),
-    h("li", {}, h("span", { class: "tick running", "aria-hidden": "true" }), "running"), h("li", {}, h("span", { class: "tick drop", "aria-hidden": "true" }), "may be dropped before"));
+  const legend = h("div", { class: "legend-room" }, h("ul", { class: "legend", "aria-label": "States of a batch" }, STATES.map((state) => h("li", { title: SAYS[state] }, h("span", { class: `swatch ${state}`, "aria-hidden": "true" }), state)),
+    h("li", {}, h("span", { class: "tick running", "aria-hidden": "true" }), "running"), h("li", {}, h("span", { class: "tick drop", "aria-hidden": "true" }), "may be dropped before")),
+  h("details", {}, h("summary", {}, "What the states mean"), h("p", { class: "quiet" }, "A batch is a span of one partition that the live part hands over to the generations, each record of it once. It goes from open to dropped:"),
+    h("dl", { class: "meanings" }, STATES.flatMap((state) => [h("dt", {}, state), h("dd", {}, SAYS[state])]))));
   const grid = table("Runs of batches by partition", [["Partition", ""], ["From", ""], ["To, not with it", ""], ["Batches", "n"], ["State", ""], ["Frontier", ""], ["Lag", "n"]]);
   grid.node.hidden = true;
   const other = h("div");
@@ -103,6 +105,12 @@ function timelineCard(job, params, signal) {
 
 const inputsOf = (x) => (x.inputs ?? []).map((i) => `${i.source} ${num(i.from)}\u2013${num(i.to)}${i.partitions > 1 ? ` of ${i.partitions} partitions` : ""}`).join(", ") || x.covered_until || "";
 
+/** Why there is no way back to it: the beginning of it, and all of it to who points at it. */
+function whyNot(x) {
+  const text = x.rollback ?? "not possible";
+  return [h("span", { class: "quiet clamp", title: text }, text), x.kept_until_ms && h("span", { class: "quiet" }, `kept until ${time(x.kept_until_ms)}`)];
+}
+
 function generationCard(job, changed) {
   const grid = table("Generations", [["Generation", ""], ["Made", ""], ["Inputs", "wrap"], ["Until", ""], ["Rows", "n"], ["Size", "n"], ["Files", "n"], ["Code", ""], ["Rollback", "wrap"]], { empty: "Nothing is published. `batch` makes the first generation of what is sealed." });
   const bar = meter("Backfill");
@@ -131,7 +139,7 @@ function generationCard(job, changed) {
             if (key !== shown) {
               shown = key;
               put(title, num(x.number), x.current && h("span", { class: "chip current" }, "current"), x.form_of !== null && x.form_of !== undefined && h("span", { class: "chip quiet" }, `form of ${x.form_of}`));
-              put(undo, x.current ? "" : x.rollback_allowed ? actionButton(job, "rollback", "Roll back", { to: g.number }, changed) : h("span", { class: "quiet" }, x.rollback ?? "not possible", x.kept_until_ms ? `; kept until ${time(x.kept_until_ms)}` : ""));
+              put(undo, x.current ? "" : x.rollback_allowed ? actionButton(job, "rollback", "Roll back", { to: g.number }, changed) : whyNot(x));
             }
             made.update([title, time(x.made_ms), inputsOf(x), x.covered_until ?? "", num(x.rows), bytes(x.bytes), num(x.files), String(x.code ?? "").slice(0, 8), undo]);
           },
@@ -166,7 +174,8 @@ function driftCard() {
       const agree = off.length ? `${off.length} differ` : "all agree";
       say(summary, batches.length ? `${plural(compared.length, "run was", "runs were")} compared key by key (${num(keys)} values): ${compared.length ? agree : "none"}.${not.length ? ` ${not.length} cannot be compared.` : ""}` : "");
       summary.hidden = !batches.length;
-      set(strip, "viewBox", `0 0 ${Math.max(1, batches.length)} 20`);
+      // Few are bars of a usual width, and not a wall each.
+      set(strip, "viewBox", `0 0 ${Math.max(60, batches.length)} 20`);
       set(strip, "aria-label", summary.textContent);
       put(strip, batches.map((b, i) => s("rect", { class: b.compared === null ? "unknown" : b.differing > 0 ? "differs" : "agrees", x: i + 0.08, width: 0.84, y: b.differing > 0 ? 0 : 8, height: b.differing > 0 ? 20 : 12 }, s("title", {}, b.compared === null ? `${nameOf(b)}: ${(b.stores ?? []).map((x) => `${x.store}: ${x.why}`).join("; ") || "cannot be compared"}` : `${nameOf(b)}: ${num(b.compared)} compared, ${num(b.differing)} differ`))));
       put(list, off.slice(-8).reverse().map((b) => h("li", {}, sign("error", "differs"), h("span", {}, h("strong", {}, nameOf(b)), ` ${num(b.differing)} of ${num(b.compared)} differ`, b.worst && h("code", {}, ` ${Object.entries(b.worst).map(([k, v]) => `${k} ${v}`).join(", ")}`)))));

@@ -54,7 +54,15 @@ function checkCard() {
 }
 
 const UNITS = { ms: span, bytes, ratio: (v) => `${num(Math.round(Number(v) * 1000) / 10)} %`, s: (v) => span(Number(v) * 1000), seconds: (v) => span(Number(v) * 1000) };
-const shown = (value, unit) => (value === null || value === undefined ? "\u2013" : (UNITS[unit]?.(value) ?? `${num(typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(3)) : value)}${unit ? ` ${unit}` : ""}`));
+/** One record, two records. */
+const counted = (value, unit) => (Number(value) === 1 ? unit.replace(/s$/, "") : unit);
+const shown = (value, unit) => (value === null || value === undefined ? "\u2013" : (UNITS[unit]?.(value) ?? `${num(typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(3)) : value)}${unit ? ` ${counted(value, unit)}` : ""}`));
+const isSaid = (limit) => limit !== null && limit !== undefined;
+/** From where on a figure is no longer good. */
+function limitsOf(x) {
+  const all = [isSaid(x.warn) && x.warn !== x.error && `look at it from ${shown(x.warn, x.unit)} on`, isSaid(x.error) && `wrong from ${shown(x.error, x.unit)} on`].filter(Boolean);
+  return all.join(", ") || "no limit";
+}
 
 function metricCard() {
   const list = h("ul", { class: "metrics" });
@@ -70,8 +78,8 @@ function metricCard() {
         if (x.verdict !== state) put(badge, sign((state = x.verdict), SAID[x.verdict]));
         say(value, shown(x.value, x.unit));
         const top = x.error ?? x.warn;
-        // Where less is worse there is no bar: what is left has no whole.
-        const rising = top !== null && top !== undefined && (x.warn === null || x.error === null || x.error >= x.warn);
+        // Where less is worse there is no bar, for what is left has no whole; nor where the first one is too much.
+        const rising = isSaid(top) && top > 1 && (x.warn === null || x.error === null || x.error >= x.warn);
         bar.node.parentNode.hidden = !rising || !top;
         if (rising && top) {
           const whole = Number(top) * 1.25;
@@ -85,7 +93,7 @@ function metricCard() {
             }
           }
         }
-        say(limits, [x.warn !== null && x.warn !== undefined && x.warn !== x.error && `look at ${shown(x.warn, x.unit)}`, x.error !== null && x.error !== undefined && `wrong at ${shown(x.error, x.unit)}`].filter(Boolean).join(", ") || "no limit");
+        say(limits, limitsOf(x));
       },
     };
   };
@@ -120,7 +128,8 @@ function logCard(job, signal) {
       list.append(line);
     }
     while (list.children.length > KEPT) list.firstChild.remove();
-    if (lines.length && stops) list.scrollTop = list.scrollHeight;
+    // The first lines come before the view is seen: then it has no height yet.
+    if (lines.length) requestAnimationFrame(() => { if (stops) list.scrollTop = list.scrollHeight; });
   }
   const node = card("Log", { wide: true, name: "log-card", aside: [choice("Least level", LEVELS.slice(0, 4).map((l) => [l, l.toLowerCase()]), level, (l) => { level = l; sift(); }),
     h("span", { class: "filter" }, h("label", { for: field }, "Filter"), filter), h("label", { class: "live-box" }, follow, "follow")] }, list, none);

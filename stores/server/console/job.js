@@ -2,7 +2,7 @@
 
 import { poll } from "./api.js";
 import { each, h, put, s, say, set } from "./dom.js";
-import { ago, bytes, num, rate, short, span, time } from "./format.js";
+import { ago, bytes, num, plural, rate, short, span, time } from "./format.js";
 import { graph, kindName, titleOf } from "./graph.js";
 import { card, choice, meter, nothing, refusal, row, sign, table, tile } from "./parts.js";
 import { Rates, Trail } from "./rates.js";
@@ -27,7 +27,7 @@ export function mountJob(root, { job, signal }) {
   put(root,
     h("h1", { class: "unseen" }, `Job ${job.job}`),
     h("dl", { class: "tiles" }, Object.values(tiles).map((t) => t.node)),
-    drawing ? card("Graph", { wide: true, name: "graph-card", aside: h("span", { class: "quiet mono" }, `version ${job.version} \u00b7 ${String(job.fingerprint).slice(0, 12)}`) },
+    drawing ? card("Graph", { wide: true, name: "graph-card", aside: h("span", { class: "quiet" }, "choose a step to see what flows through it \u00b7 ", h("span", { class: "mono" }, `version ${job.version} \u00b7 ${String(job.fingerprint).slice(0, 12)}`)) },
       h("div", { class: "graph-and-step" }, drawing.node, inspector.node))
       : card("Graph", { wide: true }, nothing(job.unobserved ? "This server shows no job" : "This job has no steps", job.unobserved ? "It answers for stores only: look at Answers." : null)),
     sources.node, processes.node, memory.node, samples.node);
@@ -85,26 +85,29 @@ function inspect(job) {
   const kind = h("p", { class: "kind" });
   const name = h("h3");
   const detail = h("p", { class: "detail" });
-  const [cameIn, out, ratio] = [0, 1, 2].map(() => h("dd"));
+  const pairs = ["in", "out", "out for one in"].map((word) => [h("dt", {}, word), h("dd")]);
   const line = s("path", { class: "line" });
   const flow = h("p", { class: "quiet" }, "\u00a0");
   const link = h("p");
   const box = h("div", { class: "inspector", "aria-live": "off" }, kind, name, detail,
-    h("dl", { class: "pairs" }, h("dt", {}, "in"), cameIn, h("dt", {}, "out"), out, h("dt", {}, "out for one in"), ratio),
+    h("dl", { class: "pairs" }, pairs),
     s("svg", { class: "curve", viewBox: "0 0 240 44", preserveAspectRatio: "none", "aria-hidden": "true" }, line), flow, link);
   function write() {
     const step = steps.get(node?.id);
-    say(cameIn, num(step?.in));
-    say(out, num(step?.out));
-    say(ratio, step?.in && step.out !== null ? (step.out / step.in).toPrecision(3) : "\u2013");
-    say(flow, step ? `${step.out === null ? `${rate(step.inRate)} in` : `${rate(step.outRate)} out`}, over the last minute` : "\u00a0");
+    const [cameIn, out] = [step?.in ?? null, step?.out ?? null];
+    [num(cameIn), num(out), cameIn && out !== null ? (out / cameIn).toPrecision(3) : "\u2013"].forEach((text, i) => say(pairs[i][1], text));
+    const now = out === null ? step?.inRate : step?.outRate;
+    say(flow, typeof now === "number" ? `${rate(now)} ${out === null ? "in" : "out"} now; the last minute above` : step ? "\u00a0" : "Nothing runs that counts it.");
     if (trails) set(line, "d", step && trails ? trails(`step/${node.id}`).path(240, 44) : null);
   }
   function choose(other) {
     node = other;
     say(kind, kindName(node.kind));
     say(name, titleOf(node));
-    put(detail, [node.label !== titleOf(node) && node.label, ...(node.detail ?? "").split("; ")].filter(Boolean).flatMap((t, i) => (i ? [h("br"), t] : [t])));
+    // Nothing goes into a source, and nothing out of an end.
+    const [begins, ends] = [node.kind === "source", node.ends === true];
+    pairs.forEach((pair, i) => { for (const cell of pair) cell.hidden = [begins, ends, begins || ends][i]; });
+    put(detail, [node.label !== titleOf(node) && node.label, ...(node.detail ?? "").split("; ").map((t) => t.replace(/^-> /, "\u2192 "))].filter(Boolean).flatMap((t, i) => (i ? [h("br"), t] : [t])));
     put(link, node.store && h("a", { href: place("answers", { store: node.store }) }, "Ask this store"));
     write();
   }
@@ -177,7 +180,7 @@ function sourceCard(rates) {
         const newest = parts.reduce((a, x) => Math.max(a, x.time_ms ?? -Infinity), -Infinity);
         const top = parts.map((x) => x.batch).filter((b) => typeof b === "number");
         const at = rates.feed(`table/${key}/${p.started_ms}`, source.records, live.now_ms);
-        items.push({ key, name: `${source.source} (${p.kind}, ${parts.length})`, texts: [source.source, num(source.records), rate(at), num(source.late), num(source.held), num(source.bad), num(lag), num(top.length ? Math.max(...top) : null), time(newest)] });
+        items.push({ key, name: `${source.source} (${p.kind}, ${plural(parts.length, "partition", "partitions")})`, texts: [source.source, num(source.records), rate(at), num(source.late), num(source.held), num(source.bad), num(lag), num(top.length ? Math.max(...top) : null), time(newest)] });
         if (!open.has(key)) continue;
         for (const x of parts) items.push({ key: `${key}/${x.partition}`, partition: true, texts: [`partition ${x.partition}`, `up to ${num(x.applied)}`, rate(rates.feed(`part/${key}/${x.partition}/${p.started_ms}`, x.applied, live.now_ms)), "", "", "", num(x.lag), num(x.batch), time(x.time_ms)] });
       }

@@ -9,7 +9,7 @@ function locked() {
   const ask = () => askToken({ title: "Records and the log", text: "They may hold anything, so this server shows them only to who may change something. The token is kept until this tab is closed.", label: "Admin token", leave: true, done: rememberAdmin });
   return h("div", { class: "nothing" }, h("p", { class: "lead" }, "Only with an admin token"),
     h("p", { class: "quiet" }, "This server shows records and the log to those alone who may change something."),
-    h("p", {}, h("button", { type: "button", class: "small", onclick: ask }, "Give the token")));
+    h("p", { class: "next" }, h("button", { type: "button", class: "small", onclick: ask }, "Give the token")));
 }
 
 /** Asks as `poll` does, as soon as one may see it: `instead(node)` is told what stands there until then, and nothing once it is shown. */

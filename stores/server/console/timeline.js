@@ -161,7 +161,7 @@ export function timeline() {
       if (i % every === 0) {
         c.fillStyle = paint.soft;
         c.textAlign = "right";
-        c.fillText(String(part.partition), GUTTER - 10, y + Math.max(tall - gap, 11) / 2);
+        c.fillText(`part. ${part.partition}`, GUTTER - 10, y + Math.max(tall - gap, 11) / 2);
       }
       if (cursor?.row === i) ring(c, y, tall - gap);
     }
