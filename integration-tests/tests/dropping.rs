@@ -47,12 +47,12 @@ fn covered_cells_go_and_answers_stay() -> Result<()> {
         let newest = state.manifests.newest(0)?.expect("published");
         let base = state.manifests.get(newest.number - 1)?.expect("kept");
         let rows = state.realtime.snapshot()?.partitions("counts")?;
-        for (p, row) in rows {
+        for (p, row) in rows.iter() {
             ensure!(
-                row.retained_from <= base.frontier.of(&p).batch,
+                row.retained_from <= base.frontier.of(p).batch,
                 "{p}: a rollback would find a gap"
             );
-            ensure!(row.aligned(newest.frontier.of(&p)).is_ok() && row.aligned(base.frontier.of(&p)).is_ok());
+            ensure!(row.aligned(newest.frontier.of(p)).is_ok() && row.aligned(base.frontier.of(p)).is_ok());
         }
     }
     // The first publish permits nothing but genesis; from the second on cells go.

@@ -287,15 +287,19 @@ pub(super) fn behind(context: &Context<'_>, staged: &Manifests) -> Result<(Vec<B
     let stores = context.plan.live_stores();
     let store = stores.first().map_or("", |s| s.name);
     let theirs = context.rows(theirs, store)?;
-    let ours: BTreeMap<SourcePartition, Progress> = context.rows(ours, store)?.into_iter().collect();
+    let ours: BTreeMap<SourcePartition, Progress> = context.rows(ours, store)?.iter().cloned().collect();
     let all = theirs.len();
-    let place = |(p, row): (SourcePartition, Progress)| {
-        let applied = row.next.max(old.frontier.of(&p).cut);
-        let next = ours.get(&p).map_or(0, |row| row.next);
-        let reached = next.max(new.frontier.of(&p).cut);
-        (reached < applied).then_some(Behind { p, reached, applied })
+    let place = |(p, row): &(SourcePartition, Progress)| {
+        let applied = row.next.max(old.frontier.of(p).cut);
+        let next = ours.get(p).map_or(0, |row| row.next);
+        let reached = next.max(new.frontier.of(p).cut);
+        (reached < applied).then(|| Behind {
+            p: p.clone(),
+            reached,
+            applied,
+        })
     };
-    Ok((theirs.into_iter().filter_map(place).collect(), all))
+    Ok((theirs.iter().filter_map(place).collect(), all))
 }
 
 /// P40: other code takes over when it has read as far as the code before it, or answers would go back in time.

@@ -26,9 +26,12 @@ const LOG: Duration = Duration::from_secs(10);
 /// Lets others of this machine have the cores first: what this process begins from now on takes what they leave. Where that cannot be had
 /// the run goes on as it is.
 pub(super) fn come_after_others(nice: i32) {
-    if nice > 0
-        && let Err(e) = rustix::process::setpriority_process(None, nice)
-    {
+    let lowered = rustix::process::getpriority_process(None).and_then(|now| match now < nice {
+        true => rustix::process::setpriority_process(None, nice),
+        // Who started it said more.
+        false => Ok(()),
+    });
+    if let Err(e) = lowered {
         tracing::warn!(error = %e, "the run has the cores as others have");
     }
 }

@@ -130,7 +130,8 @@ const LOOKERS: usize = 3;
 pub(super) fn serve(context: &Context<'_>) -> Result<()> {
     super::read::has_stores(context)?;
     let settings = &context.settings.serve;
-    let options = options(settings)?;
+    let mut options = options(settings)?;
+    options.local = context.settings.offline.location.is_none() && !context.state.is_shared();
     let desk = Arc::new(Desk::default());
     let rights = Rights {
         acts: options.admin.is_some(),
@@ -182,8 +183,8 @@ mod tests {
         let named = NAMES
             .iter()
             .filter(|n| n.path.first() == Some(&"serve") && n.default.parse::<u64>().is_ok());
-        // Tokens of both kinds, who is shown records, TLS and `insecure` are no limits.
-        assert_eq!(named.count(), limits - 5, "{shown}");
+        // Tokens of both kinds, who is shown records, TLS, `insecure` and `local` are no limits.
+        assert_eq!(named.count(), limits - 6, "{shown}");
     }
 
     /// Every word that can be said is one, and the server does as it was told.

@@ -237,8 +237,8 @@ impl World {
         let (store, mut lines) = (self.realtime()?, Vec::new());
         let snapshot = store.snapshot()?;
         for face in self.plan.stores() {
-            for (p, row) in snapshot.partitions(face.name)? {
-                lines.push(format!("{} {p} {}", face.name, serde_json::to_string(&row)?));
+            for (p, row) in snapshot.partitions(face.name)?.iter() {
+                lines.push(format!("{} {p} {}", face.name, serde_json::to_string(row)?));
             }
             snapshot.scan(face.name, &[], &Default::default(), &mut |key, cell| {
                 lines.push(format!(

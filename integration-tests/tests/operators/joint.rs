@@ -719,7 +719,7 @@ fn what_is_given_apart_is_not_read() -> Result<()> {
     }
     to_end(&world, [&[0, 1], &[0]], 128 << 20)?;
     let rows = world.store.snapshot()?.partitions(TRACE.name())?;
-    for (p, row) in rows {
+    for (p, row) in rows.iter() {
         let together = p.partition == 0;
         ensure!(row.released != together, "{p}: {row:?}");
         ensure!((row.next > 0) == together, "{p}: {row:?}");

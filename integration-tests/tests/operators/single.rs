@@ -144,7 +144,7 @@ fn passes_over() -> Result<bool> {
     };
     let row = || -> Result<Option<Progress>> {
         let rows = state.realtime.snapshot()?.partitions("running")?;
-        Ok(rows.into_iter().next().map(|(_, row)| row))
+        Ok(rows.first().map(|(_, row)| row.clone()))
     };
     let wait = |what: &str, done: &dyn Fn(&Progress) -> bool| -> Result<()> {
         let until = Instant::now() + Duration::from_secs(30);

@@ -352,14 +352,14 @@ impl World {
         };
         self.trace.push("drop".into());
         let snapshot = self.store.snapshot()?;
-        for (p, row) in snapshot.partitions(WORDS.name())? {
+        for (p, row) in snapshot.partitions(WORDS.name())?.iter() {
             let d = if kept(Rule::DropPermission) {
-                manifest.drop_before.get(self.plan.fingerprint()).map(|f| f.of(&p))
+                manifest.drop_before.get(self.plan.fingerprint()).map(|f| f.of(p))
             } else {
-                Some(manifest.frontier.of(&p))
+                Some(manifest.frontier.of(p))
             };
             if let Some(d) = d.filter(|d| row.aligned(*d).is_ok()) {
-                self.store.drop_below(&p, d.batch)?;
+                self.store.drop_below(p, d.batch)?;
             }
         }
         Ok(())
@@ -540,16 +540,16 @@ impl World {
         let manifest = self.manifests.newest(0)?.context("a manifest")?;
         let dropped = &manifest.drop_before[self.plan.fingerprint()];
         let snapshot = self.store.snapshot()?;
-        for (p, row) in snapshot.partitions(WORDS.name())? {
+        for (p, row) in snapshot.partitions(WORDS.name())?.iter() {
             ensure!(
-                row.retained_from <= dropped.of(&p).batch && dropped.of(&p).batch <= manifest.frontier.of(&p).batch,
+                row.retained_from <= dropped.of(p).batch && dropped.of(p).batch <= manifest.frontier.of(p).batch,
                 "I4: {p} retains from {:?}, may be dropped before {:?}, frontier {:?}",
                 row.retained_from,
-                dropped.of(&p),
-                manifest.frontier.of(&p)
+                dropped.of(p),
+                manifest.frontier.of(p)
             );
             if !self.trimmed {
-                self.same_cuts(&p, row.cuts.iter().copied(), row.next)?;
+                self.same_cuts(p, row.cuts.iter().copied(), row.next)?;
             }
         }
         let archive = self.parquet()?;

@@ -77,9 +77,9 @@ impl DeadLetters for Place {
         }
         let rows = match &inner.store {
             Some(store) => store.snapshot()?.partitions("counts")?,
-            None => Vec::new(),
+            None => Default::default(),
         };
-        for (p, row) in rows {
+        for (p, row) in rows.iter() {
             let passed = inner.waiting.iter().find(|l| l.0 == p.partition && l.1 < row.next);
             if let Some(passed) = passed.map(|l| format!("{l:?} behind {}", row.next)) {
                 inner.early.push(passed);

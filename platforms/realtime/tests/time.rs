@@ -332,7 +332,9 @@ fn records_below_the_permission_write_no_cell() {
     });
     assert_eq!(cells(&bed).0, [((0, 5), 2), ((0, 6), 1)].into());
     assert_eq!(bed.sums(&plan), counted(["d", "late", "e"]));
-    let row = bed.memory.snapshot().unwrap().partitions("counts").unwrap().remove(0).1;
+    let row = bed.memory.snapshot().unwrap().partitions("counts").unwrap()[0]
+        .1
+        .clone();
     assert_eq!((row.next, row.retained_from), (7, BatchId(5)));
     assert!(row.aligned(bed_frontier(&bed)).is_ok());
 }

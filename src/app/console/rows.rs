@@ -59,14 +59,14 @@ impl Rows {
             return Ok(Kept::default().heard());
         };
         // Of any store, for one write commits them all.
-        self.hear(namespace, face.name, &|| context.state.read(namespace))
+        self.hear(namespace, face.name, &|until| context.state.read(namespace, until))
     }
 
     fn hear(
         &self,
         namespace: &str,
         store: &str,
-        open: &dyn Fn() -> Result<Option<Arc<dyn RealtimeReader>>>,
+        open: &dyn Fn(&Until) -> Result<Option<Arc<dyn RealtimeReader>>>,
     ) -> Result<Heard> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.namespace != namespace {
@@ -102,9 +102,9 @@ impl Kept {
         }
     }
 
-    fn ask(&mut self, store: &str, open: &dyn Fn() -> Result<Option<Arc<dyn RealtimeReader>>>) -> Result<All> {
+    fn ask(&mut self, store: &str, open: &dyn Fn(&Until) -> Result<Option<Arc<dyn RealtimeReader>>>) -> Result<All> {
         let until: Until = Instant::now().checked_add(PATIENCE).into();
-        let rows = |snapshot: Box<dyn Snapshot>| Ok(snapshot.partitions(store)?.into_iter().collect());
+        let rows = |snapshot: Box<dyn Snapshot>| Ok(snapshot.partitions(store)?.iter().cloned().collect());
         if let Some((_, reader)) = self.reader.as_ref().filter(|(at, _)| at.elapsed() < KEPT) {
             match reader.snapshot_until(&until).and_then(rows) {
                 // What it read was deleted, and may have been made anew.
@@ -113,7 +113,7 @@ impl Kept {
             }
         }
         self.reader = None;
-        let Some(reader) = open()? else {
+        let Some(reader) = open(&until)? else {
             return Ok(All::new());
         };
         let found = rows(reader.snapshot_until(&until)?)?;
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::core::{Cut, Error, Frontier};
-    use crate::store_api::Cell;
+    use crate::store_api::{Cell, ProgressRows};
 
     /// A state of one row that can fall silent.
     #[derive(Default)]
@@ -154,10 +154,10 @@ mod tests {
         fn namespace(&self) -> &str {
             "n"
         }
-        fn partitions(&self, _: &str) -> Result<Vec<(SourcePartition, Progress)>> {
+        fn partitions(&self, _: &str) -> Result<ProgressRows> {
             let mut row = Progress::standing_at(Cut::ORIGIN, String::new(), String::new(), String::new());
             row.next = self.0.next.load(Relaxed) as u64;
-            Ok(vec![(SourcePartition::new("lines", 0), row)])
+            Ok([(SourcePartition::new("lines", 0), row)].into())
         }
         fn cells(&self, _: &str, _: &[Vec<u8>], _: &Frontier) -> Result<Vec<Vec<Cell>>> {
             Err(Error::bug("no cell is asked for"))
@@ -177,7 +177,7 @@ mod tests {
     fn a_silent_owner_is_remembered() {
         let state = Arc::new(State::default());
         let rows = Rows::default();
-        let open = || -> Result<Option<Arc<dyn RealtimeReader>>> {
+        let open = |_: &Until| -> Result<Option<Arc<dyn RealtimeReader>>> {
             state.opened.fetch_add(1, Relaxed);
             Ok(Some(Arc::new(Reader(state.clone()))))
         };

@@ -177,7 +177,7 @@ mod tests {
             }
         });
         let readers = Readers::default();
-        let ask = || readers.snapshot("n1", &open, &Until::from(deadline)).map(|_| ());
+        let ask = || readers.snapshot("n1", &open, None, &Until::from(deadline)).map(|_| ());
         assert_eq!(ask().unwrap_err().message(), "silent");
         assert_eq!(*told.lock().unwrap(), [Some(deadline)]);
         ask().unwrap_err();

@@ -337,6 +337,15 @@ fn a_read_waits_for_its_owner_once() {
     // More than is sent along is asked for afterwards, and an error of what was sent along is told to who asks.
     let many: Vec<Vec<u8>> = (0..1000_u32).map(|n| n.to_le_bytes().repeat(100)).collect();
     assert!(read(&first(&many)).1.0 > 1);
+    // A frontier that is too long for that: else owner and reader could both write and wait for each other to read.
+    let cut = |n| (SourcePartition::new("lines", n), Cut::ORIGIN);
+    let wide = Frontier((0..5000).map(cut).collect());
+    let wide = First {
+        from: &wide,
+        ..first(&keys)
+    };
+    assert_eq!([read(&wide).1.0, read(&wide).1.0], [3, 1]);
+    assert_eq!(read(&first(&keys)).1.0, 1);
     let nowhere = First {
         store: "nowhere",
         ..first(&keys)

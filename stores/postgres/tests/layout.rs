@@ -351,12 +351,8 @@ fn the_form_of_format_1() {
     // And it is read back: another handle sees what was committed.
     let again = open(&url, &faces).unwrap();
     let snapshot = again.snapshot().unwrap();
-    let found: Vec<_> = snapshot
-        .partitions("counts")
-        .unwrap()
-        .into_iter()
-        .map(|(_, r)| r)
-        .collect();
+    let rows = snapshot.partitions("counts").unwrap();
+    let found: Vec<_> = rows.iter().map(|(_, r)| r).collect();
     assert_eq!(
         (found[0].next, found[0].retained_from, &found[0].cuts),
         (30, BatchId(6), &vec![(BatchId(6), 10)])

@@ -153,7 +153,7 @@ fn watch(reader: &dyn RealtimeReader, ended: &AtomicBool) {
             rows.iter().map(|(_, r)| r.next).sum::<u64>(),
             "rows and cells of one moment"
         );
-        for (p, row) in &rows {
+        for (p, row) in rows.iter() {
             let before = seen.insert(p.partition, row.next).unwrap_or(0);
             assert!(row.next >= before, "{p} went back from {before} to {}", row.next);
         }

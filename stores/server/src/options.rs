@@ -19,6 +19,9 @@ pub struct ServerOptions {
     pub insecure: bool,
     /// Certificate and key, as PEM files; none: plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// That all that is read lies on this machine, files and an owner at its socket: then threads that speak HTTP read single keys as well while
+    /// that is quick.
+    pub local: bool,
     /// Threads that speak HTTP (2).
     pub workers: usize,
     /// Threads that read single keys and small batches (2).
@@ -118,6 +121,7 @@ impl Default for ServerOptions {
             records: None,
             insecure: false,
             tls: None,
+            local: false,
             workers: 2,
             readers: 2,
             long_readers: 2,

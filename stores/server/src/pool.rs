@@ -8,7 +8,7 @@
 //! it has little time; what is not answered by then is handed over as any other.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ use crate::problem::Problem;
 pub(crate) const AT_ONCE: usize = 512;
 /// A read that takes no longer may keep the thread that has the connections.
 const QUICK: Duration = Duration::from_millis(1);
+/// After one that took too long for that nobody tries again for so long.
+const REST: Duration = Duration::from_millis(250);
 
 /// A question about one key that waits.
 pub(crate) struct Get<T> {
@@ -95,6 +97,9 @@ struct Queue<T> {
     reads: AtomicUsize,
     /// The last of them was.
     quick: AtomicBool,
+    /// Until then, in milliseconds since the beginning, no question is answered where it is asked.
+    rests_until: AtomicU64,
+    began: Instant,
 }
 
 /// Answers a question on the thread that asks; what it cannot answer soon comes back.
@@ -118,6 +123,10 @@ impl<T> Queue<T> {
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+    /// Milliseconds since the beginning.
+    fn age(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
     /// Begins a read.
     fn read(&self) -> Reading<'_, T> {
         self.reads.fetch_add(1, Ordering::Relaxed);
@@ -131,7 +140,7 @@ impl<T> Queue<T> {
     fn read_here(&self) -> Option<Reading<'_, T>> {
         let alone = self.quick.load(Ordering::Relaxed) && self.depth.load(Ordering::Relaxed) == 0;
         let others = || tokio::runtime::Handle::try_current().is_ok_and(|runtime| runtime.metrics().num_workers() > 1);
-        if !alone || !others() {
+        if !alone || self.age() < self.rests_until.load(Ordering::Relaxed) || !others() {
             return None;
         }
         let first = self.reads.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -196,6 +205,8 @@ impl<T: Send + 'static> Pool<T> {
             idle: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
             quick: AtomicBool::new(false),
+            rests_until: AtomicU64::new(0),
+            began: Instant::now(),
         });
         let mut pool = Self {
             queue,
@@ -236,7 +247,11 @@ impl<T: Send + 'static> Pool<T> {
             drop(reading);
             match left {
                 None => return Ok(()),
-                Some(left) => get = left,
+                Some(left) => {
+                    let until = self.queue.age().saturating_add(REST.as_millis() as u64);
+                    self.queue.rests_until.store(until, Ordering::Relaxed);
+                    get = left;
+                }
             }
         }
         self.queue.put(|waiting| {
@@ -451,10 +466,10 @@ mod tests {
     }
 
     /// Once reads are quick a question that finds none under way is answered where it was asked, on a runtime that has other threads. What
-    /// is not answered there soon is handed over.
+    /// is not answered there soon is handed over, and for a while everything is.
     #[test]
     fn quick_reads_are_done_where_they_are_asked() {
-        for (workers, expected) in [(1, [false; 5]), (2, [false, true, true, false, true])] {
+        for (workers, expected) in [(1, [false; 5]), (2, [false, true, true, false, false])] {
             let (seen, answered) = mpsc::channel();
             let there = seen.clone();
             let pool = Pool::new(

@@ -133,7 +133,7 @@ impl State {
             client,
             observed,
             shared: Shared::default(),
-            gets: gets.here(answer_here),
+            gets: if options.local { gets.here(answer_here) } else { gets },
             bulk: Pool::new(
                 "bulk",
                 options.bulk_readers,

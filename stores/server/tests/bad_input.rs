@@ -477,6 +477,8 @@ fn who_leaves_a_hanging_owner_frees_the_reader() {
     use std::sync::atomic::Ordering::Relaxed;
     let w = world();
     let mut options = ServerOptions::default();
+    // Also where the thread that asks reads first.
+    options.local = true;
     options.readers = 1;
     options.long_readers = 1;
     options.bulk_readers = 1;

@@ -7,15 +7,18 @@ use rufous_core::{BatchId, Error, ErrorKind, Frontier, Result};
 
 use super::frame::*;
 use super::line::{Line, Stream};
-use crate::realtime::{Cell, First, KeyRange, ProgressRows, RealtimeReader, Snapshot, by_scans};
+use crate::realtime::{Cell, First, KeyRange, ProgressRows, RealtimeReader, Snapshot, by_scans, within};
 use crate::until::Until;
 
 /// Connections that are kept while no snapshot needs them.
 const IDLE: usize = 4;
-/// Keys of one question for cells, ranges of one for ranges: not so many that one waits for their first value for longer than an owner may
-/// be silent, for it sends when it has read all of a question.
+/// Keys of one question for cells: not so many that one waits for their first value for longer than an owner may be silent, for it sends
+/// when it has read all of a question.
 const KEYS_A_QUESTION: usize = 256;
-/// A question that is sent before the owner has answered the one before it is no longer than what a connection surely takes meanwhile.
+/// Ranges of one question, for the same reason: in each the owner looks at every batch.
+const RANGES_A_QUESTION: usize = 32;
+/// A question that is sent before the owner has answered the one before it is no longer than what a connection surely takes meanwhile: else
+/// both ends might write, and nobody read.
 const MAX_FIRST: usize = 32 << 10;
 
 /// Opens a connection while somebody waits for it.
@@ -84,23 +87,22 @@ impl RemoteReader {
         };
         line.set_until(until);
         // What is sent along is answered whatever became of the snapshot.
-        let short = |keys: &[Vec<u8>]| {
-            keys.len() <= KEYS_A_QUESTION && keys.iter().map(|key| key.len() + 4).sum::<usize>() <= MAX_FIRST
-        };
-        let first = first.filter(|first| short(first.keys));
-        let said = Out::new(NEXT)
-            .send(&mut line, MAX_REQUEST)
-            .and_then(|()| first.map_or(Ok(()), |first| ask_first(first, &mut line)))
-            .and_then(|()| receive(&mut line));
+        let mut along = None;
+        let said = Out::new(NEXT).send(&mut line, MAX_REQUEST).and_then(|()| {
+            if let Some(first) = first {
+                along = ask_first(first, &mut line)?.then_some(first);
+            }
+            receive(&mut line)
+        });
         let answered = said.map_err(Failed::Broke).and_then(Said::done).and_then(|()| {
-            let known = first.map(|first| Known::receive(first, &mut line)).transpose();
+            let known = along.map(|first| Known::receive(first, &mut line)).transpose();
             known.map_err(Failed::Broke)
         });
         match answered {
             Ok(known) => Ok(Some(self.0.snapshot(line, known.flatten()))),
             Err(Failed::Said(e)) => {
                 // Behind it come answers to what was sent along.
-                if first.is_none() {
+                if along.is_none() {
                     self.0.keep(line);
                 }
                 Err(e.at(&self.0.owner))
@@ -313,31 +315,49 @@ fn question(kind: u8, store: &str) -> Result<Out> {
 }
 
 /// The frontier of a question: one that was sent last is not sent again.
-fn put_frontier(question: &mut Out, from: &Frontier, line: &mut Line) -> Result<()> {
+fn put_frontier(question: &mut Out, from: &Frontier, line: &Line) -> Result<()> {
     if line.version >= REMEMBERS && line.from.as_ref() == Some(from) {
-        return question.bytes(&[]);
+        question.bytes(&[])
+    } else {
+        question.json(from)
     }
-    line.from = Some(from.clone());
-    question.json(from)
+}
+
+/// Sends a question with this frontier.
+fn send_from(mut question: Out, from: &Frontier, line: &mut Line) -> Result<()> {
+    question.send(line, MAX_REQUEST)?;
+    if line.from.as_ref() != Some(from) {
+        line.from = Some(from.clone());
+    }
+    Ok(())
 }
 
 fn ask_rows(store: &str, line: &mut Line) -> Result<()> {
     question(PARTITIONS, store)?.send(line, MAX_REQUEST)
 }
 
-fn ask_cells(store: &str, keys: &[Vec<u8>], from: &Frontier, line: &mut Line) -> Result<()> {
+fn cells_question(store: &str, keys: &[Vec<u8>], from: &Frontier, line: &Line) -> Result<Out> {
     let mut question = question(CELLS, store)?;
     put_frontier(&mut question, from, line)?;
     for key in keys {
         question.bytes(key)?;
     }
-    question.send(line, MAX_REQUEST)
+    Ok(question)
 }
 
-/// What a read asks at first, sent along with the question for a snapshot.
-fn ask_first(first: &First<'_>, line: &mut Line) -> Result<()> {
+/// What a read asks at first, sent along with the question for a snapshot, unless it is too long for that.
+fn ask_first(first: &First<'_>, line: &mut Line) -> Result<bool> {
+    let bytes: usize = first.keys.iter().map(Vec::len).sum();
+    if first.keys.len() > KEYS_A_QUESTION || bytes > MAX_FIRST {
+        return Ok(false);
+    }
+    let cells = cells_question(first.store, first.keys, first.from, line)?;
+    if cells.len() > MAX_FIRST {
+        return Ok(false);
+    }
     ask_rows(first.store, line)?;
-    ask_cells(first.store, first.keys, first.from, line)
+    send_from(cells, first.from, line)?;
+    Ok(true)
 }
 
 fn receive_rows(store: &str, line: &mut Line) -> Result<Result<ProgressRows>> {
@@ -353,7 +373,7 @@ fn receive_rows(store: &str, line: &mut Line) -> Result<Result<ProgressRows>> {
             frame.end()?;
             Ok(Ok(rows))
         }
-        SAME => {
+        SAME if line.version >= REMEMBERS => {
             frame.end()?;
             let before = line.rows.get(store).cloned();
             Ok(Ok(before.ok_or_else(|| {
@@ -405,9 +425,9 @@ fn receive_cells(line: &mut Line, cells: &mut [Vec<Cell>]) -> Result<Result<()>>
 }
 
 /// How many of these fit into a question: not more than so many, nor more than half of a message, for the frontier needs room, too.
-fn some_of(sizes: impl Iterator<Item = usize>) -> usize {
+fn some_of(most: usize, sizes: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
-    let fit = sizes.take(KEYS_A_QUESTION).take_while(|size| {
+    let fit = sizes.take(most).take_while(|size| {
         bytes += size + 8;
         bytes <= MAX_REQUEST / 2
     });
@@ -478,10 +498,10 @@ impl Snapshot for RemoteSnapshot {
         let mut first = 0;
         // Once for no keys, too: a store that is not there is an error all the same.
         loop {
-            let n = some_of(keys[first..].iter().map(Vec::len)).min(keys.len() - first);
+            let n = some_of(KEYS_A_QUESTION, keys[first..].iter().map(Vec::len)).min(keys.len() - first);
             let some = first..first + n;
             self.ask(
-                |line| ask_cells(store, &keys[some.clone()], from, line),
+                |line| send_from(cells_question(store, &keys[some.clone()], from, line)?, from, line),
                 |line| Ok(receive_cells(line, &mut cells[some.clone()])?),
             )?;
             first += n;
@@ -502,7 +522,7 @@ impl Snapshot for RemoteSnapshot {
             let mut question = question(SCAN, store)?;
             question.bytes(prefix)?;
             put_frontier(&mut question, from, line)?;
-            question.send(line, MAX_REQUEST)
+            send_from(question, from, line)
         };
         self.ask(send, |line| {
             receive_values(line, &mut |mut frame| {
@@ -528,7 +548,11 @@ impl Snapshot for RemoteSnapshot {
         let mut first = 0;
         while first < ranges.len() {
             let rest = &ranges[first..];
-            let n = some_of(rest.iter().map(|range| range.start.len() + range.end.len())).min(rest.len());
+            let n = some_of(
+                RANGES_A_QUESTION,
+                rest.iter().map(|range| range.start.len() + range.end.len()),
+            )
+            .min(rest.len());
             let send = |line: &mut Line| {
                 let mut question = question(RANGES, store)?;
                 put_frontier(&mut question, from, line)?;
@@ -536,14 +560,14 @@ impl Snapshot for RemoteSnapshot {
                     question.bytes(&range.start)?;
                     question.bytes(&range.end)?;
                 }
-                question.send(line, MAX_REQUEST)
+                send_from(question, from, line)
             };
             self.ask(send, |line| {
                 receive_values(line, &mut |mut frame| {
                     while !frame.at_end() {
                         let place = frame.u32()? as usize;
                         let key = frame.bytes()?;
-                        if place >= n {
+                        if !rest[..n].get(place).is_some_and(|range| within(range, &key)) {
                             return Err(Error::corrupt("an answer to a range that was not asked").into());
                         }
                         f(first + place, &key, cell(&mut frame)?).map_err(Part::Caller)?;

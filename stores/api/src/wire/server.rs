@@ -68,7 +68,11 @@ pub fn serve_sessions(stream: impl Read + Write, reader: &dyn RealtimeReader, re
                 }
             }
             (_, Some(snapshot)) => answer(request, &**snapshot, &mut said, &mut stream),
-            (_, None) => Err(Failed::Request(Error::invalid("no snapshot is held: begin with one"))),
+            (_, None) => {
+                // It may have had a frontier.
+                said.from = None;
+                Err(Failed::Request(Error::invalid("no snapshot is held: begin with one")))
+            }
         };
         match answered {
             Ok(()) => {}
@@ -132,6 +136,8 @@ impl Said {
             return (self.from.as_ref())
                 .ok_or_else(|| Error::corrupt("a question begins at the frontier before, and there was none"));
         }
+        // What cannot be read was sent all the same: it is not the one before that is meant next.
+        self.from = None;
         Ok(self.from.insert(request.json()?))
     }
 

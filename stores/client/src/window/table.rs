@@ -2,7 +2,8 @@
 //!
 //! Long windows are asked for again and again, and most of their hops lie in the generation alone, which does not change: hops are summed in
 //! blocks, and the sum of a block without cells is kept by generation. Which blocks there are depends on the snapshot and on the manifest only,
-//! not on what is kept: so the same state gives the same sum, also where a sketch is not quite the same when it is added in another order.
+//! not on what is kept: so a window that is asked for again in the same state has the same sum, also where a sketch is not quite the same when
+//! it is added in another order. Windows that are asked for together share their hops and have no blocks.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -250,17 +251,18 @@ impl<'a> Table<'a> {
     pub(super) fn parts<'b>(&'b self, key: &[u8], mut hops: &[Hop], parts: &mut Vec<&'b [u8]>) -> Result<()> {
         while let Some((hop, rest)) = hops.split_first() {
             let place = self.place(key, *hop)?;
-            // Hops that follow each other stand beside each other in either order.
-            match (self.blocks.get(&place), hops.split_at_checked(BLOCK)) {
-                (Some(sum), Some((_, behind))) => {
-                    parts.extend(sum.as_deref());
-                    hops = behind;
-                }
-                _ => {
-                    parts.extend(self.at(place)?);
-                    hops = rest;
-                }
-            }
+            let Some(sum) = self.blocks.get(&place) else {
+                parts.extend(self.at(place)?);
+                hops = rest;
+                continue;
+            };
+            // Hops that follow each other stand beside each other in either order: else some of the block would be missing, or added twice.
+            let behind = hops
+                .split_at_checked(BLOCK)
+                .filter(|(block, _)| block.last() == hop.following(BLOCK as u64 - 1).as_ref());
+            let (_, behind) = behind.ok_or_else(|| Error::bug("the hops of a block are not beside each other"))?;
+            parts.extend(sum.as_deref());
+            hops = behind;
         }
         Ok(())
     }

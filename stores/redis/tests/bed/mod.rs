@@ -70,7 +70,7 @@ pub fn acquire(store: &dyn RealtimeStore, p: &SourcePartition) -> Progress {
 
 pub fn row(snapshot: &dyn Snapshot, p: &SourcePartition) -> Option<Progress> {
     let rows = snapshot.partitions("counts").unwrap();
-    rows.into_iter().find(|(q, _)| q == p).map(|(_, r)| r)
+    rows.iter().find(|(q, _)| q == p).map(|(_, r)| r.clone())
 }
 
 pub fn deltas(p: &SourcePartition, batch: i64, words: &[&str]) -> Box<dyn Deltas> {
