@@ -36,7 +36,7 @@ files! {
     HTML: "index.html";
     CSS: "theme.css", "layout.css", "views.css";
     SVG: "icon.svg";
-    JS: "answers.js", "api.js", "app.js", "chart.js", "complete.js", "dialogs.js", "dom.js", "format.js", "graph.js", "handover.js", "health.js", "job.js", "layers.js", "parts.js", "rates.js", "records.js", "result.js", "schema.js", "states.js", "theme.js", "timeline.js", "values.js", "where.js";
+    JS: "answers.js", "api.js", "app.js", "chart.js", "complete.js", "dialogs.js", "dom.js", "early.js", "format.js", "graph.js", "handover.js", "health.js", "job.js", "layers.js", "parts.js", "rates.js", "records.js", "result.js", "schema.js", "states.js", "timeline.js", "values.js", "where.js";
 }
 
 /// Entity tags, in the order of the files: a page that is loaded again costs its headers.
