@@ -81,12 +81,8 @@ pub fn sum_bytes<V: Semigroup + Codec>(
     let mut sum: Option<V> = None;
     loop {
         some.clear();
-        // A few make a sum that the others may be added to.
-        let n = if V::ADD_ALL.is_some() && sum.is_none() {
-            FEW
-        } else {
-            BULK
-        };
+        // The first makes a sum that the others may be added to.
+        let n = if V::ADD_ALL.is_some() && sum.is_none() { 1 } else { BULK };
         some.extend(rest.by_ref().take(n));
         if let (Some(add_all), Some(sum)) = (V::ADD_ALL, &mut sum)
             && !some.is_empty()

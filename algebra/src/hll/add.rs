@@ -2,6 +2,7 @@
 
 use super::bytes::{DENSE, LIST, PACKED, form, rice_bits};
 use super::hash::ItemHash;
+use super::tokens::Tokens;
 use super::{HyperLogLog, SLOT_BITS, State, Token, raise};
 use crate::codec::{BitReader, DecodeError};
 
@@ -119,14 +120,8 @@ fn side_by_side(cursors: &mut [Cursor<'_>; LANES], highest: u8, registers: &mut 
     }
 }
 
-/// A [`Codec::ADD_ALL`](crate::Codec::ADD_ALL), of sketches that are dense.
-pub(super) fn add_all<const P: u8, H: ItemHash>(
-    sum: &mut HyperLogLog<P, H>,
-    parts: &[&[u8]],
-) -> Result<bool, DecodeError> {
-    let State::Dense(registers) = &mut sum.state else {
-        return Ok(false);
-    };
+/// Adds encodings to registers.
+fn add_registers<const P: u8, H: ItemHash>(registers: &mut [u8], parts: &[&[u8]]) -> Result<(), DecodeError> {
     let mut waiting: Vec<Cursor<'_>> = Vec::with_capacity(LANES);
     for part in parts {
         let (mode, rest) = form::<H>().split(part)?;
@@ -164,6 +159,45 @@ pub(super) fn add_all<const P: u8, H: ItemHash>(
     }
     for cursor in waiting {
         cursor.finish::<P, H>(registers)?;
+    }
+    Ok(())
+}
+
+impl<const P: u8, H: ItemHash> HyperLogLog<P, H> {
+    /// The registers of a sparse sketch and of parts, if the sum surely has registers: each of a slot at least, so that with more of them
+    /// than a sparse sketch has tokens there are more slots, too. Nothing is sorted to find that out.
+    fn surely_dense(tokens: &Tokens, parts: &[&[u8]]) -> Result<Option<Box<[u8]>>, DecodeError> {
+        let (mut most, mut dense) = (tokens.len(), false);
+        for part in parts {
+            let (mode, rest) = form::<H>().split(part)?;
+            match mode {
+                DENSE => dense = true,
+                PACKED => most += Self::count(rest)?.0,
+                _ => most += rest.len() / 4,
+            }
+        }
+        if most <= Self::MAX_TOKENS && !dense {
+            return Ok(None);
+        }
+        let mut registers = vec![0; Self::REGISTERS].into_boxed_slice();
+        tokens.for_each(|t| raise(&mut registers, t));
+        add_registers::<P, H>(&mut registers, parts)?;
+        let set = registers.iter().filter(|r| **r > 0).count();
+        Ok((dense || set > Self::MAX_TOKENS).then_some(registers))
+    }
+}
+
+/// A [`Codec::ADD_ALL`](crate::Codec::ADD_ALL), of sums that are dense.
+pub(super) fn add_all<const P: u8, H: ItemHash>(
+    sum: &mut HyperLogLog<P, H>,
+    parts: &[&[u8]],
+) -> Result<bool, DecodeError> {
+    match &mut sum.state {
+        State::Dense(registers) => add_registers::<P, H>(registers, parts)?,
+        State::Sparse(tokens) => match HyperLogLog::<P, H>::surely_dense(tokens, parts)? {
+            Some(registers) => sum.state = State::Dense(registers),
+            None => return Ok(false),
+        },
     }
     Ok(true)
 }
@@ -207,6 +241,38 @@ mod tests {
         check::<14>();
     }
 
+    /// Sums of sparse sketches are dense exactly where they have more tokens than a sparse one may, however often each of them comes; and a
+    /// sketch to which nothing could be added is as it was.
+    #[test]
+    fn sums_of_sparse_sketches_are_canonical() {
+        let tokens = |n: u64, from: u64| {
+            let mut sketch = Hll::<12>::zero();
+            (from..from + n).for_each(|i| sketch.insert(&i));
+            sketch
+        };
+        let most = Hll::<12>::MAX_TOKENS as u64;
+        for (n, again) in [(most, 9), (most - 1, 40), (most / 2, 3), (10, 200), (most + 1, 2)] {
+            for more in [0, 1, 2, most / 2, most] {
+                let parts: Vec<Hll<12>> = (0..again).map(|_| tokens(n, 0)).chain([tokens(more, n)]).collect();
+                let encoded: Vec<Vec<u8>> = parts.iter().map(Codec::to_bytes).collect();
+                let encoded: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+                let mut out = Vec::new();
+                assert_eq!(sum_bytes::<Hll<12>>(&mut encoded.iter().copied(), &mut out), Ok(true));
+                assert_eq!(
+                    out,
+                    tokens(n + more, 0).to_bytes(),
+                    "{n} tokens {again} times, and {more}"
+                );
+
+                let mut sum = parts[0].clone();
+                let added = add_all(&mut sum, &encoded[1..]).unwrap();
+                let expected = if added { tokens(n + more, 0) } else { parts[0].clone() };
+                assert_eq!(sum, expected);
+                assert!(added || n + more < 2 * most, "found by its registers");
+            }
+        }
+    }
+
     /// Every single changed bit, and every cut: refused where decoding refuses, the same sum where it does not.
     #[test]
     fn damage_is_found_as_when_decoded() {
@@ -230,6 +296,15 @@ mod tests {
             }
             if let Ok(plain) = plain {
                 assert_eq!(alone, plain);
+            }
+            // The same of a sparse sum, which becomes dense by its parts.
+            let third = sketch::<12>(4, 700);
+            for parts in [[bytes, &other], [&other[..], bytes]] {
+                let found = sum_bytes::<Hll<12>>(
+                    &mut [&third.to_bytes()[..], parts[0], parts[1], &other, &other].into_iter(),
+                    &mut Vec::new(),
+                );
+                assert_eq!(found.err(), Hll::<12>::decode(bytes).err());
             }
         };
         check(&whole);
