@@ -72,6 +72,16 @@ impl Server {
         Ok(())
     }
 
+    /// SIGSTOP: it hangs, and its connections stay open.
+    pub fn pause(&mut self) -> Result<()> {
+        crate::kafka::process::pause(&mut self.child)
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self) -> Result<()> {
+        crate::kafka::process::resume(&mut self.child)
+    }
+
     /// The bytes of an object; `None`: there is none.
     pub fn get(&self, path: &str) -> Result<Option<Vec<u8>>> {
         match self.exchange("GET", path, &[], b"")? {

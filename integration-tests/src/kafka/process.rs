@@ -34,6 +34,16 @@ pub fn spawn(mut command: Command) -> Result<Child> {
         .context("cannot start `java`: run the tests by `./x test`, which installs it")
 }
 
+/// SIGSTOP: it neither runs nor answers, and its connections stay open.
+pub fn pause(child: &mut Child) -> Result<()> {
+    Ok(unsafe_calls::pause(child)?)
+}
+
+/// SIGCONT.
+pub fn resume(child: &mut Child) -> Result<()> {
+    Ok(unsafe_calls::resume(child)?)
+}
+
 /// SIGKILL, and waits.
 pub fn kill(child: &mut Child) -> Result<()> {
     child.kill()?;

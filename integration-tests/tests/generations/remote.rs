@@ -91,6 +91,82 @@ fn manifest(number: u64, line: &str, runs: &[RunFile]) -> Manifest {
     }
 }
 
+/// A store that hangs: a read with a deadline, or that nobody waits for any more, is over by then, wherever it waits, and says so; once the store
+/// answers, so does the client.
+#[test]
+fn reads_know_their_deadline_while_the_store_hangs() -> Result<()> {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::time::Instant;
+
+    let mut w = World::new()?;
+    let run = w.write(1_000, 1)?.context("run")?;
+    let m = manifest(0, "l", &[run]);
+    ensure!(w.manifests.publish(&m)? == Published::Done);
+    let client = |generations: Generations| {
+        rufous::client::Client::new(rufous::client::ClientParts {
+            job: m.job.clone(),
+            manifests: Arc::new(w.manifests.clone()),
+            generations: Arc::new(generations),
+            realtime: Arc::new(|_, _| Ok(None)),
+        })
+    };
+    // One has looked at the manifest and the run before, one at the manifest alone, and one at nothing.
+    let clients = [client(w.fresh()), client(w.fresh()), client(w.fresh())];
+    ensure!(clients[0].store(COUNTS)?.get(7)?.value == Some(8));
+    let held = clients[1].snapshot()?;
+    let patience = Duration::from_millis(400);
+
+    w.server.pause()?;
+    let late = |what: &str, read: &dyn Fn(Instant) -> rufous_core::Result<()>| -> Result<()> {
+        let begun = Instant::now();
+        let e = read(begun + patience)
+            .err()
+            .with_context(|| format!("{what} was answered"))?;
+        let took = begun.elapsed();
+        ensure!(e.kind() == ErrorKind::TryAgain, "{what}: {e}");
+        ensure!(
+            e.to_string().contains("the deadline, ") && e.to_string().contains("s3://generations"),
+            "{what}: {e}"
+        );
+        ensure!(took >= patience && took < Duration::from_secs(8), "{what}: {took:?}");
+        Ok(())
+    };
+    for client in &clients {
+        let raw = client.raw(face());
+        late("get", &|until| raw.clone().until(until).get(&key(900)).map(drop))?;
+        late("a list", &|until| raw.clone().until(until).under(&[]).map(drop))?;
+        late("a snapshot", &|until| client.snapshot_until(until).map(drop))?;
+    }
+    late("a held moment", &|until| {
+        held.raw(face()).until(until).get(&key(900)).map(drop)
+    })?;
+    // Nobody waits any more.
+    let gone = Arc::new(AtomicBool::new(false));
+    let flag = gone.clone();
+    let raw = clients[2]
+        .raw(face())
+        .unless_all_left(Arc::new(move || flag.load(Relaxed)));
+    std::thread::scope(|s| {
+        let read = s.spawn(|| raw.get(&key(1)));
+        std::thread::sleep(Duration::from_millis(200));
+        ensure!(!read.is_finished(), "it waits");
+        gone.store(true, Relaxed);
+        let begun = Instant::now();
+        let e = read.join().unwrap().err().context("answered")?;
+        ensure!(
+            e.to_string().contains("given up by who asked") && begun.elapsed() < Duration::from_secs(8),
+            "{e}"
+        );
+        Ok(())
+    })?;
+
+    w.server.resume()?;
+    for client in &clients {
+        ensure!(client.raw(face()).get(&key(900))?.value == Some(901u64.to_le_bytes().to_vec()));
+    }
+    Ok(())
+}
+
 /// P22: of many who publish one number, one wins, and its bytes stay.
 #[test]
 fn one_of_many_publishers_wins() -> Result<()> {

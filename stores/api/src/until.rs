@@ -1,5 +1,6 @@
 //! For how long somebody waits for an answer.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,33 @@ impl From<Instant> for Until {
     }
 }
 
+thread_local! {
+    static OF_THREAD: RefCell<Until> = RefCell::default();
+}
+
+/// Puts back what was in force before, also when a panic passes.
+struct Before(Option<Until>);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        if let Some(before) = self.0.take() {
+            OF_THREAD.set(before);
+        }
+    }
+}
+
 impl Until {
+    /// Does something whose waits on this thread are all bounded so, however deep below they are: what reads from far away asks
+    /// [`of_thread`](Self::of_thread). One that never ends leaves in force what was.
+    pub fn during<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _before = Before(self.may_end().then(|| OF_THREAD.replace(self.clone())));
+        f()
+    }
+    /// Until when what this thread does is waited for.
+    pub fn of_thread() -> Self {
+        OF_THREAD.with_borrow(Self::clone)
+    }
+
     /// The same, unless this becomes true before.
     #[must_use]
     pub fn unless(mut self, given_up: Option<GivenUp>) -> Self {
@@ -84,6 +111,27 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     use super::*;
+
+    #[test]
+    fn of_a_thread() {
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let (soon, late) = (at(1), at(9));
+        let now = || Until::of_thread().deadline();
+        Until::from(late).during(|| {
+            assert_eq!(now(), Some(late));
+            Until::default().during(|| assert_eq!(now(), Some(late)));
+            let panicked = std::panic::catch_unwind(|| Until::from(soon).during(|| panic!("{:?}", now())));
+            assert!(panicked.is_err_and(|text| text.downcast_ref() == Some(&format!("{:?}", Some(soon)))));
+            assert_eq!(now(), Some(late));
+            assert_eq!(
+                std::thread::spawn(move || Until::of_thread().deadline())
+                    .join()
+                    .unwrap(),
+                None
+            );
+        });
+        assert_eq!(now(), None);
+    }
 
     #[test]
     fn what_is_left() {

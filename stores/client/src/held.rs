@@ -67,10 +67,15 @@ impl ClientSnapshot {
     /// The snapshot first, then the newest manifest: so nothing can lie between them (P29).
     pub(crate) fn take(client: &Client, until: Until) -> Result<Self> {
         let clock = Clock::start(until)?;
-        let mut m = client.manifest()?;
+        clock.until().during(|| Self::take_by(client, &clock))
+    }
+
+    fn take_by(client: &Client, clock: &Clock) -> Result<Self> {
+        let late = |e| clock.late(e, "a look at the newest manifest");
+        let mut m = client.manifest().map_err(late)?;
         for _ in 0..=RESTARTS {
-            let taken = Taken::take(client, None, None, m.realtime_namespace.as_deref(), &clock)?;
-            m = client.newest(m.number)?;
+            let taken = Taken::take(client, None, None, m.realtime_namespace.as_deref(), clock)?;
+            m = client.newest(m.number).map_err(late)?;
             clock.check("reading the newest manifest")?;
             if m.realtime_namespace == taken.namespace {
                 let moment = Arc::new(Moment { manifest: m, taken });

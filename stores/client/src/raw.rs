@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::explain::RawExplained;
 use crate::held::Moment;
 use crate::missing::refuse;
-use crate::terms::Terms;
+use crate::terms::{Clock, Terms};
 use crate::view::{Fail, Sum, View};
 
 /// What is shown the pairs of a scan: key, value.
@@ -126,9 +126,21 @@ impl RawStoreClient {
     ) -> Result<(T, View)> {
         let at = |e: Error| e.at(format_args!("store `{}`", self.face.name));
         let clock = self.terms.begin().map_err(at)?;
+        clock.until().during(|| self.read_by(&clock, keys, partial, body))
+    }
+
+    fn read_by<T>(
+        &self,
+        clock: &Clock,
+        keys: Option<&[Vec<u8>]>,
+        partial: bool,
+        body: &mut dyn FnMut(&View) -> Result<T, Fail>,
+    ) -> Result<(T, View)> {
+        let at = |e: Error| e.at(format_args!("store `{}`", self.face.name));
+        let late = |e: Error| clock.late(e, "a look at the newest manifest");
         let mut manifest = match &self.moment {
             Some(moment) => moment.manifest.clone(),
-            None => self.client.manifest()?,
+            None => self.client.manifest().map_err(late)?,
         };
         let mut again = self.moment.is_none();
         loop {
@@ -157,7 +169,7 @@ impl RawStoreClient {
                     Err(Fail::Generation(e)) if again => {
                         tracing::debug!(store = self.face.name, error = %e, "a file is gone: the newest manifest is asked");
                         again = false;
-                        manifest = self.client.newest(view.manifest.number)?;
+                        manifest = self.client.newest(view.manifest.number).map_err(late)?;
                         break;
                     }
                     Err(Fail::Generation(e)) if self.moment.is_some() => {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rufous_core::{Error, Result, SourcePartition};
+use rufous_core::{Error, ErrorKind, Result, SourcePartition};
 use rufous_store_api::{GivenUp, Manifest, Until};
 
 use crate::answer::Coverage;
@@ -185,6 +185,15 @@ impl Clock {
             "the deadline, {} ms after the read began, passed during this: {doing}; try again with a later one, or ask for less",
             given.as_millis()
         ))
+    }
+
+    /// What a failure of something that this read waited for means: that the read is too late, if it is.
+    pub(crate) fn late(&self, e: Error, doing: &str) -> Error {
+        if e.kind() == ErrorKind::TryAgain && !self.was_told() && self.is_over() {
+            self.over(format_args!("{doing} ({e})")).caused_by(e)
+        } else {
+            e
+        }
     }
 
     /// Whether an error said already that it is too late.

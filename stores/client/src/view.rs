@@ -103,7 +103,9 @@ impl View {
                     return Ok(Self::of(client, face, terms, clock, m, taken, checked));
                 }
             }
-            m = client.newest(m.number)?;
+            m = client
+                .newest(m.number)
+                .map_err(|e| clock.late(e, "a look at the newest manifest"))?;
             clock.check("reading the newest manifest").map_err(at)?;
             if m.realtime_namespace == taken.namespace {
                 let checked = look(&m)?;

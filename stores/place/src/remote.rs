@@ -6,15 +6,16 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use rufous_core::{Error, Result};
+use rufous_store_api::Until;
 use rufous_store_api::exclusive::unique_name;
 use rufous_store_api::points::reach;
 use tokio::runtime::{Builder, Runtime};
@@ -83,16 +84,40 @@ impl Shared {
 
     /// Waits for a future on the own runtime.
     fn wait<T: Send + 'static>(&self, f: impl Future<Output = T> + Send + 'static) -> Result<T> {
+        self.wait_until(&Until::default(), f)
+    }
+
+    /// The same of what only reads: as long as somebody waits for what this thread does.
+    fn wait_reading<T: Send + 'static>(&self, f: impl Future<Output = T> + Send + 'static) -> Result<T> {
+        self.wait_until(&Until::of_thread(), f)
+    }
+
+    fn wait_until<T: Send + 'static>(&self, until: &Until, f: impl Future<Output = T> + Send + 'static) -> Result<T> {
         let (tell, answer) = sync_channel(1);
-        if let Some(runtime) = &self.runtime.0 {
+        let task = self.runtime.0.as_ref().map(|runtime| {
             runtime.spawn(async move {
-                // Who asked waits for it.
+                // Who asked waits for it, or has gone.
                 let _ = tell.send(f.await);
-            });
+            })
+        });
+        loop {
+            match answer.recv_timeout(until.slice(until.left(Duration::MAX))) {
+                Ok(found) => return Ok(found),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::bug(format!("a request to {} panicked", self.name)));
+                }
+                Err(RecvTimeoutError::Timeout) if until.is_over() => {
+                    if let Some(task) = task {
+                        task.abort();
+                    }
+                    return Err(Error::try_again(format!(
+                        "{} did not answer in the time that the read has",
+                        self.name
+                    )));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
-        answer
-            .recv()
-            .map_err(|_| Error::bug(format!("a request to {} panicked", self.name)))
     }
 
     fn fail(&self, what: &str, path: &str, e: StoreError) -> Error {
@@ -113,7 +138,7 @@ impl Shared {
 
     fn size(&self, path: &str) -> Result<Option<u64>> {
         let (store, at) = (self.store.clone(), self.at(path));
-        match self.wait(async move { store.head(&at).await })? {
+        match self.wait_reading(async move { store.head(&at).await })? {
             Ok(meta) => Ok(Some(meta.size)),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(e) => Err(self.fail("cannot look for", path, e)),
@@ -171,6 +196,10 @@ impl Remote {
         self.shared.wait(f)
     }
 
+    fn wait_reading<T: Send + 'static>(&self, f: impl Future<Output = T> + Send + 'static) -> Result<T> {
+        self.shared.wait_reading(f)
+    }
+
     fn fail(&self, what: &str, path: &str, e: StoreError) -> Error {
         self.shared.fail(what, path, e)
     }
@@ -200,7 +229,7 @@ impl Remote {
 
     fn metas(&self, dir: &str) -> Result<Vec<ObjectMeta>> {
         let (store, at) = (self.shared.store.clone(), self.at(dir));
-        self.wait(async move { store.list(Some(&at)).try_collect().await })?
+        self.wait_reading(async move { store.list(Some(&at)).try_collect().await })?
             .map_err(|e| self.fail("cannot list", dir, e))
     }
 }
@@ -241,7 +270,10 @@ impl Open for Opened {
             return Ok(Filled::Whole);
         }
         let (store, at) = (self.shared.store.clone(), self.shared.at(&self.path));
-        match self.shared.wait(async move { store.get_range(&at, from..to).await })? {
+        match self
+            .shared
+            .wait_reading(async move { store.get_range(&at, from..to).await })?
+        {
             Ok(found) if found.len() == bytes.len() => {
                 bytes.copy_from_slice(&found);
                 Ok(Filled::Whole)
@@ -264,7 +296,10 @@ impl Open for Opened {
         };
         let (store, at) = (self.shared.store.clone(), self.shared.at(&self.path));
         // Ranges that lie close together become one request, the others are sent at the same time.
-        match self.shared.wait(async move { store.get_ranges(&at, &ranges).await })? {
+        match self
+            .shared
+            .wait_reading(async move { store.get_ranges(&at, &ranges).await })?
+        {
             Ok(found) => {
                 for ((_, bytes), found) in reads.iter_mut().zip(found) {
                     if found.len() != bytes.len() {
@@ -417,7 +452,7 @@ impl Place for Remote {
 
     fn read_many(&self, paths: &[String]) -> Result<Vec<Option<Bytes>>> {
         let tasks: Vec<_> = paths.iter().map(|p| (self.shared.store.clone(), self.at(p))).collect();
-        let found = self.wait(async move {
+        let found = self.wait_reading(async move {
             let gets = tasks
                 .into_iter()
                 .map(|(store, at)| async move { store.get(&at).await?.bytes().await });
@@ -496,7 +531,7 @@ impl Place for Remote {
     fn dirs(&self, dir: &str) -> Result<Vec<String>> {
         let (store, at) = (self.shared.store.clone(), self.at(dir));
         let found = self
-            .wait(async move { store.list_with_delimiter(Some(&at)).await })?
+            .wait_reading(async move { store.list_with_delimiter(Some(&at)).await })?
             .map_err(|e| self.fail("cannot list", dir, e))?;
         let name = |p: &Path| p.filename().map(str::to_string);
         Ok(found.common_prefixes.iter().filter_map(name).collect())

@@ -68,7 +68,7 @@ impl Remote {
         let (store, at) = (self.shared.store.clone(), self.shared.key(path)?);
         let prefix = at.clone();
         let listed: Vec<ObjectMeta> = self
-            .wait(async move { store.list(Some(&prefix)).try_collect().await })?
+            .wait_reading(async move { store.list(Some(&prefix)).try_collect().await })?
             .map_err(|e| match e.to_string().contains("<Code>NoSuchBucket</Code>") {
                 true => Error::invalid(format!("there is no bucket {}", self.shared.name)).caused_by(e),
                 false => self.fail("cannot list", path, e),
@@ -96,7 +96,7 @@ impl Remote {
     /// When it cannot be asked for.
     pub fn look(&self, path: &str) -> Result<Option<Object>> {
         let (store, at) = (self.shared.store.clone(), self.shared.key(path)?);
-        match self.wait(async move { store.head(&at).await })? {
+        match self.wait_reading(async move { store.head(&at).await })? {
             Ok(meta) => Ok(Some(Object::of(path.into(), &meta))),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(e) => Err(self.fail("cannot look for", path, e)),
@@ -119,7 +119,7 @@ impl Remote {
             range: Some(range.into()),
             ..GetOptions::default()
         };
-        match self.wait(async move { store.get_opts(&at, options).await?.bytes().await })? {
+        match self.wait_reading(async move { store.get_opts(&at, options).await?.bytes().await })? {
             Ok(bytes) if bytes.len() as u64 == wanted => Ok(Seen::Bytes(bytes)),
             Ok(_) | Err(StoreError::Precondition { .. }) => Ok(Seen::Changed),
             Err(StoreError::NotFound { .. }) => Ok(Seen::Gone),
