@@ -232,6 +232,84 @@ fn bad_records_by_file_and_line() -> Result<()> {
     Ok(())
 }
 
+/// What people see flow (issue 11): records of the source, bad ones, and what came out of every step, as plain loops count them, whatever the threads,
+/// and though pieces are read again after a panic in the middle of them. What combines before it hands on counts its own.
+#[test]
+fn what_flows_is_counted_once() -> Result<()> {
+    const WORDS: Store<String, u64> = Store::new("words");
+    const LONG: Store<String, u64> = Store::new("long");
+    let words = LINES.read().keyed(|line, out| {
+        assert!(!line.contains("poison"), "will not split {line}");
+        line.split(' ').for_each(|word| out.emit(word, 1));
+    });
+    let long = words.clone().filter_keys(|word| word.len() > 3).map_values(|n| 2 * n);
+    let plan = Job::new("flows", (words.sum_by_key(WORDS), long.sum_by_key(LONG))).plan()?;
+    let line = |i: u64| format!("{} {} a", i % 10_007, i * i % 977);
+    let dir = tempfile::tempdir()?;
+    let (mut bytes, mut read, mut bad, mut split, mut kept) = (Vec::new(), 0_u64, 0_u64, 0_u64, 0_u64);
+    for i in 0..400_000 {
+        read += 1;
+        let text = if i % 130_000 == 77 {
+            "of poison".to_string()
+        } else {
+            line(i)
+        };
+        writeln!(bytes, "{text}")?;
+        if text.contains("poison") {
+            bad += 1;
+            continue;
+        }
+        split += text.split(' ').count() as u64;
+        kept += text.split(' ').filter(|word| word.len() > 3).count() as u64;
+    }
+    fs::write(dir.path().join("a.txt"), bytes)?;
+    for threads in [1, 3] {
+        let state = State::memory(&plan);
+        let options = BatchOptions {
+            threads,
+            skip_bad: true,
+            ..BatchOptions::default()
+        };
+        let progress = options.progress.clone();
+        ensure!(progress.passed().is_empty() && progress.read().is_empty());
+        let input = BulkInput::Files {
+            files: listed(dir.path())?,
+            format: Format::Text,
+        };
+        let run = BatchRun {
+            plan: &plan,
+            inputs: BTreeMap::from([("lines".to_string(), input)]),
+            manifests: &*state.manifests,
+            generations: &*state.generations,
+            options,
+        };
+        let report = run.run()?;
+        ensure!((report.records, report.bad) == (read, bad), "{report:?}");
+        ensure!(
+            (progress.read(), progress.bad()) == (vec![read], vec![bad]),
+            "{progress:?}"
+        );
+        ensure!(progress.rows.load(std::sync::atomic::Ordering::Relaxed) == read);
+        let passed = progress.passed();
+        let out = |kind: &str| {
+            let node = plan.drawn().iter().find(|node| node.kind == kind);
+            let step = node
+                .and_then(|node| node.step)
+                .with_context(|| format!("no step {kind}"))?;
+            passed
+                .get(step)
+                .copied()
+                .with_context(|| format!("step {step} of {passed:?}"))
+        };
+        ensure!(out("flat_map")? == split, "{threads} threads: {passed:?}, {split}");
+        ensure!(
+            (out("filter")?, out("map")?, out("sum")?) == (kept, kept, 0),
+            "{threads} threads: {passed:?}, {kept}"
+        );
+    }
+    Ok(())
+}
+
 /// Item 8: a packed file that is cut off, a file that is gone: an error with its name, and the old generation is served on.
 #[test]
 fn torn_files_publish_nothing() -> Result<()> {

@@ -14,7 +14,7 @@ use serde_json::json;
 #[cfg(feature = "server")]
 use super::open::Context;
 #[cfg(feature = "server")]
-use super::processes::{Status, Told, tell as tell_of};
+use super::processes::{Flowed, Status, Told, tell as tell_of};
 use super::settings::LogFormat;
 use crate::platform_parquet::{Phase, Progress};
 
@@ -100,7 +100,12 @@ impl Look {
 /// Tells who looks how far a run is.
 #[cfg(feature = "server")]
 pub(super) fn tell(context: &Context<'_>, kind: &'static str, progress: &Arc<Progress>) -> Option<Told> {
-    let progress = progress.clone();
+    let (progress, flow) = (progress.clone(), progress.clone());
+    let flowed = move || Flowed {
+        read: flow.read(),
+        bad: flow.bad(),
+        passed: flow.passed(),
+    };
     let how_far = move || {
         let look = Look::of(&progress);
         let text = match look.phase {
@@ -109,7 +114,7 @@ pub(super) fn tell(context: &Context<'_>, kind: &'static str, progress: &Arc<Pro
         };
         json!({ "text": text, "phase": look.phase.name(), "done": look.rows, "total": look.total, "keys": look.keys })
     };
-    tell_of(context, Status::of(context, kind).bulk(Arc::new(how_far)))
+    tell_of(context, Status::of(context, kind).bulk(Arc::new(how_far), flowed))
 }
 
 fn draw_bar(progress: &Progress, stopped: &mpsc::Receiver<()>) {

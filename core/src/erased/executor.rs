@@ -633,7 +633,8 @@ impl Executor {
     }
 
     /// How many records came out of each step so far, by [`Drawn::step`](crate::Drawn::step): the same for all steps, with the values
-    /// that combiners and sums handed on. An end hands nothing on and stays at 0.
+    /// that combiners and sums handed on. What stands several times in the input is counted as often, up to the first combiner. An end
+    /// hands nothing on and stays at 0.
     pub fn passed(&self) -> &[u64] {
         &self.emitted
     }
@@ -755,7 +756,7 @@ impl Parts<'_> {
         let pool = &mut self.pools[pool as usize];
         let mut out = pool.pop().unwrap_or_else(ty.make);
         let done = slot.stage.run(self.cx, input, at, &mut *out)?;
-        self.emitted[step as usize] += out.len() as u64;
+        self.emitted[step as usize] += out.len() as u64 * self.cx.times.get();
         if out.is_empty() || shape.next[step as usize].is_empty() {
             out.clear();
             pool.push(out);

@@ -175,6 +175,17 @@ fn what_is_drawn_counts_what_passes() {
     );
     let inputs: Vec<_> = drawn.iter().map(|n| n.inputs.clone()).collect();
     assert_eq!(inputs, [vec![], vec![0], vec![1], vec![1], vec![3], vec![4]]);
+    // What stands several times in the input has come as often.
+    let mut chunk = TextChunk::default();
+    chunk.push("a bb");
+    run.push_repeated(&meta, 5.try_into().unwrap(), &mut chunk).unwrap();
+    assert_eq!(
+        drawn
+            .iter()
+            .filter_map(|n| Some(run.passed()[n.step?]))
+            .collect::<Vec<_>>(),
+        [16, 0, 8, 8, 0]
+    );
 }
 
 /// What a combiner hands on is counted as its own: once a key, however often it came.

@@ -1,9 +1,10 @@
 //! How far a run is, for those who watch it from another thread.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use rufous_core::Plan;
 
 /// What a run is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +39,37 @@ impl Phase {
     }
 }
 
-/// Counts of a run. They go up while it reads; a run that starts over begins anew.
+/// Counts of what flows, each by its place in the plan.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// Records of each source that were read.
+    pub(crate) read: Box<[AtomicU64]>,
+    /// Those of them that are bad.
+    pub(crate) bad: Box<[AtomicU64]>,
+    /// Records that came out of each step.
+    pub(crate) passed: Box<[AtomicU64]>,
+}
+
+impl Flow {
+    fn of(plan: &Plan) -> Self {
+        let none = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
+        let steps = plan.drawn().iter().filter_map(|node| node.step).max();
+        Self {
+            read: none(plan.sources().len()),
+            bad: none(plan.sources().len()),
+            passed: none(steps.map_or(0, |last| last + 1)),
+        }
+    }
+    fn all(&self) -> impl Iterator<Item = &AtomicU64> {
+        self.read.iter().chain(&self.bad).chain(&self.passed)
+    }
+}
+
+fn now(counters: &[AtomicU64]) -> Vec<u64> {
+    counters.iter().map(|counter| counter.load(Relaxed)).collect()
+}
+
+/// Counts of a run. They go up while it reads; a run that starts over begins anew, and what is read again after a panic is counted once.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: Mutex<Phase>,
@@ -52,6 +83,8 @@ pub struct Progress {
     pub keys: AtomicU64,
     /// Bytes of sums that went to files because they outgrew the memory.
     pub spilled: AtomicU64,
+    /// Of the plan that runs.
+    flow: OnceLock<Flow>,
 }
 
 impl Progress {
@@ -64,7 +97,26 @@ impl Progress {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
         tracing::debug!(phase = phase.name(), "bulk run");
     }
-    pub(crate) fn begin(&self, rows: u64, bytes: u64) {
+    /// How many records of each source were read, in the plan's order; empty before the run reads.
+    pub fn read(&self) -> Vec<u64> {
+        self.flow.get().map_or_else(Vec::new, |flow| now(&flow.read))
+    }
+    /// How many of them are bad and were left out.
+    pub fn bad(&self) -> Vec<u64> {
+        self.flow.get().map_or_else(Vec::new, |flow| now(&flow.bad))
+    }
+    /// How many records came out of each step, as [`Executor::passed`](rufous_core::Executor::passed) says; told after each chunk.
+    pub fn passed(&self) -> Vec<u64> {
+        self.flow.get().map_or_else(Vec::new, |flow| now(&flow.passed))
+    }
+    pub(crate) fn flow(&self) -> Option<&Flow> {
+        self.flow.get()
+    }
+    pub(crate) fn begin(&self, rows: u64, bytes: u64, plan: &Plan) {
+        self.flow
+            .get_or_init(|| Flow::of(plan))
+            .all()
+            .for_each(|counter| counter.store(0, Relaxed));
         for (counter, n) in [(&self.rows_total, rows), (&self.bytes_total, bytes)] {
             counter.store(n, Relaxed);
         }

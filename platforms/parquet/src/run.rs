@@ -86,7 +86,7 @@ impl BatchRun<'_> {
         }
         report.notes.iter().for_each(|note| tracing::info!("{note}"));
         let progress = &self.options.progress;
-        progress.begin(rows, bytes);
+        progress.begin(rows, bytes, self.plan);
         let base = Base {
             generations: self.generations,
             stores: manifest.stores.clone(),

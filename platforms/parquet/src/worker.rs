@@ -5,6 +5,7 @@
 //! with each added to itself. What panics there is a bad record, under the policy for bad records; the live engine judges by
 //! the same trial. What was summed without a panic is then taken out of the maps, so that the next panic costs little.
 
+mod flowed;
 mod windowed;
 mod written;
 
@@ -25,6 +26,7 @@ use rufous_store_api::asked::Asker;
 use crate::columns::FileReader;
 use crate::sums::{List, Sorted, SpillWriter};
 use crate::work::{Piece, Work};
+use flowed::Flowed;
 use written::Written;
 
 /// How records are read.
@@ -66,6 +68,8 @@ pub(crate) struct Worker<'a> {
     records: u64,
     bad: u64,
     outside: u64,
+    /// What was told of them.
+    flowed: Flowed,
     /// Where the job's order stood before them.
     latest: Option<Timestamp>,
     /// The footer of the Parquet file that was read last.
@@ -119,6 +123,7 @@ impl<'a> Worker<'a> {
             records: 0,
             bad: 0,
             outside: 0,
+            flowed: Flowed::default(),
             latest: None,
             footer: None,
             times: Vec::new(),
@@ -245,6 +250,8 @@ impl<'a> Worker<'a> {
             self.executor.forget(None);
             self.domain = None;
         }
+        self.flowed.passed(self.work.progress, self.executor.passed());
+        self.flowed.settle();
         self.work.records.fetch_add(std::mem::take(&mut self.records), Relaxed);
         self.work.bad.fetch_add(std::mem::take(&mut self.bad), Relaxed);
         self.work.outside.fetch_add(std::mem::take(&mut self.outside), Relaxed);
@@ -272,6 +279,7 @@ impl<'a> Worker<'a> {
             self.pending = self.work.lists();
             self.written = written(self.work);
             (self.records, self.bad, self.outside) = (0, 0, 0);
+            self.flowed.take_back(self.work.progress);
             if self.work.plan.in_order() {
                 // Such a run has one thread.
                 *self.work.latest.lock().unwrap_or_else(PoisonError::into_inner) = self.latest;
@@ -511,10 +519,9 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Tells how far it is, waits where a rate is kept, and stops when it was told to.
+    /// Waits where a rate is kept, and stops when it was told to.
     fn breathe(&self, rows: u64) -> Result<()> {
         let work = self.work;
-        work.progress.rows.fetch_add(rows, Relaxed);
         let mut wait = work.pace.wait(rows).unwrap_or_default();
         loop {
             if work.stop.load(Relaxed) {
@@ -543,6 +550,9 @@ impl<'a> Worker<'a> {
     ) -> Result<()> {
         let rows = records as u64 * times.get();
         self.records += rows;
+        self.flowed.passed(self.work.progress, self.executor.passed());
+        self.flowed
+            .read(self.work.progress, source, rows, bad.len() as u64 * times.get());
         self.breathe(rows)?;
         let Some(first) = bad.first() else { return Ok(()) };
         if self.work.skip_bad.get(source as usize) != Some(&true) {

@@ -13,6 +13,8 @@ mod told;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "parquet")]
+pub(super) use status::Flowed;
 pub(super) use status::Status;
 #[cfg(feature = "parquet")]
 pub(super) use told::Told;

@@ -19,12 +19,29 @@ const TEXT: usize = 400;
 /// What a bulk run says of how far it is.
 pub(in crate::app) type Progress = Arc<dyn Fn() -> Value + Send + Sync>;
 
+/// What a bulk run has counted, by place in the plan; empty before it reads.
+pub(in crate::app) struct Flowed {
+    /// Records of each source.
+    pub(in crate::app) read: Vec<u64>,
+    /// Those of them that are bad.
+    pub(in crate::app) bad: Vec<u64>,
+    /// Records that came out of each step.
+    pub(in crate::app) passed: Vec<u64>,
+}
+
+/// How far a bulk run is, and what flows in it.
+struct Bulk {
+    progress: Progress,
+    flowed: Box<dyn Fn() -> Flowed + Send + Sync>,
+}
+
 /// What can be said of a process.
 pub(in crate::app) struct Status {
     pub(super) kind: &'static str,
     view: Option<Arc<View>>,
-    progress: Option<Progress>,
+    bulk: Option<Bulk>,
     nodes: Vec<Drawn>,
+    sources: Vec<&'static str>,
     budget: usize,
     shares: Shares,
 }
@@ -35,8 +52,9 @@ impl Status {
         Self {
             kind,
             view: None,
-            progress: None,
+            bulk: None,
             nodes: context.plan.drawn().to_vec(),
+            sources: context.plan.sources().iter().map(|face| face.name).collect(),
             budget: context.budget.bytes(),
             shares: context.shares,
         }
@@ -47,8 +65,9 @@ impl Status {
         Self {
             kind,
             view: None,
-            progress: None,
+            bulk: None,
             nodes: Vec::new(),
+            sources: Vec::new(),
             budget: 0,
             shares: crate::realtime::budget::Budget::default()
                 .split(&crate::realtime::budget::Users {
@@ -67,8 +86,15 @@ impl Status {
     }
     /// Of a bulk run.
     #[cfg(feature = "parquet")]
-    pub(in crate::app) fn bulk(mut self, progress: Progress) -> Self {
-        self.progress = Some(progress);
+    pub(in crate::app) fn bulk(
+        mut self,
+        progress: Progress,
+        flowed: impl Fn() -> Flowed + Send + Sync + 'static,
+    ) -> Self {
+        self.bulk = Some(Bulk {
+            progress,
+            flowed: Box::new(flowed),
+        });
         self
     }
 
@@ -90,33 +116,55 @@ impl Status {
         };
         let reasons = if unready.is_empty() { &stalled } else { &unready };
         let stream = self.view.as_ref().and_then(|v| v.stream.as_ref());
+        let flowed = self.bulk.as_ref().map(|bulk| (bulk.flowed)());
+        let told = match &flowed {
+            Some(flowed) => self.read(flowed),
+            None => sources.iter().map(|(name, s)| source(name, s)).collect(),
+        };
         json!({
             "kind": self.kind, "pid": std::process::id(), "started_ms": started_ms, "now_ms": now,
             "healthy": stalled.is_empty(), "ready": stalled.is_empty() && unready.is_empty(),
             "reasons": reasons.iter().map(monitor::reason).collect::<Vec<_>>(),
-            "sources": sources.iter().map(|(name, s)| source(name, s)).collect::<Vec<_>>(),
-            "steps": self.steps(&sources), "memory": self.memory(),
+            "sources": told, "steps": self.steps(&sources, flowed.as_ref()), "memory": self.memory(),
             "commits": metrics.map(|m| m.commits.load(Relaxed)),
             "failed_commits": metrics.map(|m| m.failed_commits.load(Relaxed)),
             "failing_commits": metrics.map(|m| m.failing.load(Relaxed)),
             "last_commit_ms": metrics.and_then(|m| m.committed.age()).map(ago),
             "last_settled_ms": metrics.and_then(|m| m.settled.age()).map(ago),
             "uncommitted_records": stream.map(|m| m.uncommitted()),
-            "progress": self.progress.as_ref().map(|progress| progress()),
+            "progress": self.bulk.as_ref().map(|bulk| (bulk.progress)()),
         })
     }
 
-    /// What went into each step and what came out: of steps at the last commit, of sources now. Bulk runs count by batches of
-    /// records and not by step.
-    fn steps(&self, sources: &[(String, Arc<SourceMetrics>)]) -> Vec<Value> {
-        let Some(stream) = self.view.as_ref().and_then(|v| v.stream.as_ref()) else {
-            return Vec::new();
+    /// What a bulk run has read. It has no lag, and what is late for others is not for it.
+    fn read(&self, flowed: &Flowed) -> Vec<Value> {
+        let sources = self.sources.iter().zip(&flowed.read).zip(&flowed.bad);
+        let source = |((name, read), bad): ((&&str, &u64), &u64)| {
+            json!({
+                "source": name, "records": read, "bytes": null, "late": null, "held": null, "bad": bad, "dead_letters": null,
+                "partitions": [],
+            })
         };
-        let passed = stream.passed();
-        let read = |name: &str| {
-            { sources.iter() }
+        sources.map(source).collect()
+    }
+
+    /// What went into each step and what came out: of steps at the last commit, or behind the last chunk of a bulk run; of sources now.
+    fn steps(&self, sources: &[(String, Arc<SourceMetrics>)], bulk: Option<&Flowed>) -> Vec<Value> {
+        let stream = self.view.as_ref().and_then(|v| v.stream.as_ref());
+        let passed = match (bulk, stream) {
+            (Some(flowed), _) if flowed.read.is_empty() => return Vec::new(),
+            (Some(flowed), _) => flowed.passed.clone(),
+            (None, Some(stream)) => stream.passed(),
+            (None, None) => return Vec::new(),
+        };
+        let read = |name: &str| match bulk {
+            Some(flowed) => {
+                let place = self.sources.iter().position(|n| *n == name)?;
+                flowed.read.get(place).copied()
+            }
+            None => { sources.iter() }
                 .find(|(n, _)| n == name)
-                .map(|(_, s)| s.records.load(Relaxed))
+                .map(|(_, s)| s.records.load(Relaxed)),
         };
         let out = self.nodes.iter().map(|node| match node.step {
             None => read(&node.about),
@@ -187,4 +235,72 @@ fn partition(number: u32, p: &PartitionMetrics) -> Value {
         "lag": p.lag(), "batch": p.running_batch(), "time_ms": p.last_time().map(|t| t.0), "late": p.late.load(Relaxed),
         "bad": p.bad.load(Relaxed), "holes": p.holes.load(Relaxed),
     })
+}
+
+#[cfg(all(test, feature = "parquet"))]
+mod tests {
+    use crate::prelude::*;
+
+    use super::*;
+
+    const LINES: Source<str> = Source::new("lines");
+    const COUNTS: Store<String, u64> = Store::new("counts");
+    const LONG: Store<String, u64> = Store::new("long");
+
+    /// What a bulk run counted goes into the steps behind what it came out of, as of a live run; before it reads nothing is said.
+    #[test]
+    fn a_bulk_run_says_what_flows() {
+        let words = LINES
+            .read()
+            .keyed(|line, out| line.split(' ').for_each(|w| out.emit(w, 1)));
+        let long = words.clone().filter_keys(|w| w.len() > 3);
+        let plan = Job::new("j", (words.sum_by_key(COUNTS), long.sum_by_key(LONG)))
+            .plan()
+            .unwrap();
+        let step = |kind: &str| {
+            let node = plan.drawn().iter().find(|n| n.kind == kind);
+            node.and_then(|n| n.step).unwrap()
+        };
+        let mut passed = vec![0; 8];
+        (passed[step("flat_map")], passed[step("filter")]) = (70, 9);
+        let says = |read: Vec<u64>, passed: Vec<u64>| {
+            let status = Status {
+                nodes: plan.drawn().to_vec(),
+                sources: vec!["lines"],
+                ..Status::nothing("batch")
+            };
+            let flowed = move || Flowed {
+                bad: read.iter().map(|_| 2).collect(),
+                read: read.clone(),
+                passed: passed.clone(),
+            };
+            status.bulk(Arc::new(|| json!({ "done": 12 })), flowed).now(0)
+        };
+        let now = says(vec![12], passed);
+        assert_eq!((&now["kind"], &now["progress"]["done"]), (&json!("batch"), &json!(12)));
+        assert_eq!(
+            (
+                &now["sources"][0]["source"],
+                &now["sources"][0]["records"],
+                &now["sources"][0]["bad"]
+            ),
+            (&json!("lines"), &json!(12), &json!(2))
+        );
+        let steps: Vec<(&str, &Value, &Value)> = { plan.drawn().iter().zip(now["steps"].as_array().unwrap()) }
+            .map(|(node, step)| (node.kind, &step["in"], &step["out"]))
+            .collect();
+        let null = Value::Null;
+        assert_eq!(
+            steps,
+            [
+                ("source", &null, &json!(12)),
+                ("flat_map", &json!(12), &json!(70)),
+                ("sum", &json!(70), &null),
+                ("filter", &json!(70), &json!(9)),
+                ("sum", &json!(9), &null),
+            ]
+        );
+        let now = says(Vec::new(), Vec::new());
+        assert_eq!((&now["sources"], &now["steps"]), (&json!([]), &json!([])));
+    }
 }

@@ -180,7 +180,7 @@ function sourceCard(rates) {
         const newest = parts.reduce((a, x) => Math.max(a, x.time_ms ?? -Infinity), -Infinity);
         const top = parts.map((x) => x.batch).filter((b) => typeof b === "number");
         const at = rates.feed(`table/${key}/${p.started_ms}`, source.records, live.now_ms);
-        items.push({ key, name: `${source.source} (${p.kind}, ${plural(parts.length, "partition", "partitions")})`, texts: [source.source, num(source.records), rate(at), num(source.late), num(source.held), num(source.bad), num(lag), num(top.length ? Math.max(...top) : null), time(newest)] });
+        items.push({ key, name: `${source.source} (${[p.kind, parts.length && plural(parts.length, "partition", "partitions")].filter(Boolean).join(", ")})`, texts: [source.source, num(source.records), rate(at), num(source.late), num(source.held), num(source.bad), num(lag), num(top.length ? Math.max(...top) : null), time(newest)] });
         if (!open.has(key)) continue;
         for (const x of parts) items.push({ key: `${key}/${x.partition}`, partition: true, texts: [`partition ${x.partition}`, `up to ${num(x.applied)}`, rate(rates.feed(`part/${key}/${x.partition}/${p.started_ms}`, x.applied, live.now_ms)), "", "", "", num(x.lag), num(x.batch), time(x.time_ms)] });
       }
