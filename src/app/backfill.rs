@@ -1,13 +1,13 @@
 //! `backfill` and `switch`: history computed anew beside the live job, and one publish that makes it current.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use serde_json::json;
 
 use super::cli::Backfill;
-use super::generations::{files, now};
+use super::generations::now;
 use super::inputs::{bulk_inputs, bulk_options};
 use super::open::Context;
 use super::out;
@@ -37,10 +37,14 @@ fn manifests(context: &Context<'_>, line: &str) -> Manifests {
 /// goes on with that would not compute history anew.
 fn open_line(context: &Context<'_>) -> Result<Option<String>> {
     let current = context.manifests.newest(0)?.map(|m| m.line);
-    // What gc is about to delete is no line to go on with.
     let retired = super::gc::lines(context).retired(&context.manifests)?;
+    newest_line(context, current.as_deref(), &retired)
+}
+
+/// The newest line, unless it is current, or retired: what gc is about to delete is no line to go on with.
+fn newest_line(context: &Context<'_>, current: Option<&str>, retired: &BTreeSet<String>) -> Result<Option<String>> {
     let newest = staged(context)?.pop();
-    Ok(newest.filter(|line| Some(line) != current.as_ref() && !retired.contains(line)))
+    Ok(newest.filter(|line| Some(line.as_str()) != current && !retired.contains(line)))
 }
 
 /// What a live process of this code goes by: the job's own manifests, or those of its staged line while other code is current
@@ -214,7 +218,10 @@ pub(super) fn to_switch(context: &Context<'_>, behind: bool) -> Result<ToSwitch>
     let newest = staged
         .newest(0)?
         .ok_or_else(|| Error::invalid("the staged line is empty: run `backfill` first"))?;
-    files(context, &newest).map_err(|e| e.at(format_args!("line `{line}`: run `backfill --new` for another one")))?;
+    context
+        .generations
+        .check_files(&newest)
+        .map_err(|e| e.at(format_args!("line `{line}`: run `backfill --new` for another one")))?;
     Ok(ToSwitch {
         line,
         manifests: staged,
@@ -230,7 +237,7 @@ pub(super) fn make_current(
 ) -> Result<Manifest> {
     let m = lines::switch(main, staged)?;
     // A gc may have been about to delete what a line that was just begun had replaced.
-    files(context, &m).map_err(|e| {
+    context.generations.check_files(&m).map_err(|e| {
         e.at(format_args!(
             "generation {} is published, but its files went at the same time; run `rollback`",
             m.number
@@ -239,10 +246,16 @@ pub(super) fn make_current(
     Ok(m)
 }
 
-/// The line that is not current yet, and up to where it is covered.
+/// The line that is not current yet, and up to where it is covered. `named`: the lines of all manifests of the job.
 #[cfg(feature = "server")]
-pub(super) fn staged_line(context: &Context<'_>) -> Result<Option<(String, String)>> {
-    let Some(line) = open_line(context)? else {
+pub(super) fn staged_line(
+    context: &Context<'_>,
+    current: Option<&str>,
+    named: &BTreeSet<String>,
+) -> Result<Option<(String, String)>> {
+    let mut retired = super::gc::lines(context).switched()?;
+    retired.retain(|line| !named.contains(line));
+    let Some(line) = newest_line(context, current, &retired)? else {
         return Ok(None);
     };
     let newest = manifests(context, &line).newest(0)?;

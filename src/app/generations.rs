@@ -1,10 +1,13 @@
 //! `generations`, `rollback`: what is published, and which of it is current (P24).
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::known::{AT_ONCE, Known};
 use super::open::Context;
 use super::out;
 use crate::core::{BatchId, Cut, Error, Result, Timestamp};
@@ -19,42 +22,33 @@ pub(super) fn now() -> Timestamp {
 }
 
 fn current(context: &Context<'_>) -> Result<Manifest> {
-    context.manifests.newest(0)?.ok_or_else(|| {
-        Error::invalid(format!(
-            "job `{}` has no generation yet: start `stream` or `batch`",
-            context.plan.job()
-        ))
-    })
+    context.manifests.newest(0)?.ok_or_else(|| none_yet(context))
+}
+
+fn none_yet(context: &Context<'_>) -> Error {
+    Error::invalid(format!(
+        "job `{}` has no generation yet: start `stream` or `batch`",
+        context.plan.job()
+    ))
+}
+
+/// Why this generation may not follow the current one, whatever its files are.
+fn cannot_follow(target: &Manifest, current: &Manifest) -> Option<Error> {
+    let followed = target.rolled_back(current, now()).check_follows(current);
+    followed.err().map(Error::invalid)
 }
 
 /// Why this generation cannot be made the current one; `None`: it can.
 fn obstacle(context: &Context<'_>, target: &Manifest, current: &Manifest) -> Option<Error> {
-    if let Err(why) = target.rolled_back(current, now()).check_follows(current) {
-        return Some(Error::invalid(why));
+    if let Some(why) = cannot_follow(target, current) {
+        return Some(why);
     }
-    files(context, target).err()
-}
-
-/// All its files are there, as long as they were.
-pub(super) fn files(context: &Context<'_>, manifest: &Manifest) -> Result<()> {
-    manifest.stores.iter().try_for_each(|(store, generation)| {
-        // A rollback has no delta.
-        let mut runs = generation.clone();
-        runs.delta.clear();
-        context
-            .generations
-            .check(store, &runs)
-            .map_err(|e| e.at(format_args!("store `{store}`")))
-    })?;
-    manifest.sinks.iter().try_for_each(|(sink, generation)| {
-        let checked = context.generations.check_sink(sink, generation);
-        checked.map_err(|e| e.at(format_args!("sink `{sink}`")))
-    })
+    context.generations.check_files(target).err()
 }
 
 /// A manifest as it is listed.
 pub(super) struct Listed {
-    pub(super) manifest: Manifest,
+    pub(super) manifest: Arc<Manifest>,
     /// The generation of which it is another form, with fewer runs.
     pub(super) form_of: Option<u64>,
     /// Whether it is the current one, or could be.
@@ -91,38 +85,61 @@ impl Listed {
     }
 }
 
-/// Every manifest that is there, newest last, until it is not wanted any more.
-pub(super) fn each(context: &Context<'_>, wanted: &mut dyn FnMut(&Listed) -> bool) -> Result<()> {
-    let current = current(context)?;
-    let mut last: Option<Manifest> = None;
-    for number in context.manifests.numbers()? {
+/// Every manifest that is there, newest last, until it is not wanted any more. `false`: there is none.
+pub(super) fn each(context: &Context<'_>, known: &Known, wanted: &mut dyn FnMut(&Listed) -> bool) -> Result<bool> {
+    let there = context.manifests.files()?;
+    let Some(current) = known.newest_of(context, &there)? else {
+        return Ok(false);
+    };
+    let files = known.files.look(&context.generations)?;
+    let mut last: Option<Arc<Manifest>> = None;
+    let numbers: Vec<u64> = there.keys().copied().collect();
+    for some in numbers.chunks(AT_ONCE) {
         // One that gc deletes meanwhile is no more.
-        let Some(manifest) = context.manifests.get(number)? else {
-            continue;
-        };
-        let listed = Listed {
-            form_of: last
-                .as_ref()
-                .filter(|last| manifest.is_form_of(last))
-                .map(|last| last.number),
-            stands: match number.cmp(&current.number) {
-                Ordering::Equal => Stands::Current,
-                Ordering::Greater => Stands::Newer,
-                Ordering::Less => obstacle(context, &manifest, &current).map_or(Stands::InReach, Stands::OutOfReach),
-            },
-            manifest,
-        };
-        if !wanted(&listed) {
-            break;
+        let found: Vec<Arc<Manifest>> = known.manifests(context, &there, some)?.into_iter().flatten().collect();
+        let older = found.iter().filter(|m| m.number < current.number);
+        let (may_not, may): (Vec<_>, Vec<_>) = older
+            .map(|m| (&**m, cannot_follow(m, &current)))
+            .partition(|(_, why)| why.is_some());
+        let may: Vec<&Manifest> = may.into_iter().map(|(m, _)| m).collect();
+        let checked = may
+            .iter()
+            .zip(files.check(&may))
+            .map(|(m, checked)| (*m, checked.err()));
+        let mut out_of_reach: BTreeMap<u64, Error> = { may_not.into_iter().chain(checked) }
+            .filter_map(|(m, why)| Some((m.number, why?)))
+            .collect();
+        for manifest in &found {
+            let listed = Listed {
+                form_of: { last.as_ref() }
+                    .filter(|last| manifest.is_form_of(last))
+                    .map(|last| last.number),
+                stands: match manifest.number.cmp(&current.number) {
+                    Ordering::Equal => Stands::Current,
+                    Ordering::Greater => Stands::Newer,
+                    Ordering::Less => {
+                        { out_of_reach.remove(&manifest.number) }.map_or(Stands::InReach, Stands::OutOfReach)
+                    }
+                },
+                manifest: manifest.clone(),
+            };
+            if !wanted(&listed) {
+                return Ok(true);
+            }
+            last = Some(listed.manifest);
         }
-        last = Some(listed.manifest);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A line a manifest, newest last.
 pub(super) fn generations(context: &Context<'_>) -> Result<()> {
-    each(context, &mut |listed| out::say(|| text(listed), || object(listed)))
+    match each(context, &Known::default(), &mut |listed| {
+        out::say(|| text(listed), || object(listed))
+    })? {
+        true => Ok(()),
+        false => Err(none_yet(context)),
+    }
 }
 
 fn text(listed: &Listed) -> String {
@@ -236,7 +253,7 @@ pub(super) fn go_back(context: &Context<'_>, target: &Manifest, current: &Manife
         return Ok(None);
     }
     // A gc may have been about to delete what nobody named.
-    files(context, &manifest).map_err(|e| {
+    context.generations.check_files(&manifest).map_err(|e| {
         e.at(format_args!(
             "generation {} is published, but its files went at the same time; run `rollback --to {}`",
             manifest.number, current.number

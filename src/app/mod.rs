@@ -19,6 +19,7 @@ mod gc;
 mod generations;
 #[cfg(feature = "parquet")]
 mod inputs;
+mod known;
 mod location;
 #[cfg(feature = "server")]
 mod logged;

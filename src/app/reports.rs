@@ -1,10 +1,11 @@
 //! Comparisons that are kept: `reconciled/<n>.json` in the place of the job's generations, `n` the manifest whose run
 //! was compared. Report only (protocol section 9): nobody decides anything by them, and they may be deleted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rufous_place::{Place, TEMPORARY};
+use rufous_place::{Listed, Place, TEMPORARY};
 
 use crate::client::reconcile::report::Report;
 use crate::core::Result;
@@ -39,16 +40,28 @@ impl Reports {
         })
     }
 
+    /// Reports in the order of these runs; a store far away is asked for all of them at once.
+    #[cfg(any(feature = "server", test))]
+    pub(super) fn get_many(&self, numbers: &[u64]) -> Result<Vec<Option<Report>>> {
+        let paths: Vec<String> = numbers.iter().map(|n| Self::path(*n)).collect();
+        let found = self.place.read_many(&paths)?.into_iter();
+        Ok(found.map(|bytes| Report::decode(&bytes?)).collect())
+    }
+
+    /// The files of reports, by the runs that they are on.
+    pub(super) fn files(&self) -> Result<BTreeMap<u64, Listed>> {
+        let number = |file: &Listed| {
+            let name = file.path.strip_prefix(DIR)?.strip_prefix('/')?;
+            let number = name.strip_suffix(".json")?.parse::<u64>().ok();
+            number.filter(|n| Self::path(*n) == file.path)
+        };
+        let files = self.place.list(&format!("{DIR}/"))?.into_iter();
+        Ok(files.filter_map(|file| Some((number(&file)?, file))).collect())
+    }
+
     /// The runs that there are reports on, newest first.
     pub(super) fn numbers(&self) -> Result<Vec<u64>> {
-        let files = self.place.list(&format!("{DIR}/"))?;
-        let number = |path: &str| {
-            let name = path.strip_prefix(DIR)?.strip_prefix('/')?;
-            name.strip_suffix(".json")?.parse::<u64>().ok()
-        };
-        let mut numbers: Vec<u64> = files.iter().filter_map(|f| number(&f.path)).collect();
-        numbers.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(numbers)
+        Ok(self.files()?.into_keys().rev().collect())
     }
 
     /// Deletes those on runs that are below the lowest manifest that is there, and what processes left that ended

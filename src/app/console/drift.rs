@@ -1,35 +1,45 @@
 //! What comparing the layers found: the reports that `batch`, `reconcile` and the live part keep.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::Seen;
 use crate::app::open::Context;
 use crate::app::reports::Reports;
 use crate::client::reconcile::report::Report;
 use crate::client::{Comparison, Reconciled};
 use crate::core::{BatchId, Batcher, CutSpec, Result, StoreFace};
-use crate::store_api::ManifestLog;
+use crate::store_api::Manifest;
 
 /// Reports that are shown, the newest.
 const MOST: usize = 50;
 
-pub(super) fn drift(context: &Context<'_>) -> Result<Value> {
+pub(super) fn drift(context: &Context<'_>, seen: &Seen) -> Result<Value> {
     let reports = Reports::of(&context.offline);
-    let mut batches = Vec::new();
-    for number in reports.numbers()?.into_iter().take(MOST) {
-        // One that is deleted meanwhile is none.
-        if let Some(report) = reports.get(number)? {
-            batches.push(object(context, &report)?);
+    let files = reports.files()?;
+    let numbers: Vec<u64> = files.keys().rev().take(MOST).copied().collect();
+    let found = seen.reports.get(&files, &numbers, &|some| reports.get_many(some))?;
+    // One that is deleted meanwhile is none.
+    let found: Vec<Arc<Report>> = found.into_iter().flatten().collect();
+    let manifests = match found.is_empty() {
+        true => Vec::new(),
+        false => {
+            let of: Vec<u64> = found.iter().map(|report| report.manifest).collect();
+            seen.known.manifests(context, &context.manifests.files()?, &of)?
         }
-    }
+    };
+    let batches: Vec<Value> = { found.iter().zip(manifests) }
+        .map(|(report, manifest)| object(context, report, manifest.as_deref()))
+        .collect();
     let note = batches.is_empty().then_some(
         "nothing was compared yet: `batch` compares what it published with the live part, and `reconcile` does it again",
     );
     Ok(json!({ "batches": batches, "note": note }))
 }
 
-fn object(context: &Context<'_>, report: &Report) -> Result<Value> {
+fn object(context: &Context<'_>, report: &Report, manifest: Option<&Manifest>) -> Value {
     let (mut compared, mut differing, mut within) = (0_u64, 0_u64, 0_u64);
     let mut any = false;
     let mut worst: Option<(f64, Value)> = None;
@@ -64,15 +74,14 @@ fn object(context: &Context<'_>, report: &Report) -> Result<Value> {
         });
     }
     let (first, last) = span(&report.stores);
-    let manifest = context.manifests.get(report.manifest)?;
-    let specs = manifest.as_ref().map(|m| &m.cut_specs);
+    let specs = manifest.map(|m| &m.cut_specs);
     let batcher = specs.and_then(|specs| batcher(&report.stores, specs));
     let start = batcher.and_then(|b| b.start_of(BatchId(last?))).map(|t| t.0);
-    Ok(json!({
+    json!({
         "batch": last, "first": first, "start_ms": start, "batches": report.batches, "generation": report.manifest,
         "at_ms": report.at.0, "compared": any.then_some(compared), "within": any.then_some(within),
         "differing": any.then_some(differing), "worst": worst.map(|(_, worst)| worst), "stores": stores,
-    }))
+    })
 }
 
 fn differs(face: &StoreFace, one: &crate::client::reconcile::Drift, ahead: f64) -> Value {

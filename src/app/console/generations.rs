@@ -1,31 +1,40 @@
 //! What was published: by the code of the command `generations`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::app::gc;
 use crate::app::generations::{Listed, Stands, each};
+use crate::app::known::Known;
 use crate::app::open::Context;
 use crate::app::processes::asked;
 use crate::core::{ErrorKind, Result, Timestamp};
-use crate::store_api::{InputRange, ManifestLog};
+use crate::store_api::InputRange;
 
-pub(super) fn generations(context: &Context<'_>) -> Result<Value> {
+/// The lines of the manifests that are there.
+#[derive(Default)]
+struct Lines {
+    current: Option<String>,
+    named: BTreeSet<String>,
+}
+
+pub(super) fn generations(context: &Context<'_>, known: &Known) -> Result<Value> {
     let mut listed = Vec::new();
     let mut current = None;
-    if context.manifests.newest(0)?.is_some() {
-        each(context, &mut |one| {
-            if matches!(one.stands, Stands::Current) {
-                current = Some(one.manifest.number);
-            }
-            listed.push((object(one), one.manifest.created_at));
-            true
-        })?;
-    }
+    let mut lines = Lines::default();
+    each(context, known, &mut |one| {
+        if matches!(one.stands, Stands::Current) {
+            current = Some(one.manifest.number);
+            lines.current = Some(one.manifest.line.clone());
+        }
+        lines.named.insert(one.manifest.line.clone());
+        listed.push((object(one), one.manifest.created_at));
+        true
+    })?;
     keep(context, &mut listed);
     let found: Vec<Value> = listed.into_iter().map(|(object, _)| object).collect();
-    Ok(json!({ "current": current, "generations": found, "backfill": backfill(context)? }))
+    Ok(json!({ "current": current, "generations": found, "backfill": backfill(context, &lines)? }))
 }
 
 fn object(listed: &Listed) -> Value {
@@ -79,12 +88,12 @@ fn keep(context: &Context<'_>, listed: &mut [(Value, Timestamp)]) {
 }
 
 /// History that is computed anew: how far a process is, and what a line has that is not current yet.
-fn backfill(context: &Context<'_>) -> Result<Value> {
+fn backfill(context: &Context<'_>, lines: &Lines) -> Result<Value> {
     let running = asked::status(context).into_iter().find(|p| p.note.kind == "backfill");
     let progress = running
         .and_then(|p| p.found.ok())
         .map(|mut found| found["progress"].take());
-    let staged = match staged(context) {
+    let staged = match staged(context, lines) {
         // A line that is being made or deleted is seen at the next look.
         Err(e) if e.kind() == ErrorKind::TryAgain => None,
         staged => staged?,
@@ -108,11 +117,11 @@ fn backfill(context: &Context<'_>) -> Result<Value> {
 }
 
 #[cfg(feature = "parquet")]
-fn staged(context: &Context<'_>) -> Result<Option<(String, String)>> {
-    crate::app::backfill::staged_line(context)
+fn staged(context: &Context<'_>, lines: &Lines) -> Result<Option<(String, String)>> {
+    crate::app::backfill::staged_line(context, lines.current.as_deref(), &lines.named)
 }
 
 #[cfg(not(feature = "parquet"))]
-fn staged(_: &Context<'_>) -> Result<Option<(String, String)>> {
+fn staged(_: &Context<'_>, _: &Lines) -> Result<Option<(String, String)>> {
     Ok(None)
 }

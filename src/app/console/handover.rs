@@ -1,7 +1,6 @@
 //! The hand-over of batches from the live part to generations, on one line a partition.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -12,29 +11,13 @@ use crate::app::generations::now;
 use crate::app::open::Context;
 use crate::app::processes::asked;
 use crate::core::{BatchId, Batcher, Cut, Result, SourceFace, SourcePartition};
-use crate::store_api::{Hole, IndexEntry, Manifest, ManifestLog, Progress};
-use rufous_store_offline::Manifests;
+use crate::store_api::{Hole, IndexEntry, Progress};
 
 /// Lost ranges of a partition that are listed; the rest is counted.
 const HOLES: usize = 32;
 
-/// The current manifest: it never changes, so one that is known is read once.
-#[derive(Default)]
-pub(super) struct Current(Mutex<Option<Arc<Manifest>>>);
-
-impl Current {
-    fn of(&self, manifests: &Manifests) -> Result<Option<Arc<Manifest>>> {
-        let newest = manifests.numbers()?.last().copied();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().map(|m| m.number) != newest || newest.is_none() {
-            *known = manifests.newest(0)?.map(Arc::new);
-        }
-        Ok(known.clone())
-    }
-}
-
 pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to: Option<i64>) -> Result<Value> {
-    let manifest = seen.current.of(&context.manifests)?;
+    let manifest = seen.known.newest(context)?;
     let manifest = manifest.as_deref();
     let namespace = context.namespace_of(manifest);
     let heard = seen.rows.of(context, &namespace)?;

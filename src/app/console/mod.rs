@@ -2,7 +2,7 @@
 //!
 //! - `desk`: the threads that look, for what is looked at belongs to the command and not to the server;
 //! - `job`: the graph, sources and stores; `handover`, `generations`, `drift`: what lies in the places of the job, by the code of the
-//!   commands `batches`, `generations` and `reconcile`; `archives` and `rows` keep what a hand-over need not ask for again;
+//!   commands `batches`, `generations` and `reconcile`; `archives`, `rows` and [`known`](super::known) keep what a look need not ask for again;
 //! - `live`: the processes of the job ([`processes`](super::processes)), with what they count, their samples and their log;
 //! - `health`: the checks of `doctor`, and the numbers that matter; `actions`: what can be done.
 
@@ -24,7 +24,9 @@ use serde_json::Value;
 pub(super) use desk::Desk;
 pub(super) use job::Rights;
 
+use super::known::{Kept, Known};
 use super::open::Context;
+use crate::client::reconcile::report::Report;
 use crate::core::Result;
 use crate::server::console::{Action, Observed, Planned, Undone, View};
 
@@ -39,7 +41,8 @@ pub(super) struct Console {
 #[derive(Default)]
 struct Seen {
     archives: archives::Archives,
-    current: handover::Current,
+    known: Known,
+    reports: Kept<Report>,
     rows: rows::Rows,
     health: health::Kept,
     log: live::Merged,
@@ -74,8 +77,8 @@ impl Observed for Console {
             View::Samples { kind, limit } => Ok(live::samples(context, kind, limit)),
             View::Log { after, limit } => Ok(live::log(context, seen, after, limit)),
             View::Handover { from, to } => handover::handover(context, seen, from, to),
-            View::Generations => generations::generations(context),
-            View::Drift => drift::drift(context),
+            View::Generations => generations::generations(context, &seen.known),
+            View::Drift => drift::drift(context, seen),
             _ => Err(crate::core::Error::bug(
                 "the console was asked for a view that it does not know",
             )),
@@ -90,3 +93,6 @@ impl Observed for Console {
         self.at_desk(move |context, seen| actions::act(context, &seen.plans, &confirm))?
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -354,12 +354,7 @@ impl Lines {
     /// # Errors
     /// When lines or manifests cannot be read.
     pub fn retired(&self, manifests: &Manifests) -> Result<BTreeSet<String>> {
-        let mut retired = BTreeSet::new();
-        for line in self.all()? {
-            if self.place.exists(&self.mark_of(&line))? {
-                retired.insert(line);
-            }
-        }
+        let mut retired = self.switched()?;
         if retired.is_empty() {
             return Ok(retired);
         }
@@ -369,6 +364,20 @@ impl Lines {
             }
         }
         Ok(retired)
+    }
+
+    /// The lines that were current once: those of them that a manifest of the job names are not retired.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn switched(&self) -> Result<BTreeSet<String>> {
+        let mut switched = BTreeSet::new();
+        for line in self.all()? {
+            if self.place.exists(&self.mark_of(&line))? {
+                switched.insert(line);
+            }
+        }
+        Ok(switched)
     }
 
     fn is_retired(&self, line: &str, current: &Manifest, stay: &[Manifest]) -> Result<bool> {

@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rufous_core::{Error, Result, StoreFace};
 use rufous_place::{Local, Place};
-use rufous_store_api::{Entries, GenerationStore, KeyRange, RunFile, RunWriter, SinkGeneration, StoreGeneration};
+use rufous_store_api::{
+    Entries, GenerationStore, KeyRange, Manifest, RunFile, RunWriter, SinkGeneration, StoreGeneration,
+};
 
+use crate::checked::Named;
 use crate::hold::Hold;
 use crate::key_range::{apart, outside, range};
 use crate::run::{Cache, Reader, Scan, Writer};
@@ -115,6 +118,43 @@ impl Generations {
             let path = self.sink_path(sink, &file.file)?;
             Reader::open(&*self.place, &path, &file.file, &self.cache).map(drop)
         })
+    }
+
+    /// The files that a rollback to a manifest needs: no delta.
+    pub(crate) fn named<'m>(&self, manifest: &'m Manifest) -> Result<Vec<Named<'m>>> {
+        let mut named = Vec::new();
+        for (store, generation) in &manifest.stores {
+            let of = format!("store `{store}`");
+            for run in &generation.runs {
+                let path = self.path(store, run).map_err(|e| e.at(&of))?;
+                let of = of.clone();
+                named.push(Named { of, path, run });
+            }
+        }
+        for (sink, generation) in &manifest.sinks {
+            let of = format!("sink `{sink}`");
+            for run in generation.files.iter().map(|file| &file.file) {
+                let path = self.sink_path(sink, run).map_err(|e| e.at(&of))?;
+                let of = of.clone();
+                named.push(Named { of, path, run });
+            }
+        }
+        Ok(named)
+    }
+
+    /// Opens the files that a rollback to a manifest needs: whether they are there, as long as they were, and begin and end as it
+    /// says. [`Checked`](crate::Checked) does it of many.
+    ///
+    /// # Errors
+    /// As [`verify`](GenerationStore::verify), with the store or sink.
+    pub fn check_files(&self, manifest: &Manifest) -> Result<()> {
+        let opened = |file: Named<'_>| self.open_once(&file.path, file.run).map_err(|e| e.at(file.of));
+        self.named(manifest)?.into_iter().try_for_each(opened)
+    }
+
+    /// Opens a file afresh.
+    pub(crate) fn open_once(&self, path: &str, run: &RunFile) -> Result<()> {
+        Reader::open(&*self.place, path, run, &self.cache).map(drop)
     }
 
     fn each(

@@ -113,6 +113,7 @@ mod tests {
             path: format!("offline/{name}"),
             changed: now - Duration::from_secs(minutes * 60),
             bytes: 0,
+            tag: None,
         };
         let ago = |minutes: u64| Some(now - Duration::from_secs(minutes * 60));
         let since = |files: &[Listed]| Writers::of(files, now).since;

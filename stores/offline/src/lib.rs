@@ -4,6 +4,7 @@
 //! - [`manifests`]: one file a manifest, created exclusively: that is the publish (P22);
 //! - [`run`]: the file of a sorted run, byte by byte, its writer and its reader;
 //! - [`generations`]: the runs of a job's stores, added up in point reads and scans; many runs merged into one;
+//! - [`checked`]: whether the files of many generations are there, without opening each of them at each look;
 //! - [`gc`]: deletes what no manifest that may be read or rolled back to names (P25).
 //!
 //! Nothing is visible before a manifest names it; a torn or altered file is an error that names it, never skipped.
@@ -57,6 +58,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod checked;
 pub mod gc;
 pub mod generations;
 mod hold;
@@ -65,6 +67,7 @@ pub mod manifests;
 pub mod pins;
 pub mod run;
 
+pub use checked::Checked;
 pub use gc::Gc;
 pub use generations::Generations;
 pub use manifests::Manifests;

@@ -4,12 +4,13 @@
 //! Old manifests are deleted from the lowest number upward, so the numbers that are there follow each other. A number that
 //! is missing between two others was lost, and with it perhaps a drop permission (P23): that is an error, not a smaller log.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rufous_core::{Error, ErrorKind, HopSize, Result};
-use rufous_place::{Local, PROBE, Place, TEMPORARY};
+use rufous_place::{Listed, Local, PROBE, Place, TEMPORARY};
 use rufous_store_api::manifest::{MANIFEST_FORMAT, MANIFEST_FORMAT_SINKS};
 use rufous_store_api::{Manifest, ManifestLog, Published};
 use serde_json::Value;
@@ -54,18 +55,50 @@ impl Manifests {
         self.place.exists(&self.path(number)).map_err(|e| e.at("manifest"))
     }
 
-    /// The numbers in the directory, ascending, each with the time of its publish by the clock of the place, and its length.
-    pub(crate) fn list(&self) -> Result<Vec<(u64, SystemTime, u64)>> {
-        let mut numbers = Vec::new();
+    /// The files of manifests by their numbers, as a listing shows them.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn files(&self) -> Result<BTreeMap<u64, Listed>> {
+        let mut files = BTreeMap::new();
         for file in self.place.list(&self.dir).map_err(|e| e.at("manifests"))? {
             let name = file.path.strip_prefix(&self.dir);
             let stem = name.and_then(|n| n.strip_suffix(".json"));
             // `+7.json` and `007.json` are not ours.
             let number = stem.and_then(|s| s.parse::<u64>().ok().filter(|n| n.to_string() == s));
-            numbers.extend(number.map(|n| (n, file.changed, file.bytes)));
+            files.extend(number.map(|n| (n, file)));
         }
-        numbers.sort_unstable_by_key(|(n, ..)| *n);
-        Ok(numbers)
+        Ok(files)
+    }
+
+    /// The numbers in the directory, ascending, each with the time of its publish by the clock of the place, and its length.
+    pub(crate) fn list(&self) -> Result<Vec<(u64, SystemTime, u64)>> {
+        let files = self.files()?.into_iter();
+        Ok(files.map(|(n, file)| (n, file.changed, file.bytes)).collect())
+    }
+
+    /// Manifests in the order of these numbers; a store far away is asked for all of them at once.
+    ///
+    /// # Errors
+    /// As [`get`](ManifestLog::get), of the first that is not what was written.
+    pub fn get_many(&self, numbers: &[u64]) -> Result<Vec<Option<Manifest>>> {
+        let paths: Vec<String> = numbers.iter().map(|n| self.path(*n)).collect();
+        let found = self.place.read_many(&paths).map_err(|e| e.at("manifest"))?;
+        let all = numbers.iter().zip(found);
+        all.map(|(n, bytes)| bytes.map(|bytes| self.read(*n, &bytes)).transpose())
+            .collect()
+    }
+
+    fn read(&self, number: u64, bytes: &[u8]) -> Result<Manifest> {
+        let name = self.show(number);
+        let manifest = decode(&name, bytes)?;
+        if manifest.number != number {
+            return Err(Error::corrupt(format!(
+                "manifest {name} says that it is number {}: restore it from a copy",
+                manifest.number
+            )));
+        }
+        Ok(manifest)
     }
 
     /// The numbers that are there, ascending.
@@ -73,7 +106,7 @@ impl Manifests {
     /// # Errors
     /// When they cannot be listed.
     pub fn numbers(&self) -> Result<Vec<u64>> {
-        Ok(self.list()?.into_iter().map(|(n, ..)| n).collect())
+        Ok(self.files()?.into_keys().collect())
     }
 
     pub(crate) fn place(&self) -> &dyn Place {
@@ -238,18 +271,8 @@ impl ManifestLog for Manifests {
     /// `CorruptData` that names the file when it is torn or altered, of another format, has a field that is not known, or
     /// says another number.
     fn get(&self, number: u64) -> Result<Option<Manifest>> {
-        let Some(bytes) = self.place.read(&self.path(number)).map_err(|e| e.at("manifest"))? else {
-            return Ok(None);
-        };
-        let name = self.show(number);
-        let manifest = decode(&name, &bytes)?;
-        if manifest.number != number {
-            return Err(Error::corrupt(format!(
-                "manifest {name} says that it is number {}: restore it from a copy",
-                manifest.number
-            )));
-        }
-        Ok(Some(manifest))
+        let found = self.place.read(&self.path(number)).map_err(|e| e.at("manifest"))?;
+        found.map(|bytes| self.read(number, &bytes)).transpose()
     }
 
     /// # Errors

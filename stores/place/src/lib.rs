@@ -64,7 +64,9 @@ pub const FILE_STEPS: Steps = [
 pub type Encode<'a> = &'a mut dyn FnMut(&mut (dyn Write + Send)) -> Result<()>;
 
 /// A file as a listing shows it.
-#[derive(Clone, Debug)]
+///
+/// Two that are equal are of one file, unchanged: who kept what he read need not read it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Below the place.
     pub path: String,
@@ -72,6 +74,8 @@ pub struct Listed {
     pub changed: SystemTime,
     /// How long it is.
     pub bytes: u64,
+    /// What another file of the same name has otherwise (an entity tag, the number of a file), as far as the place says it.
+    pub tag: Option<String>,
 }
 
 /// A file that is being written. When it is dropped unfinished, nothing is left.

@@ -275,6 +275,7 @@ fn walk(root: &Path, dir: &Path, found: &mut Vec<Listed>) -> Result<()> {
                 path: path.into(),
                 changed: meta.modified().map_err(fail)?,
                 bytes: meta.len(),
+                tag: Some(meta.ino().to_string()),
             });
         }
     }

@@ -546,6 +546,7 @@ impl Place for Remote {
                 path: below.join("/"),
                 changed: m.last_modified.into(),
                 bytes: m.size,
+                tag: m.e_tag,
             })
         });
         Ok(listed.collect())
