@@ -88,7 +88,7 @@ impl Listed {
 /// Every manifest that is there, newest last, until it is not wanted any more. `false`: there is none.
 pub(super) fn each(context: &Context<'_>, known: &Known, wanted: &mut dyn FnMut(&Listed) -> bool) -> Result<bool> {
     let there = context.manifests.files()?;
-    let Some(current) = known.newest_of(context, &there)? else {
+    let Some(current) = known.newest_of(&context.manifests, &there)? else {
         return Ok(false);
     };
     let files = known.files.look(&context.generations)?;
@@ -96,7 +96,11 @@ pub(super) fn each(context: &Context<'_>, known: &Known, wanted: &mut dyn FnMut(
     let numbers: Vec<u64> = there.keys().copied().collect();
     for some in numbers.chunks(AT_ONCE) {
         // One that gc deletes meanwhile is no more.
-        let found: Vec<Arc<Manifest>> = known.manifests(context, &there, some)?.into_iter().flatten().collect();
+        let found: Vec<Arc<Manifest>> = known
+            .manifests(&context.manifests, &there, some)?
+            .into_iter()
+            .flatten()
+            .collect();
         let older = found.iter().filter(|m| m.number < current.number);
         let (may_not, may): (Vec<_>, Vec<_>) = older
             .map(|m| (&**m, cannot_follow(m, &current)))

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rufous_place::Listed;
-use rufous_store_offline::Checked;
+use rufous_store_offline::{Checked, Manifests};
 
-use super::open::Context;
 use crate::core::Result;
 use crate::store_api::{Manifest, ManifestLog};
 
@@ -82,14 +81,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// The manifests of these numbers. `there`: [`files`](rufous_store_offline::Manifests::files) of this look.
+    /// The manifests of these numbers. `there`: [`files`](Manifests::files) of this look.
     pub(super) fn manifests(
         &self,
-        context: &Context<'_>,
+        log: &Manifests,
         there: &BTreeMap<u64, Listed>,
         numbers: &[u64],
     ) -> Result<Vec<Option<Arc<Manifest>>>> {
-        let read = |some: &[u64]| context.manifests.get_many(some);
+        let read = |some: &[u64]| log.get_many(some);
         self.manifests.get(there, numbers, &read)
     }
 
@@ -97,21 +96,17 @@ impl Known {
     ///
     /// # Errors
     /// Those of [`newest`](ManifestLog::newest).
-    pub(super) fn newest_of(
-        &self,
-        context: &Context<'_>,
-        there: &BTreeMap<u64, Listed>,
-    ) -> Result<Option<Arc<Manifest>>> {
+    pub(super) fn newest_of(&self, log: &Manifests, there: &BTreeMap<u64, Listed>) -> Result<Option<Arc<Manifest>>> {
         let (Some(first), Some(last)) = (there.keys().next(), there.keys().next_back()) else {
             return Ok(None);
         };
         if last - first == there.len() as u64 - 1
-            && let Some(newest) = self.manifests(context, there, &[*last])?.pop().flatten()
+            && let Some(newest) = self.manifests(log, there, &[*last])?.pop().flatten()
         {
             return Ok(Some(newest));
         }
         // One is missing, or they change meanwhile.
-        Ok(context.manifests.newest(0)?.map(Arc::new))
+        Ok(log.newest(0)?.map(Arc::new))
     }
 
     /// The current one.
@@ -119,8 +114,8 @@ impl Known {
     /// # Errors
     /// As [`newest_of`](Self::newest_of).
     #[cfg(feature = "server")]
-    pub(super) fn newest(&self, context: &Context<'_>) -> Result<Option<Arc<Manifest>>> {
-        self.newest_of(context, &context.manifests.files()?)
+    pub(super) fn newest(&self, log: &Manifests) -> Result<Option<Arc<Manifest>>> {
+        self.newest_of(log, &log.files()?)
     }
 }
 

@@ -1,6 +1,8 @@
 //! A job binary: a function that builds a job becomes a program with every command.
 
 #[cfg(feature = "parquet")]
+mod archived;
+#[cfg(feature = "parquet")]
 mod backfill;
 mod bad;
 mod batches;

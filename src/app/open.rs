@@ -356,46 +356,21 @@ impl<'a> Context<'a> {
     /// The archive of a source under a cut spec: the first spec's is named like the source.
     #[cfg(feature = "parquet")]
     pub(super) fn archive_cut(&self, source: &str, spec: &str) -> Result<Arc<crate::store_archive::ParquetArchive>> {
-        use crate::store_api::Archive;
-        let first = self.archive_named(source, source)?;
-        let last = match first.partitions()?.first() {
-            Some(partition) => first.last(*partition, 0)?,
-            None => None,
-        };
-        let archive = match last {
-            Some((_, entry)) if entry.cut_spec != spec => {
-                self.archive_named(source, &super::recut::name(source, spec))?
-            }
-            _ => first,
-        };
-        Ok(Arc::new(archive))
+        Ok(Arc::new(self.archived().cut(source, spec)?))
     }
 
     #[cfg(feature = "parquet")]
     pub(super) fn archive_named(&self, source: &str, name: &str) -> Result<crate::store_archive::ParquetArchive> {
-        let place = self.settings.archive.location.as_deref();
-        match place.map(|l| ArchivePlace::parse(l, "archive")).transpose()? {
-            None => crate::store_archive::ParquetArchive::open(&self.layout.archive(name), source),
-            Some(ArchivePlace::Dir(dir)) => {
-                let dir = dir.join(self.layout.instance()).join(name);
-                crate::store_archive::ParquetArchive::open(&dir, source)
-            }
-            Some(ArchivePlace::S3(url)) => {
-                self.archive_in_s3(&format!("{url}/{}/{name}", self.layout.instance()), source)
-            }
+        self.archived().named(source, name)
+    }
+
+    /// Where archives lie.
+    #[cfg(feature = "parquet")]
+    pub(super) fn archived(&self) -> super::archived::Archived {
+        super::archived::Archived {
+            layout: self.layout.clone(),
+            settings: self.settings.archive.clone(),
         }
-    }
-
-    #[cfg(feature = "s3")]
-    fn archive_in_s3(&self, url: &str, source: &str) -> Result<crate::store_archive::ParquetArchive> {
-        crate::store_archive::ParquetArchive::at(url, &self.settings.archive.options.all()?, source)
-    }
-
-    #[cfg(all(feature = "parquet", not(feature = "s3")))]
-    fn archive_in_s3(&self, url: &str, _: &str) -> Result<crate::store_archive::ParquetArchive> {
-        Err(Error::invalid(format!(
-            "{url}: this binary was built without the feature `s3`"
-        )))
     }
 
     #[cfg(not(feature = "parquet"))]

@@ -41,7 +41,7 @@ impl Reports {
     }
 
     /// Reports in the order of these runs; a store far away is asked for all of them at once.
-    #[cfg(any(feature = "server", test))]
+    #[cfg(feature = "server")]
     pub(super) fn get_many(&self, numbers: &[u64]) -> Result<Vec<Option<Report>>> {
         let paths: Vec<String> = numbers.iter().map(|n| Self::path(*n)).collect();
         let found = self.place.read_many(&paths)?.into_iter();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -50,7 +50,9 @@ struct Serves {
 
 impl Serves {
     fn begin(bed: &Bed, more: &[&str]) -> Self {
-        let mut command = bed.command(&[&["serve", "--listen", "0"], more].concat());
+        Self::by(bed.command(&[&["serve", "--listen", "0"], more].concat()))
+    }
+    fn by(mut command: Command) -> Self {
         command.env("RUFOUS_SERVE_ADMIN_TOKENS", ADMIN);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut said = String::new();
@@ -363,6 +365,63 @@ fn a_silent_owner_does_not_hide_the_rest() {
     signal("-CONT");
     let found = serves.until("handover", |found| found["silent"].is_null());
     assert_eq!(found["sources"][0]["partitions"][0]["applied"], bytes);
+}
+
+/// A bucket of the archive that takes questions and says nothing, and one that is not there, hide nothing else: what is live is shown, what is
+/// not known is called that, and why is said.
+#[cfg(feature = "s3")]
+#[test]
+fn an_archive_out_of_reach_does_not_hide_the_rest() {
+    let bed = Bed::new();
+    std::fs::write(bed.path("lines.txt"), lines().concat()).unwrap();
+    assert_eq!(bed.says(&["stream", "--until-end"]).code, Some(0));
+    let whole = Serves::begin(&bed, &[]).look("handover");
+    assert_eq!(whole["unreached"], json!([]));
+    let of = |found: &Value| found["sources"][0]["partitions"][0].clone();
+    let unknown = |mut run: Value| {
+        if ["sealed", "archived"].contains(&run["state"].as_str().unwrap()) {
+            run["state"] = json!("unknown");
+        }
+        (run["from"].clone(), run["to"].clone(), run["state"].clone())
+    };
+    let mut wanted: Vec<_> = array(&of(&whole), "runs").iter().cloned().map(unknown).collect();
+    wanted.dedup_by(|run, before| {
+        let joins = run.2 == before.2;
+        if joins {
+            before.1 = run.1.clone();
+        }
+        joins
+    });
+    assert!(wanted.iter().any(|run| run.2 == "unknown"), "{whole}");
+    bed.settings("[archive]\nlocation = 's3://nowhere/at-all'\n");
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", deaf.local_addr().unwrap());
+    let mut deaf = Some(deaf);
+    for says in ["no answer since 2 s", "nowhere"] {
+        let mut command = bed.command(&["serve", "--listen", "0"]);
+        command.env("AWS_ENDPOINT", &at).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s");
+        let serves = Serves::by(command);
+        let begun = Instant::now();
+        let found = serves.until("handover", |found| {
+            let why = found["unreached"][0]["why"].as_str();
+            why.is_some_and(|why| why.contains(says))
+        });
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        let unreached = &found["unreached"][0];
+        assert_eq!(
+            (&unreached["part"], &unreached["source"], &unreached["as_of_ms"]),
+            (&json!("archive"), &json!("lines"), &Value::Null)
+        );
+        let runs: Vec<_> = array(&of(&found), "runs").iter().cloned().map(unknown).collect();
+        assert_eq!(runs, wanted, "{found}");
+        for member in ["applied", "running", "holes", "lost"] {
+            assert_eq!(of(&found)[member], of(&whole)[member], "{member}");
+        }
+        assert!(of(&found)["archived"].is_null() && found["silent"].is_null(), "{found}");
+        // The next one finds nobody.
+        drop(deaf.take());
+    }
 }
 
 /// Bad records are counted, and some are shown, with where and why.

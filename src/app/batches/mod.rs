@@ -218,13 +218,17 @@ pub(super) fn live(context: &Context<'_>, namespace: &str) -> Result<BTreeMap<So
     Ok(context.rows(namespace, face.name)?.iter().cloned().collect())
 }
 
+/// How an archive is opened: its place is asked.
+pub(super) type Opener = Box<dyn FnOnce() -> Result<Arc<dyn Archive>> + Send>;
+
 /// The archive of a source; a bounded input has none.
+fn archive(context: &Context<'_>, face: &SourceFace, manifest: Option<&Manifest>) -> Result<Option<Arc<dyn Archive>>> {
+    opener(context, face, manifest)?.map(|open| open()).transpose()
+}
+
+/// The same, that is not opened yet.
 #[cfg(feature = "parquet")]
-pub(super) fn archive(
-    context: &Context<'_>,
-    face: &SourceFace,
-    manifest: Option<&Manifest>,
-) -> Result<Option<Arc<dyn Archive>>> {
+pub(super) fn opener(context: &Context<'_>, face: &SourceFace, manifest: Option<&Manifest>) -> Result<Option<Opener>> {
     use super::location::Place;
     if let Some(Place::Parquet(_) | Place::Bulk(_)) = context.locations.get(face.name).map(|l| &l.place) {
         return Ok(None);
@@ -233,11 +237,12 @@ pub(super) fn archive(
         Some(spec) => spec.clone(),
         None => context.cut_spec(face)?,
     };
-    Ok(Some(context.archive_cut(face.name, &spec)?))
+    let (archived, source) = (context.archived(), face.name.to_string());
+    Ok(Some(Box::new(move || Ok(Arc::new(archived.cut(&source, &spec)?)))))
 }
 
 #[cfg(not(feature = "parquet"))]
-pub(super) fn archive(_: &Context<'_>, _: &SourceFace, _: Option<&Manifest>) -> Result<Option<Arc<dyn Archive>>> {
+pub(super) fn opener(_: &Context<'_>, _: &SourceFace, _: Option<&Manifest>) -> Result<Option<Opener>> {
     Ok(None)
 }
 

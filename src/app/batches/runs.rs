@@ -13,7 +13,14 @@ pub(in crate::app) struct Ends<'a> {
     pub(in crate::app) first: Option<&'a IndexEntry>,
     pub(in crate::app) last: Option<&'a IndexEntry>,
     pub(in crate::app) frontier: Option<Cut>,
+    /// The archive was not heard now: `first` and `last` are of before, or not known.
+    pub(in crate::app) archive_unsure: bool,
+    /// The same of the generations, and of `frontier`.
+    pub(in crate::app) frontier_unsure: bool,
 }
+
+/// What batches are that are over, and perhaps more than that.
+pub(in crate::app) const UNKNOWN: &str = "unknown";
 
 /// Batches of one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +32,14 @@ pub(in crate::app) struct Run {
 }
 
 impl Ends<'_> {
+    /// The name of a state, unless who was not heard may know a later one.
+    fn name(&self, state: State) -> &'static str {
+        match state {
+            State::Sealed if self.archive_unsure || self.frontier_unsure => UNKNOWN,
+            State::Archived if self.frontier_unsure => UNKNOWN,
+            state => state.name(),
+        }
+    }
     /// The first batch that is known to have begun.
     fn first_batch(&self) -> Option<BatchId> {
         let of_archive = self.first.and_then(|e| {
@@ -82,7 +97,7 @@ pub(in crate::app) fn runs(known: &Ends<'_>) -> Vec<Run> {
             continue;
         }
         let of = BatchId(from);
-        let state = State::of(of < covered, of >= kept, of == running, of < archived).name();
+        let state = known.name(State::of(of < covered, of >= kept, of == running, of < archived));
         match found.last_mut() {
             Some(last) if last.state == state && last.to == from => last.to = to,
             _ => found.push(Run { from, to, state }),

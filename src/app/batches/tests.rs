@@ -231,7 +231,7 @@ proptest! {
         row.batch = BatchId(seen.last().map_or(i64::MIN, |(b, _)| *b));
         let row = (knows > 0).then_some(&row);
         let frontier = Some(cut(i64::try_from(covered).unwrap(), covered));
-        let found = runs::runs(&runs::Ends { row, first: index.first(), last: index.last(), frontier });
+        let found = runs::runs(&runs::Ends { row, first: index.first(), last: index.last(), frontier, ..Default::default() });
         for pair in found.windows(2) {
             prop_assert_eq!(pair[0].to, pair[1].from);
             prop_assert!(pair[0].state != pair[1].state);

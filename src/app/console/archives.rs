@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::app::batches::archive;
+use super::question::Question;
+use crate::app::batches::{Opener, opener};
 use crate::app::open::Context;
 use crate::core::{Error, Result, SourceFace};
 use crate::store_api::{Archive, IndexEntry, Manifest};
@@ -20,7 +21,17 @@ const AT_ONCE: usize = 16;
 
 /// By source.
 #[derive(Default)]
-pub(super) struct Archives(Mutex<HashMap<String, Arc<Known>>>);
+pub(super) struct Archives(Mutex<HashMap<String, Arc<Slot>>>);
+
+/// What the archive of a source says, as it is cut now.
+struct Slot {
+    spec: String,
+    known: Mutex<Option<Arc<Known>>>,
+    asked: Arc<Question<AllEnds>>,
+}
+
+/// Of all partitions that have an index.
+pub(super) type AllEnds = Arc<BTreeMap<u32, Ends>>;
 
 /// An archive, and the ends of its indexes.
 pub(super) struct Known {
@@ -49,25 +60,74 @@ pub(super) struct Ends {
 }
 
 impl Archives {
-    /// The archive of a source, as it is cut now.
-    pub(super) fn of(
+    /// Has the archive of a source asked, as it is cut now; `None`: there is none. `is_cut`: `manifest` is the current one, or that there
+    /// is none is known.
+    pub(super) fn ask(
         &self,
         context: &Context<'_>,
         face: &SourceFace,
         manifest: Option<&Manifest>,
-    ) -> Result<Option<Arc<Known>>> {
+        is_cut: bool,
+    ) -> Option<Arc<Question<AllEnds>>> {
         let spec = manifest.and_then(|m| m.cut_specs.get(face.name));
-        let spec = spec.cloned().unwrap_or_default();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(face.name).filter(|known| known.is_of(&spec)) {
-            return Ok(Some(known.clone()));
-        }
-        let Some(archive) = archive(context, face, manifest)? else {
-            return Ok(None);
+        let slot = self.slot(face.name, spec.map(String::as_str).unwrap_or_default());
+        let open = match is_cut || context.locations.contains_key(face.name) {
+            true => opener(context, face, manifest),
+            false => Err(Error::try_again(format!(
+                "how source `{}` is cut is said by the generations, which do not answer",
+                face.name
+            ))),
         };
-        let known = Arc::new(Known::new(archive, spec));
-        all.insert(face.name.into(), known.clone());
-        Ok(Some(known))
+        let asked = slot.asked.clone();
+        match open.transpose()? {
+            Ok(open) => asked.ask(move || slot.ends(open)),
+            Err(e) => asked.ask(move || Err(e)),
+        }
+        Some(asked)
+    }
+
+    fn slot(&self, source: &str, spec: &str) -> Arc<Slot> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = all.get(source).filter(|slot| slot.spec == spec) {
+            return slot.clone();
+        }
+        let slot = Arc::new(Slot {
+            spec: spec.into(),
+            known: Mutex::default(),
+            asked: Arc::default(),
+        });
+        all.insert(source.into(), slot.clone());
+        slot
+    }
+
+    /// Takes this one for the archive of a source.
+    #[cfg(all(test, feature = "parquet"))]
+    pub(super) fn put(&self, source: &str, spec: &str, archive: Arc<dyn Archive>) {
+        let known = Known::new(archive, spec.into());
+        *self.slot(source, spec).known.lock().unwrap() = Some(Arc::new(known));
+    }
+
+    /// Makes what they said so old that they are asked again.
+    #[cfg(all(test, feature = "parquet"))]
+    pub(super) fn age(&self) {
+        for slot in self.0.lock().unwrap().values() {
+            slot.asked.age();
+            if let Some(known) = &*slot.known.lock().unwrap() {
+                tests::age(known, GOOD_FOR);
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn ends(&self, open: Opener) -> Result<AllEnds> {
+        // One thread at a time is here.
+        let mut kept = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match kept.as_ref().filter(|known| known.is_of(&self.spec)) {
+            Some(known) => known.clone(),
+            None => kept.insert(Arc::new(Known::new(open()?, self.spec.clone()))).clone(),
+        };
+        known.ends().map(Arc::new)
     }
 }
 
@@ -183,4 +243,4 @@ fn ends(archive: &dyn Archive, partition: u32, known: Option<&Ends>) -> Result<O
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -27,7 +27,8 @@ pub(super) fn drift(context: &Context<'_>, seen: &Seen) -> Result<Value> {
         true => Vec::new(),
         false => {
             let of: Vec<u64> = found.iter().map(|report| report.manifest).collect();
-            seen.known.manifests(context, &context.manifests.files()?, &of)?
+            seen.known
+                .manifests(&context.manifests, &context.manifests.files()?, &of)?
         }
     };
     let batches: Vec<Value> = { found.iter().zip(manifests) }

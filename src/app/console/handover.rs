@@ -16,21 +16,38 @@ use crate::store_api::{Hole, IndexEntry, Progress};
 /// Lost ranges of a partition that are listed; the rest is counted.
 const HOLES: usize = 32;
 
+/// What is not known while a part does not answer.
+const PUBLISHED: &str = "which generation is current, which batches are published and what may be dropped";
+const ARCHIVED: &str = "which batches are archived, and which there were before those of the live part";
+
+/// What is not answered is left out, and named in `unreached`: of a batch that may be further than it is known to be the state is unknown.
 pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to: Option<i64>) -> Result<Value> {
-    let manifest = seen.known.newest(context)?;
+    let (log, known) = (context.manifests.clone(), seen.known.clone());
+    seen.current.ask(move || known.newest(&log));
+    let current = seen.current.hear();
+    let mut unreached: Vec<Value> = current.unreached("generations", None, PUBLISHED).into_iter().collect();
+    let (is_cut, frontier_unsure) = (current.value.is_some(), !current.is_of_now());
+    let manifest = current.value.flatten();
     let manifest = manifest.as_deref();
+    // All of them are asked before one is waited for.
+    let archives: Vec<_> = { context.plan.sources().iter() }
+        .map(|face| seen.archives.ask(context, face, manifest, is_cut))
+        .collect();
     let namespace = context.namespace_of(manifest);
     let heard = seen.rows.of(context, &namespace)?;
     let rows = &heard.rows;
     let log_ends = log_ends(context);
     let mut sources = Vec::new();
     let mut behind: Option<(i64, SourcePartition)> = None;
-    for face in context.plan.sources() {
-        let archive = seen.archives.of(context, face, manifest)?;
-        let archived = match &archive {
-            Some(known) => known.ends()?,
-            None => BTreeMap::new(),
-        };
+    for (face, archive) in context.plan.sources().iter().zip(archives) {
+        let heard = archive.map(|archive| archive.hear());
+        unreached.extend(
+            heard
+                .as_ref()
+                .and_then(|h| h.unreached("archive", Some(face.name), ARCHIVED)),
+        );
+        let archive_unsure = heard.as_ref().is_some_and(|heard| !heard.is_of_now());
+        let archived = heard.and_then(|heard| heard.value).unwrap_or_default();
         let mut partitions: Vec<u32> = archived.keys().copied().collect();
         let of_rows = rows.keys().filter(|p| p.source == face.name);
         let frontier = manifest.iter().flat_map(|m| m.frontier.0.keys());
@@ -53,6 +70,8 @@ pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to
                     .flat_map(|m| m.holes.iter().filter(|h| h.partition == p).map(|h| &h.hole))
                     .collect(),
                 end: log_ends.get(&p).copied(),
+                archive_unsure,
+                frontier_unsure,
             };
             if let Some(cut) = known.frontier.filter(|cut| cut.batch != BatchId::MAX) {
                 let covered = (cut.batch.0, p.clone());
@@ -74,7 +93,7 @@ pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to
     });
     Ok(json!({
         "now_ms": now().0, "manifest": manifest.map(|m| m.number), "covered_until": covered, "sources": sources,
-        "silent": heard.silent(),
+        "silent": heard.silent(), "unreached": unreached,
     }))
 }
 
@@ -109,6 +128,9 @@ struct Partition<'a> {
     drop_before: Option<Cut>,
     lost: Vec<&'a Hole>,
     end: Option<u64>,
+    /// What these were heard of does not answer now.
+    archive_unsure: bool,
+    frontier_unsure: bool,
 }
 
 /// The partitions of a source.
@@ -131,6 +153,8 @@ impl OfSource {
             first: known.first,
             last: known.last,
             frontier: known.frontier,
+            archive_unsure: known.archive_unsure,
+            frontier_unsure: known.frontier_unsure,
         };
         let mut all = runs(&ends);
         let holes: Vec<&Hole> = {

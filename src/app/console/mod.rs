@@ -3,6 +3,7 @@
 //! - `desk`: the threads that look, for what is looked at belongs to the command and not to the server;
 //! - `job`: the graph, sources and stores; `handover`, `generations`, `drift`: what lies in the places of the job, by the code of the
 //!   commands `batches`, `generations` and `reconcile`; `archives`, `rows` and [`known`](super::known) keep what a look need not ask for again;
+//!   `question`: of what does not answer what is known is told, and that it does not;
 //! - `live`: the processes of the job ([`processes`](super::processes)), with what they count, their samples and their log;
 //! - `health`: the checks of `doctor`, and the numbers that matter; `actions`: what can be done.
 
@@ -15,6 +16,7 @@ mod handover;
 mod health;
 mod job;
 mod live;
+mod question;
 mod rows;
 
 use std::sync::Arc;
@@ -29,6 +31,8 @@ use super::open::Context;
 use crate::client::reconcile::report::Report;
 use crate::core::Result;
 use crate::server::console::{Action, Observed, Planned, Undone, View};
+use crate::store_api::Manifest;
+use question::Question;
 
 /// What is known from one look to the next.
 pub(super) struct Console {
@@ -41,7 +45,8 @@ pub(super) struct Console {
 #[derive(Default)]
 struct Seen {
     archives: archives::Archives,
-    known: Known,
+    known: Arc<Known>,
+    current: Arc<Question<Option<Arc<Manifest>>>>,
     reports: Kept<Report>,
     rows: rows::Rows,
     health: health::Kept,

@@ -62,6 +62,14 @@ impl Rows {
         self.hear(namespace, face.name, &|until| context.state.read(namespace, until))
     }
 
+    /// Takes this one for the reader of a namespace.
+    #[cfg(all(test, feature = "parquet"))]
+    pub(super) fn put(&self, namespace: &str, reader: Arc<dyn RealtimeReader>) {
+        let mut kept = self.0.lock().unwrap();
+        kept.namespace = namespace.into();
+        kept.reader = Some((Instant::now(), reader));
+    }
+
     fn hear(
         &self,
         namespace: &str,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +14,11 @@ use rufous_store_offline::{Generations, Manifests};
 use super::*;
 use crate::app::reports::Reports;
 use crate::app::settings::Settings;
-use crate::core::{Frontier, Job, Plan, Source, Store, Timestamp};
-use crate::store_api::{GenerationStore, Manifest, ManifestLog, Published, RunFile, StoreGeneration};
+use crate::core::{Error, Frontier, Job, Plan, Source, Store, Timestamp};
+use crate::store_api::{GenerationStore, ManifestLog, Published, RunFile, StoreGeneration};
+
+#[cfg(feature = "parquet")]
+mod unreached;
 
 const LINES: Source<str> = Source::new("lines");
 const COUNTS: Store<String, u64> = Store::new("counts");
@@ -35,6 +38,8 @@ struct Asked {
     /// Files that are asked for at this moment, and the most that ever were.
     now: AtomicUsize,
     most: AtomicUsize,
+    /// It does not answer.
+    fails: AtomicBool,
 }
 
 impl Asked {
@@ -95,6 +100,9 @@ impl Place for Asked {
     }
     fn list(&self, dir: &str) -> Result<Vec<Listed>> {
         self.listed.fetch_add(1, Relaxed);
+        if self.fails.load(Relaxed) {
+            return Err(Error::try_again("no generations today"));
+        }
         self.inner.list(dir)
     }
     fn delete(&self, path: &str) -> Result<bool> {
@@ -135,6 +143,7 @@ impl<'a> Bed<'a> {
             opened: AtomicUsize::default(),
             now: AtomicUsize::default(),
             most: AtomicUsize::default(),
+            fails: AtomicBool::default(),
         });
         let mut context = Context::new(plan, settings, "serve", false).unwrap();
         context.offline = place.clone();
@@ -150,7 +159,13 @@ impl<'a> Bed<'a> {
 
     /// A generation of one run, of so many keys.
     fn publish(&self, number: u64) -> Manifest {
-        let face = self.context.plan.stores()[0].clone();
+        let manifest = self.made(number);
+        assert_eq!(self.log().publish(&manifest).unwrap(), Published::Done);
+        manifest
+    }
+
+    fn made(&self, number: u64) -> Manifest {
+        let face = self.context.plan.stores()[0];
         // Written by somebody else, who is not counted.
         let generations = Generations::new(self.root.join("offline"));
         let mut run = generations.begin_run(&face).unwrap();
@@ -158,7 +173,7 @@ impl<'a> Bed<'a> {
             run.push(format!("{key:05}\0").as_bytes(), &1_u64.to_le_bytes())
                 .unwrap();
         }
-        let manifest = Manifest {
+        Manifest {
             format: 1,
             number,
             job: "j".into(),
@@ -182,9 +197,7 @@ impl<'a> Bed<'a> {
             window: None,
             not_repeatable: Vec::new(),
             sinks: BTreeMap::new(),
-        };
-        assert_eq!(self.log().publish(&manifest).unwrap(), Published::Done);
-        manifest
+        }
     }
 
     fn log(&self) -> Manifests {
@@ -267,7 +280,7 @@ fn generations_far_away_are_read_once() {
     assert_eq!(bed.generations(), wanted(0, 40));
     assert_eq!(bed.place.asked(), [2, 1, 1, 1]);
     // The hand-over knows the current one from the same look.
-    let current = bed.seen.known.newest(&bed.context).unwrap().unwrap();
+    let current = bed.seen.known.newest(&bed.context.manifests).unwrap().unwrap();
     assert_eq!((current.number, bed.place.asked()), (40, [1, 0, 0, 0]));
 }
 

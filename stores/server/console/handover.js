@@ -27,13 +27,20 @@ export function mountHandover(root, { job, params, signal }) {
     const source = seen.sources[0];
     const parts = seen.sources.flatMap((x) => x.partitions.map((p) => ({ ...p, source: x })));
     const worst = parts.reduce((a, p) => (p.lag > (a?.lag ?? -1) ? p : a), null);
-    const live = parts.reduce((a, p) => a + p.runs.reduce((b, r) => b + (["open", "sealed", "archived"].includes(r.state) ? r.to - r.from : 0), 0), 0);
+    const live = parts.reduce((a, p) => a + p.runs.reduce((b, r) => b + (["open", "sealed", "archived", "unknown"].includes(r.state) ? r.to - r.from : 0), 0), 0);
     tiles.running.show(source ? named(source.running, source.batch_ms, offsetOf(source)) : "\u2013", source ? `batch ${source.running ?? "\u2013"} of ${source.source}` : "");
     const until = seen.covered_until;
-    tiles.covered.show(until?.batch === null || until?.batch === undefined ? "the beginning" : source?.batch_ms ? named(until.batch, source.batch_ms, offsetOf(source)) : (until.text ?? String(until.batch)), until?.why_behind ?? (until ? "every partition" : "nothing is published"));
-    tiles.manifest.show(seen.manifest === null ? "none" : num(seen.manifest), seen.manifest === null ? "nothing is published" : "current");
+    // What could not be asked is not known, and no zero.
+    const unasked = (seen.unreached ?? []).find((x) => x.part === "generations");
+    const lost = unasked && seen.manifest === null;
+    if (lost) tiles.covered.show("not known", "the generations do not answer");
+    else tiles.covered.show(until?.batch === null || until?.batch === undefined ? "the beginning" : source?.batch_ms ? named(until.batch, source.batch_ms, offsetOf(source)) : (until.text ?? String(until.batch)), until?.why_behind ?? (until ? "every partition" : "nothing is published"));
+    if (lost) tiles.manifest.show("not known", "the generations do not answer");
+    else tiles.manifest.show(seen.manifest === null ? "none" : num(seen.manifest), seen.manifest === null ? "nothing is published" : unasked ? `as at ${time(unasked.as_of_ms)}` : "current");
     tiles.lag.show(worst ? short(worst.lag) : "\u2013", worst ? `${worst.source.source}/${worst.partition}` : "");
-    tiles.held.show(short(live), "not published yet");
+    const untold = unasked ? "the generations do" : seen.silent && !seen.silent.as_of_ms ? "the live part does" : null;
+    if (untold) tiles.held.show("not known", `${untold} not answer`);
+    else tiles.held.show(short(live), "not published yet");
   }, (error) => lines.fail(error));
   const made = poll("/v1/console/generations", 5000, signal, showGenerations, (e) => generations.fail(e));
   const compared = poll("/v1/console/drift", 5000, signal, (seen) => drift.show(seen), (e) => drift.fail(e));
@@ -45,6 +52,19 @@ export function mountHandover(root, { job, params, signal }) {
   const loadGenerations = () => get("/v1/console/generations", { signal }).then(showGenerations, () => {});
   const loadDrift = () => get("/v1/console/drift", { signal }).then((seen) => drift.show(seen), () => {});
   return Promise.all([first, made, compared]);
+}
+
+const since = (x) => (x.as_of_ms ? `as it was at ${time(x.as_of_ms)}` : "not known");
+
+/** That the live part does not answer. */
+function silence(silent, unreached) {
+  return `The ${silent.part} does not answer: ${unreached.length ? "" : "what is archived and published is of now, "}what is live is ${since(silent)}. ${silent.why}`;
+}
+
+/** That an archive or the generations do not, and what is therefore not known. */
+function absence(x) {
+  const part = x.part === "archive" ? `archive of ${x.source} does` : "generations do";
+  return `The ${part} not answer: ${x.unknown}, is ${since(x)}. Batches that may be further are shown as unknown. ${x.why}`;
 }
 
 function timelineCard(job, params, signal) {
@@ -80,14 +100,17 @@ function timelineCard(job, params, signal) {
       which.dataset.names = names.join();
       put(which, names.map((name) => h("option", { value: name, selected: name === source?.source }, name)));
     }
-    silent.hidden = !seen.silent;
-    if (seen.silent) say(silent, `The ${seen.silent.part} does not answer: what is archived and published is of now, what is live ${seen.silent.as_of_ms ? `as it was at ${time(seen.silent.as_of_ms)}` : "is not known"}. ${seen.silent.why}`);
+    const unreached = seen.unreached ?? [];
+    const said = [...(seen.silent ? [silence(seen.silent, unreached)] : []), ...unreached.map(absence)];
+    silent.hidden = !said.length;
+    if (said.length) say(silent, said.join(" "));
     const none = !source || !source.partitions.length;
     legend.hidden = none;
+    if (none && unreached.length) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch is known", "What would say which there are does not answer.")); return; }
     if (none) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch yet", "Nothing of this job has been read here. A live run begins it:", `${job.job} stream`)); return; }
     put(other);
     form();
-    if (as === "line") drawn.show(source);
+    if (as === "line") drawn.show({ ...source, unsure: unreached.length > 0 });
     else rows(source);
   }
   function rows(source) {

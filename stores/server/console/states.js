@@ -1,7 +1,7 @@
 // The states of a batch: order, words, colours and patterns, and how they add up over partitions.
 
-/** From the first to the furthest, then what is lost. */
-export const STATES = ["open", "sealed", "archived", "published", "dropped", "hole"];
+/** From the first to the furthest, then what is lost, and what is not known. */
+export const STATES = ["open", "sealed", "archived", "published", "dropped", "hole", "unknown"];
 export const SAYS = {
   open: "live; the frontier has not passed it",
   sealed: "over: no record can come to it",
@@ -9,6 +9,7 @@ export const SAYS = {
   published: "in the current generation",
   dropped: "published, and its live cells are let go",
   hole: "a range of it was lost",
+  unknown: "over; whether it is archived or published cannot be asked now",
 };
 
 /** The state of a batch in sorted runs, and the run. */
@@ -66,7 +67,7 @@ export function fills(context, scale) {
     for (const [a, b, x, y] of points) { c.moveTo(a, b); c.lineTo(x, y); }
     c.stroke();
   };
-  const flat = Object.fromEntries(STATES.map((name) => [name, colour(name)]));
+  const flat = Object.fromEntries(STATES.map((name) => [name, colour(name === "unknown" ? "line-strong" : name)]));
   return {
     flat,
     marked: {

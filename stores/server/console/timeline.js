@@ -196,7 +196,7 @@ export function timeline() {
     const heading = `${title(batch)}${data.batch_ms ? ` (batch ${batch})` : ""}`;
     if (row < 0) {
       const part = whole.find((p) => p.from <= batch && batch < p.to);
-      const counts = part ? STATES.flatMap((s, i) => (part.counts[i] ? [`${part.counts[i]} ${s}`] : [])).join(", ") : "no partition has it";
+      const counts = part ? STATES.flatMap((s, i) => (part.counts[i] ? [`${part.counts[i]} ${s}`] : [])).join(", ") : data.unsure ? "not known" : "no partition has it";
       return [`All partitions, ${heading}`, counts];
     }
     const part = data.partitions[row];
@@ -204,7 +204,7 @@ export function timeline() {
     const many = run ? run.to - run.from : 0;
     return [
       `Partition ${part.partition}, ${heading}`,
-      run ? `${run.state}${many > 1 ? `, as are ${num(many)} batches from ${title(run.from)} on` : ""}` : "nothing of it was read",
+      run ? `${run.state}${many > 1 ? `, as are ${num(many)} batches from ${title(run.from)} on` : ""}` : data.unsure ? "not known" : "nothing of it was read",
       `frontier ${title(part.frontier)}, ${part.lag === null ? "lag not known" : `${num(part.lag)} offsets behind`}, may be dropped before ${title(part.drop_before)}`,
     ];
   }

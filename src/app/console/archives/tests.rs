@@ -11,7 +11,7 @@ const PARTITIONS: u32 = 256;
 
 /// Indexes as lists, that count what they are asked.
 #[derive(Default)]
-struct Lists {
+pub(in crate::app::console) struct Lists {
     near: bool,
     indexes: Mutex<Vec<Vec<IndexEntry>>>,
     listed: AtomicUsize,
@@ -21,11 +21,13 @@ struct Lists {
     now: AtomicUsize,
     most: AtomicUsize,
     /// Partition 100 does not answer.
-    fails: AtomicBool,
+    pub(in crate::app::console) fails: AtomicBool,
+    /// The list of partitions takes so many milliseconds.
+    pub(in crate::app::console) slow: AtomicUsize,
 }
 
 impl Lists {
-    fn begin(near: bool) -> Arc<Self> {
+    pub(in crate::app::console) fn begin(near: bool) -> Arc<Self> {
         let index = |_| (0..5).map(entry).collect();
         let indexes = (0..PARTITIONS).map(index).collect();
         Arc::new(Self {
@@ -81,6 +83,7 @@ impl Archive for Lists {
     }
     fn partitions(&self) -> Result<Vec<u32>> {
         self.listed.fetch_add(1, Relaxed);
+        std::thread::sleep(Duration::from_millis(self.slow.load(Relaxed) as u64));
         Ok((0..PARTITIONS).collect())
     }
     fn index(&self, _: u32, _: u64) -> Result<Vec<IndexEntry>> {
@@ -109,7 +112,7 @@ impl Archive for Lists {
 }
 
 /// Makes what is known so old that it is asked for again.
-fn age(known: &Known, by: Duration) {
+pub(super) fn age(known: &Known, by: Duration) {
     let mut told = known.told.lock().unwrap();
     let back = |at: &mut Option<Instant>| *at = at.and_then(|at| at.checked_sub(by));
     back(&mut told.asked);

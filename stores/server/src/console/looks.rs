@@ -143,7 +143,10 @@ pub(crate) struct WhichBatches {
 
 /// How far each batch of each partition is: open, sealed, archived, published, dropped
 ///
-/// Batches of one state in a row are one run, so that many batches of many partitions are a short answer.
+/// Batches of one state in a row are one run, so that many batches of many partitions are a short answer. `silent` is the live part when it
+/// does not answer; `unreached` are the archives and the generations that do not, each with `part` (`archive`, `generations`), `source`,
+/// `why`, `as_of_ms` (since when what is told of it is known; null: it is not known) and what is therefore `unknown`. A batch that may be
+/// further than is known then has the state `unknown`, and a null of such a part is no zero.
 #[utoipa::path(
     get, path = "/v1/console/handover", tag = "console", params(WhichBatches),
     responses((status = 200, body = Value), (status = 400, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem))
