@@ -34,7 +34,7 @@ pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to
         .map(|face| seen.archives.ask(context, face, manifest, is_cut))
         .collect();
     let namespace = context.namespace_of(manifest);
-    let heard = seen.rows.of(context, &namespace)?;
+    let heard = seen.rows.of(context, &namespace);
     let rows = &heard.rows;
     let log_ends = log_ends(context);
     let mut sources = Vec::new();

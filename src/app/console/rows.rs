@@ -1,5 +1,5 @@
-//! Rows of the live part, by a reader that is kept: to open one costs a connection. Of an owner that does not answer, they are those that
-//! were seen last, and that is said.
+//! Rows of the live part, by a reader that is kept: to open one costs a connection. Where they cannot be had, for whatever reason, they
+//! are those that were seen last, and that is said.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,10 +53,10 @@ impl Heard {
 }
 
 impl Rows {
-    pub(super) fn of(&self, context: &Context<'_>, namespace: &str) -> Result<Heard> {
+    pub(super) fn of(&self, context: &Context<'_>, namespace: &str) -> Heard {
         let stores = context.plan.live_stores();
         let Some(face) = stores.first() else {
-            return Ok(Kept::default().heard());
+            return Kept::default().heard();
         };
         // Of any store, for one write commits them all.
         self.hear(namespace, face.name, &|until| context.state.read(namespace, until))
@@ -75,7 +75,7 @@ impl Rows {
         namespace: &str,
         store: &str,
         open: &dyn Fn(&Until) -> Result<Option<Arc<dyn RealtimeReader>>>,
-    ) -> Result<Heard> {
+    ) -> Heard {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.namespace != namespace {
             *kept = Kept {
@@ -84,20 +84,20 @@ impl Rows {
             };
         }
         if kept.silent.as_ref().is_some_and(|(at, _)| at.elapsed() < SILENT) {
-            return Ok(kept.heard());
+            return kept.heard();
         }
         match kept.ask(store, open) {
             Ok(rows) => {
                 kept.rows = Some((now().0, Arc::new(rows)));
                 kept.silent = None;
             }
-            Err(e) if e.kind() == ErrorKind::TryAgain => {
+            // A password that was changed, say, is no reason to show nothing of archives and generations either.
+            Err(e) => {
                 kept.reader = None;
                 kept.silent = Some((Instant::now(), e.to_string()));
             }
-            Err(e) => return Err(e),
         }
-        Ok(kept.heard())
+        kept.heard()
     }
 }
 
@@ -132,7 +132,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
     use crate::core::{Cut, Error, Frontier};
@@ -141,7 +141,7 @@ mod tests {
     /// A state of one row that can fall silent.
     #[derive(Default)]
     struct State {
-        silent: AtomicBool,
+        silent: Mutex<Option<ErrorKind>>,
         opened: AtomicUsize,
         next: AtomicUsize,
     }
@@ -151,9 +151,9 @@ mod tests {
 
     impl RealtimeReader for Reader {
         fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-            match self.0.silent.load(Relaxed) {
-                true => Err(Error::try_again("the owner of the state does not answer")),
-                false => Ok(Box::new(Seen(self.0.clone()))),
+            match *self.0.silent.lock().unwrap() {
+                Some(kind) => Err(Error::new(kind, "the owner of the state does not answer")),
+                None => Ok(Box::new(Seen(self.0.clone()))),
             }
         }
     }
@@ -189,14 +189,14 @@ mod tests {
             state.opened.fetch_add(1, Relaxed);
             Ok(Some(Arc::new(Reader(state.clone()))))
         };
-        let look = |namespace: &str| rows.hear(namespace, "counts", &open).unwrap();
+        let look = |namespace: &str| rows.hear(namespace, "counts", &open);
         for n in 1..4 {
             state.next.store(n, Relaxed);
             let heard = look("n");
             assert_eq!((next(&heard), heard.silent()), (Some(n as u64), Value::Null));
         }
         assert_eq!(state.opened.load(Relaxed), 1);
-        state.silent.store(true, Relaxed);
+        *state.silent.lock().unwrap() = Some(ErrorKind::TryAgain);
         let before = now().0;
         for _ in 0..3 {
             let heard = look("n");
@@ -210,9 +210,18 @@ mod tests {
         let heard = look("m");
         assert_eq!((next(&heard), &heard.silent()["as_of_ms"]), (None, &Value::Null));
         // It is asked again by and by, and answers.
-        state.silent.store(false, Relaxed);
-        rows.0.lock().unwrap().silent = Some((Instant::now() - SILENT, "old".into()));
+        let later = || rows.0.lock().unwrap().silent = Some((Instant::now() - SILENT, "old".into()));
+        *state.silent.lock().unwrap() = None;
+        later();
         let heard = look("m");
         assert_eq!((next(&heard), heard.silent()), (Some(3), Value::Null));
+        // The same where it is no matter of waiting.
+        for kind in [ErrorKind::InvalidRequest, ErrorKind::CorruptData, ErrorKind::Bug] {
+            *state.silent.lock().unwrap() = Some(kind);
+            later();
+            let heard = look("m");
+            assert_eq!(next(&heard), Some(3), "{kind}");
+            assert!(heard.silent()["as_of_ms"].is_i64(), "{kind}: {}", heard.silent());
+        }
     }
 }

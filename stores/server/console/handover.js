@@ -106,7 +106,7 @@ function timelineCard(job, params, signal) {
     if (said.length) say(silent, said.join(" "));
     const none = !source || !source.partitions.length;
     legend.hidden = none;
-    if (none && unreached.length) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch is known", "What would say which there are does not answer.")); return; }
+    if (none && (unreached.length || seen.silent)) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch is known", "What would say which there are does not answer.")); return; }
     if (none) { drawn.node.hidden = grid.node.hidden = true; put(other, nothing("No batch yet", "Nothing of this job has been read here. A live run begins it:", `${job.job} stream`)); return; }
     put(other);
     form();
