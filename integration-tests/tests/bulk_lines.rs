@@ -310,6 +310,48 @@ fn what_flows_is_counted_once() -> Result<()> {
     Ok(())
 }
 
+/// A backfill is one run after the other: what flows goes on over them, and a run that others were faster than is taken back when the next
+/// one begins, for it reads the same again.
+#[test]
+fn what_flows_goes_on_over_runs() -> Result<()> {
+    let words = LINES
+        .read()
+        .keyed(|line, out| line.split(' ').for_each(|word| out.emit(word, 1)));
+    let plan = Job::new("flows", words.sum_by_key(COUNTS)).plan()?;
+    let dir = tempfile::tempdir()?;
+    let state = State::memory(&plan);
+    let run = |options: BatchOptions| -> Result<BatchRun<'_>> {
+        let input = BulkInput::Files {
+            files: listed(dir.path())?,
+            format: Format::Text,
+        };
+        Ok(BatchRun {
+            plan: &plan,
+            inputs: BTreeMap::from([("lines".to_string(), input)]),
+            manifests: &*state.manifests,
+            generations: &*state.generations,
+            options,
+        })
+    };
+    let shared = BatchOptions::default();
+    let progress = shared.progress.clone();
+    let flowed = || (progress.read(), progress.passed().into_iter().sum::<u64>());
+    fs::write(dir.path().join("a.txt"), "a b\nc\n".repeat(500))?;
+    run(shared.clone())?.run()?;
+    ensure!(flowed() == (vec![1_000], 1_500), "{:?}", flowed());
+    // Another one publishes what this one has planned.
+    fs::write(dir.path().join("b.txt"), "d e f\n".repeat(70))?;
+    let beaten = run(shared.clone())?;
+    let planned = beaten.plan()?;
+    run(BatchOptions::default())?.run()?;
+    ensure!(beaten.execute(planned)?.is_none(), "it was published twice");
+    fs::write(dir.path().join("c.txt"), "g h\n".repeat(30))?;
+    let report = run(shared)?.run()?;
+    ensure!(report.records == 30, "{report:?}");
+    ensure!(flowed() == (vec![1_030], 1_560), "{:?}", flowed());
+    Ok(())
+}
+
 /// Item 8: a packed file that is cut off, a file that is gone: an error with its name, and the old generation is served on.
 #[test]
 fn torn_files_publish_nothing() -> Result<()> {

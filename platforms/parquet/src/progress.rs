@@ -48,6 +48,8 @@ pub(crate) struct Flow {
     pub(crate) bad: Box<[AtomicU64]>,
     /// Records that came out of each step.
     pub(crate) passed: Box<[AtomicU64]>,
+    /// All of them, as they were when a run was published last: a backfill is many runs.
+    published: Mutex<Vec<u64>>,
 }
 
 impl Flow {
@@ -58,10 +60,23 @@ impl Flow {
             read: none(plan.sources().len()),
             bad: none(plan.sources().len()),
             passed: none(steps.map_or(0, |last| last + 1)),
+            published: Mutex::default(),
         }
     }
     fn all(&self) -> impl Iterator<Item = &AtomicU64> {
         self.read.iter().chain(&self.bad).chain(&self.passed)
+    }
+    /// Takes back what a run counted that was not published.
+    fn begin(&self) {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = published.iter().copied().chain(std::iter::repeat(0));
+        self.all()
+            .zip(before)
+            .for_each(|(counter, n)| counter.store(n, Relaxed));
+    }
+    fn keep(&self) {
+        let now = self.all().map(|counter| counter.load(Relaxed)).collect();
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 }
 
@@ -69,7 +84,8 @@ fn now(counters: &[AtomicU64]) -> Vec<u64> {
     counters.iter().map(|counter| counter.load(Relaxed)).collect()
 }
 
-/// Counts of a run. They go up while it reads; a run that starts over begins anew, and what is read again after a panic is counted once.
+/// Counts of a run, or of several one after the other, as a backfill makes them. They go up while it reads; those of what flows go on over runs, and
+/// what is read again, because others published meanwhile or after a panic, is counted once.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: Mutex<Phase>,
@@ -113,15 +129,18 @@ impl Progress {
         self.flow.get()
     }
     pub(crate) fn begin(&self, rows: u64, bytes: u64, plan: &Plan) {
-        self.flow
-            .get_or_init(|| Flow::of(plan))
-            .all()
-            .for_each(|counter| counter.store(0, Relaxed));
+        self.flow.get_or_init(|| Flow::of(plan)).begin();
         for (counter, n) in [(&self.rows_total, rows), (&self.bytes_total, bytes)] {
             counter.store(n, Relaxed);
         }
         for counter in [&self.rows, &self.keys, &self.spilled] {
             counter.store(0, Relaxed);
+        }
+    }
+    /// What was counted since [`begin`](Self::begin) is of a run that was published.
+    pub(crate) fn published(&self) {
+        if let Some(flow) = self.flow.get() {
+            flow.keep();
         }
     }
 }

@@ -120,6 +120,7 @@ impl BatchRun<'_> {
         match self.manifests.publish(&manifest)? {
             Published::Conflict => Ok(None),
             Published::Done => {
+                progress.published();
                 report.manifest = manifest;
                 report.published = true;
                 report.records = work.records.load(Relaxed);

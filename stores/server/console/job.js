@@ -9,6 +9,9 @@ import { Rates, Trail } from "./rates.js";
 import { pollRecords } from "./records.js";
 import { place } from "./where.js";
 
+/** Whose counts are the totals, by what runs: the first of these. */
+const COUNTS = ["stream", "backfill", "batch", "archive"];
+
 const add = (a, b) => (b === null || b === undefined ? a : (a ?? 0) + Number(b));
 
 export function mountJob(root, { job, signal }) {
@@ -37,18 +40,19 @@ export function mountJob(root, { job, signal }) {
     const now = live.now_ms;
     const seen = { records: null, bytes: null, late: null, held: null, bad: null, lag: null, commits: null, last: null, used: null, rate: null };
     const steps = new Map();
+    // A bulk run and an archive read what a live process counts, too: a total is that of one kind, and rates are of all that flows.
+    const kind = COUNTS.find((kind) => live.processes.some((p) => p.kind === kind && p.sources?.length));
     for (const p of live.processes) {
       const of = `${p.kind}/${p.pid}/${p.started_ms}`;
+      const counts = p.kind === kind;
       for (const source of p.sources ?? []) {
-        seen.records = add(seen.records, source.records);
-        for (const name of ["bytes", "late", "held", "bad"]) seen[name] = add(seen[name], source[name]);
+        if (counts) for (const name of ["records", "bytes", "late", "held", "bad"]) seen[name] = add(seen[name], source[name]);
         seen.rate = add(seen.rate, rates.feed(`${of}/${source.source}`, source.records, now));
         for (const part of source.partitions ?? []) if (part.lag !== null && p.kind === "stream") seen.lag = add(seen.lag, part.lag);
       }
       for (const step of p.steps ?? []) {
         const sum = steps.get(step.id) ?? { in: null, out: null, inRate: null, outRate: null };
-        sum.in = add(sum.in, step.in);
-        sum.out = add(sum.out, step.out);
+        if (counts) [sum.in, sum.out] = [add(sum.in, step.in), add(sum.out, step.out)];
         sum.inRate = add(sum.inRate, rates.feed(`${of}/in/${step.id}`, step.in, now));
         sum.outRate = add(sum.outRate, rates.feed(`${of}/out/${step.id}`, step.out, now));
         steps.set(step.id, sum);
@@ -61,10 +65,10 @@ export function mountJob(root, { job, signal }) {
     }
     const curve = trail("records");
     if (seen.records !== null) curve.push(seen.rate);
-    tiles.records.show(seen.records === null ? "\u2013" : rate(seen.rate ?? 0), seen.records === null ? "no process" : `${num(seen.records)} in all`, null, curve.path(120, 28));
+    tiles.records.show(seen.records === null ? "\u2013" : rate(seen.rate ?? 0), seen.records === null ? "no process" : `${num(seen.records)} in all${kind === "stream" ? "" : ` by ${kind}`}`, null, curve.path(120, 28));
     tiles.lag.show(short(seen.lag), seen.lag === null ? "" : seen.lag === 0 ? "at the end of the log" : "offsets to read", seen.lag > 0 ? null : seen.lag === 0 ? "good" : null);
     tiles.late.show(short(seen.late), seen.late === null ? "" : seen.held ? `${short(seen.held)} held` : "counted, in their own time", null);
-    tiles.bad.show(short(seen.bad), seen.bad ? "see the samples" : seen.bad === null ? "" : "none", seen.bad ? "warn" : null);
+    tiles.bad.show(short(seen.bad), seen.bad ? (kind === "stream" ? "see the samples" : `see the log of ${kind}`) : seen.bad === null ? "" : "none", seen.bad ? "warn" : null);
     tiles.commit.show(ago(seen.last, now), seen.commits === null ? "" : `${num(seen.commits)} commits`);
     tiles.memory.show(bytes(seen.used), seen.used === null ? "" : "of all processes");
     for (const [id, step] of steps) trail(`step/${id}`).push(step.outRate ?? step.inRate);

@@ -73,7 +73,8 @@ pub(crate) async fn job(
 
 /// The processes of the job that run on this machine, and what they count
 ///
-/// Counts go up as long as a process lives. `now_ms`, `processes`, `note`.
+/// Counts go up as long as a process lives; those of a bulk run go down where it reads again what it has read. A `batch` or `backfill` reads records
+/// that a `stream` has counted, too: sums over processes of several kinds are no number of records. `now_ms`, `processes`, `note`.
 #[utoipa::path(
     get, path = "/v1/console/live", tag = "console",
     responses((status = 200, body = Value), (status = 404, body = Problem), (status = 503, body = Problem))
