@@ -344,6 +344,24 @@ async function guarded(page, { read, admin, address }) {
   return { asked, before, locked, plan, planned, refused, same, done, after, opened };
 }
 
+/** A server whose archive takes questions and says nothing. */
+async function far(page, { address }) {
+  own.add(new URL(address).host);
+  await page.goto(`${address}/#/handover`);
+  await page.waitForFunction(() => document.querySelector(".silent:not([hidden])") && document.querySelectorAll('.scroll[aria-label="Generations"] tbody tr:not(.none)').length, undefined, { timeout: 30_000 });
+  const said = await page.locator(".silent").innerText();
+  const told = await tiles(page);
+  const generations = await rows(page, "Generations");
+  await accessible(page, "far");
+  await shot(page, "far");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await accessible(page, "far-dark");
+  await shot(page, "far-dark");
+  await page.getByRole("radio", { name: "Table" }).check();
+  await page.waitForFunction(() => document.querySelectorAll('.scroll[aria-label="Runs of batches by partition"] tbody tr').length > 0);
+  return { said, tiles: told, generations, runs: await rows(page, "Runs of batches by partition") };
+}
+
 try {
   const page = await open();
   const key = JSON.parse(await starter("key"));
@@ -354,6 +372,7 @@ try {
   seen.health = await health(page);
   seen.parts = await parts(page);
   await looks();
+  seen.far = await far(await open(), JSON.parse(await starter("far")));
   seen.gone = await gone(page);
   seen.guarded = await guarded(await open(), JSON.parse(await starter("guard")));
 } catch (error) {

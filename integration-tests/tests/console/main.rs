@@ -7,6 +7,7 @@ mod judge;
 mod world;
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -72,6 +73,8 @@ fn each_view_shows_what_is_so() -> Result<()> {
     );
     let (mut seen, mut others, mut counts) = (None, Vec::new(), Vec::new());
     let mut windows = None;
+    // Takes questions, and answers none.
+    let deaf = TcpListener::bind("127.0.0.1:0")?;
     for line in BufReader::new(from).lines() {
         let line = line?;
         if let Some(last) = line.strip_prefix("= ") {
@@ -104,6 +107,11 @@ fn each_view_shows_what_is_so() -> Result<()> {
                 others.push(child);
                 json!({ "read": READ, "admin": ADMIN, "address": address }).to_string()
             }
+            "far" => {
+                let (child, address) = world.without_archive(deaf.local_addr()?)?;
+                others.push(child);
+                json!({ "address": address }).to_string()
+            }
             "windows" => {
                 let (child, address, views) = world::windows(&world.path("views"))?;
                 others.push(child);
@@ -132,6 +140,7 @@ fn each_view_shows_what_is_so() -> Result<()> {
     judge::windows(&seen["windows"], &windows.context("no windows were asked for")?);
     judge::health(&seen["health"]);
     judge::parts(&seen["parts"]);
+    judge::far(&seen["far"], &seen["handover"]);
     judge::gone(&seen["gone"]);
     judge::guarded(&seen["guarded"]);
     Ok(())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -151,6 +152,16 @@ impl World {
     pub(crate) fn serve(&self, listen: &str, more: &[&str]) -> Result<(Child, String)> {
         let mut serve = self.command("serve");
         serve.args(["--listen", listen]).args(more);
+        serving(serve)
+    }
+    /// One that looks for the archive in a bucket at this address.
+    pub(crate) fn without_archive(&self, bucket: SocketAddr) -> Result<(Child, String)> {
+        let mut serve = self.command("serve");
+        serve.args(["--listen", "0", "--set", "archive.location=s3://nowhere/at-all"]);
+        serve
+            .env("AWS_ENDPOINT", format!("http://{bucket}"))
+            .env("AWS_REGION", "us-east-1");
+        serve.env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s");
         serving(serve)
     }
 }

@@ -4,4 +4,5 @@ mod live;
 mod program;
 mod reconcile;
 mod remote;
+mod silent;
 mod upkeep;

@@ -15,11 +15,13 @@ pub(in crate::app) struct Ends<'a> {
     pub(in crate::app) frontier: Option<Cut>,
     /// The archive was not heard now: `first` and `last` are of before, or not known.
     pub(in crate::app) archive_unsure: bool,
+    /// The live part has read all that its log has: nobody is further.
+    pub(in crate::app) at_end: bool,
     /// The same of the generations, and of `frontier`.
     pub(in crate::app) frontier_unsure: bool,
 }
 
-/// What batches are that are over, and perhaps more than that.
+/// What batches are that may be further than it is known.
 pub(in crate::app) const UNKNOWN: &str = "unknown";
 
 /// Batches of one state.
@@ -36,6 +38,8 @@ impl Ends<'_> {
     fn name(&self, state: State) -> &'static str {
         match state {
             State::Sealed if self.archive_unsure || self.frontier_unsure => UNKNOWN,
+            // Who archives may be batches ahead of who counts.
+            State::Open if self.archive_unsure && !self.at_end => UNKNOWN,
             State::Archived if self.frontier_unsure => UNKNOWN,
             state => state.name(),
         }

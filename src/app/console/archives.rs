@@ -10,12 +10,16 @@ use super::question::Question;
 use crate::app::batches::{Opener, opener};
 use crate::app::open::Context;
 use crate::core::{Error, Result, SourceFace};
-use crate::store_api::{Archive, IndexEntry, Manifest};
+use crate::store_api::{Archive, IndexEntry, Manifest, Until};
 
 /// What a place far away said is good for so long.
 const GOOD_FOR: Duration = Duration::from_secs(5);
 /// The same of its list of partitions, where there are some.
 const LISTED_FOR: Duration = Duration::from_secs(30);
+/// An archive that was deleted and made anew looks like one in which nothing has come: it is read anew so often.
+const ANEW: Duration = Duration::from_secs(300);
+/// How long it may take to find out how a source is cut.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// So many partitions of a place far away are asked for at a time.
 const AT_ONCE: usize = 16;
 
@@ -72,7 +76,8 @@ impl Archives {
         let spec = manifest.and_then(|m| m.cut_specs.get(face.name));
         let slot = self.slot(face.name, spec.map(String::as_str).unwrap_or_default());
         let open = match is_cut || context.locations.contains_key(face.name) {
-            true => opener(context, face, manifest),
+            // Where nobody says it the newest manifest is asked, though it was a moment ago.
+            true => Until::from(Instant::now() + PATIENCE).during(|| opener(context, face, manifest)),
             false => Err(Error::try_again(format!(
                 "how source `{}` is cut is said by the generations, which do not answer",
                 face.name
@@ -142,7 +147,8 @@ impl Known {
     }
 
     fn is_of(&self, spec: &str) -> bool {
-        self.spec == spec && (!spec.is_empty() || self.is_good(Some(self.opened), GOOD_FOR))
+        let of_manifest = !spec.is_empty() && self.opened.elapsed() < ANEW;
+        self.spec == spec && (of_manifest || self.is_good(Some(self.opened), GOOD_FOR))
     }
 
     /// What is near is asked anew each time.

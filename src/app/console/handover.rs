@@ -17,16 +17,20 @@ use crate::store_api::{Hole, IndexEntry, Progress};
 const HOLES: usize = 32;
 
 /// What is not known while a part does not answer.
-const PUBLISHED: &str = "which generation is current, which batches are published and what may be dropped";
-const ARCHIVED: &str = "which batches are archived, and which there were before those of the live part";
+const PUBLISHED: &str =
+    "which generation is current, which batches are published, what may be dropped and what was lost for ever";
+const NEVER_HEARD: &str = "which generation, which live state and which archives are the current ones (those of this code are shown), which \
+                           batches are published, what may be dropped and what was lost for ever";
+const ARCHIVED: &str = "which batches are archived, and which there are before those of the live part and behind them";
 
 /// What is not answered is left out, and named in `unreached`: of a batch that may be further than it is known to be the state is unknown.
 pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to: Option<i64>) -> Result<Value> {
     let (log, known) = (context.manifests.clone(), seen.known.clone());
     seen.current.ask(move || known.newest(&log));
     let current = seen.current.hear();
-    let mut unreached: Vec<Value> = current.unreached("generations", None, PUBLISHED).into_iter().collect();
     let (is_cut, frontier_unsure) = (current.value.is_some(), !current.is_of_now());
+    let unknown = if is_cut { PUBLISHED } else { NEVER_HEARD };
+    let mut unreached: Vec<Value> = current.unreached("generations", None, unknown).into_iter().collect();
     let manifest = current.value.flatten();
     let manifest = manifest.as_deref();
     // All of them are asked before one is waited for.
@@ -72,6 +76,7 @@ pub(super) fn handover(context: &Context<'_>, seen: &Seen, from: Option<i64>, to
                 end: log_ends.get(&p).copied(),
                 archive_unsure,
                 frontier_unsure,
+                lost_unsure: !is_cut,
             };
             if let Some(cut) = known.frontier.filter(|cut| cut.batch != BatchId::MAX) {
                 let covered = (cut.batch.0, p.clone());
@@ -131,6 +136,8 @@ struct Partition<'a> {
     /// What these were heard of does not answer now.
     archive_unsure: bool,
     frontier_unsure: bool,
+    /// What the generations say was lost is not known at all.
+    lost_unsure: bool,
 }
 
 /// The partitions of a source.
@@ -155,6 +162,7 @@ impl OfSource {
             frontier: known.frontier,
             archive_unsure: known.archive_unsure,
             frontier_unsure: known.frontier_unsure,
+            at_end: known.row.zip(known.end).is_some_and(|(row, end)| row.next >= end),
         };
         let mut all = runs(&ends);
         let holes: Vec<&Hole> = {
@@ -183,7 +191,7 @@ impl OfSource {
             "archived": known.last.map(|e| e.to), "running": ends.running().and_then(number),
             "drop_before": known.drop_before.and_then(|cut| number(cut.batch)),
             "released": known.row.is_some_and(|row| row.released),
-            "holes": holes.len(),
+            "holes": (!known.lost_unsure).then_some(holes.len()),
             "lost": holes.iter().take(HOLES).map(|h| json!({ "from": h.from, "to": h.to, "reason": h.reason })).collect::<Vec<_>>(),
             "runs": shown.collect::<Vec<_>>(),
         }));
@@ -232,6 +240,33 @@ mod tests {
             topic_id: String::new(),
             leader_epoch: -1,
             cut_spec: String::new(),
+        }
+    }
+
+    /// The archive may be batches ahead of who counts, also where he stands in one that was the last: only who has read all that the log has
+    /// is in the last one for sure.
+    #[test]
+    fn the_last_batch_is_open_where_nobody_can_be_further() {
+        let mut row = Progress::standing_at(Cut::ORIGIN, String::new(), String::new(), String::new());
+        (row.next, row.batch, row.retained_from) = (95, BatchId(9), BatchId(8));
+        row.cuts = vec![(BatchId(8), 80), (BatchId(9), 90)];
+        let told = |archive_unsure: bool, end: Option<u64>| {
+            let mut of_source = OfSource::default();
+            let known = Partition {
+                row: Some(&row),
+                archive_unsure,
+                end,
+                ..Partition::default()
+            };
+            of_source.add(&SourcePartition::new("lines", 0), &known, None, None);
+            of_source.partitions[0]["runs"].clone()
+        };
+        let run = |from: i64, to: i64, state: &str| json!({ "from": from, "to": to, "state": state });
+        let open = |before: &str| json!([run(8, 9, before), run(9, 10, "open")]);
+        assert_eq!(told(false, None), open("sealed"));
+        assert_eq!(told(true, Some(95)), open("unknown"));
+        for end in [None, Some(96)] {
+            assert_eq!(told(true, end), json!([run(8, 10, "unknown")]), "{end:?}");
         }
     }
 

@@ -3,12 +3,13 @@
 //! - `desk`: the threads that look, for what is looked at belongs to the command and not to the server;
 //! - `job`: the graph, sources and stores; `handover`, `generations`, `drift`: what lies in the places of the job, by the code of the
 //!   commands `batches`, `generations` and `reconcile`; `archives`, `rows` and [`known`](super::known) keep what a look need not ask for again;
-//!   `question`: of what does not answer what is known is told, and that it does not;
+//!   `question`: of what does not answer what is known is told, and that it does not; `bounded`: such a look ends soon, and not every look tries;
 //! - `live`: the processes of the job ([`processes`](super::processes)), with what they count, their samples and their log;
 //! - `health`: the checks of `doctor`, and the numbers that matter; `actions`: what can be done.
 
 mod actions;
 mod archives;
+mod bounded;
 mod desk;
 mod drift;
 mod generations;
@@ -47,7 +48,9 @@ struct Seen {
     archives: archives::Archives,
     known: Arc<Known>,
     current: Arc<Question<Option<Arc<Manifest>>>>,
+    generations: bounded::Bounded,
     reports: Kept<Report>,
+    drift: bounded::Bounded,
     rows: rows::Rows,
     health: health::Kept,
     log: live::Merged,
@@ -82,8 +85,8 @@ impl Observed for Console {
             View::Samples { kind, limit } => Ok(live::samples(context, kind, limit)),
             View::Log { after, limit } => Ok(live::log(context, seen, after, limit)),
             View::Handover { from, to } => handover::handover(context, seen, from, to),
-            View::Generations => generations::generations(context, &seen.known),
-            View::Drift => drift::drift(context, seen),
+            View::Generations => seen.generations.look(|| generations::generations(context, &seen.known)),
+            View::Drift => seen.drift.look(|| drift::drift(context, seen)),
             _ => Err(crate::core::Error::bug(
                 "the console was asked for a view that it does not know",
             )),

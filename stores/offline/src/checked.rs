@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rufous_core::{Error, Result};
 use rufous_place::Listed;
-use rufous_store_api::{Manifest, RunFile};
+use rufous_store_api::{Manifest, RunFile, Until};
 
 use crate::Generations;
 
@@ -134,6 +134,9 @@ impl Look<'_> {
         if todo.len() < 2 {
             return work();
         }
+        // Whose deadline is in force for this thread, it is for those that work for it.
+        let until = Until::of_thread();
+        let work = || until.during(work);
         std::thread::scope(|scope| {
             let hands: Vec<_> = (0..AT_ONCE.min(todo.len())).map(|_| scope.spawn(work)).collect();
             let joined = hands.into_iter().map(|hand| hand.join());

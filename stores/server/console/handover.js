@@ -28,7 +28,9 @@ export function mountHandover(root, { job, params, signal }) {
     const parts = seen.sources.flatMap((x) => x.partitions.map((p) => ({ ...p, source: x })));
     const worst = parts.reduce((a, p) => (p.lag > (a?.lag ?? -1) ? p : a), null);
     const live = parts.reduce((a, p) => a + p.runs.reduce((b, r) => b + (["open", "sealed", "archived", "unknown"].includes(r.state) ? r.to - r.from : 0), 0), 0);
-    tiles.running.show(source ? named(source.running, source.batch_ms, offsetOf(source)) : "\u2013", source ? `batch ${source.running ?? "\u2013"} of ${source.source}` : "");
+    // An archive that does not answer may be ahead of the live part.
+    const archive = (seen.unreached ?? []).find((x) => x.part === "archive");
+    tiles.running.show(source ? named(source.running, source.batch_ms, offsetOf(source)) : "\u2013", source ? `batch ${source.running ?? "\u2013"}${archive?.source === source.source ? ", or a later one" : ` of ${source.source}`}` : "");
     const until = seen.covered_until;
     // What could not be asked is not known, and no zero.
     const unasked = (seen.unreached ?? []).find((x) => x.part === "generations");
@@ -38,9 +40,9 @@ export function mountHandover(root, { job, params, signal }) {
     if (lost) tiles.manifest.show("not known", "the generations do not answer");
     else tiles.manifest.show(seen.manifest === null ? "none" : num(seen.manifest), seen.manifest === null ? "nothing is published" : unasked ? `as at ${time(unasked.as_of_ms)}` : "current");
     tiles.lag.show(worst ? short(worst.lag) : "\u2013", worst ? `${worst.source.source}/${worst.partition}` : "");
-    const untold = unasked ? "the generations do" : seen.silent && !seen.silent.as_of_ms ? "the live part does" : null;
+    const untold = unasked ? "the generations do" : seen.silent && !seen.silent.as_of_ms ? "the live part does" : archive && !archive.as_of_ms ? "the archive does" : null;
     if (untold) tiles.held.show("not known", `${untold} not answer`);
-    else tiles.held.show(short(live), "not published yet");
+    else tiles.held.show(short(live), archive ? "at least, not published yet" : "not published yet");
   }, (error) => lines.fail(error));
   const made = poll("/v1/console/generations", 5000, signal, showGenerations, (e) => generations.fail(e));
   const compared = poll("/v1/console/drift", 5000, signal, (seen) => drift.show(seen), (e) => drift.fail(e));
@@ -58,13 +60,13 @@ const since = (x) => (x.as_of_ms ? `as it was at ${time(x.as_of_ms)}` : "not kno
 
 /** That the live part does not answer. */
 function silence(silent, unreached) {
-  return `The ${silent.part} does not answer: ${unreached.length ? "" : "what is archived and published is of now, "}what is live is ${since(silent)}. ${silent.why}`;
+  return `The ${silent.part} does not answer: ${unreached.length ? "" : "what is archived and published is of now, "}what is live is ${since(silent)} (${silent.why}).`;
 }
 
 /** That an archive or the generations do not, and what is therefore not known. */
 function absence(x) {
   const part = x.part === "archive" ? `archive of ${x.source} does` : "generations do";
-  return `The ${part} not answer: ${x.unknown}, is ${since(x)}. Batches that may be further are shown as unknown. ${x.why}`;
+  return `The ${part} not answer: ${x.unknown}, is ${since(x)}. Batches that may be further are shown as unknown (${x.why}).`;
 }
 
 function timelineCard(job, params, signal) {

@@ -9,7 +9,7 @@ export const SAYS = {
   published: "in the current generation",
   dropped: "published, and its live cells are let go",
   hole: "a range of it was lost",
-  unknown: "over; whether it is archived or published cannot be asked now",
+  unknown: "what would say whether it is over, archived or published does not answer",
 };
 
 /** The state of a batch in sorted runs, and the run. */

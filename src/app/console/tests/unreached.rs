@@ -132,17 +132,21 @@ fn an_archive_that_errs_hides_nothing_else() {
         );
         let p = &found["sources"][0]["partitions"][0];
         assert_eq!(
-            (&found["manifest"], &p["applied"], &p["frontier"]),
-            (&json!(0), &json!(95), &json!(3))
+            (&found["manifest"], &p["applied"], &p["frontier"], &p["holes"]),
+            (&json!(0), &json!(95), &json!(3), &json!(0))
         );
         if heard_before {
             assert!(unreached["as_of_ms"].as_i64() >= Some(before), "{unreached}");
-            let mut wanted = WHOLE;
-            wanted[3].2 = "unknown";
+            let wanted = [
+                (0, 2, "dropped"),
+                (2, 3, "published"),
+                (3, 5, "archived"),
+                (5, 10, "unknown"),
+            ];
             assert_eq!((Over::runs(&found), &p["archived"]), (are(&wanted), &json!(50)));
         } else {
             assert!(unreached["as_of_ms"].is_null(), "{unreached}");
-            let wanted = [(2, 3, "published"), (3, 9, "unknown"), (9, 10, "open")];
+            let wanted = [(2, 3, "published"), (3, 10, "unknown")];
             assert_eq!((Over::runs(&found), &p["archived"]), (are(&wanted), &Value::Null));
         }
         // It is asked again by and by, and answers.
@@ -167,7 +171,7 @@ fn a_slow_archive_is_waited_for_a_moment() {
     assert!(begun.elapsed() < Duration::from_millis(3_500), "{:?}", begun.elapsed());
     let why = found["unreached"][0]["why"].as_str().unwrap();
     assert!(why.contains("no answer since 2 s"), "{why}");
-    let wanted = are(&[(2, 3, "published"), (3, 9, "unknown"), (9, 10, "open")]);
+    let wanted = are(&[(2, 3, "published"), (3, 10, "unknown")]);
     assert_eq!(Over::runs(&found), wanted);
     let again = Instant::now();
     assert_eq!(Over::runs(&over.look()), wanted);
@@ -220,6 +224,12 @@ fn generations_that_do_not_answer_hide_nothing_else() {
         } else {
             let wanted = [(0, 9, "unknown"), (9, 10, "open")];
             assert_eq!((Over::runs(&found), &found["manifest"]), (are(&wanted), &Value::Null));
+            // What was lost is in the manifest, and so is which live state is the current one.
+            assert!(p["holes"].is_null(), "{p}");
+            assert!(
+                unreached["unknown"].as_str().unwrap().contains("which live state"),
+                "{unreached}"
+            );
             assert!(
                 found["covered_until"].is_null() && unreached["as_of_ms"].is_null(),
                 "{found}"
