@@ -154,15 +154,20 @@ pub(super) fn serve(context: &Context<'_>) -> Result<()> {
     );
     let _ = std::io::stdout().flush();
     std::thread::scope(|scope| {
-        for _ in 0..LOOKERS {
-            scope.spawn(|| desk.work(context));
-        }
+        let lookers: Vec<_> = (0..LOOKERS).map(|_| scope.spawn(|| desk.work(context))).collect();
+        let closes = desk.clone();
         let served = bound.serve(async move {
             while !stop.load(Relaxed) {
                 tokio::time::sleep(LOOK).await;
             }
+            // The server waits for its readers, and these for the desk.
+            closes.close();
         });
         desk.close();
+        // A scope waits for the work alone, not for the end of the threads, and the process ends next.
+        for looker in lookers {
+            let _ = looker.join();
+        }
         served
     })
 }

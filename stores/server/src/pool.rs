@@ -177,7 +177,7 @@ impl<T> Queue<T> {
 pub(crate) struct Pool<T: Send + 'static> {
     queue: Arc<Queue<T>>,
     here: Option<Here<T>>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     panics: Counter,
     /// What one client has of the queue.
     share: Option<Share>,
@@ -208,10 +208,10 @@ impl<T: Send + 'static> Pool<T> {
             rests_until: AtomicU64::new(0),
             began: Instant::now(),
         });
-        let mut pool = Self {
+        let pool = Self {
             queue,
             here: None,
-            threads: Vec::new(),
+            threads: Mutex::default(),
             panics: panics.clone(),
             share: None,
         };
@@ -221,9 +221,31 @@ impl<T: Send + 'static> Pool<T> {
                 .name(format!("rufous-{name}-{n}"))
                 .spawn(move || work(&queue, &answer))
                 .map_err(|e| Error::try_again(format!("a reader thread cannot start: {e}")).caused_by(e))?;
-            pool.threads.push(thread);
+            pool.lock_threads().push(thread);
         }
         Ok(pool)
+    }
+
+    fn lock_threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins no read any more, and waits for those under way, unless one of them asks.
+    pub(crate) fn end(&self) {
+        let mut waiting = self.queue.lock();
+        waiting.closed = true;
+        let turns = std::mem::take(&mut waiting.turns);
+        let lanes: Vec<_> = waiting.lanes.iter_mut().map(std::mem::take).collect();
+        drop(waiting);
+        // Their handlers are told by the end of the channel.
+        drop((turns, lanes));
+        self.queue.wake.notify_all();
+        let threads = std::mem::take(&mut *self.lock_threads());
+        let own = std::thread::current().id();
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
+            // A panic in it was answered where it happened.
+            let _ = thread.join();
+        }
     }
 
     /// The same, of which one client has no more than its share.
@@ -401,17 +423,7 @@ fn work<T>(queue: &Queue<T>, answer: &dyn Fn(usize, Vec<Get<T>>)) {
 
 impl<T: Send + 'static> Drop for Pool<T> {
     fn drop(&mut self) {
-        let mut waiting = self.queue.lock();
-        waiting.closed = true;
-        // Their handlers are told by the end of the channel.
-        waiting.turns.clear();
-        waiting.lanes.iter_mut().for_each(VecDeque::clear);
-        drop(waiting);
-        self.queue.wake.notify_all();
-        for thread in self.threads.drain(..) {
-            // A panic in it was answered where it happened.
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use rufous_client::Client;
@@ -98,6 +99,10 @@ impl Server {
     }
 }
 
+/// Answers that were cut hold what they read with until a thread of the runtime lets go of it, which is waited for so long, or until their
+/// read ends. The process may end behind [`Bound::serve`], and a RocksDB that is closed while the process ends takes it down with a signal.
+const LET_GO: Duration = Duration::from_secs(5);
+
 /// A server with its address taken.
 pub struct Bound {
     server: Server,
@@ -117,7 +122,8 @@ impl Bound {
         format!("{scheme}://{}", self.address)
     }
     /// Answers until `shutdown` is done, then finishes the answers on their way within
-    /// [`last_answers`](ServerOptions::last_answers). It blocks, and has a runtime of its own.
+    /// [`last_answers`](ServerOptions::last_answers). It blocks, and has a runtime of its own. It returns when reads that were
+    /// under way have ended, and what it served with is let go of.
     ///
     /// # Errors
     /// `TryAgain` when the system gives no threads or no socket.
@@ -132,8 +138,9 @@ impl Bound {
             .map_err(failed)?;
         let router = self.server.router();
         let state = self.server.state;
-        let done = runtime.block_on(listen::listen(self.listener, self.tls, router, state, shutdown));
-        runtime.shutdown_background();
+        let done = runtime.block_on(listen::listen(self.listener, self.tls, router, state.clone(), shutdown));
+        runtime.shutdown_timeout(LET_GO);
+        state.end();
         done.map_err(failed)
     }
 }

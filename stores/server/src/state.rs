@@ -91,6 +91,12 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Waits for the reads that are under way, and begins no other.
+    pub(crate) fn end(&self) {
+        self.gets.end();
+        self.long.end();
+        self.bulk.end();
+    }
     pub(crate) fn new(served: Served, options: ServerOptions) -> Result<Self> {
         let Served {
             job,

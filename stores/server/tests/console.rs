@@ -64,6 +64,59 @@ impl Observed for Shown {
     }
 }
 
+/// Takes a while to be let go of, as a database does.
+struct Slow(Arc<AtomicBool>, Arc<AtomicBool>);
+
+impl Observed for Slow {
+    fn look(&self, _: &View) -> Result<Value> {
+        let begun = Instant::now();
+        while self.0.load(Relaxed) && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Value::Null)
+    }
+    fn plan(&self, _: &Action, _: usize) -> Result<Planned> {
+        Err(Error::bug("nothing is planned here"))
+    }
+    fn act(&self, _: &str) -> std::result::Result<String, Undone> {
+        Err(Error::bug("nothing is done here").into())
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(300));
+        self.1.store(true, Relaxed);
+    }
+}
+
+/// When a server has ended nobody holds any more what it served with, though an answer was cut: the process may end then, and a database that
+/// is closed while it does so ended it with a signal (seen once: "pthread lock: Invalid argument", of RocksDB).
+#[test]
+fn a_server_that_ended_has_let_go() {
+    let (held, gone) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let mut w = World::default();
+    w.observed = Some(Arc::new(Slow(held.clone(), gone.clone())));
+    let mut options = options();
+    options.last_answers = Duration::from_millis(50);
+    let mut s = w.serve(options);
+    w.observed = None;
+    let asks = {
+        let mut stream = http::connect(s.address);
+        std::io::Write::write_all(&mut stream, &http::request("GET", "/v1/console/job", &[], b"")).unwrap();
+        stream
+    };
+    std::thread::sleep(Duration::from_millis(300));
+    let release = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        held.store(false, Relaxed);
+    });
+    s.end();
+    assert!(gone.load(Relaxed), "somebody still has it");
+    release.join().unwrap();
+    drop(asks);
+}
+
 fn options() -> ServerOptions {
     let mut options = ServerOptions::default();
     options.body_time = Duration::from_millis(300);
