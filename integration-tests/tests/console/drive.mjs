@@ -344,6 +344,20 @@ async function guarded(page, { read, admin, address }) {
   return { asked, before, locked, plan, planned, refused, same, done, after, opened };
 }
 
+/** A server that refuses for a while what it has answered, and then answers the same as before. */
+async function refusedForAWhile(page) {
+  await go(page, "handover", () => document.querySelector(".drift-card .lead")?.textContent && document.querySelector(".timeline canvas")?.width > 0);
+  const before = await page.locator(".drift-card").innerText();
+  const paths = ["handover", "generations", "drift"].map((view) => `**/v1/console/${view}*`);
+  const body = JSON.stringify({ type: "about:blank", title: "Try again", status: 503, kind: "try_again", detail: "the bucket does not answer", repair: "ask again" });
+  for (const path of paths) await page.route(path, (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body }));
+  await page.waitForFunction(() => document.querySelectorAll(".drift-card .refused").length && document.querySelectorAll(".refused").length > 1 && document.querySelector(".silent:not([hidden])"), undefined, { timeout: 30_000 });
+  const said = await page.locator(".silent").innerText();
+  for (const path of paths) await page.unroute(path);
+  await page.waitForFunction(() => !document.querySelector(".refused") && !document.querySelector(".silent:not([hidden])"), undefined, { timeout: 60_000 });
+  return { said, before, after: await page.locator(".drift-card").innerText() };
+}
+
 /** A server whose archive takes questions and says nothing. */
 async function far(page, { address }) {
   own.add(new URL(address).host);
@@ -372,6 +386,7 @@ try {
   seen.health = await health(page);
   seen.parts = await parts(page);
   await looks();
+  seen.again = await refusedForAWhile(page);
   seen.far = await far(await open(), JSON.parse(await starter("far")));
   seen.gone = await gone(page);
   seen.guarded = await guarded(await open(), JSON.parse(await starter("guard")));

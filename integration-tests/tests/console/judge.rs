@@ -139,6 +139,16 @@ pub(crate) fn handover(seen: &Value) {
     );
 }
 
+/// What is refused for a while is shown as of before, with why; afterwards nothing is left of that.
+pub(crate) fn again(seen: &Value) {
+    let said = text(&seen["said"]);
+    assert!(
+        said.contains("All of this is as it was at") && said.contains("the bucket does not answer"),
+        "{said}"
+    );
+    assert_eq!(seen["after"], seen["before"]);
+}
+
 /// Without an archive that answers: it is named, with what is therefore not known; what others say stays, and no batch is told to be less far than it
 /// may be.
 pub(crate) fn far(seen: &Value, whole: &Value) {

@@ -140,6 +140,7 @@ fn each_view_shows_what_is_so() -> Result<()> {
     judge::windows(&seen["windows"], &windows.context("no windows were asked for")?);
     judge::health(&seen["health"]);
     judge::parts(&seen["parts"]);
+    judge::again(&seen["again"]);
     judge::far(&seen["far"], &seen["handover"]);
     judge::gone(&seen["gone"]);
     judge::guarded(&seen["guarded"]);

@@ -123,7 +123,16 @@ function timelineCard(job, params, signal) {
   }
   return {
     node, show,
-    fail(error) { if (error.status && !last) { drawn.node.hidden = legend.hidden = true; put(other, refusal(error)); } },
+    fail(error) {
+      if (!error.status) return;
+      if (last) {
+        silent.hidden = false;
+        say(silent, `All of this is as it was at ${time(last.now_ms)} (${error.message}).`);
+        return;
+      }
+      drawn.node.hidden = legend.hidden = true;
+      put(other, refusal(error));
+    },
     nothing(title, text) { drawn.node.hidden = legend.hidden = true; put(other, nothing(title, text)); },
   };
 }
@@ -205,6 +214,7 @@ function driftCard() {
       put(strip, batches.map((b, i) => s("rect", { class: b.compared === null ? "unknown" : b.differing > 0 ? "differs" : "agrees", x: i + 0.08, width: 0.84, y: b.differing > 0 ? 0 : 8, height: b.differing > 0 ? 20 : 12 }, s("title", {}, b.compared === null ? `${nameOf(b)}: ${(b.stores ?? []).map((x) => `${x.store}: ${x.why}`).join("; ") || "cannot be compared"}` : `${nameOf(b)}: ${num(b.compared)} compared, ${num(b.differing)} differ`))));
       put(list, off.slice(-8).reverse().map((b) => h("li", {}, sign("error", "differs"), h("span", {}, h("strong", {}, nameOf(b)), ` ${num(b.differing)} of ${num(b.compared)} differ`, b.worst && h("code", {}, ` ${Object.entries(b.worst).map(([k, v]) => `${k} ${v}`).join(", ")}`)))));
     },
-    fail(error) { if (error.status) put(none, refusal(error)); },
+    // What is answered afterwards is shown, also when it is what was shown before.
+    fail(error) { if (error.status) { shown = ""; put(none, refusal(error)); } },
   };
 }
