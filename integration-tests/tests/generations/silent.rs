@@ -22,7 +22,8 @@ struct Serves {
 
 impl Serves {
     fn begin(w: &World) -> Result<Self> {
-        let mut command = w.command(&["serve", "--listen", "0"]);
+        // Who waits for so long is refused: a look that keeps a reader as long as the bucket may hang would be seen.
+        let mut command = w.command(&["serve", "--listen", "0", "--set", "serve.request_ms=8000"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = process::spawn(command)?;
         let mut said = String::new();

@@ -239,20 +239,22 @@ fn partition(number: u32, p: &PartitionMetrics) -> Value {
 
 #[cfg(all(test, feature = "parquet"))]
 mod tests {
-    use crate::prelude::*;
+    use std::collections::BTreeMap;
 
     use super::*;
+    use crate::prelude::*;
 
     const LINES: Source<str> = Source::new("lines");
+    const OTHERS: Source<str> = Source::new("others");
     const COUNTS: Store<String, u64> = Store::new("counts");
     const LONG: Store<String, u64> = Store::new("long");
 
-    /// What a bulk run counted goes into the steps behind what it came out of, as of a live run; before it reads nothing is said.
+    /// What a bulk run counted goes into the steps behind what it came out of, as of a live run, and each source has its own counts; before it reads
+    /// nothing is said.
     #[test]
     fn a_bulk_run_says_what_flows() {
-        let words = LINES
-            .read()
-            .keyed(|line, out| line.split(' ').for_each(|w| out.emit(w, 1)));
+        let all = LINES.read().merge(OTHERS.read());
+        let words = all.keyed(|line, out| line.split(' ').for_each(|w| out.emit(w, 1)));
         let long = words.clone().filter_keys(|w| w.len() > 3);
         let plan = Job::new("j", (words.sum_by_key(COUNTS), long.sum_by_key(LONG)))
             .plan()
@@ -262,41 +264,45 @@ mod tests {
             node.and_then(|n| n.step).unwrap()
         };
         let mut passed = vec![0; 8];
-        (passed[step("flat_map")], passed[step("filter")]) = (70, 9);
+        (passed[step("flat_map")], passed[step("filter")]) = (170, 9);
+        let sources: Vec<&str> = plan.sources().iter().map(|face| face.name).collect();
         let says = |read: Vec<u64>, passed: Vec<u64>| {
             let status = Status {
                 nodes: plan.drawn().to_vec(),
-                sources: vec!["lines"],
+                sources: sources.clone(),
                 ..Status::nothing("batch")
             };
             let flowed = move || Flowed {
-                bad: read.iter().map(|_| 2).collect(),
+                bad: read.iter().map(|n| n / 6).collect(),
                 read: read.clone(),
                 passed: passed.clone(),
             };
             status.bulk(Arc::new(|| json!({ "done": 12 })), flowed).now(0)
         };
-        let now = says(vec![12], passed);
+        let counts = BTreeMap::from([("lines", 12), ("others", 30)]);
+        let now = says(sources.iter().map(|name| counts[name]).collect(), passed);
         assert_eq!((&now["kind"], &now["progress"]["done"]), (&json!("batch"), &json!(12)));
+        let told: BTreeMap<&str, (&Value, &Value)> = { now["sources"].as_array().unwrap().iter() }
+            .map(|s| (s["source"].as_str().unwrap(), (&s["records"], &s["bad"])))
+            .collect();
         assert_eq!(
-            (
-                &now["sources"][0]["source"],
-                &now["sources"][0]["records"],
-                &now["sources"][0]["bad"]
-            ),
-            (&json!("lines"), &json!(12), &json!(2))
+            told,
+            BTreeMap::from([("lines", (&json!(12), &json!(2))), ("others", (&json!(30), &json!(5)))])
         );
-        let steps: Vec<(&str, &Value, &Value)> = { plan.drawn().iter().zip(now["steps"].as_array().unwrap()) }
+        let mut steps: Vec<(&str, &Value, &Value)> = { plan.drawn().iter().zip(now["steps"].as_array().unwrap()) }
             .map(|(node, step)| (node.kind, &step["in"], &step["out"]))
             .collect();
         let null = Value::Null;
+        // Two sources, in whatever order they are drawn.
+        steps[..2].sort_by_key(|(.., out)| out.as_u64());
         assert_eq!(
             steps,
             [
                 ("source", &null, &json!(12)),
-                ("flat_map", &json!(12), &json!(70)),
-                ("sum", &json!(70), &null),
-                ("filter", &json!(70), &json!(9)),
+                ("source", &null, &json!(30)),
+                ("flat_map", &json!(42), &json!(170)),
+                ("sum", &json!(170), &null),
+                ("filter", &json!(170), &json!(9)),
                 ("sum", &json!(9), &null),
             ]
         );
