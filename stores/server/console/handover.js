@@ -36,7 +36,7 @@ export function mountHandover(root, { job, params, signal }) {
     const unasked = (seen.unreached ?? []).find((x) => x.part === "generations");
     const lost = unasked && seen.manifest === null;
     if (lost) tiles.covered.show("not known", "the generations do not answer");
-    else tiles.covered.show(until?.batch === null || until?.batch === undefined ? "the beginning" : source?.batch_ms ? named(until.batch, source.batch_ms, offsetOf(source)) : (until.text ?? String(until.batch)), until?.why_behind ?? (until ? "every partition" : "nothing is published"));
+    else tiles.covered.show(until?.batch === null || until?.batch === undefined ? "the beginning" : source?.batch_ms ? named(until.batch, source.batch_ms, offsetOf(source)) : (until.text ?? String(until.batch)), unasked ? `as at ${time(unasked.as_of_ms)}` : until?.why_behind ?? (until ? "every partition" : "nothing is published"));
     if (lost) tiles.manifest.show("not known", "the generations do not answer");
     else tiles.manifest.show(seen.manifest === null ? "none" : num(seen.manifest), seen.manifest === null ? "nothing is published" : unasked ? `as at ${time(unasked.as_of_ms)}` : "current");
     tiles.lag.show(worst ? short(worst.lag) : "\u2013", worst ? `${worst.source.source}/${worst.partition}` : "");
